@@ -1,0 +1,52 @@
+"""Runs a method without an experiment around it."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfcl import randomness
+from tfcl.data.split import Split
+from tfcl.engine.steps import StepRunner
+
+
+def plain_split(images, labels):
+    """A float32 split that is not standardised."""
+    channels = images.shape[-1]
+    return Split(
+        images.astype(np.float32),
+        labels,
+        np.zeros(channels),
+        np.ones(channels),
+        scale=1.0,
+    )
+
+
+def runner_for(method, image_shape, dtype=np.uint8, strategy=None, **kwargs):
+    """A `StepRunner` for a method that is set up."""
+    strategy = strategy or tf.distribute.get_strategy()
+    return StepRunner(method, strategy, image_shape, dtype, **kwargs)
+
+
+def train_task(method, runner, task, batch_size, steps_limit=None):
+    """Trains all phases of a task, without validation; returns the sums."""
+    with runner.strategy.scope():
+        method.begin_task(task)
+    everything = []
+    for phase in method.phases(task):
+        split = phase.data or task.train
+        for name, schedule in phase.rates.items():
+            method.optimizers[name].learning_rate.assign(
+                schedule.learning_rate
+            )
+        steps = len(split) // batch_size
+        for epoch in range(phase.epochs):
+            order = randomness.generator(0, task.index, epoch).permutation(
+                len(split)
+            )
+            last = min(steps, steps_limit or steps)
+            seed = randomness.stateless_seed(0, task.index, epoch)
+            sums, *_ = runner.train(
+                phase, split, order, 0, last, batch_size, seed, False
+            )
+            everything.append(sums)
+    method.end_task(task)
+    return everything

@@ -1,0 +1,211 @@
+"""A stream whose tasks are disjoint or overlapping sets of classes."""
+
+import gin
+import numpy as np
+
+from tfcl import randomness
+from tfcl.data import tfds_source
+from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.split import channel_statistics
+from tfcl.data.split import standardised
+from tfcl.data.task import Task
+from tfcl.data.task import TaskStream
+from tfcl.errors import UserError
+
+
+@gin.configurable(denylist=["data_dir"])
+def class_split_stream(
+    dataset: str = gin.REQUIRED,
+    batch_size: int = gin.REQUIRED,
+    task_classes: list | None = None,
+    task_names: list | None = None,
+    num_tasks: int | None = None,
+    name: str | None = None,
+    validation_fraction: float = 1.0 / 6.0,
+    train_per_class: int | None = None,
+    validation_per_class: int | None = None,
+    test_per_class: int | None = None,
+    statistics: str = "train",
+    order_seed: int | None = None,
+    data_seed: int = 0,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """Splits one labelled data set into tasks by class.
+
+    Per class, the training pictures are shuffled once; the first
+    `validation_fraction` of them is the validation pool, the rest the
+    training pool. A task takes the first `*_per_class` pictures of each pool
+    of its classes; local label k is the k-th class of the task's list.
+
+    Args:
+        dataset: Name in `tfcl.data.catalog`.
+        batch_size: Examples per training step over all replicas.
+        task_classes: Per task a list of class indices or class names. None
+            cuts the classes into `num_tasks` equal groups.
+        task_names: Names of the tasks. Defaults to `task_00`, `task_01`, ....
+        num_tasks: Number of equal groups, or of the first `task_classes` to
+            use. Defaults to all.
+        name: Name of the stream. Defaults to `<dataset>_<tasks>`.
+        validation_fraction: Part of a class's training pictures held out,
+            between 0 and 1.
+        train_per_class: Training pictures per class; None takes the pool.
+        validation_per_class: Validation pictures per class, likewise.
+        test_per_class: Test pictures per class, likewise.
+        statistics: "train" standardises every split by the mean and deviation
+            of the task's training pictures; "split" each split by its own
+            (the LASEM protocol, which also looks at the test pictures).
+        order_seed: Seed of a random class order; None keeps the given one.
+        data_seed: Seed of the shuffling inside a class.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        A `TaskStream` with uint8 pictures.
+
+    Raises:
+        UserError: If the data set is unknown, damaged or too small.
+        ValueError: If an argument breaks its rule.
+    """
+    _check(validation_fraction, statistics)
+    train = tfds_source.open_split(dataset, "train", data_dir)
+    test = tfds_source.open_split(dataset, "test", data_dir)
+    groups = _class_groups(
+        train.class_names, task_classes, num_tasks, order_seed
+    )
+    if task_names is None:
+        task_names = [f"task_{i:02d}" for i in range(len(groups))]
+    if len(task_names) < len(groups):
+        raise ValueError(
+            "Argument `task_names` must name every task. Received: "
+            f"{len(task_names)} names for {len(groups)} tasks"
+        )
+    pools = _Pools(train, test, validation_fraction, data_seed)
+    wanted = (train_per_class, validation_per_class, test_per_class)
+    tasks = []
+    for index, classes in enumerate(groups):
+        splits = pools.splits(classes, wanted, task_names[index])
+        tasks.append(
+            _task(
+                index,
+                task_names[index],
+                tuple(train.class_names[c] for c in classes),
+                splits,
+                statistics,
+                tuple(tasks),
+            )
+        )
+    name = name or f"{dataset}_{len(tasks)}"
+    return TaskStream(name, tasks, batch_size)
+
+
+def _check(validation_fraction, statistics):
+    if not 0.0 < validation_fraction < 1.0:
+        raise ValueError(
+            "Argument `validation_fraction` must lie between 0 and 1, so that "
+            "training and validation both get pictures. Received: "
+            f"validation_fraction={validation_fraction}"
+        )
+    if statistics not in ("train", "split"):
+        raise ValueError(
+            "Argument `statistics` must be 'train' or 'split'. "
+            f"Received: statistics={statistics!r}"
+        )
+
+
+def _class_groups(class_names, task_classes, num_tasks, order_seed):
+    count = len(class_names)
+    if task_classes is None:
+        if not num_tasks or num_tasks < 1 or count % num_tasks:
+            raise ValueError(
+                f"Argument `num_tasks` must divide the {count} classes when "
+                f"no `task_classes` are given. Received: num_tasks={num_tasks}"
+            )
+        order = np.arange(count)
+        if order_seed is not None:
+            order = randomness.generator(order_seed, "class order").permutation(count)
+        return [list(map(int, g)) for g in np.split(order, num_tasks)]
+    groups = [
+        [_class_index(c, class_names, i) for c in group]
+        for i, group in enumerate(task_classes)
+    ]
+    if order_seed is not None:
+        order = randomness.generator(order_seed, "class order").permutation(len(groups))
+        groups = [groups[i] for i in order]
+    if num_tasks is not None and not 1 <= num_tasks <= len(groups):
+        raise ValueError(
+            f"Argument `num_tasks` must be 1..{len(groups)}, the number of "
+            f"`task_classes`. Received: num_tasks={num_tasks}"
+        )
+    return groups[:num_tasks]
+
+
+def _class_index(value, class_names, task):
+    if isinstance(value, str) and value in class_names:
+        return class_names.index(value)
+    if not isinstance(value, str) and 0 <= value < len(class_names):
+        return int(value)
+    raise ValueError(
+        f"Argument `task_classes`, task {task}: a class is a name of the data "
+        f"set or an index 0..{len(class_names) - 1}. Received: {value!r}"
+    )
+
+
+class _Pools:
+    """Indices of every class's pictures, shuffled once by the data seed."""
+
+    def __init__(self, train, test, validation_fraction, data_seed):
+        self._sources = (train, train, test)
+        self._pools = {}
+        for label in range(len(train.class_names)):
+            mine = np.flatnonzero(train.labels == label)
+            mine = randomness.generator(data_seed, "class pool", label).permutation(mine)
+            held_out = int(len(mine) * validation_fraction)
+            self._pools[label] = (
+                mine[held_out:],
+                mine[:held_out],
+                np.flatnonzero(test.labels == label),
+            )
+
+    def splits(self, classes, wanted, task_name):
+        """(images, labels) of train, validation and test."""
+        result = []
+        for which, split in enumerate(("train", "validation", "test")):
+            indices, labels = [], []
+            for local, label in enumerate(classes):
+                pool, count = self._pools[label][which], wanted[which]
+                if count is not None and len(pool) < count:
+                    raise UserError(
+                        f"Task '{task_name}', split '{split}': class "
+                        f"'{self._sources[0].class_names[label]}' has "
+                        f"{len(pool)} pictures, {count} are asked for. Lower "
+                        f"class_split_stream.{split}_per_class."
+                    )
+                indices.append(pool[:count])
+                labels.append(np.full(len(pool[:count]), local, np.int32))
+            images = self._sources[which].images(np.concatenate(indices))
+            result.append((images, np.concatenate(labels)))
+        return result
+
+
+def _task(index, name, class_names, splits, statistics, earlier):
+    (train, _), _, _ = splits
+    reference = train if statistics == "train" else None
+    mean, std = channel_statistics(train)
+    train_split, validation, test = (
+        standardised(images, labels, reference) for images, labels in splits
+    )
+    return Task(
+        index=index,
+        name=name,
+        class_names=class_names,
+        train=train_split,
+        validation=validation,
+        test=test,
+        # A user's single picture has no set of its own: serving uses the
+        # training statistics in both modes.
+        preprocessing=Preprocessing(
+            tuple(int(v) for v in train.shape[1:]),
+            tuple(float(v) for v in mean),
+            tuple(float(v) for v in std),
+        ),
+        earlier=earlier,
+    )

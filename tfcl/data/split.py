@@ -1,0 +1,140 @@
+"""The pictures and labels of one split of one task, held as uint8."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Pictures with labels, and the constants that standardise them.
+
+    Pixels stay as they are stored; a batch is standardised when it is
+    gathered: `(pixel * scale - mean[group]) / std[group]`. A split that joins
+    several tasks (joint training) has one group per task.
+
+    Args:
+        images: Pictures, shape `(n, height, width, channels)`, uint8 (0-255)
+            or float32.
+        labels: Class index inside the task, shape `(n,)`, int32, from 0.
+        mean: Per-channel mean of the scaled pixels, shape
+            `(groups, channels)`, float32.
+        std: Per-channel standard deviation, same shape, all > 0.
+        groups: Row of `mean` and `std` that applies to each picture, shape
+            `(n,)`, int32. Defaults to zeros.
+        scale: Factor from stored pixels to the unit of `mean`. 1/255 for
+            uint8, 1 for float32 features.
+
+    Raises:
+        ValueError: If shapes or dtypes do not fit together.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    groups: np.ndarray | None = None
+    scale: float = 1.0 / 255.0
+
+    def __post_init__(self):
+        if self.images.ndim != 4:
+            raise ValueError(
+                "Argument `images` must have shape (n, height, width, "
+                f"channels). Received: shape {self.images.shape}"
+            )
+        if self.images.dtype not in (np.uint8, np.float32):
+            raise ValueError(
+                "Argument `images` must be uint8 or float32. "
+                f"Received: dtype {self.images.dtype}"
+            )
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                "Argument `labels` must hold one label per picture. Received: "
+                f"{self.labels.shape} labels, {len(self.images)} pictures"
+            )
+        channels = self.images.shape[-1]
+        for name in ("mean", "std"):
+            value = np.asarray(getattr(self, name), np.float32)
+            value = value.reshape(-1, channels)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "labels", self.labels.astype(np.int32))
+        groups = self.groups
+        if groups is None:
+            groups = np.zeros(len(self.labels), np.int32)
+        object.__setattr__(self, "groups", groups.astype(np.int32))
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)`."""
+        return self.images.shape[1:]
+
+    def digest(self):
+        """SHA-256 over pixels and labels, as hexadecimal text."""
+        sha = hashlib.sha256()
+        for array in (self.images, self.labels, self.mean, self.std):
+            sha.update(str(array.shape).encode())
+            sha.update(np.ascontiguousarray(array))
+        return sha.hexdigest()
+
+
+def standardised(images, labels, statistics_of=None):
+    """A uint8 `Split` standardised per channel by its own pixels.
+
+    Mean and (population) standard deviation run over all pictures and pixels
+    of the set; the deviation is floored at 1/sqrt(number of pixels), as the
+    LASEM protocol does (Lee et al. 2021, data protocol of their code).
+
+    Args:
+        images: uint8, `(n, height, width, channels)`.
+        labels: `(n,)` integers.
+        statistics_of: Optional other pictures whose mean and deviation are
+            used instead (e.g. the training pictures for the test split).
+    """
+    reference = images if statistics_of is None else statistics_of
+    mean, std = channel_statistics(reference)
+    return Split(images, labels, mean, std)
+
+
+def channel_statistics(images):
+    """Mean and floored population deviation per channel, of pixels / 255."""
+    if not len(images):
+        raise ValueError("Channel statistics need at least one picture.")
+    # Exact integer sums: no dependence on the order of the pictures and no
+    # float copy of a large set.
+    pixels = images.shape[0] * images.shape[1] * images.shape[2]
+    flat = images.reshape(-1, images.shape[-1])
+    counts = np.stack(
+        [np.bincount(flat[:, c], minlength=256) for c in range(flat.shape[1])]
+    )
+    values = np.arange(256, dtype=np.float64) / 255.0
+    mean = counts @ values / pixels
+    variance = counts @ values**2 / pixels - mean**2
+    std = np.sqrt(np.maximum(variance, 0.0))
+    floor = 1.0 / np.sqrt(pixels)
+    return mean.astype(np.float32), np.maximum(std, floor).astype(np.float32)
+
+
+def joined(splits, label_offsets):
+    """One split out of several tasks' splits, labels shifted per task.
+
+    Args:
+        splits: Splits of equal image shape and scale.
+        label_offsets: Integer added to the labels of each split.
+
+    Returns:
+        A `Split` whose group k is the k-th split.
+    """
+    return Split(
+        images=np.concatenate([split.images for split in splits]),
+        labels=np.concatenate(
+            [s.labels + o for s, o in zip(splits, label_offsets)]
+        ),
+        mean=np.concatenate([split.mean[:1] for split in splits]),
+        std=np.concatenate([split.std[:1] for split in splits]),
+        groups=np.repeat(np.arange(len(splits)), [len(s) for s in splits]),
+        scale=splits[0].scale,
+    )

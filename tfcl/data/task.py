@@ -1,0 +1,196 @@
+"""Tasks and the stream in which they come."""
+
+import dataclasses
+import hashlib
+
+from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.split import Split
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """One classification task of a stream.
+
+    Args:
+        index: Position in the stream, from 0.
+        name: Unique in the stream; names files, so letters, digits, `_`, `-`
+            and `.` only.
+        class_names: Name of each local label 0..C-1.
+        train: Training split.
+        validation: Held-out part of the training data.
+        test: Test split.
+        preprocessing: What turns a user's picture into the network's input;
+            goes into the bank and the exported model.
+        earlier: The tasks before this one in the stream.
+    """
+
+    index: int
+    name: str
+    class_names: tuple
+    train: Split
+    validation: Split
+    test: Split
+    preprocessing: Preprocessing
+    earlier: tuple = ()
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+    def fingerprint(self):
+        """Digest of names and data: equal tasks, equal text."""
+        sha = hashlib.sha256(repr((self.name, self.class_names)).encode())
+        for split in (self.train, self.validation, self.test):
+            sha.update(split.digest().encode())
+        return sha.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSpec:
+    """What a method must know of a stream before it builds its variables.
+
+    Args:
+        name: Name of the stream.
+        image_shape: `(height, width, channels)` of the network's input.
+        task_names: Names of all tasks, in order.
+        class_names: Tuple of class names per task.
+        batch_size: Examples per step over all replicas.
+    """
+
+    name: str
+    image_shape: tuple
+    task_names: tuple
+    class_names: tuple
+    batch_size: int
+
+    @property
+    def num_tasks(self):
+        return len(self.task_names)
+
+    @property
+    def class_counts(self):
+        """Number of classes of each task."""
+        return tuple(len(names) for names in self.class_names)
+
+    @property
+    def max_classes(self):
+        """Classes of the widest task: the width of a slot's head."""
+        return max(self.class_counts)
+
+    def to_json(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value):
+        return cls(
+            name=value["name"],
+            image_shape=tuple(value["image_shape"]),
+            task_names=tuple(value["task_names"]),
+            class_names=tuple(tuple(n) for n in value["class_names"]),
+            batch_size=value["batch_size"],
+        )
+
+
+class TaskStream:
+    """The tasks in the order in which they are learned.
+
+    Args:
+        name: Name of the stream, for reports.
+        tasks: `Task`s with indices 0, 1, ....
+        batch_size: Examples per training step over all replicas.
+
+    Raises:
+        ValueError: If a task could not be learned or measured: no task,
+            repeated names, a single class, a label without a class name, an
+            empty split, pictures of different shapes, a class in two tasks
+            under the same name inside one task, or fewer training examples
+            than one batch.
+    """
+
+    def __init__(self, name, tasks, batch_size):
+        self.name = name
+        self.tasks = tuple(tasks)
+        self.batch_size = batch_size
+        if batch_size < 1:
+            raise ValueError(
+                "Argument `batch_size` must be a positive integer. "
+                f"Received: batch_size={batch_size}"
+            )
+        if not self.tasks:
+            raise ValueError(f"Stream '{name}' has no task.")
+        _check_names(self)
+        for task in self.tasks:
+            _check_task(self, task)
+
+    def __len__(self):
+        return len(self.tasks)
+
+    def __iter__(self):
+        return iter(self.tasks)
+
+    def spec(self):
+        """The `StreamSpec` of this stream."""
+        return StreamSpec(
+            name=self.name,
+            image_shape=tuple(self.tasks[0].train.image_shape),
+            task_names=tuple(task.name for task in self.tasks),
+            class_names=tuple(tuple(t.class_names) for t in self.tasks),
+            batch_size=self.batch_size,
+        )
+
+
+def _check_names(stream):
+    names = [task.name for task in stream.tasks]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"Stream '{stream.name}': task names must be unique, but these "
+            f"come twice: {repeated}. Rename one of each."
+        )
+    for name in names:
+        if not name or not all(c.isalnum() or c in "_-." for c in name):
+            raise ValueError(
+                f"Stream '{stream.name}': a task name holds letters, digits, "
+                f"'_', '-' and '.' only. Received: {name!r}"
+            )
+
+
+def _check_task(stream, task):
+    where = f"Stream '{stream.name}', task '{task.name}'"
+    shape = tuple(stream.tasks[0].train.image_shape)
+    if task.num_classes < 2:
+        raise ValueError(
+            f"{where}: a task needs at least two classes. Received: "
+            f"{list(task.class_names)}. Join it with another task."
+        )
+    if len(set(task.class_names)) != task.num_classes:
+        raise ValueError(
+            f"{where}: class names must differ. Received: "
+            f"{list(task.class_names)}"
+        )
+    for split_name in ("train", "validation", "test"):
+        split = getattr(task, split_name)
+        place = f"{where}, split '{split_name}'"
+        if not len(split):
+            raise ValueError(
+                f"{place}: no example. Every split of a task needs some; hold "
+                "out a larger part or give the task more data."
+            )
+        if tuple(split.image_shape) != shape:
+            raise ValueError(
+                f"{place}: pictures are {tuple(split.image_shape)}, those of "
+                f"the first task {shape} (height, width, channels). Resize "
+                "them to one shape in the stream."
+            )
+        low, high = int(split.labels.min()), int(split.labels.max())
+        if low < 0 or high >= task.num_classes:
+            raise ValueError(
+                f"{place}: labels must be 0..{task.num_classes - 1}, one per "
+                f"class name. Received: labels {low}..{high}"
+            )
+    if len(task.train) < stream.batch_size:
+        raise ValueError(
+            f"{where}: a batch of {stream.batch_size} is larger than the "
+            f"task's {len(task.train)} training examples. Set a smaller "
+            "BATCH_SIZE in the stream's gin file."
+        )

@@ -1,0 +1,169 @@
+"""The classifier of the task in hand, as wide as the widest task."""
+
+import keras
+import numpy as np
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class TaskHead(keras.layers.Layer):
+    """Dense hidden layers (ReLU) and an output layer shared by a slot.
+
+    One head serves every task of a stream: it has `num_outputs` columns, of
+    which the active task uses those listed in the variable `columns`. Logits
+    of unused places are so low that softmax gives them exactly zero.
+
+    Args:
+        max_classes: Classes of the widest task.
+        num_outputs: Columns of the output layer. Defaults to `max_classes`.
+        hidden_units: Widths of the hidden layers.
+        kernel_initializer: For all kernels.
+        bias_initializer: For all biases.
+
+    Input shape: `(batch, features)`.
+    Output shape: `(batch, max_classes)`, float32.
+    """
+
+    def __init__(
+        self,
+        max_classes,
+        num_outputs=None,
+        hidden_units=(),
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.max_classes = max_classes
+        self.num_outputs = num_outputs or max_classes
+        self.hidden_units = tuple(hidden_units)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        widths = (input_shape[-1], *self.hidden_units, self.num_outputs)
+        self.kernels, self.biases = [], []
+        for depth, (rows, units) in enumerate(zip(widths, widths[1:])):
+            self.kernels.append(
+                self.add_weight(
+                    name=f"kernel_{depth}",
+                    shape=(rows, units),
+                    initializer=self.kernel_initializer,
+                )
+            )
+            self.biases.append(
+                self.add_weight(
+                    name=f"bias_{depth}",
+                    shape=(units,),
+                    initializer=self.bias_initializer,
+                )
+            )
+        self.columns = self.add_weight(
+            name="columns",
+            shape=(self.max_classes,),
+            dtype="int32",
+            initializer=_Range(),
+            trainable=False,
+        )
+        self.built = True
+
+    def call(self, inputs, dropout_mask=None):
+        """Logits; the mask multiplies the features (scaled dropout)."""
+        columns = keras.ops.convert_to_tensor(self.columns)
+        logits = keras.ops.take(
+            self.outputs(inputs, dropout_mask),
+            keras.ops.maximum(columns, 0),
+            axis=-1,
+        )
+        return keras.ops.where(columns >= 0, logits, _lowest(logits))
+
+    def outputs(self, inputs, dropout_mask=None):
+        """All output columns, float32: `(batch, num_outputs)`."""
+        hidden = inputs
+        if dropout_mask is not None:
+            mask = keras.ops.cast(dropout_mask, hidden.dtype)
+            hidden = keras.ops.multiply(hidden, mask)
+        last = len(self.kernels) - 1
+        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
+            hidden = keras.ops.matmul(
+                hidden, keras.ops.cast(kernel, hidden.dtype)
+            )
+            hidden = keras.ops.add(hidden, keras.ops.cast(bias, hidden.dtype))
+            if depth < last:
+                hidden = keras.ops.relu(hidden)
+        return keras.ops.cast(hidden, "float32")
+
+    def use_columns(self, columns):
+        """Makes `columns` (a sequence of column numbers) the active ones."""
+        value = np.full(self.max_classes, -1, np.int32)
+        value[: len(columns)] = columns
+        self.columns.assign(value)
+
+    @property
+    def active_columns(self):
+        """Column numbers of the active task, `(classes,)` int32."""
+        columns = self.columns.numpy()
+        return columns[columns >= 0]
+
+    def trimmed(self, values):
+        """Bank values `{name: array}` without this head's unused places."""
+        columns = self.active_columns
+        last = len(self.kernels) - 1
+        values = {**values, f"{self.name}/columns": columns}
+        for name in (f"{self.name}/kernel_{last}", f"{self.name}/bias_{last}"):
+            if name in values and self.num_outputs == self.max_classes:
+                values[name] = values[name][..., columns]
+        return values
+
+    def owned_variables(self):
+        """`(name, variable, initializer)` of each variable."""
+        listed = [
+            (v.name, v, self.kernel_initializer) for v in self.kernels
+        ] + [(v.name, v, self.bias_initializer) for v in self.biases]
+        return listed + [("columns", self.columns, _Range())]
+
+    def lower(self):
+        """Plain Dense layers of the active task: list of (layer, weights)."""
+        layers = []
+        last = len(self.kernels) - 1
+        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
+            weights = [v.numpy() for v in (kernel, bias)]
+            activation = "relu"
+            if depth == last:
+                columns = self.active_columns
+                weights = [weights[0][:, columns], weights[1][columns]]
+                activation = None
+            layer = keras.layers.Dense(
+                weights[1].shape[0],
+                activation=activation,
+                name=f"{self.name}_{depth}",
+                dtype="float32",
+            )
+            layers.append((layer, weights))
+        return layers
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "max_classes": self.max_classes,
+            "num_outputs": self.num_outputs,
+            "hidden_units": self.hidden_units,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+            "bias_initializer": keras.initializers.serialize(
+                self.bias_initializer
+            ),
+        }
+
+
+def _lowest(logits):
+    # Far below any logit, yet finite, so that 0 * it stays 0 in gradients.
+    return keras.ops.cast(-1e9, logits.dtype)
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class _Range(keras.initializers.Initializer):
+    """0, 1, 2, ...: every column in its own place."""
+
+    def __call__(self, shape, dtype=None):
+        return np.arange(shape[0]).astype(dtype or "int32")

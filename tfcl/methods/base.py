@@ -1,0 +1,317 @@
+"""The contract between a method and the engine."""
+
+import abc
+import dataclasses
+import typing
+
+import keras
+import tensorflow as tf
+
+from tfcl import randomness
+from tfcl.data.split import Split
+from tfcl.models.variables import redraw
+from tfcl.models.variables import restore
+from tfcl.models.variables import stored
+
+
+class Batch(typing.NamedTuple):
+    """One replica's part of a batch, inside a traced step.
+
+    Attributes:
+        images: Standardised pictures, float32 `(b, height, width, channels)`.
+        labels: Local labels, int32 `(b,)`.
+        tasks: Group of each example in its split (joint training: the task),
+            int32 `(b,)`.
+        positions: Place of each example in the global batch, int32 `(b,)`.
+        size: Examples in the global batch, int32 scalar. Divide sums by it.
+        step: Number of the step in its epoch, int32 scalar.
+        seed: int32 pair, different for every step of the run.
+        replicas: Number of replicas, Python integer.
+        sum_over_replicas: Function from a tensor to its sum over replicas.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    tasks: tf.Tensor
+    positions: tf.Tensor
+    size: tf.Tensor
+    step: tf.Tensor
+    seed: tf.Tensor
+    replicas: int
+    sum_over_replicas: typing.Callable
+
+    def dropout_mask(self, rate, features, copies=1):
+        """Scaled dropout mask for `copies` stacked runs of the batch.
+
+        Entries are 0 or 1 / (1 - rate), independent, and the same for an
+        example whatever the number of replicas.
+
+        Returns:
+            float32 `(copies * b, features)`, or None for rate 0.
+        """
+        if rate == 0.0:
+            return None
+        keep = 1.0 - rate
+        if self.replicas == 1:
+            rows = tf.shape(self.images)[0]
+        else:
+            rows = self.size
+        shape = tf.stack([copies, rows, features])
+        draws = tf.random.stateless_uniform(shape, self.seed)
+        if self.replicas > 1:
+            draws = tf.gather(draws, self.positions, axis=1)
+        mask = tf.cast(draws < keep, tf.float32) * (1.0 / keep)
+        return tf.reshape(mask, [-1, features])
+
+
+class Update(typing.NamedTuple):
+    """What a step wants to change; the engine applies it if it is finite.
+
+    Attributes:
+        loss: This replica's part of the mean loss, scalar.
+        metrics: `{name: tensor}`, this replica's part of each mean, in the
+            shapes of `Method.metric_shapes`; without the loss.
+        gradients: `[(optimizer name, gradients, variables), ...]`.
+        then: Optional function that assigns the method's own variables; runs
+            after the gradients were applied.
+    """
+
+    loss: tf.Tensor
+    metrics: dict
+    gradients: list
+    then: typing.Callable | None = None
+
+
+@dataclasses.dataclass(eq=False)
+class Phase:
+    """Some epochs of training on one split.
+
+    Args:
+        name: For journal, summaries and messages.
+        epochs: Upper bound; `stop` may end the phase earlier.
+        rates: `{optimizer name: schedule}`, schedule from `Clock` to rate.
+        steps: Step functions applied one after another to every batch.
+            Defaults to the method's `train_step`.
+        data: Split to train on. Defaults to the task's training split.
+        batch_size: Defaults to the stream's.
+        shuffle: New order every epoch, or always the stored one.
+        drop_remainder: Leave out the last, smaller batch.
+        validate_every: Epochs between validations; 0 never. The last epoch
+            is validated in any case.
+        stop: Optional rule from `Clock` to bool.
+        restore_best: Keep the weights of the epoch with the best validation
+            accuracy (strictly greater), instead of the last.
+        jit_compile: Compile the whole loop by XLA; needs `drop_remainder`.
+
+    Attributes:
+        result: Set by the engine at the end: `epochs`, `train/...`,
+            `validation/loss`, `validation/accuracy`, and `best_epoch`.
+    """
+
+    name: str
+    epochs: int
+    rates: dict
+    steps: tuple = ()
+    data: Split | None = None
+    batch_size: int | None = None
+    shuffle: bool = True
+    drop_remainder: bool = False
+    validate_every: int = 1
+    stop: typing.Callable | None = None
+    restore_best: bool = False
+    jit_compile: bool | None = None
+    result: dict | None = None
+    action: typing.ClassVar[str] = "fit"
+
+
+@dataclasses.dataclass(eq=False)
+class Scan:
+    """One in-graph run over a stream in its stored order (online learning).
+
+    Args:
+        name: For journal, summaries and messages.
+        rates: `{optimizer name: schedule}`.
+        steps: Step functions; defaults to the method's `train_step`.
+        data: Split whose order is the stream's. Defaults to the task's.
+        batch_size: Examples per step; must divide every stretch.
+        boundaries: Example counts after which the model is validated, the
+            end included; each stretch runs as one compiled loop.
+        jit_compile: Compile by XLA: pays for tiny steps, not for conv nets.
+
+    Attributes:
+        result: `{"validations": [(examples, loss, accuracy), ...], ...}`.
+    """
+
+    name: str
+    rates: dict
+    steps: tuple = ()
+    data: Split | None = None
+    batch_size: int = 1
+    boundaries: tuple = ()
+    jit_compile: bool = True
+    result: dict | None = None
+    action: typing.ClassVar[str] = "scan"
+
+
+@dataclasses.dataclass(eq=False)
+class Accumulate:
+    """One pass over data that adds up tensors and updates no weight.
+
+    Args:
+        name: For journal and messages.
+        step: Function from `Batch` to a list of tensors, this replica's part;
+            summed over all batches and replicas.
+        into: Variables that receive the sums; set to zero first. Sums live
+            in variables so that they are checkpointed.
+        data: Split. Defaults to the task's training split.
+        batch_size: Defaults to the stream's.
+    """
+
+    name: str
+    step: typing.Callable
+    into: list
+    data: Split | None = None
+    batch_size: int | None = None
+    result: dict | None = None
+    action: typing.ClassVar[str] = "accumulate"
+
+
+class Method(abc.ABC):
+    """A few layers plus a rule: how one task after another is learned.
+
+    `docs/architecture.md` tells the order of calls. A subclass builds its
+    variables in `setup` and lists them in three places:
+
+    - `shared`: `Owned` variables that serve all tasks;
+    - `slot`: `Owned` variables of the task in hand; re-drawn by
+      `begin_task`, banked by `end_task`, assigned again by `activate`;
+    - `state`: further `keras.Variable`s that a resumed run needs.
+
+    and its optimizers in `optimizers`, built inside `setup`.
+    """
+
+    metric_shapes = {"accuracy": ()}
+    """Shape of each metric of `train_step` (the loss comes by itself)."""
+
+    def __init__(self):
+        self.spec = None
+        self.seed = 0
+        self.shared = []
+        self.slot = []
+        self.state = []
+        self.optimizers = {}
+        self._optimizer_start = {}
+
+    @abc.abstractmethod
+    def setup(self, spec, seed):
+        """Builds all variables. Runs once, inside `strategy.scope()`.
+
+        Args:
+            spec: `StreamSpec`.
+            seed: Integer from which all start values are drawn.
+        """
+
+    @abc.abstractmethod
+    def begin_task(self, task):
+        """Prepares slot and optimizers for a new task."""
+
+    @abc.abstractmethod
+    def phases(self, task):
+        """Generator: yields a phase, receives its result."""
+
+    @abc.abstractmethod
+    def train_step(self, batch):
+        """Traced: `Batch` to `Update`. Creates no variables."""
+
+    def end_task(self, task):
+        """Consolidates: chooses, rolls back, prunes."""
+
+    @abc.abstractmethod
+    def predict(self, images):
+        """Traced: standardised pictures to logits `(b, max_classes)`."""
+
+    @abc.abstractmethod
+    def network(self):
+        """The `TaskNetwork` that serves the active task."""
+
+    def begin_evaluation(self):
+        """Called before the running task is validated."""
+
+    # What the bank keeps of a task.
+
+    def bank_values(self):
+        """`{name: array}` of the slot, as small as the task allows."""
+        return stored(self.slot)
+
+    def bank_notes(self):
+        """JSON-ready facts of the finished task, for results and reports."""
+        return {}
+
+    def activate(self, values, task_index):
+        """Puts a finished task's bank values into the slot."""
+        del task_index
+        restore(self.slot, values)
+
+    def read_variables(self):
+        """The shared variables on which the active task's logits depend."""
+        return self.shared
+
+    def diagnostics(self):
+        """`{name: (array, labels)}` after an epoch, for the history."""
+        return {}
+
+    def metric_labels(self):
+        """`{metric name: labels}` of metrics that are vectors."""
+        return {}
+
+    # Helpers for subclasses.
+
+    def build_optimizer(self, name, optimizer, owned):
+        """Builds an optimizer on trainable variables and lists it."""
+        optimizer.build([item.variable for item in owned])
+        self.optimizers[name] = optimizer
+        self._optimizer_start[name] = [
+            v.numpy() for v in optimizer.variables
+        ]
+
+    def reset_optimizers(self):
+        """Gives every optimizer the state it was built with."""
+        for name, optimizer in self.optimizers.items():
+            start = self._optimizer_start[name]
+            for variable, value in zip(optimizer.variables, start):
+                variable.assign(value)
+
+    def redraw(self, owned, *key):
+        """Draws start values; they depend on the seed, `key` and names."""
+        redraw(owned, int(randomness.seed_words(1, self.seed, *key)[0]))
+
+
+def trainable(owned):
+    """Those of a list of `Owned` that are trained."""
+    return [item for item in owned if item.variable.trainable]
+
+
+def cross_entropy(labels, logits):
+    """Softmax cross-entropy per example, from integer labels."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def mean_accuracy(batch, logits):
+    """This replica's part of the batch's accuracy."""
+    right = tf.argmax(logits, axis=-1, output_type=tf.int32) == batch.labels
+    return tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(
+        batch.size, tf.float32
+    )
+
+
+def values_of(owned):
+    """The tf.Variables of a list of `Owned`, for a gradient tape."""
+    return [item.variable.value for item in owned]
+
+
+def require(condition, argument, rule, value):
+    """Raises the usual ValueError unless `condition` holds."""
+    if not condition:
+        raise ValueError(
+            f"Argument `{argument}` {rule}. Received: {argument}={value!r}"
+        )

@@ -1,0 +1,81 @@
+"""Training on all tasks so far at once: the upper reference."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfcl.data.split import joined
+from tfcl.methods.base import Update
+from tfcl.methods.base import cross_entropy
+from tfcl.methods.base import values_of
+from tfcl.methods.network_method import NetworkMethod
+
+
+@gin.configurable
+class Joint(NetworkMethod):
+    """Multi-task learning: task t trains on the data of tasks 1..t.
+
+    One trunk and hidden layers for all; the output layer has one column per
+    class of every task, and an example's loss looks at its own task's columns
+    only. Gives `J[k]` of intransigence.
+
+    Args:
+        training: `TaskTraining`; its epochs count passes over the joined
+            data, so a task costs the more the later it comes.
+        warm_start: True goes on from the last task's weights, False starts
+            anew at every task.
+    """
+
+    def __init__(self, training=gin.REQUIRED, warm_start: bool = False):
+        super().__init__(training)
+        self.warm_start = warm_start
+        self._offsets = np.zeros(0, np.int64)
+
+    def setup(self, spec, seed):
+        ends = np.cumsum(spec.class_counts)
+        self._offsets = ends - np.asarray(spec.class_counts)
+        super().setup(spec, seed)
+
+    def make_head(self, spec):
+        return self.training.head(spec.max_classes, sum(spec.class_counts))
+
+    def divide(self, network):
+        columns = f"{network.head.name}/columns"
+        self.shared = network.trunk_variables + [
+            v for v in network.head_variables if v.name != columns
+        ]
+        self.slot = [v for v in network.head_variables if v.name == columns]
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        if not self.warm_start:
+            self.redraw(self.shared, "shared", task.index)
+        first = int(self._offsets[task.index])
+        self.head.use_columns(range(first, first + task.num_classes))
+
+    def phases(self, task):
+        tasks = (*task.earlier, task)
+        data = joined([t.train for t in tasks], self._offsets[: len(tasks)])
+        yield self.training.phase("joint", data)
+
+    def train_step(self, batch):
+        owner = tf.constant(
+            np.repeat(np.arange(self.spec.num_tasks), self.spec.class_counts)
+        )
+        with tf.GradientTape() as tape:
+            hidden = self._network.trunk(batch.images, training=True)
+            mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+            logits = self.head.outputs(hidden, mask)
+            own = tf.cast(owner[None], tf.int32) == batch.tasks[:, None]
+            logits = tf.where(own, logits, -1e9)
+            losses = cross_entropy(batch.labels, logits)
+            size = tf.cast(batch.size, tf.float32)
+            loss = tf.reduce_sum(losses) / size
+        gradients = tape.gradient(loss, values_of(self._trained))
+        right = tf.argmax(logits, -1, output_type=tf.int32) == batch.labels
+        accuracy = tf.reduce_sum(tf.cast(right, tf.float32)) / size
+        return Update(
+            loss=loss,
+            metrics={"accuracy": accuracy},
+            gradients=[("main", gradients, values_of(self._trained))],
+        )

@@ -1,0 +1,289 @@
+"""LASEM: the layers to share are found by expectation-maximisation."""
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcl.layers.selective_conv2d import CHOSEN
+from tfcl.layers.selective_conv2d import SelectiveConv2D
+from tfcl.methods.base import Update
+from tfcl.methods.base import cross_entropy
+from tfcl.methods.base import require
+from tfcl.methods.base import values_of
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.lift import lift
+from tfcl.models.prefix_tree import chosen_layers
+from tfcl.models.prefix_tree import configuration_name
+from tfcl.models.prefix_tree import configurations
+from tfcl.models.prefix_tree import prefix_tree
+
+# 2^12 copies of the last activations is more than any machine will like.
+_MOST_LAYERS = 12
+
+
+@gin.configurable
+class LASEM(NetworkMethod):
+    """Lifelong architecture search via EM, on hard-parameter sharing.
+
+    While a task trains, every convolution has a shared and a task's own
+    kernel, and all 2^L configurations c live in one prefix tree:
+
+    - E-step (no dropout): likelihood l_c = mean true-class probability,
+      posterior g_c = p_c l_c / sum_c' p_c' l_c';
+    - M-step: one gradient of sum_c g_c L_c for all weights;
+    - prior p = running mean of the posteriors of this task.
+
+    At the end of the task the configuration of the largest prior wins: shared
+    layers keep their trained shared kernel, the others get the shared kernel
+    of before the task back and keep the task's own.
+
+    Args:
+        training: `TaskTraining`.
+        prior: "mean" (running mean of posteriors) or "count" (how often each
+            configuration had the largest posterior).
+        initial_count: Count of every configuration at the start, for
+            "count".
+        reset_prior: Start the prior anew every epoch instead of every task.
+        likelihood: "mean_prob" (the reference's code) or "product" over the
+            batch in log space (the paper's formula).
+        dropout_masks: "independent" per configuration, or "common".
+
+    Reference:
+        Lee, Behpour, Eaton, "Sharing Less is More", ICML 2021, sec. 4 and
+        algorithm 1.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        prior: str = "mean",
+        initial_count: float = 1.0,
+        reset_prior: bool = False,
+        likelihood: str = "mean_prob",
+        dropout_masks: str = "independent",
+    ):
+        super().__init__(training)
+        for name, value, words in (
+            ("prior", prior, ("mean", "count")),
+            ("likelihood", likelihood, ("mean_prob", "product")),
+            ("dropout_masks", dropout_masks, ("independent", "common")),
+        ):
+            rule = f"must be {words[0]!r} or {words[1]!r}"
+            require(value in words, name, rule, value)
+        require(
+            initial_count > 0, "initial_count", "must be positive", initial_count
+        )
+        self.prior_mode = prior
+        self.initial_count = initial_count
+        self.reset_prior = reset_prior
+        self.likelihood = likelihood
+        self.dropout_masks = dropout_masks
+
+    # Set-up
+
+    def make_trunk(self, spec):
+        return lift(
+            self.training.backbone(spec),
+            {keras.layers.Conv2D: lambda c: SelectiveConv2D.lift(c, CHOSEN)},
+        )
+
+    def divide(self, network):
+        self.layers = chosen_layers(network.trunk)
+        shared = {id(v) for la in self.layers for v in la.shared_variables}
+        everything = network.trunk_variables + network.head_variables
+        self.shared = [v for v in everything if id(v.variable) in shared]
+        self.slot = [v for v in everything if id(v.variable) not in shared]
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        depth = len(self.layers)
+        require(
+            depth <= _MOST_LAYERS,
+            "training.backbone",
+            f"may have at most {_MOST_LAYERS} convolutions for LASEM, whose "
+            "memory doubles with each",
+            f"{depth} convolutions",
+        )
+        self.configurations = configurations(depth)
+        self.names = [configuration_name(c) for c in self.configurations]
+        self.metric_shapes = {"accuracy": (), "posterior": (len(self.names),)}
+        self._tree = prefix_tree(self._network.trunk)
+        count = (len(self.names),)
+        self.prior = _statistic(np.zeros(count), "prior")
+        self._sums = _statistic(np.zeros(count), "posterior_sums")
+        self._steps = _statistic(np.zeros(()), "posterior_steps")
+        # Shared kernels as they were before the task, and which of them any
+        # task has ever kept.
+        self._before = [_statistic(v.variable.numpy(), "before") for v in self.shared]
+        self._defined = _statistic(np.zeros(depth), "defined")
+        self.state += [self.prior, self._sums, self._steps, self._defined]
+        self.state += self._before
+
+    # One task
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        defined = self._defined.numpy() > 0.5
+        for depth, layer in enumerate(self.layers):
+            if not defined[depth]:
+                self.redraw(self._shared_of(layer), "shared", task.index)
+        for before, owned in zip(self._before, self.shared):
+            before.assign(owned.variable)
+        for statistic, value in zip(
+            (self.prior, self._sums, self._steps), self._no_evidence()
+        ):
+            statistic.assign(value)
+
+    def train_step(self, batch):
+        prior, sums, steps = self._statistics_before(batch)
+        count = len(self.names)
+        size = tf.cast(batch.size, tf.float32)
+        with tf.GradientTape() as tape:
+            features = self._tree(batch.images, training=True)
+            with tape.stop_recording():  # E-step, without dropout
+                posterior = self._posterior(batch, features, prior)
+            # M-step: sum_c g_c grad L_c = grad of sum_c g_c L_c.
+            mask = self._mask(batch, features.shape[-1])
+            logits = self.head(features, mask)
+            losses = cross_entropy(tf.tile(batch.labels, [count]), logits)
+            losses = tf.reduce_sum(tf.reshape(losses, [count, -1]), 1) / size
+            loss = tf.reduce_sum(posterior * losses)
+        gradients = tape.gradient(loss, values_of(self._trained))
+        best = tf.reshape(logits, [count, -1, logits.shape[-1]])
+        best = tf.gather(best, tf.argmax(prior))
+        right = tf.argmax(best, -1, output_type=tf.int32) == batch.labels
+        return Update(
+            loss=loss,
+            metrics={
+                "accuracy": tf.reduce_sum(tf.cast(right, tf.float32)) / size,
+                "posterior": posterior / batch.replicas,
+            },
+            gradients=[("main", gradients, values_of(self._trained))],
+            then=lambda: self._count(posterior, sums, steps),
+        )
+
+    def _posterior(self, batch, features, prior):
+        """g_c over the global batch, `(2^L,)`."""
+        logits = self.head(features)
+        count = len(self.names)
+        log_probs = -cross_entropy(tf.tile(batch.labels, [count]), logits)
+        log_probs = tf.reshape(log_probs, [count, -1])
+        if self.likelihood == "product":
+            evidence = batch.sum_over_replicas(tf.reduce_sum(log_probs, 1))
+            return tf.nn.softmax(tf.math.log(prior) + evidence)
+        likelihood = batch.sum_over_replicas(
+            tf.reduce_sum(tf.exp(log_probs), 1)
+        ) / tf.cast(batch.size, tf.float32)
+        weighted = prior * likelihood
+        return weighted / (tf.reduce_sum(weighted) + 1e-30)
+
+    def _mask(self, batch, features):
+        rate, count = self.training.dropout, len(self.names)
+        if self.dropout_masks == "independent" or rate == 0.0:
+            return batch.dropout_mask(rate, features, count)
+        return tf.tile(batch.dropout_mask(rate, features), [count, 1])
+
+    def _no_evidence(self):
+        """Prior, sums and steps before the first batch."""
+        count = len(self.names)
+        start = self.initial_count if self.prior_mode == "count" else 0.0
+        return (
+            np.full(count, 1.0 / count, np.float32),
+            np.full(count, start, np.float32),
+            np.float32(start * count),
+        )
+
+    def _statistics_before(self, batch):
+        now = (self.prior.value, self._sums.value, self._steps.value)
+        if not self.reset_prior:
+            return tuple(tf.convert_to_tensor(v) for v in now)
+        first = tf.equal(batch.step, 0)
+        return tuple(
+            tf.where(first, start, value)
+            for start, value in zip(self._no_evidence(), now)
+        )
+
+    def _count(self, posterior, sums, steps):
+        if self.prior_mode == "count":
+            posterior = tf.one_hot(tf.argmax(posterior), len(self.names))
+        sums, steps = sums + posterior, steps + 1.0
+        self._sums.assign(sums)
+        self._steps.assign(steps)
+        self.prior.assign(sums / steps)
+
+    # The choice
+
+    def begin_evaluation(self):
+        self._select(self.configurations[int(np.argmax(self.prior.numpy()))])
+
+    def end_task(self, task):
+        sharing = self.configurations[int(np.argmax(self.prior.numpy()))]
+        self._select(sharing)
+        shared = {
+            id(v.variable): (v.variable, before)
+            for v, before in zip(self.shared, self._before)
+        }
+        defined = self._defined.numpy()
+        for depth, (layer, kept) in enumerate(zip(self.layers, sharing)):
+            if kept:
+                defined[depth] = 1.0
+                continue
+            for variable in layer.shared_variables:
+                variable.assign(shared[id(variable)][1])
+        self._defined.assign(defined)
+
+    def _select(self, sharing):
+        for layer, shared in zip(self.layers, sharing):
+            layer.selection.assign(float(shared))
+
+    def _shared_of(self, layer):
+        own = {id(v) for v in layer.shared_variables}
+        return [v for v in self.shared if id(v.variable) in own]
+
+    @property
+    def _sharing(self):
+        return [la.selection.numpy() > 0.5 for la in self.layers]
+
+    # Bank and reports
+
+    def bank_values(self):
+        values = super().bank_values()
+        for layer, shared in zip(self.layers, self._sharing):
+            if shared:
+                for variable in layer.task_variables:
+                    del values[f"{layer.name}/{variable.name}"]
+        return values
+
+    def bank_notes(self):
+        prior = self.prior.numpy()
+        return {
+            "configuration": configuration_name(self._sharing),
+            "prior": {n: float(p) for n, p in zip(self.names, prior)},
+        }
+
+    def read_variables(self):
+        return [
+            owned
+            for layer, shared in zip(self.layers, self._sharing)
+            if shared
+            for owned in self._shared_of(layer)
+        ]
+
+    def diagnostics(self):
+        return {"prior": (self.prior.numpy(), self.names)}
+
+    def metric_labels(self):
+        return {"posterior": self.names}
+
+
+def _statistic(value, name):
+    value = np.asarray(value, np.float32)
+    return keras.Variable(
+        value,
+        trainable=False,
+        dtype="float32",
+        # Every replica computes the same value from the global batch.
+        aggregation="only_first_replica",
+        name=name,
+    )

@@ -1,0 +1,96 @@
+"""Methods that train one network by plain gradient steps."""
+
+import abc
+
+import tensorflow as tf
+
+from tfcl.methods.base import Method
+from tfcl.methods.base import Update
+from tfcl.methods.base import cross_entropy
+from tfcl.methods.base import mean_accuracy
+from tfcl.methods.base import trainable
+from tfcl.methods.base import values_of
+from tfcl.models.variables import stored
+
+
+class NetworkMethod(Method):
+    """One network, one phase per task, one optimizer named "main".
+
+    A subclass says which variables are shared and which belong to the slot.
+
+    Args:
+        training: `TaskTraining`.
+    """
+
+    def __init__(self, training):
+        super().__init__()
+        self.training = training
+        self._network = None
+        self._trained = []
+
+    def setup(self, spec, seed):
+        self.spec, self.seed = spec, seed
+        trunk = self.make_trunk(spec)
+        head = self.make_head(spec)
+        self._network = self.training.network(trunk, head)
+        self.divide(self._network)
+        self.state = self._network.random_state
+        self.redraw(self.shared, "shared")
+        self._trained = trainable(self.shared) + trainable(self.slot)
+        self.build_optimizer(
+            "main", self.training.make_optimizer(), self._trained
+        )
+
+    def make_trunk(self, spec):
+        """The trunk; a lifted backbone where a method has own layers."""
+        return self.training.backbone(spec)
+
+    def make_head(self, spec):
+        """The head."""
+        return self.training.head(spec.max_classes)
+
+    @abc.abstractmethod
+    def divide(self, network):
+        """Sets `shared` and `slot` from the network's variables."""
+
+    def begin_task(self, task):
+        self.redraw(self.slot, "slot", task.index)
+        self.head.use_columns(range(task.num_classes))
+        self.reset_optimizers()
+
+    def phases(self, task):
+        yield self.training.phase()
+
+    def train_step(self, batch):
+        features, head = self._network.trunk, self.head
+        with tf.GradientTape() as tape:
+            hidden = features(batch.images, training=True)
+            mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+            logits = head(hidden, mask)
+            losses = cross_entropy(batch.labels, logits)
+            loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
+        gradients = tape.gradient(loss, values_of(self._trained))
+        return Update(
+            loss=loss,
+            metrics={"accuracy": mean_accuracy(batch, logits)},
+            gradients=[("main", gradients, values_of(self._trained))],
+        )
+
+    def predict(self, images):
+        return self._network(images, training=False)
+
+    def network(self):
+        return self._network
+
+    @property
+    def head(self):
+        """The network's `TaskHead`."""
+        return self._network.head
+
+    def bank_values(self):
+        return self.head.trimmed(stored(self.slot))
+
+    def activate(self, values, task_index):
+        super().activate(values, task_index)
+        # A head may be wider today than when the task was learned.
+        self.head.use_columns(values[f"{self.head.name}/columns"])

@@ -1,0 +1,107 @@
+"""How a method with one network and one training phase trains a task."""
+
+import gin
+import keras
+
+from tfcl.layers.task_head import TaskHead
+from tfcl.methods.base import Phase
+from tfcl.methods.base import require
+from tfcl.models.network import TaskNetwork
+from tfcl.optimizers.rmsprop import RMSPropTF1
+
+
+@gin.configurable
+class TaskTraining:
+    """Backbone, head and schedule shared by the LASEM line and references.
+
+    Args:
+        backbone: Function from `image_shape` to a functional Keras model
+            that ends in features `(batch, features)`.
+        hidden_units: Widths of the head's hidden layers.
+        dropout: Share of features dropped in training, in [0, 1).
+        epochs: Epochs per task.
+        schedule: Learning-rate schedule (`tfcl.optimizers.schedules`).
+        optimizer: Function without arguments to a Keras optimizer.
+        head_stddev: Deviation of the head's truncated normal start kernels.
+        head_bias: Start value of the head's biases.
+        pretrained: True starts from the backbone's weights, False draws new
+            ones by its initializers.
+        drop_remainder: Leave out the last, smaller batch of an epoch.
+        validate_every: Epochs between validations.
+        stop: Optional early-stopping rule.
+        restore_best: Take the weights of the best validation accuracy.
+    """
+
+    def __init__(
+        self,
+        backbone=gin.REQUIRED,
+        hidden_units: tuple = (64,),
+        dropout: float = 0.5,
+        epochs: int = gin.REQUIRED,
+        schedule=gin.REQUIRED,
+        optimizer=RMSPropTF1,
+        head_stddev: float = 0.05,
+        head_bias: float = 0.2,
+        pretrained: bool = False,
+        drop_remainder: bool = True,
+        validate_every: int = 1,
+        stop=None,
+        restore_best: bool = False,
+    ):
+        require(epochs >= 1, "epochs", "must be at least 1", epochs)
+        require(
+            0.0 <= dropout < 1.0, "dropout", "must lie in [0, 1)", dropout
+        )
+        require(
+            validate_every >= 0,
+            "validate_every",
+            "must not be negative",
+            validate_every,
+        )
+        self.make_backbone = backbone
+        self.hidden_units = tuple(hidden_units)
+        self.dropout = dropout
+        self.epochs = epochs
+        self.schedule = schedule
+        self.make_optimizer = optimizer
+        self.head_stddev = head_stddev
+        self.head_bias = head_bias
+        self.pretrained = pretrained
+        self.drop_remainder = drop_remainder
+        self.validate_every = validate_every
+        self.stop = stop
+        self.restore_best = restore_best
+
+    def backbone(self, spec):
+        """A new backbone for a stream."""
+        return self.make_backbone(image_shape=spec.image_shape)
+
+    def head(self, max_classes, num_outputs=None):
+        """A new head."""
+        return TaskHead(
+            max_classes,
+            num_outputs,
+            self.hidden_units,
+            kernel_initializer=keras.initializers.TruncatedNormal(
+                stddev=self.head_stddev
+            ),
+            bias_initializer=keras.initializers.Constant(self.head_bias),
+            name="head",
+        )
+
+    def network(self, trunk, head):
+        """Trunk and head as a `TaskNetwork`."""
+        return TaskNetwork(trunk, head, self.pretrained)
+
+    def phase(self, name="train", data=None):
+        """The one training phase of a task."""
+        return Phase(
+            name=name,
+            epochs=self.epochs,
+            rates={"main": self.schedule},
+            data=data,
+            drop_remainder=self.drop_remainder,
+            validate_every=self.validate_every,
+            stop=self.stop,
+            restore_best=self.restore_best,
+        )

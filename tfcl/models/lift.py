@@ -1,0 +1,84 @@
+"""Puts a method's layers in place of a backbone's, and takes them out."""
+
+import keras
+
+
+def lift(backbone, rules):
+    """Clones a model with some layers replaced, weights carried over.
+
+    Args:
+        backbone: A functional or sequential `keras.Model`, built.
+        rules: `{layer type: factory}`; the factory gets the old layer and
+            returns the new one, which takes over the old weights by its
+            method `adopt(old_layer)`. The first matching type counts. A
+            factory may return None to keep a layer as it is.
+
+    Returns:
+        A model that computes what `backbone` computed.
+
+    Raises:
+        ValueError: If the backbone is not functional, or no layer matched.
+    """
+    if not isinstance(backbone, (keras.Sequential, keras.Model)) or not (
+        hasattr(backbone, "inputs") and backbone.inputs
+    ):
+        raise ValueError(
+            "Argument `backbone` must be a functional or a built sequential "
+            f"Keras model. Received: {type(backbone).__name__}"
+        )
+    pairs = []
+
+    def clone(layer):
+        new = None
+        for layer_type, factory in rules.items():
+            if isinstance(layer, layer_type):
+                new = factory(layer)
+                break
+        lifted = new is not None
+        if not lifted:
+            new = type(layer).from_config(layer.get_config())
+        pairs.append((layer, new, lifted))
+        return new
+
+    model = keras.models.clone_model(
+        backbone, clone_function=clone, recursive=True
+    )
+    if rules and not any(lifted for _, _, lifted in pairs):
+        wanted = sorted(layer_type.__name__ for layer_type in rules)
+        raise ValueError(
+            f"Backbone '{backbone.name}' has no layer of type "
+            f"{' or '.join(wanted)}: the method has nothing to work on. "
+            "Choose a convolutional backbone."
+        )
+    for old, new, lifted in pairs:
+        if lifted:
+            new.adopt(old)
+        elif old.weights:
+            new.set_weights(old.get_weights())
+    return model
+
+
+def lower(model):
+    """The plain Keras model of the active task.
+
+    Every layer with a method `lower()` gives its plain layer and weights;
+    all others are copied. The result holds just what the task needs.
+    """
+    pairs = []
+
+    def clone(layer):
+        if hasattr(layer, "lower"):
+            new, weights = layer.lower()
+        else:
+            new = type(layer).from_config(layer.get_config())
+            weights = layer.get_weights()
+        pairs.append((new, weights))
+        return new
+
+    plain = keras.models.clone_model(
+        model, clone_function=clone, recursive=True
+    )
+    for new, weights in pairs:
+        if weights:
+            new.set_weights(weights)
+    return plain

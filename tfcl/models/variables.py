@@ -1,0 +1,152 @@
+"""Variables with a name, and the way to their start value."""
+
+import dataclasses
+import typing
+
+import keras
+import numpy as np
+
+from tfcl import randomness
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Owned:
+    """A variable of a method, with its name in the bank and its first value.
+
+    Args:
+        name: Unique inside the method, e.g. `conv_2/task_kernel`.
+        variable: The `keras.Variable`.
+        initializer: Callable `(shape, dtype)`, or None: the value that the
+            variable had when it was listed is its start value.
+    """
+
+    name: str
+    variable: keras.Variable
+    initializer: typing.Callable | None = None
+    pristine: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, name, variable, initializer=None):
+        """An `Owned`; without initializer it keeps the present value."""
+        pristine = None
+        if initializer is None:
+            pristine = variable.numpy()
+        return cls(name, variable, initializer, pristine)
+
+    def fresh(self, seed):
+        """The start value drawn with `seed` (an integer)."""
+        if self.initializer is None:
+            return self.pristine
+        config = self.initializer.get_config()
+        if "seed" in config:
+            word = int(randomness.seed_words(1, seed, self.name)[0])
+            config["seed"] = word
+        drawn = type(self.initializer).from_config(config)
+        return drawn(tuple(self.variable.shape), dtype=self.variable.dtype)
+
+
+def owned_variables(model, pretrained=False):
+    """All weights of a model as `Owned`, named `<layer>/<weight>`.
+
+    A layer may list its own by a method `owned_variables()` that returns
+    `(weight name, variable, initializer)` triples. Keras layers name an
+    initializer `<weight>_initializer`; a weight without one keeps its value.
+
+    Args:
+        model: A `keras.Model`.
+        pretrained: True makes the present values the start values.
+
+    Returns:
+        List of `Owned`, in the model's order.
+    """
+    result = []
+    for layer in leaf_layers(model):
+        for name, variable, initializer in _listed(layer):
+            if pretrained:
+                initializer = None
+            result.append(
+                Owned.of(f"{layer.name}/{name}", variable, initializer)
+            )
+    names = [owned.name for owned in result]
+    if len(set(names)) != len(names):
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        raise ValueError(
+            "Layers of a backbone must have different names, but these "
+            f"weights come twice: {repeated}"
+        )
+    return result
+
+
+def leaf_layers(model):
+    """The layers of a model that hold no further layers, each once."""
+    layers = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layers.extend(leaf_layers(layer))
+        elif not isinstance(layer, keras.layers.InputLayer):
+            layers.append(layer)
+    return layers
+
+
+def _listed(layer):
+    if hasattr(layer, "owned_variables"):
+        return layer.owned_variables()
+    return [
+        (
+            # Layers inside a layer have weights of the same name.
+            variable.name if count == 0 else f"{variable.name}_{count}",
+            variable,
+            getattr(layer, f"{variable.name}_initializer", None),
+        )
+        for count, variable in _numbered(layer.weights)
+    ]
+
+
+def _numbered(variables):
+    seen = {}
+    for variable in variables:
+        count = seen.get(variable.name, 0)
+        seen[variable.name] = count + 1
+        yield count, variable
+
+
+def redraw(owned, seed):
+    """Gives each `Owned` of a list its start value, drawn with `seed`."""
+    for item in owned:
+        item.variable.assign(item.fresh(seed))
+
+
+def stored(owned):
+    """`{name: array}` of the present values."""
+    return {
+        item.name: item.variable.numpy() for item in owned
+    }
+
+
+def restore(owned, values):
+    """Assigns `{name: array}`; a missing array becomes zeros.
+
+    An array smaller than its variable (a head of fewer classes than the
+    widest task) fills the leading block, the rest becomes zeros.
+
+    Raises:
+        ValueError: If an array does not fit into its variable.
+    """
+    for item in owned:
+        shape = tuple(item.variable.shape)
+        value = values.get(item.name)
+        if value is None:
+            item.variable.assign(np.zeros(shape, item.variable.dtype))
+            continue
+        if value.ndim != len(shape) or any(
+            v > s for v, s in zip(value.shape, shape)
+        ):
+            raise ValueError(
+                f"Stored value of '{item.name}' has shape {value.shape}, the "
+                f"variable {shape}: they belong to different networks."
+            )
+        if value.shape != shape:
+            padded = np.zeros(shape, value.dtype)
+            padded[tuple(slice(0, n) for n in value.shape)] = value
+            value = padded
+        item.variable.assign(value)

@@ -1,0 +1,77 @@
+"""RMSProp as TensorFlow 1 computed it."""
+
+import keras
+
+
+class RMSPropTF1(keras.optimizers.Optimizer):
+    """RMSProp with the accumulator started at one and epsilon in the root.
+
+    `ms <- rho ms + (1 - rho) g^2`, `w <- w - rate g / sqrt(ms + epsilon)`.
+
+    `keras.optimizers.RMSprop` differs twice: its accumulator starts at zero
+    (first steps about 3x longer) and its epsilon stands outside the root.
+    The systems of the LASEM line were tuned with the form above.
+
+    Args:
+        learning_rate: Positive float or a Keras schedule.
+        rho: Discount of the mean square, in [0, 1).
+        epsilon: Added inside the root; positive.
+        **kwargs: As for `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Tieleman and Hinton, Coursera lecture 6.5, 2012, in the form of
+        TensorFlow 1.14's `tf.train.RMSPropOptimizer` (momentum 0, not
+        centred).
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        rho=0.9,
+        epsilon=1e-10,
+        name="rmsprop_tf1",
+        **kwargs,
+    ):
+        if not 0.0 <= rho < 1.0:
+            raise ValueError(
+                f"Argument `rho` must lie in [0, 1). Received: rho={rho}"
+            )
+        if epsilon <= 0.0:
+            raise ValueError(
+                "Argument `epsilon` must be positive. "
+                f"Received: epsilon={epsilon}"
+            )
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._mean_squares = self.add_optimizer_variables(
+            variables, "mean_square", initializer="ones"
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        mean_square = self._mean_squares[self._get_variable_index(variable)]
+        rate = keras.ops.cast(learning_rate, variable.dtype)
+        gradient = keras.ops.cast(gradient, variable.dtype)
+        updated = self.rho * mean_square + (1.0 - self.rho) * (
+            gradient * gradient
+        )
+        self.assign(mean_square, updated)
+        self.assign_sub(
+            variable,
+            rate * gradient * keras.ops.rsqrt(updated + self.epsilon),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "epsilon": self.epsilon,
+        }
