@@ -1,4 +1,4 @@
-"""The labelled data sets by name: where they come from and under which terms."""
+"""The labelled data sets by name: where they come from, under which terms."""
 
 import dataclasses
 import difflib

@@ -26,10 +26,12 @@ _DESCRIPTION_ERRORS = (
     json_format.ParseError,
 )
 # What a preparation raises: no network (requests' errors are OSErrors), a full
-# disk, a wrong checksum or archive, an empty manual_dir (AssertionError).
+# disk (TFDS turns TF's error into a RuntimeError), a wrong checksum or archive,
+# an empty manual_dir (AssertionError).
 _PREPARE_ERRORS = (
     OSError,
     AssertionError,
+    RuntimeError,
     tf.errors.OpError,
     tfds.download.DownloadError,
     download_manager.NonMatchingChecksumError,
@@ -365,9 +367,13 @@ def _image_shape(feature, place):
 
 def _brief(error):
     """Kind and first line of an error, at most 120 characters of the latter."""
+    cause = error.__cause__
     # TFDS wraps the system's error; "Permission denied" is the useful part.
-    for cause in (error, error.__cause__):
-        if getattr(cause, "strerror", None):
-            return f"{type(cause).__name__}: {cause.strerror}"
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:120].rstrip(' .:(')}"
+    if isinstance(cause, (OSError, tf.errors.OpError)):
+        error = cause
+    text = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, tf.errors.OpError):
+        # "<path>; No space left on device".
+        text = error.message.rsplit("; ", 1)[-1]
+    line = (text.strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {line[:120].rstrip(' .:(')}"

@@ -52,16 +52,26 @@ class Batch(typing.NamedTuple):
         if rate == 0.0:
             return None
         keep = 1.0 - rate
-        if self.replicas == 1:
-            rows = tf.shape(self.images)[0]
-        else:
-            rows = self.size
-        shape = tf.stack([copies, rows, features])
-        draws = tf.random.stateless_uniform(shape, self.seed)
-        if self.replicas > 1:
-            draws = tf.gather(draws, self.positions, axis=1)
-        mask = tf.cast(draws < keep, tf.float32) * (1.0 / keep)
+        everyone = self.replicas > 1
+        rows = self.size if everyone else tf.shape(self.images)[0]
+        kept = _kept((copies, rows, features), keep, self.seed)
+        if everyone:
+            kept = tf.gather(kept, self.positions, axis=1)
+        mask = tf.cast(kept, tf.float32) * (1.0 / keep)
         return tf.reshape(mask, [-1, features])
+
+
+def _kept(shape, keep, seed):
+    """Booleans of a shape of three numbers, true with probability `keep`."""
+    if not (256 * keep).is_integer():
+        return tf.random.stateless_uniform(tf.stack(shape), seed) < keep
+    # A byte per entry is exact for such rates, and four times as fast.
+    count = shape[0] * shape[1] * shape[2]
+    words = tf.random.stateless_uniform(
+        [(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int32
+    )
+    draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:count]
+    return tf.reshape(draws < int(256 * keep), tf.stack(shape))
 
 
 class Update(typing.NamedTuple):

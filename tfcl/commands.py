@@ -1,0 +1,136 @@
+"""What the commands share: opening a run, and ending in one line."""
+
+import contextlib
+import logging as stdlib_logging
+import os
+import pathlib
+import sys
+
+# Before TensorFlow is loaded: its start-up remarks on every machine without
+# a GPU would bury the one line that matters.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+from absl import app
+from absl import flags
+from absl import logging
+
+from tfcl import configuration
+from tfcl.engine.learned import LearnedTasks
+from tfcl.engine.runtime import Runtime
+from tfcl.errors import Interrupted
+from tfcl.errors import TfclError
+from tfcl.errors import UserError
+
+# They may change when a run goes on: they do not touch what is learned.
+HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
+
+
+def define_model_dir(required=True):
+    """Defines the flag `--model_dir`."""
+    flags.DEFINE_string("model_dir", None, "Folder of the run.")
+    if required:
+        flags.mark_flag_as_required("model_dir")
+
+
+def run(main):
+    """Runs `main(argv)`, with errors in one line and their exit code."""
+
+    def wrapped(argv):
+        with one_line_errors():
+            main(argv)
+
+    logging.set_verbosity(logging.INFO)
+    logging.get_absl_handler().addFilter(_is_ours)
+    tf.get_logger().setLevel(stdlib_logging.WARNING)
+    app.run(wrapped)
+
+
+def _is_ours(record):
+    # TFDS and TensorFlow tell of every file they open.
+    own = pathlib.Path(__file__).parent
+    return own in pathlib.Path(record.pathname).parents or (
+        record.levelno >= stdlib_logging.ERROR
+    )
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Prints the message of a `TfclError` and exits with its code."""
+    try:
+        yield
+    except TfclError as error:
+        _end(error)
+    except tf.errors.UnavailableError as error:
+        # Another worker has died; see docs/distribution.md.
+        reason = str(error).split("\n", maxsplit=1)[0]
+        _end(Interrupted(f"Another worker is gone ({reason}). Start again."))
+
+
+def _end(error):
+    kind = "stopped" if isinstance(error, Interrupted) else "error"
+    message = " ".join(str(error).split())
+    print(f"tfcl: {kind}: {message}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def explained():
+    """Turns a constructor's ValueError into one with file and line."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise configuration.explain(error) from error
+
+
+def load_run(model_dir):
+    """Loads the gin configuration that a run was made with.
+
+    Raises:
+        UserError: If `model_dir` holds no run.
+    """
+    path = pathlib.Path(model_dir) / "config.gin"
+    if not path.exists():
+        raise UserError(
+            f"--model_dir {model_dir} holds no run (no config.gin). Give the "
+            "folder that tfcl.train wrote."
+        )
+    configuration.load([str(path)], [])
+
+
+def open_learned(model_dir):
+    """The `LearnedTasks` of a run, without its data."""
+    load_run(model_dir)
+    with explained():
+        runtime = configuration.build("Experiment.runtime")
+        (runtime or Runtime()).apply()
+        return LearnedTasks(model_dir, configuration.build("Experiment.method"))
+
+
+def refuse_other_bindings(run, bindings):
+    """Refuses to continue a run with bindings that change what is learned.
+
+    The stream's own bindings may differ (a longer stream): its learned tasks
+    are compared by their data. Its batch size may not.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    if not run.resumed:
+        return
+    stream = bindings.get("Experiment.stream", "").lstrip("@")
+    lines = configuration.differences(
+        run.journal.bindings, bindings, ignore=HARMLESS
+    )
+    kept = [
+        line
+        for line in lines
+        if not line.startswith(f"{stream}.")
+        or line.startswith(f"{stream}.batch_size")
+    ]
+    if kept:
+        raise UserError(
+            f"--model_dir {run.model_dir} belongs to another configuration: "
+            f"{'; '.join(kept)}. Use the old values, or another --model_dir."
+        )
+    run.journal.bindings = dict(bindings)

@@ -1,0 +1,159 @@
+"""The finished tasks: immutable folders, written once, checked when read."""
+
+import hashlib
+import pathlib
+import shutil
+
+import numpy as np
+
+from tfcl.data.preprocessing import Preprocessing
+from tfcl.engine.files import read_json
+from tfcl.engine.files import write_atomically
+from tfcl.engine.files import write_json
+from tfcl.engine.npz import from_npz
+from tfcl.engine.npz import to_npz
+from tfcl.errors import RunError
+from tfcl.errors import UserError
+
+
+class BankedTask:
+    """What is kept of a finished task.
+
+    Attributes:
+        index, name, class_names: As in `Task`.
+        preprocessing: `Preprocessing` for a user's pictures.
+        notes: The method's facts (configuration, ...).
+        values: `{name: array}` of the slot.
+        num_bytes: Bytes of all arrays.
+        num_parameters: Numbers in all floating arrays.
+    """
+
+    def __init__(self, note, values):
+        self.index = note["index"]
+        self.name = note["name"]
+        self.class_names = tuple(note["class_names"])
+        self.preprocessing = Preprocessing.from_json(note["preprocessing"])
+        self.notes = note["notes"]
+        self.values = values
+        self.num_bytes = sum(v.nbytes for v in values.values())
+        self.num_parameters = sum(
+            v.size
+            for v in values.values()
+            if np.issubdtype(v.dtype, np.floating)
+        )
+
+
+class Bank:
+    """Folder `model_dir/tasks` with one folder per learned task.
+
+    `003_flowers/values.npz` holds the slot's values, `task.json` names,
+    preprocessing, the method's notes and the checksum of the values,
+    `history.npz` the training curves. A folder appears by one rename.
+
+    Args:
+        folder: `model_dir/tasks`.
+        writes: False on workers other than the chief.
+    """
+
+    def __init__(self, folder, writes=True):
+        self.folder = pathlib.Path(folder)
+        self.writes = writes
+        self._unwritten = {}
+
+    def store(self, task, values, notes, history):
+        """Adds a finished task.
+
+        Args:
+            task: `Task`.
+            values: `{name: array}`.
+            notes: JSON-ready dictionary.
+            history: `{name: array}` of training curves.
+        """
+        content = to_npz(values)
+        note = {
+            "index": task.index,
+            "name": task.name,
+            "class_names": list(task.class_names),
+            "preprocessing": task.preprocessing.to_json(),
+            "notes": notes,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        if not self.writes:
+            self._unwritten[task.index] = BankedTask(note, values)
+            return
+        final = self._path(task.index, task.name)
+        temporary = final.with_name(f".{final.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir(parents=True)
+            write_atomically(temporary / "values.npz", content)
+            write_atomically(temporary / "history.npz", to_npz(history))
+            write_json(temporary / "task.json", note)
+            # Left over from a run that was killed before it could note the
+            # task as finished; the same task, learned to the same bits.
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise RunError(
+                f"Cannot write task '{task.name}' to {self.folder}: {error}. "
+                "Make room and start the same command again."
+            ) from error
+
+    def load(self, index, name):
+        """The `BankedTask` of a task.
+
+        Raises:
+            RunError: If a file is missing or its checksum is wrong.
+        """
+        if index in self._unwritten:
+            return self._unwritten[index]
+        path = self._path(index, name)
+        try:
+            note = read_json(path / "task.json")
+            content = (path / "values.npz").read_bytes()
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"Task '{name}' cannot be read from {path}: {error}. Restore "
+                "the folder from a copy."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != note["sha256"]:
+            raise RunError(
+                f"{path / 'values.npz'} is damaged: its checksum differs "
+                "from task.json. Restore the folder from a copy."
+            )
+        return BankedTask(note, from_npz(content))
+
+    def history(self, index, name):
+        """`{name: array}` of training curves; empty if unreadable."""
+        path = self._path(index, name) / "history.npz"
+        try:
+            return from_npz(path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+
+    def names(self):
+        """`{task name: index}` of the tasks in the bank."""
+        found = {}
+        for path in sorted(self.folder.glob("[0-9]*_*")):
+            number, name = path.name.split("_", maxsplit=1)
+            found[name] = int(number)
+        return found
+
+    def find(self, name):
+        """The `BankedTask` named `name`.
+
+        Raises:
+            UserError: If there is none.
+        """
+        names = self.names()
+        if name not in names:
+            known = ", ".join(names) or "none yet"
+            raise UserError(
+                f"No learned task '{name}' in {self.folder}. Learned tasks: "
+                f"{known}."
+            )
+        return self.load(names[name], name)
+
+    def _path(self, index, name):
+        return self.folder / f"{index:03d}_{name}"

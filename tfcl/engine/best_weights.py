@@ -1,0 +1,59 @@
+"""Weights of the best epoch of a running phase, on disk for a resume."""
+
+import pathlib
+
+from tfcl.engine.files import write_atomically
+from tfcl.engine.npz import from_npz
+from tfcl.engine.npz import to_npz
+from tfcl.errors import RunError
+
+
+class BestWeights:
+    """Files that the journal refers to, removed when no checkpoint does.
+
+    Args:
+        folder: Folder of the files.
+        writes: False on workers other than the chief.
+    """
+
+    def __init__(self, folder, writes=True):
+        self.folder = pathlib.Path(folder)
+        self.writes = writes
+        self._referenced = []
+
+    def save(self, journal, values, epoch, accuracy):
+        """Writes the values; returns the note for the journal."""
+        name = f"step_{journal.global_step}.npz"
+        if self.writes:
+            try:
+                write_atomically(self.folder / name, to_npz(values))
+            except OSError as error:
+                raise RunError(
+                    f"Cannot write the best weights to {self.folder}: "
+                    f"{error}. Make room and start the same command again."
+                ) from error
+        return {"epoch": epoch, "validation_accuracy": accuracy, "file": name}
+
+    def load(self, note):
+        """The values of a note, None for None."""
+        if note is None:
+            return None
+        path = self.folder / note["file"]
+        try:
+            return from_npz(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"The best weights of the running phase in {path} cannot be "
+                f"read: {error}. Start a new run in another --model_dir."
+            ) from error
+
+    def collect(self, journal):
+        """Removes files that neither of the last two checkpoints needs."""
+        place = journal.position or {}
+        note = place.get("best") or {}
+        self._referenced = [*self._referenced, note.get("file")][-2:]
+        if not self.writes or not self.folder.exists():
+            return
+        for path in self.folder.glob("*.npz"):
+            if path.name not in self._referenced:
+                path.unlink()

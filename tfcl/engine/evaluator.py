@@ -1,0 +1,78 @@
+"""Accuracies: of the running task, and of every task learned so far."""
+
+import hashlib
+
+import gin
+import numpy as np
+
+from tfcl.methods.base import require
+
+
+@gin.configurable
+class EvaluationPolicy:
+    """How accuracies are measured.
+
+    Args:
+        batch_size: Examples per evaluation step; changes speed only.
+        record_peak: Also measure the test accuracy whenever the validation
+            accuracy of the running task is strictly better than before (the
+            "peak" of the LASEM protocol). It steers nothing.
+    """
+
+    def __init__(self, batch_size: int = 250, record_peak: bool = True):
+        require(
+            batch_size >= 1, "batch_size", "must be at least 1", batch_size
+        )
+        self.batch_size = batch_size
+        self.record_peak = record_peak
+
+
+class Evaluator:
+    """Measures tasks with the one traced evaluation function.
+
+    Args:
+        method: `Method`.
+        runner: `StepRunner`.
+        bank: `Bank`.
+        policy: `EvaluationPolicy`.
+    """
+
+    def __init__(self, method, runner, bank, policy):
+        self.method = method
+        self.runner = runner
+        self.bank = bank
+        self.policy = policy
+        self._known = {}
+
+    def running(self, split):
+        """(loss, accuracy) of the task in training."""
+        self.method.begin_evaluation()
+        return self.runner.evaluate(split, self.policy.batch_size)
+
+    def banked(self, task, split_name="test"):
+        """Accuracy of a finished task, from its bank entry.
+
+        A task whose bank entry and shared variables are as they were at the
+        last call is not evaluated again.
+        """
+        entry = self.bank.load(task.index, task.name)
+        self.method.activate(entry.values, task.index)
+        key = (task.index, split_name)
+        digest = self._digest()
+        if self._known.get(key, (None,))[0] != digest:
+            split = getattr(task, split_name)
+            _, accuracy = self.runner.evaluate(split, self.policy.batch_size)
+            self._known[key] = (digest, accuracy)
+        return self._known[key][1]
+
+    def row(self, stream, index):
+        """Test accuracies of tasks 0..index of the stream."""
+        return [self.banked(task) for task in stream.tasks[: index + 1]]
+
+    def _digest(self):
+        sha = hashlib.sha256()
+        for owned in self.method.read_variables():
+            value = owned.variable.numpy()
+            sha.update(owned.name.encode())
+            sha.update(np.ascontiguousarray(value))
+        return sha.hexdigest()

@@ -1,0 +1,287 @@
+"""A run: its parts put together, opened, resumed and saved."""
+
+import json
+import pathlib
+
+import gin
+from absl import logging
+
+from tfcl.engine import results
+from tfcl.engine.bank import Bank
+from tfcl.engine.best_weights import BestWeights
+from tfcl.engine.checkpoints import CheckpointPolicy
+from tfcl.engine.checkpoints import Checkpoints
+from tfcl.engine.export import export_task
+from tfcl.engine.evaluator import EvaluationPolicy
+from tfcl.engine.evaluator import Evaluator
+from tfcl.engine.journal import Journal
+from tfcl.engine.lock import DirectoryLock
+from tfcl.engine.observer import Observer
+from tfcl.engine.runtime import Runtime
+from tfcl.engine.runtime import is_chief
+from tfcl.engine.steps import SKIP
+from tfcl.engine.steps import STOP
+from tfcl.engine.steps import StepRunner
+from tfcl.engine.trainer import Trainer
+from tfcl.errors import UserError
+from tfcl.methods.base import require
+
+
+@gin.configurable(
+    denylist=["model_dir", "data_dir", "distribution", "bindings", "command"]
+)
+class Experiment:
+    """Everything that a run consists of.
+
+    Args:
+        model_dir: Folder of the run; a run found there is continued.
+        data_dir: Folder of prepared TFDS data sets, None for TFDS's default.
+        distribution: "none", "mirrored" or "multi_worker".
+        bindings: gin bindings, kept in the journal.
+        command: The command line, for the results.
+        method: `Method`.
+        stream: Function of `data_dir` that returns a `TaskStream`.
+        seed: Seed of start values, order of examples and dropout.
+        runtime: `Runtime`.
+        checkpoints: `CheckpointPolicy`.
+        evaluation: `EvaluationPolicy`.
+        on_nonfinite: "stop" or "skip", for a step whose loss or gradient is
+            not finite; it is never applied.
+        exports: Write a SavedModel per task at the end.
+
+    Attributes:
+        journal, method, stream, spec, strategy, runner, evaluator, bank,
+        trainer, observer: The parts.
+        stop_wished: Set to True to save and stop soon.
+    """
+
+    def __init__(
+        self,
+        model_dir,
+        data_dir=None,
+        distribution="none",
+        bindings=None,
+        command="",
+        method=gin.REQUIRED,
+        stream=gin.REQUIRED,
+        seed: int = 0,
+        runtime=None,
+        checkpoints=None,
+        evaluation=None,
+        on_nonfinite: str = STOP,
+        exports: bool = True,
+    ):
+        require(seed >= 0, "seed", "must not be negative", seed)
+        require(
+            on_nonfinite in (STOP, SKIP),
+            "on_nonfinite",
+            "must be 'stop' or 'skip'",
+            on_nonfinite,
+        )
+        self.model_dir = pathlib.Path(model_dir)
+        self.seed = seed
+        self.command = command
+        self.on_nonfinite = on_nonfinite
+        self.exports = exports
+        self.stop_wished = False
+        self.policy = checkpoints or CheckpointPolicy()
+        self.evaluation = evaluation or EvaluationPolicy()
+        self.runtime = runtime or Runtime()
+        self.runtime.apply()
+        self.distribution = distribution
+        self.strategy = self.runtime.strategy(distribution)
+        self.chief = is_chief(self.strategy)
+        self._lock = DirectoryLock(self.model_dir) if self.chief else None
+        self.stream = stream(data_dir=data_dir)
+        self.spec = self.stream.spec()
+        self.method = method
+        with self.strategy.scope():
+            method.setup(self.spec, seed)
+        self._connect(bindings or {})
+
+    def _connect(self, bindings):
+        first = self.stream.tasks[0].train
+        self.runner = StepRunner(
+            self.method,
+            self.strategy,
+            first.image_shape,
+            first.images.dtype,
+            self.on_nonfinite,
+            self.runtime.xla,
+        )
+        self.bank = Bank(self.model_dir / "tasks", self.chief)
+        self.evaluator = Evaluator(
+            self.method, self.runner, self.bank, self.evaluation
+        )
+        folder = self.model_dir / "checkpoints"
+        self._checkpoints = Checkpoints(folder, self.policy, self.chief)
+        self._best = BestWeights(folder / "best", self.chief)
+        self.journal = self._checkpoints.newest()
+        self.resumed = self.journal is not None
+        if not self.resumed:
+            self.journal = Journal(bindings)
+        self._check_learned_tasks()
+        self.trainer = Trainer(self)
+        self.observer = None
+
+    def start(self, texts):
+        """Opens the outputs; call once, before the first step.
+
+        Args:
+            texts: `{file name: gin text}` written to `model_dir` and shown
+                in TensorBoard.
+        """
+        if self.chief:
+            spec = json.dumps(self.spec.to_json(), indent=1)
+            texts = {**texts, "spec.json": spec}
+            results.write_texts(self.model_dir, texts)
+        self.observer = Observer(
+            self.model_dir / "tensorboard" if self.chief else None,
+            self.journal,
+            len(self.stream),
+        )
+        self.observer.texts(texts, self.journal.bindings)
+
+    # Resuming
+
+    def _check_learned_tasks(self):
+        learned = [record["fingerprint"] for record in self.journal.tasks]
+        place = self.journal.position
+        if place is not None:
+            learned.append(place["fingerprint"])
+        if len(learned) > len(self.stream):
+            raise UserError(
+                f"--model_dir {self.model_dir} has learned {len(learned)} "
+                f"tasks, the stream has only {len(self.stream)}. Give a "
+                "stream that begins with the learned tasks, or another "
+                "--model_dir."
+            )
+        for task, fingerprint in zip(self.stream, learned):
+            if task.fingerprint() != fingerprint:
+                raise UserError(
+                    f"Task {task.index} ('{task.name}') of the stream is not "
+                    f"the one that --model_dir {self.model_dir} has learned: "
+                    "its name, classes, order or data differ. Give the same "
+                    "stream (it may be longer), or another --model_dir."
+                )
+
+    def unlearned_tasks(self):
+        """The tasks still to be learned, with the journal at each begin."""
+        if self.journal.position is None:
+            self._checkpoints.restore(self.method, between_tasks=True)
+        elif self.resumed:
+            logging.info(
+                "Resuming task %d after %d steps.",
+                self.journal.position["task"],
+                self.journal.global_step,
+            )
+        for task in self.stream.tasks[len(self.journal.tasks) :]:
+            self.journal.begin_task(task)
+            yield task
+
+    def measure_again(self):
+        """Last row of R measured now, and as recorded.
+
+        Raises:
+            UserError: If no task is learned yet.
+        """
+        if not self.journal.tasks:
+            raise UserError(
+                f"--model_dir {self.model_dir} has not learned a task yet."
+            )
+        self._checkpoints.restore(self.method, between_tasks=True)
+        last = self.journal.tasks[-1]
+        return self.evaluator.row(self.stream, last["index"]), last["row"]
+
+    def restore_pending(self):
+        """Restores the checkpoint's variables, the first time it is called."""
+        self._checkpoints.restore(self.method, between_tasks=False)
+
+    # Saving
+
+    def save(self):
+        """Writes a checkpoint with the journal as it is."""
+        self.observer.flush()
+        self._checkpoints.save(self.method, self.journal)
+        self._best.collect(self.journal)
+
+    def save_if_due(self):
+        """Writes a checkpoint if enough time has passed."""
+        if self._checkpoints.due():
+            self.save()
+
+    def save_best(self, values, epoch, accuracy):
+        """Keeps the weights of the best epoch so far; returns its note."""
+        return self._best.save(self.journal, values, epoch, accuracy)
+
+    def best_values(self, note):
+        """The weights of a note of `save_best`, None without one."""
+        return self._best.load(note)
+
+    # The end of a task and of the run
+
+    def finish_task(self, task):
+        """Banks the task, fills its row of R, notes it and saves."""
+        method, place = self.method, self.journal.position
+        self.bank.store(
+            task,
+            method.bank_values(),
+            method.bank_notes(),
+            results.history_arrays(place["histories"]),
+        )
+        labels = {n: la for n, (_, la) in method.diagnostics().items()}
+        labels.update(
+            {f"train/{n}": la for n, la in method.metric_labels().items()}
+        )
+        record = results.task_record(task, place, labels)
+        record["footprint"] = self._footprint(task)
+        record["notes"] = self.bank.load(task.index, task.name).notes
+        record["row"] = self.evaluator.row(self.stream, task.index)
+        self.journal.end_task(record)
+        self.save()
+        self._publish()
+        self.observer.end_task(task, self.journal, self.results())
+
+    def _footprint(self, task):
+        entry = self.bank.load(task.index, task.name)
+        shared = [v.variable.numpy() for v in self.method.shared]
+        return {
+            "task_parameters": int(entry.num_parameters),
+            "task_bytes": int(entry.num_bytes),
+            "shared_parameters": int(sum(v.size for v in shared)),
+            "shared_bytes": int(sum(v.nbytes for v in shared)),
+        }
+
+    def results(self):
+        """The content of `results.json`."""
+        return results.collect(self)
+
+    def _publish(self):
+        if self.chief:
+            results.write_numbers(self.results(), self.model_dir)
+
+    def finish(self):
+        """Writes figures, report and exports of a finished run."""
+        self.observer.close()
+        if not self.chief:
+            return
+        self._publish()
+        histories = {
+            t.index: self.bank.history(t.index, t.name)
+            for t in self.stream.tasks[: len(self.journal.tasks)]
+        }
+        results.write_pictures(self.results(), histories, self.model_dir)
+        if self.exports:
+            for task in self.stream.tasks:
+                self.export(self.bank.load(task.index, task.name))
+
+    def export(self, entry):
+        """Writes the SavedModel of a `BankedTask`; returns its path."""
+        return export_task(self.method, entry, self.model_dir / "export")
+
+    def close(self):
+        """Gives the model directory free."""
+        if self.observer is not None:
+            self.observer.close()
+        if self._lock is not None:
+            self._lock.release()

@@ -1,0 +1,86 @@
+"""A learned task as a SavedModel of its own."""
+
+import pathlib
+import shutil
+
+import tensorflow as tf
+
+from tfcl.errors import RunError
+
+
+class ServedTask(tf.Module):
+    """uint8 pictures of any size in, named class probabilities out.
+
+    `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
+    `probabilities` `(n, C)` float32, `class_names` `(C,)` and the most
+    probable name of each picture, `labels` `(n,)`.
+
+    Holds the plain network of one task, each weight once (Keras' own export
+    stores every weight twice in version 3.15).
+
+    Args:
+        model: Plain Keras model from standardised pictures to logits.
+        preprocessing: `Preprocessing`.
+        class_names: Names of the classes.
+    """
+
+    def __init__(self, model, preprocessing, class_names):
+        super().__init__()
+        # The variables are tracked here, once; the model itself is only in
+        # the closure, so that nothing of Keras is saved beside them.
+        self.weights = [weight.value for weight in model.weights]
+        pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+
+        def serve(images):
+            logits = model(preprocessing(images), training=False)
+            names = tf.constant(tuple(class_names))
+            return {
+                "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
+                "class_names": names,
+                "labels": tf.gather(names, tf.argmax(logits, axis=-1)),
+            }
+
+        self.serve = tf.function(
+            serve, input_signature=[pictures], autograph=False
+        )
+
+
+def export_task(method, entry, folder):
+    """Writes the SavedModel of a finished task.
+
+    The folder appears under its name only when it is complete.
+
+    Args:
+        method: `Method`, set up, shared variables restored.
+        entry: `BankedTask`.
+        folder: Folder of exports; the task's name is added.
+
+    Returns:
+        Path of the SavedModel.
+
+    Raises:
+        RunError: If the disk is full or not writable.
+    """
+    method.activate(entry.values, entry.index)
+    model = method.network().lower()
+    module = ServedTask(model, entry.preprocessing, entry.class_names)
+    final = pathlib.Path(folder) / entry.name
+    temporary = final.with_name(f".{final.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        tf.saved_model.save(
+            module,
+            str(temporary),
+            signatures={"serving_default": module.serve},
+        )
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+    except (tf.errors.OpError, OSError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise RunError(
+            f"Cannot export task '{entry.name}' to {folder}: {reason}. Make "
+            "room and start the same command again."
+        ) from error
+    return final

@@ -1,0 +1,47 @@
+"""Files that are either the old ones or the new ones, never half of each."""
+
+import json
+import os
+import pathlib
+import tempfile
+
+
+def write_atomically(path, content):
+    """Writes `content` to `path` so that a kill leaves the old or the new file.
+
+    The content goes to a temporary file in the same folder, is flushed to the
+    disk and renamed. On failure (a full disk) the temporary file is removed
+    and the old file stays as it was.
+
+    Args:
+        path: File to write; missing folders are made.
+        content: `str` (written as UTF-8) or `bytes`.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        content = content.encode("utf-8")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path, value):
+    """Writes `value` as JSON, atomically; NaN is refused (use None)."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, text + "\n")
+
+
+def read_json(path):
+    """Reads a JSON file."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,131 @@
+"""What has been done so far, as one JSON text inside every checkpoint."""
+
+import json
+
+import numpy as np
+
+FORMAT = 1
+
+
+class Journal:
+    """Finished tasks, finished phases, and the place in the current phase.
+
+    The journal lives inside the checkpoint, so the two can never disagree:
+    falling back to an older checkpoint falls back to its journal.
+
+    Attributes:
+        tasks: One record per learned task: name, fingerprint, row of R,
+            and the facts that `results.json` shows.
+        position: None between tasks, else the `Position` of the task in hand
+            as a dictionary: task, fingerprint, results of finished phases,
+            and epoch, step, sums and history of the running one.
+        global_step: Training steps of the whole run.
+        run_epoch: Completed epochs of the whole run.
+        skipped_steps: Steps left out because they were not finite.
+        seconds: Working time over all processes of the run.
+        saves: Checkpoints written.
+        bindings: gin bindings of the run, to refuse a different one.
+    """
+
+    def __init__(self, bindings=None):
+        self.tasks = []
+        self.position = None
+        self.global_step = 0
+        self.run_epoch = 0
+        self.skipped_steps = 0
+        self.seconds = 0.0
+        self.saves = 0
+        self.bindings = dict(bindings or {})
+
+    def dumps(self):
+        """The journal as text."""
+        return json.dumps({"format": FORMAT, **self.__dict__})
+
+    @classmethod
+    def loads(cls, text):
+        """The journal from text."""
+        data = json.loads(text)
+        data.pop("format")
+        journal = cls()
+        journal.__dict__.update(data)
+        return journal
+
+    def begin_task(self, task):
+        """Notes that a task has begun; keeps the place of a resumed one."""
+        if self.position is None:
+            self.position = {
+                "task": task.index,
+                "fingerprint": task.fingerprint(),
+                "results": [],
+                "in_phase": False,
+                "histories": {},
+                "steps": 0,
+                "epochs": 0,
+                "seconds": 0.0,
+                "peak": None,
+            }
+
+    def begin_phase(self):
+        """Sets the place to the begin of a phase."""
+        self.position.update(
+            in_phase=True, epoch=0, step=0, sums={}, history=[], best=None
+        )
+
+    def end_phase(self, phase):
+        """Moves the phase's history and result to the finished ones."""
+        position = self.position
+        number = len(position["results"])
+        key = f"{number:02d}_{phase.name}"
+        position["histories"][key] = position.pop("history")
+        position["results"].append(phase.result)
+        position["in_phase"] = False
+
+    def end_task(self, record):
+        """Notes a finished task."""
+        self.tasks.append(record)
+        self.position = None
+
+    def accuracy_matrix(self, num_tasks):
+        """R so far, `(learned tasks, num_tasks)`, NaN where not evaluated."""
+        matrix = np.full((len(self.tasks), num_tasks), np.nan)
+        for index, record in enumerate(self.tasks):
+            row = record["row"]
+            matrix[index, : len(row)] = row
+        return matrix
+
+
+def replay(run, phases):
+    """Drives a method's phases; yields only those still to be trained.
+
+    Phases that the journal knows as finished are not trained again: their
+    recorded results are sent into the generator, so that its host code runs
+    as it did. The checkpoint's variables are restored at the place where it
+    was written: inside a phase, or right after one and before the code that
+    follows its `yield`.
+
+    Args:
+        run: Object with `journal`, `restore_pending()` and `save()`.
+        phases: Generator of phases.
+    """
+    journal, number, result = run.journal, 0, None
+    while True:
+        try:
+            phase = phases.send(result)
+        except StopIteration:
+            return
+        position = journal.position
+        recorded = len(position["results"])
+        if number < recorded:
+            if number == recorded - 1 and not position["in_phase"]:
+                run.restore_pending()
+            result = position["results"][number]
+        else:
+            if position["in_phase"]:
+                run.restore_pending()
+            else:
+                journal.begin_phase()
+            yield phase
+            result = phase.result
+            journal.end_phase(phase)
+            run.save()
+        number += 1

@@ -1,0 +1,79 @@
+"""A finished (or stopped) run, opened to serve its tasks without data."""
+
+import pathlib
+
+import tensorflow as tf
+from absl import logging
+
+from tfcl.data.task import StreamSpec
+from tfcl.engine.bank import Bank
+from tfcl.engine.checkpoints import CheckpointPolicy
+from tfcl.engine.checkpoints import Checkpoints
+from tfcl.engine.export import export_task
+from tfcl.engine.files import read_json
+from tfcl.errors import UserError
+
+
+class LearnedTasks:
+    """The tasks that a run has learned.
+
+    Args:
+        model_dir: Folder of the run.
+        method: The run's method, not yet set up.
+
+    Raises:
+        UserError: If the run has not learned a task yet.
+        RunError: If its files are damaged.
+    """
+
+    def __init__(self, model_dir, method):
+        self.model_dir = pathlib.Path(model_dir)
+        self.method = method
+        self.bank = Bank(self.model_dir / "tasks", writes=False)
+        checkpoints = Checkpoints(
+            self.model_dir / "checkpoints", CheckpointPolicy(), writes=False
+        )
+        journal = checkpoints.newest()
+        if journal is None or not journal.tasks:
+            raise UserError(
+                f"--model_dir {model_dir} has not learned a task yet. Let "
+                "tfcl.train finish one first."
+            )
+        if journal.position is not None:
+            logging.warning(
+                "The run is in the middle of task %d: layers that tasks "
+                "share are as its training left them.",
+                journal.position["task"],
+            )
+        self.names = [record["name"] for record in journal.tasks]
+        spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
+        method.setup(spec, seed=0)
+        checkpoints.restore(method, between_tasks=True)
+
+    def find(self, name):
+        """The `BankedTask` named `name`, or a `UserError` with the names."""
+        if name not in self.names:
+            raise UserError(
+                f"No learned task '{name}' in --model_dir {self.model_dir}. "
+                f"Learned tasks: {', '.join(self.names)}."
+            )
+        return self.bank.load(self.names.index(name), name)
+
+    def probabilities(self, entry, pictures):
+        """Class probabilities of pictures.
+
+        Args:
+            entry: `BankedTask`.
+            pictures: uint8 `(n, height, width, 1, 3 or 4 channels)`.
+
+        Returns:
+            float32 `(n, classes)`.
+        """
+        self.method.activate(entry.values, entry.index)
+        logits = self.method.predict(entry.preprocessing(pictures))
+        return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
+
+    def export(self, entry, folder=None):
+        """Writes the SavedModel of a `BankedTask`; returns its path."""
+        folder = folder or self.model_dir / "export"
+        return export_task(self.method, entry, folder)

@@ -1,0 +1,50 @@
+"""One process per model directory."""
+
+import fcntl
+import os
+import pathlib
+import socket
+
+from tfcl.errors import UserError
+
+
+class DirectoryLock:
+    """Holds `model_dir` for this process until it ends.
+
+    The operating system drops the lock when the process dies, however it
+    dies, so a stale lock cannot remain.
+
+    Args:
+        folder: `model_dir`; made if missing.
+
+    Raises:
+        UserError: If another process holds it, or it cannot be written.
+    """
+
+    def __init__(self, folder):
+        path = pathlib.Path(folder) / ".lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"Cannot write to --model_dir {folder}: {error.strerror}. "
+                "Choose a folder that you may write to."
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise UserError(
+                f"--model_dir {folder} is in use by {holder}. Wait for it, "
+                "stop it, or choose another folder."
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._file.flush()
+
+    def release(self):
+        """Gives the folder free."""
+        self._file.close()

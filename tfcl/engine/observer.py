@@ -1,0 +1,152 @@
+"""What a person sees while a run goes on: TensorBoard and a progress bar."""
+
+import numpy as np
+from absl import logging
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+
+from tfcl.engine.summaries import Summaries
+from tfcl.errors import RunError
+
+
+class Observer:
+    """Shows and writes what happens; changes nothing.
+
+    Args:
+        folder: TensorBoard folder, None for workers that show nothing.
+        journal: `Journal` at the start.
+        num_tasks: Tasks of the stream.
+    """
+
+    def __init__(self, folder, journal, num_tasks):
+        self.summaries = None
+        self._bar = None
+        self._line = None
+        self._num_tasks = num_tasks
+        if folder is None:
+            return
+        with _disk_errors(folder):
+            self.summaries = Summaries(folder, journal.global_step)
+        self._folder = folder
+        # A log file gets the plain lines of end_task, not a moving bar.
+        if Console(stderr=True).is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("epochs"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[news]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+
+    def texts(self, texts, bindings):
+        """Writes gin texts and hyper-parameters to TensorBoard."""
+        if self.summaries is None:
+            return
+        for name, text in texts.items():
+            code = "\n".join(f"    {line}" for line in text.splitlines())
+            self.summaries.text(name, code, 0)
+        self.summaries.hparams(bindings)
+
+    def begin_phase(self, task, phase, journal):
+        """A phase starts, or goes on after a resume."""
+        place = f"Task {task.index + 1}/{self._num_tasks} {task.name}"
+        epochs = getattr(phase, "epochs", 1)
+        logging.info("%s, phase %s, %d epochs.", place, phase.name, epochs)
+        if self._bar is None:
+            return
+        if self._line is not None:
+            self._bar.remove_task(self._line)
+        done = journal.position.get("epoch", 0)
+        self._line = self._bar.add_task(
+            f"{place} {phase.name}", total=epochs, completed=done, news=""
+        )
+
+    def end_epoch(self, task, phase, journal, record, labels):
+        """An epoch is done; `record` is its entry in the history."""
+        if self.summaries is not None:
+            prefix = f"task_{task.index:03d}/{phase.name}"
+            values = {n: np.asarray(v) for n, v in record.items()}
+            named = {f"train/{n}": la for n, la in labels.items()}
+            prior = labels.get("posterior")
+            if prior is not None:
+                named["prior"] = prior
+            self.summaries.scalars(
+                prefix, values, journal.global_step, named
+            )
+        if self._bar is not None and self._line is not None:
+            news = f"loss {record['train/loss']:.3f}"
+            accuracy = record.get("validation/accuracy")
+            if accuracy is not None:
+                news += f", validation {accuracy:.1%}"
+            self._bar.update(self._line, advance=1, news=news)
+
+    def end_task(self, task, journal, results):
+        """A task is learned."""
+        row = journal.tasks[-1]["row"]
+        logging.info(
+            "Task %d/%d %s learned: %.1f %%; mean over tasks %.1f %%.",
+            task.index + 1,
+            self._num_tasks,
+            task.name,
+            100 * row[-1],
+            100 * float(np.mean(row)),
+        )
+        if self.summaries is None:
+            return
+        step = journal.global_step
+        matrix = journal.accuracy_matrix(self._num_tasks)
+        self.summaries.matrix(matrix, results["task_names"], step)
+        metrics = {
+            name: value
+            for name, value in results["metrics"].items()
+            if isinstance(value, float)
+        }
+        self.summaries.scalars("metrics", metrics, step)
+        each = dict(zip(results["task_names"], row))
+        self.summaries.scalars("test_accuracy", each, step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def flush(self):
+        """Hands all points to the operating system."""
+        if self.summaries is not None:
+            with _disk_errors(self._folder):
+                self.summaries.flush()
+
+    def close(self):
+        """Ends bar and files; closing twice does nothing."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if self.summaries is not None:
+            summaries, self.summaries = self.summaries, None
+            with _disk_errors(self._folder):
+                summaries.close()
+
+
+class _disk_errors:  # noqa: N801  (reads as a statement)
+    """Turns a failed write into a `RunError` that names the folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, OSError):
+            raise RunError(
+                f"Cannot write TensorBoard files to {self.folder}: {error}. "
+                "The last checkpoint is intact: make room and start the same "
+                "command again."
+            ) from error

@@ -1,0 +1,192 @@
+"""What a run leaves in its folder, derived from journal and bank."""
+
+import importlib.metadata
+import json
+import pathlib
+
+import numpy as np
+
+from tfcl import __version__
+from tfcl.engine import figures
+from tfcl.engine import report
+from tfcl.engine.files import write_atomically
+from tfcl.engine.files import write_json
+from tfcl.errors import RunError
+from tfcl.metrics import accuracy_matrix
+
+FORMAT = 1
+_PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+
+
+def task_record(task, place, labels):
+    """The journal's record of a learned task.
+
+    Args:
+        task: `Task`.
+        place: The journal's position at the end of the task.
+        labels: `{history name: labels}` of arrays per epoch.
+    """
+    validations = [
+        result["validation/accuracy"]
+        for result in place["results"]
+        if "validation/accuracy" in result
+    ]
+    return {
+        "index": task.index,
+        "name": task.name,
+        "fingerprint": place["fingerprint"],
+        "class_names": list(task.class_names),
+        "sizes": {
+            "train": len(task.train),
+            "validation": len(task.validation),
+            "test": len(task.test),
+        },
+        "epochs": place["epochs"],
+        "steps": place["steps"],
+        "seconds": place["seconds"],
+        "validation_accuracy": validations[-1] if validations else None,
+        "peak": place["peak"],
+        "phases": place["results"],
+        "labels": labels,
+    }
+
+
+def history_arrays(histories):
+    """`{"<phase>/<name>": array}`; one phase goes without its name.
+
+    Epochs that were not evaluated hold NaN.
+    """
+    arrays = {}
+    for phase, records in histories.items():
+        prefix = "" if len(histories) == 1 else f"{phase}/"
+        names = sorted({name for record in records for name in record})
+        for name in names:
+            known = [np.asarray(r[name]) for r in records if name in r]
+            missing = np.full_like(known[0], np.nan, dtype=float)
+            arrays[prefix + name] = np.stack(
+                [np.asarray(r.get(name, missing), float) for r in records]
+            )
+    return arrays
+
+
+def collect(run):
+    """The content of `results.json` for a run so far."""
+    journal, names = run.journal, [task.name for task in run.stream]
+    matrix = journal.accuracy_matrix(len(names))
+    tasks = [_public(record) for record in journal.tasks]
+    return {
+        "format": FORMAT,
+        "method": type(run.method).__name__,
+        "stream": run.stream.name,
+        "seeds": _seeds(run),
+        "command": run.command,
+        "versions": _versions(),
+        "distribution": run.distribution,
+        "replicas": run.strategy.num_replicas_in_sync,
+        "finished": len(tasks) == len(names),
+        "seconds": journal.seconds,
+        "global_step": journal.global_step,
+        "skipped_steps": journal.skipped_steps,
+        "tasks": tasks,
+        "accuracy_matrix": [
+            [None if np.isnan(v) else float(v) for v in row] for row in matrix
+        ],
+        "task_names": names,
+        "metrics": _metrics(matrix, tasks, run.stream) if tasks else {},
+        "bindings": journal.bindings,
+    }
+
+
+def _public(record):
+    row = record["row"]
+    shown = {k: v for k, v in record.items() if k not in ("row", "notes")}
+    return {**shown, "test_accuracy": row[-1], "method": record["notes"]}
+
+
+def _metrics(matrix, tasks, stream):
+    shared = tasks[-1]["footprint"]["shared_parameters"]
+    own = np.cumsum([t["footprint"]["task_parameters"] for t in tasks])
+    return accuracy_matrix.summarise(
+        matrix,
+        test_sizes=[len(task.test) for task in stream],
+        parameters=(own + shared).tolist(),
+    )
+
+
+def _seeds(run):
+    seeds = {"run": run.seed}
+    for name, value in run.journal.bindings.items():
+        if name.endswith("_seed") and "." in name:
+            seeds[name.rsplit(".", maxsplit=1)[1]] = value
+    return seeds
+
+
+def _versions():
+    versions = {"tfcl": __version__}
+    for package in _PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def write_texts(model_dir, texts):
+    """Writes `{file name: text}` into the model directory."""
+    for name, text in texts.items():
+        _written(lambda n=name, t=text: write_atomically(model_dir / n, t))
+
+
+def write_numbers(results, model_dir):
+    """Writes results.json, metrics.json and accuracy_matrix.csv."""
+    model_dir = pathlib.Path(model_dir)
+    rows = [
+        [np.nan if v is None else v for v in row]
+        for row in results["accuracy_matrix"]
+    ]
+    names = results["task_names"]
+    csv = accuracy_matrix.to_csv(
+        np.asarray(rows, float).reshape(len(rows), len(names)), names
+    )
+    metrics = {
+        "version": accuracy_matrix.METRICS_VERSION,
+        "task_names": names,
+        "seeds": results["seeds"],
+        "bindings": results["bindings"],
+        "accuracy_matrix": results["accuracy_matrix"],
+        "metrics": results["metrics"],
+    }
+    _written(lambda: write_json(model_dir / "results.json", results))
+    _written(lambda: write_json(model_dir / "metrics.json", metrics))
+    _written(lambda: write_atomically(model_dir / "accuracy_matrix.csv", csv))
+
+
+def write_pictures(results, histories, model_dir):
+    """Writes figures/*.png and report.html."""
+    model_dir = pathlib.Path(model_dir)
+    config = model_dir / "config.gin"
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    pictures = {
+        **report.run_figures(results),
+        **report.method_figures(results),
+    }
+    for name, figure in pictures.items():
+        path = model_dir / "figures" / f"{name}.png"
+        _written(lambda f=figure, p=path: figures.save_png(f, p))
+    page = {**results, "config": text}
+    path = model_dir / "report.html"
+    _written(lambda: report.write_report(page, histories, path))
+
+
+def read(model_dir):
+    """The content of a run's `results.json`."""
+    path = pathlib.Path(model_dir) / "results.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _written(write):
+    try:
+        write()
+    except OSError as error:
+        raise RunError(
+            f"Cannot write {getattr(error, 'filename', None) or 'a result'}: "
+            f"{error.strerror or error}. Everything learned is saved: make "
+            "room and start the same command again."
+        ) from error

@@ -1,0 +1,346 @@
+"""Whole stretches of training and evaluation inside one traced call."""
+
+import collections
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tfcl.engine.resident import ResidentSplit
+from tfcl.methods.base import Batch
+
+STOP = "stop"
+SKIP = "skip"
+
+_SCALAR = tf.TensorSpec((), tf.int32)
+
+
+class StepRunner:
+    """Runs a method's steps over a resident split, in-graph.
+
+    One trace per kind of step; rates, seeds, orders and counters enter as
+    tensors or variables. The only place that knows how replicas share a
+    batch: replica r takes the examples r, r + R, r + 2R, ....
+
+    Args:
+        method: A `Method` that is set up.
+        strategy: `tf.distribute.Strategy`.
+        image_shape: `(height, width, channels)`.
+        dtype: Pixel dtype of the stream.
+        on_nonfinite: "stop": the first step whose loss or gradient is not
+            finite is not applied and ends the stretch; "skip": such steps
+            are left out and counted (one replica only).
+        xla: Compile every loop by XLA.
+
+    Attributes:
+        traces: Counter of traced functions by name, for tests and logs.
+    """
+
+    def __init__(
+        self, method, strategy, image_shape, dtype, on_nonfinite=STOP, xla=False
+    ):
+        self.method = method
+        self.strategy = strategy
+        self.replicas = strategy.num_replicas_in_sync
+        self.on_nonfinite = on_nonfinite
+        self.xla = xla
+        self.traces = collections.Counter()
+        if on_nonfinite == SKIP and self.replicas > 1:
+            raise ValueError(
+                "Argument `on_nonfinite`='skip' works on one replica only; "
+                f"use 'stop'. Received: {self.replicas} replicas"
+            )
+        self._train = ResidentSplit(image_shape, dtype, strategy)
+        self._evaluated = ResidentSplit(image_shape, dtype, strategy)
+        self._functions = {}
+
+    # What the engine calls
+
+    def train(self, phase, split, order, first, last, batch_size, seed, stop):
+        """Trains steps `first`..`last` - 1 of an epoch.
+
+        Args:
+            phase: `Phase` or `Scan`.
+            split: `Split` that `order` indexes.
+            order: int32 `(n,)`.
+            first, last: Step numbers in the epoch.
+            batch_size: Examples per step over all replicas.
+            seed: int32 pair of the epoch.
+            stop: This process's wish to end the run soon.
+
+        Returns:
+            `(sums, done, bad, skipped, stop)`: sums of the metrics over
+            steps, the number of the next step, the number of the step that
+            was not finite (-1 if none), steps skipped, and whether any
+            process wishes to stop.
+        """
+        self._train.load(split)
+        steps = phase.steps or (self.method.train_step,)
+        jit = self.xla if phase.jit_compile is None else phase.jit_compile
+        static = batch_size if jit else None
+        key = ("train", tuple(_step_name(s) for s in steps), static, jit)
+        function = self._function(
+            key, lambda: self._train_loop(steps, static, jit)
+        )
+        sums, *counts = function(
+            tf.constant(order, tf.int32),
+            tf.constant([first, last, batch_size, int(stop)], tf.int32),
+            tf.constant(seed, tf.int32),
+        )
+        sums = {name: value.numpy() for name, value in sums.items()}
+        done, bad, skipped, stopping = (int(c) for c in counts)
+        return sums, done, bad, skipped, stopping > 0
+
+    def evaluate(self, split, batch_size):
+        """Mean loss and accuracy of the active task on a split."""
+        self._evaluated.load(split)
+        function = self._function(("evaluate",), self._evaluation_loop)
+        loss, right = function(
+            tf.constant([len(split), batch_size], tf.int32)
+        )
+        return float(loss) / len(split), float(right) / len(split)
+
+    def accumulate(self, phase, split, batch_size):
+        """Adds `phase.step` over a split into `phase.into`."""
+        self._train.load(split)
+        key = ("accumulate", _step_name(phase.step))
+        function = self._function(
+            key, lambda: self._accumulation_loop(phase.step, phase.into)
+        )
+        for variable in phase.into:
+            variable.assign(tf.zeros_like(variable))
+        function(tf.constant([len(split), batch_size], tf.int32))
+
+    def forget_traces(self):
+        """Drops every trace: the method has grown and has new variables."""
+        self._functions.clear()
+
+    # Loops
+
+    def _function(self, key, build):
+        if key not in self._functions:
+            self._functions[key] = build()
+        return self._functions[key]
+
+    def _train_loop(self, steps, static_size, jit):
+        spec = [
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((4,), tf.int32),
+            tf.TensorSpec((2,), tf.int32),
+        ]
+        name = "+".join(_step_name(s) for s in steps)
+
+        @tf.function(
+            input_signature=spec, jit_compile=jit or None, autograph=False
+        )
+        def loop(order, counts, seed):
+            self.traces[name] += 1
+            first, last, size = counts[0], counts[1], counts[2]
+            sums = {"loss": tf.zeros(())}
+            for key, shape in self.method.metric_shapes.items():
+                sums[key] = tf.zeros(shape)
+            size = static_size or size
+
+            def body(step, sums, bad, skipped):
+                rows = _rows(order, step, size, static_size)
+                step_seed = tf.random.experimental.stateless_fold_in(
+                    seed, step
+                )
+                metrics, finite = self._distributed(
+                    steps, rows, step, step_seed
+                )
+                sums = {k: sums[k] + metrics[k] for k in sums}
+                lost = 1 - tf.cast(finite, tf.int32)
+                bad = tf.where(finite | (bad >= 0), bad, step)
+                return step + 1, sums, bad, skipped + lost
+
+            def more(step, sums, bad, skipped):
+                going = step < last
+                if self.on_nonfinite == STOP:
+                    going &= bad < 0
+                return going
+
+            step, sums, bad, skipped = tf.while_loop(
+                more,
+                body,
+                (first, sums, tf.constant(-1), tf.constant(0)),
+                parallel_iterations=1,
+            )
+            stop = self._summed(lambda: counts[3])
+            return sums, step, bad, skipped, stop
+
+        return loop
+
+    def _distributed(self, steps, rows, step, seed):
+        """One batch through all steps; metrics summed over replicas."""
+        replica = functools.partial(self._replica_step, steps)
+        metrics, finite = self.strategy.run(replica, args=(rows, step, seed))
+        if self.replicas == 1:
+            return metrics, finite > 0
+        reduce = self.strategy.reduce
+        sums = {k: reduce("SUM", v, axis=None) for k, v in metrics.items()}
+        # Every replica has the same verdict; see _all_finite.
+        return sums, reduce("SUM", finite, axis=None) > 0
+
+    def _replica_step(self, steps, rows, step, seed):
+        batch = self._batch(self._train, rows, step, seed)
+        finite = tf.constant(True)
+        metrics = {}
+        for function in steps:
+            update = function(batch)
+            finite &= self._all_finite(update)
+            self._apply(update, finite)
+            metrics.update(update.metrics)
+            metrics["loss"] = update.loss
+        for key, value in metrics.items():
+            # A skipped step has no say in the means.
+            metrics[key] = tf.where(finite, value, tf.zeros_like(value))
+        return metrics, tf.cast(finite, tf.int32)
+
+    def _batch(self, resident, rows, step, seed):
+        context = tf.distribute.get_replica_context()
+        size = tf.size(rows)
+        positions = tf.range(size)
+        if self.replicas > 1:
+            mine = context.replica_id_in_sync_group
+            positions = positions[mine :: self.replicas]
+            rows = rows[mine :: self.replicas]
+        images, labels, groups = resident.gather(rows)
+
+        def sum_over_replicas(value):
+            if self.replicas == 1:
+                return value
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+        return Batch(
+            images,
+            labels,
+            groups,
+            positions,
+            size,
+            step,
+            seed,
+            self.replicas,
+            sum_over_replicas,
+        )
+
+    def _all_finite(self, update):
+        """Whether the loss and every gradient are finite on all replicas."""
+        tensors = [update.loss]
+        for _, gradients, _ in update.gradients:
+            tensors += [tf.convert_to_tensor(g) for g in gradients]
+        # x * 0 is 0 for finite x and NaN otherwise: one cheap sum per tensor.
+        zeros = tf.add_n([tf.reduce_sum(t * 0.0) for t in tensors])
+        if self.replicas > 1:
+            context = tf.distribute.get_replica_context()
+            zeros = context.all_reduce(tf.distribute.ReduceOp.SUM, zeros)
+        return tf.equal(zeros, 0.0)
+
+    def _apply(self, update, finite):
+        def commit():
+            for name, gradients, variables in update.gradients:
+                optimizer = self.method.optimizers[name]
+                optimizer.apply(gradients, variables)
+            if update.then is not None:
+                update.then()
+
+        if self.replicas == 1:
+            tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
+            return
+        # Optimizers synchronise replicas, which cannot be done inside a
+        # condition: an update that is not finite ends the call instead.
+        check = tf.debugging.Assert(finite, ["loss or gradient not finite"])
+        with tf.control_dependencies([check] if check is not None else []):
+            commit()
+
+    def _evaluation_loop(self):
+        @tf.function(
+            input_signature=[tf.TensorSpec((2,), tf.int32)], autograph=False
+        )
+        def loop(counts):
+            self.traces["evaluate"] += 1
+            total, size = counts[0], counts[1]
+
+            def replica(rows):
+                batch = self._batch(
+                    self._evaluated, rows, 0, tf.zeros(2, tf.int32)
+                )
+                logits = self.method.predict(batch.images)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    batch.labels, logits
+                )
+                found = tf.argmax(logits, -1, output_type=tf.int32)
+                right = tf.cast(found == batch.labels, tf.int32)
+                return tf.reduce_sum(losses), tf.reduce_sum(right)
+
+            def body(first, loss, right):
+                rows = tf.range(first, tf.minimum(first + size, total))
+                sums = self._summed(lambda: replica(rows))
+                return first + size, loss + sums[0], right + sums[1]
+
+            _, loss, right = tf.while_loop(
+                lambda first, loss, right: first < total,
+                body,
+                (tf.constant(0), tf.constant(0.0), tf.constant(0)),
+                parallel_iterations=1,
+            )
+            return loss, right
+
+        return loop
+
+    def _accumulation_loop(self, step, into):
+        @tf.function(
+            input_signature=[tf.TensorSpec((2,), tf.int32)], autograph=False
+        )
+        def loop(counts):
+            self.traces[_step_name(step)] += 1
+            total, size = counts[0], counts[1]
+
+            def replica(rows, number):
+                seed = tf.stack([number, 0])
+                batch = self._batch(self._train, rows, number, seed)
+                return step(batch)
+
+            def body(number):
+                first = number * size
+                rows = tf.range(first, tf.minimum(first + size, total))
+                sums = self._summed(lambda: replica(rows, number))
+                for variable, value in zip(into, sums):
+                    variable.assign_add(value)
+                return (number + 1,)
+
+            tf.while_loop(
+                lambda number: number * size < total,
+                body,
+                (tf.constant(0),),
+                parallel_iterations=1,
+            )
+            return tf.constant(0)
+
+        return loop
+
+    def _summed(self, function):
+        values = self.strategy.run(function)
+        if self.replicas == 1:
+            return values
+        return tf.nest.map_structure(
+            lambda v: self.strategy.reduce("SUM", v, axis=None), values
+        )
+
+
+def _rows(order, step, size, static_size):
+    if static_size:  # XLA needs to know the shape
+        return tf.slice(order, [step * static_size], [static_size])
+    first = step * size
+    return order[first : tf.minimum(first + size, tf.size(order))]
+
+
+def _step_name(function):
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def epoch_order(count, shuffle, generator):
+    """The order of an epoch, int32 `(count,)`."""
+    if not shuffle:
+        return np.arange(count, dtype=np.int32)
+    return generator.permutation(count).astype(np.int32)

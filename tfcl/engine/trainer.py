@@ -1,0 +1,271 @@
+"""Performs the phases that a method yields."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfcl import randomness
+from tfcl.engine.steps import epoch_order
+from tfcl.errors import Interrupted
+from tfcl.errors import RunError
+from tfcl.models.variables import restore
+from tfcl.models.variables import stored
+from tfcl.optimizers.schedules import Clock
+
+
+class Trainer:
+    """Runs epochs, validates, notes history, saves, stops when asked.
+
+    Args:
+        run: The `Experiment`, of which it uses journal, method, runner,
+            evaluator, policies and observer.
+    """
+
+    def __init__(self, run):
+        self.run = run
+        self._best_values = None
+
+    def perform(self, task, phase):
+        """Carries out a phase and sets its `result`."""
+        started = time.monotonic()
+        self.run.observer.begin_phase(task, phase, self.run.journal)
+        try:
+            getattr(self, phase.action)(task, phase)
+        finally:
+            self._add_seconds(time.monotonic() - started)
+
+    # Training by epochs
+
+    def fit(self, task, phase):
+        """`Phase`: epochs of training with validation in between."""
+        journal, place = self.run.journal, self.run.journal.position
+        self._best_values = self.run.best_values(place["best"])
+        while True:
+            clock = self._clock(phase)
+            if clock.epoch >= phase.epochs:
+                break
+            if phase.stop is not None and phase.stop(clock):
+                break
+            self._set_rates(phase.rates, clock)
+            self._epoch(task, phase)
+            self._end_epoch(task, phase)
+            journal.run_epoch += 1
+            place["epochs"] += 1
+            self.run.save_if_due()
+        self._finish_fit(phase)
+
+    def _clock(self, phase):
+        place = self.run.journal.position
+        return Clock(
+            epoch=place["epoch"],
+            run_epoch=self.run.journal.run_epoch,
+            epochs=getattr(phase, "epochs", 1),
+            history=tuple(place["history"]),
+        )
+
+    def _set_rates(self, rates, clock):
+        for name, schedule in rates.items():
+            optimizer = self.run.method.optimizers[name]
+            optimizer.learning_rate.assign(schedule(clock))
+
+    def _epoch(self, task, phase):
+        place = self.run.journal.position
+        split = phase.data or task.train
+        size = phase.batch_size or self.run.spec.batch_size
+        key = (task.index, len(place["results"]), place["epoch"])
+        order = epoch_order(
+            len(split),
+            phase.shuffle,
+            randomness.generator(self.run.seed, "order", *key),
+        )
+        steps = len(split) // size
+        if not phase.drop_remainder:
+            steps = -(-len(split) // size)
+        seed = randomness.stateless_seed(self.run.seed, "steps", *key)
+        self._stretch(task, phase, split, order, steps, size, seed)
+
+    def _stretch(self, task, phase, split, order, last, size, seed):
+        """Runs up to step `last` of the epoch in calls of bounded length."""
+        run, place = self.run, self.run.journal.position
+        while place["step"] < last:
+            first = place["step"]
+            until = min(first + run.policy.steps_per_call, last)
+            sums, done, bad, skipped, stop = self._train(
+                phase, split, order, first, until, size, seed
+            )
+            if bad >= 0 and run.on_nonfinite == "stop":
+                raise self._not_finite(task, phase, bad)
+            for name, value in sums.items():
+                # float64 sums of float32 calls; lists, so that JSON can
+                # hold them between two calls.
+                before = np.asarray(place["sums"].get(name, 0.0))
+                place["sums"][name] = (before + value.astype(float)).tolist()
+            place["step"] = done
+            place["steps"] += done - first
+            run.journal.global_step += done - first
+            run.journal.skipped_steps += skipped
+            if skipped:
+                logging.warning(
+                    "%d steps of epoch %d were not finite and skipped.",
+                    skipped,
+                    place["epoch"],
+                )
+            if stop:
+                run.save()
+                raise Interrupted(
+                    "Stopped on request; the state is saved. Start the same "
+                    "command again to go on."
+                )
+            if place["step"] < last:
+                run.save_if_due()
+
+    def _train(self, phase, split, order, first, until, size, seed):
+        run = self.run
+        try:
+            return run.runner.train(
+                phase, split, order, first, until, size, seed, run.stop_wished
+            )
+        except tf.errors.InvalidArgumentError as error:
+            if "not finite" not in str(error):
+                raise
+            # Several replicas: the call ended before the update.
+            empty = {}
+            return empty, first, first, 0, False
+
+    def _not_finite(self, task, phase, step):
+        place = self.run.journal.position
+        rates = {
+            name: float(self.run.method.optimizers[name].learning_rate.numpy())
+            for name in phase.rates
+        }
+        return RunError(
+            f"Loss or gradient is not finite in task '{task.name}', phase "
+            f"'{phase.name}', epoch {place.get('epoch', 0)}, step {step}, "
+            f"learning rates {rates}. The step was not applied and everything "
+            "learned is kept. Lower the rate, or bind "
+            "Experiment.on_nonfinite='skip' to leave such steps out."
+        )
+
+    def _end_epoch(self, task, phase):
+        run, place = self.run, self.run.journal.position
+        steps = max(place["step"], 1)
+        record = {
+            f"train/{name}": (np.asarray(value) / steps).tolist()
+            for name, value in place["sums"].items()
+        }
+        epoch = place["epoch"] + 1
+        last = epoch == phase.epochs
+        every = phase.validate_every
+        if last or (every and epoch % every == 0):
+            loss, accuracy = run.evaluator.running(task.validation)
+            record["validation/loss"] = loss
+            record["validation/accuracy"] = accuracy
+            self._note_best(task, phase, epoch, accuracy)
+        for name, (value, _) in run.method.diagnostics().items():
+            record[name] = np.asarray(value).tolist()
+        place["history"].append(record)
+        place.update(epoch=epoch, step=0, sums={})
+        labels = run.method.metric_labels()
+        run.observer.end_epoch(task, phase, run.journal, record, labels)
+
+    def _note_best(self, task, phase, epoch, accuracy):
+        """The peak of the task, and the best weights if they are wanted."""
+        run, place = self.run, self.run.journal.position
+        peak = place["peak"]
+        if run.evaluation.record_peak and (
+            peak is None or accuracy > peak["validation_accuracy"]
+        ):
+            _, test = run.evaluator.running(task.test)
+            place["peak"] = {
+                "epoch": epoch,
+                "validation_accuracy": accuracy,
+                "test_accuracy": test,
+            }
+        best = place["best"]
+        if phase.restore_best and (
+            best is None or accuracy > best["validation_accuracy"]
+        ):
+            owned = run.method.shared + run.method.slot
+            self._best_values = stored(owned)
+            place["best"] = run.save_best(
+                self._best_values, epoch, accuracy
+            )
+
+    def _finish_fit(self, phase):
+        run, place = self.run, self.run.journal.position
+        result = {"epochs": place["epoch"]}
+        if place["history"]:
+            result.update(
+                {k: v for k, v in place["history"][-1].items() if _scalar(v)}
+            )
+        if phase.restore_best and self._best_values is not None:
+            restore(run.method.shared + run.method.slot, self._best_values)
+            result["best_epoch"] = place["best"]["epoch"]
+            accuracy = place["best"]["validation_accuracy"]
+            result["validation/accuracy"] = accuracy
+        self._best_values = None
+        phase.result = result
+
+    # Online learning
+
+    def scan(self, task, phase):
+        """`Scan`: one run over a stream, validated at its boundaries."""
+        run, place = self.run, self.run.journal.position
+        split = phase.data or task.train
+        boundaries = tuple(phase.boundaries) or (len(split),)
+        _check_boundaries(boundaries, len(split), phase.batch_size)
+        self._set_rates(phase.rates, self._clock(phase))
+        order = np.arange(len(split), dtype=np.int32)
+        seed = randomness.stateless_seed(
+            run.seed, "scan", task.index, len(place["results"])
+        )
+        for boundary in boundaries[place["epoch"] :]:
+            # place["epoch"] counts boundaries passed.
+            last = boundary // phase.batch_size
+            self._stretch(
+                task, phase, split, order, last, phase.batch_size, seed
+            )
+            loss, accuracy = run.evaluator.running(task.validation)
+            place["history"].append(
+                {
+                    "examples": boundary,
+                    "validation/loss": loss,
+                    "validation/accuracy": accuracy,
+                }
+            )
+            place["epoch"] += 1
+            run.save_if_due()
+        place["epochs"] += 1
+        run.journal.run_epoch += 1
+        phase.result = {"validations": list(place["history"])}
+
+    # One pass without an update
+
+    def accumulate(self, task, phase):
+        """`Accumulate`: sums over data, into the method's variables."""
+        split = phase.data or task.train
+        size = phase.batch_size or self.run.spec.batch_size
+        self.run.runner.accumulate(phase, split, size)
+        phase.result = {"examples": len(split)}
+
+    def _add_seconds(self, seconds):
+        self.run.journal.seconds += seconds
+        if self.run.journal.position is not None:
+            self.run.journal.position["seconds"] += seconds
+
+
+def _check_boundaries(boundaries, count, batch_size):
+    ends = [0, *boundaries]
+    rising = all(a < b for a, b in zip(ends, ends[1:]))
+    if not rising or ends[-1] > count or any(b % batch_size for b in ends):
+        raise ValueError(
+            "Argument `boundaries` must be rising multiples of `batch_size` "
+            f"within the {count} examples. Received: "
+            f"boundaries={tuple(boundaries)}, batch_size={batch_size}"
+        )
+
+
+def _scalar(value):
+    return isinstance(value, (int, float))

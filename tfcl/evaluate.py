@@ -1,0 +1,44 @@
+"""Measures a run again: `python -m tfcl.evaluate --model_dir=...`."""
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from tfcl import commands
+from tfcl import configuration
+from tfcl.engine.experiment import Experiment
+from tfcl.errors import RunError
+
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
+)
+commands.define_model_dir()
+
+
+def main(argv):
+    """Recomputes the last row of R from the bank and compares it."""
+    del argv
+    commands.load_run(flags.FLAGS.model_dir)
+    with commands.explained():
+        run = Experiment(
+            model_dir=flags.FLAGS.model_dir,
+            data_dir=_DATA_DIR.value,
+            bindings=configuration.bindings(),
+        )
+    try:
+        found, recorded = run.measure_again()
+    finally:
+        run.close()
+    table = Table("task", "recorded %", "now %", title=str(run.model_dir))
+    for task, old, new in zip(run.stream, recorded, found):
+        table.add_row(task.name, f"{100 * old:.2f}", f"{100 * new:.2f}")
+    Console().print(table)
+    if found != recorded:
+        raise RunError(
+            "The accuracies differ from the recorded ones: data, bank or "
+            "TensorFlow version have changed since the run."
+        )
+
+
+if __name__ == "__main__":
+    commands.run(main)
