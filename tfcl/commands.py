@@ -11,16 +11,12 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 
 from tfcl import configuration
 from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.runtime import Runtime
-from tfcl.errors import Interrupted
-from tfcl.errors import TfclError
-from tfcl.errors import UserError
+from tfcl.errors import Interrupted, TfclError, UserError
 
 # They may change when a run goes on: they do not touch what is learned.
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")

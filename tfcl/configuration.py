@@ -13,13 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gin
-
 from tfcl import configuration_checks as checks
-from tfcl.configuration_checks import Key
-from tfcl.configuration_checks import fail
-from tfcl.configuration_checks import one_line
-from tfcl.errors import TfclError
-from tfcl.errors import UserError
+from tfcl.configuration_checks import Key, fail, one_line
+from tfcl.errors import TfclError, UserError
 
 _ROOT = str(pathlib.Path(__file__).resolve().parents[1])
 

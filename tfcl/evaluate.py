@@ -4,8 +4,7 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from tfcl import commands
-from tfcl import configuration
+from tfcl import commands, configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import RunError
 

@@ -6,8 +6,7 @@ import signal
 from absl import flags
 from rich.console import Console
 
-from tfcl import commands
-from tfcl import configuration
+from tfcl import commands, configuration
 from tfcl.engine import tables
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream

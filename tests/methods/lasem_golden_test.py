@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing import golden
-from tests.testing import running
+from tests.testing import golden, running
 from tfcl.data.task import StreamSpec
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.lasem_cnn import lasem_cnn
-from tfcl.optimizers.schedules import Clock
-from tfcl.optimizers.schedules import InverseTimeDecay
+from tfcl.optimizers.schedules import Clock, InverseTimeDecay
 
 # Whole runs of several steps in float32: the tolerance that the golden
 # files' own check suggests.

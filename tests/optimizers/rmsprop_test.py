@@ -4,8 +4,7 @@ import pytest
 
 from tests.testing import golden
 from tfcl.optimizers.rmsprop import RMSPropTF1
-from tfcl.optimizers.schedules import Clock
-from tfcl.optimizers.schedules import InverseTimeDecay
+from tfcl.optimizers.schedules import Clock, InverseTimeDecay
 
 
 def test_trajectory_equals_tensorflow_1():

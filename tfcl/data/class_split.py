@@ -1,15 +1,13 @@
 """A stream whose tasks are disjoint or overlapping sets of classes."""
 
-import gin
 import numpy as np
 
+import gin
 from tfcl import randomness
 from tfcl.data import tfds_source
 from tfcl.data.preprocessing import Preprocessing
-from tfcl.data.split import channel_statistics
-from tfcl.data.split import standardised
-from tfcl.data.task import Task
-from tfcl.data.task import TaskStream
+from tfcl.data.split import channel_statistics, standardised
+from tfcl.data.task import Task, TaskStream
 from tfcl.errors import UserError
 
 
@@ -121,14 +119,14 @@ def _class_groups(class_names, task_classes, num_tasks, order_seed):
             )
         order = np.arange(count)
         if order_seed is not None:
-            order = randomness.generator(order_seed, "class order").permutation(count)
+            order = _order(order_seed, count)
         return [list(map(int, g)) for g in np.split(order, num_tasks)]
     groups = [
         [_class_index(c, class_names, i) for c in group]
         for i, group in enumerate(task_classes)
     ]
     if order_seed is not None:
-        order = randomness.generator(order_seed, "class order").permutation(len(groups))
+        order = _order(order_seed, len(groups))
         groups = [groups[i] for i in order]
     if num_tasks is not None and not 1 <= num_tasks <= len(groups):
         raise ValueError(
@@ -136,6 +134,10 @@ def _class_groups(class_names, task_classes, num_tasks, order_seed):
             f"`task_classes`. Received: num_tasks={num_tasks}"
         )
     return groups[:num_tasks]
+
+
+def _order(seed, count):
+    return randomness.generator(seed, "class order").permutation(count)
 
 
 def _class_index(value, class_names, task):
@@ -157,7 +159,8 @@ class _Pools:
         self._pools = {}
         for label in range(len(train.class_names)):
             mine = np.flatnonzero(train.labels == label)
-            mine = randomness.generator(data_seed, "class pool", label).permutation(mine)
+            shuffling = randomness.generator(data_seed, "class pool", label)
+            mine = shuffling.permutation(mine)
             held_out = int(len(mine) * validation_fraction)
             self._pools[label] = (
                 mine[held_out:],

@@ -1,14 +1,12 @@
 """Streams made on the spot: for tests, smoke runs and benchmarks."""
 
-import gin
 import numpy as np
 
+import gin
 from tfcl import randomness
 from tfcl.data.preprocessing import Preprocessing
-from tfcl.data.split import channel_statistics
-from tfcl.data.split import standardised
-from tfcl.data.task import Task
-from tfcl.data.task import TaskStream
+from tfcl.data.split import channel_statistics, standardised
+from tfcl.data.task import Task, TaskStream
 
 
 @gin.configurable(denylist=["data_dir"])

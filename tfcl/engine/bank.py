@@ -7,13 +7,9 @@ import shutil
 import numpy as np
 
 from tfcl.data.preprocessing import Preprocessing
-from tfcl.engine.files import read_json
-from tfcl.engine.files import write_atomically
-from tfcl.engine.files import write_json
-from tfcl.engine.npz import from_npz
-from tfcl.engine.npz import to_npz
-from tfcl.errors import RunError
-from tfcl.errors import UserError
+from tfcl.engine.files import read_json, write_atomically, write_json
+from tfcl.engine.npz import from_npz, to_npz
+from tfcl.errors import RunError, UserError
 
 
 class BankedTask:

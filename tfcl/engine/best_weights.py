@@ -3,8 +3,7 @@
 import pathlib
 
 from tfcl.engine.files import write_atomically
-from tfcl.engine.npz import from_npz
-from tfcl.engine.npz import to_npz
+from tfcl.engine.npz import from_npz, to_npz
 from tfcl.errors import RunError
 
 

@@ -3,25 +3,20 @@
 import json
 import pathlib
 
-import gin
 from absl import logging
 
+import gin
 from tfcl.engine import results
 from tfcl.engine.bank import Bank
 from tfcl.engine.best_weights import BestWeights
-from tfcl.engine.checkpoints import CheckpointPolicy
-from tfcl.engine.checkpoints import Checkpoints
+from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.export import export_task
-from tfcl.engine.evaluator import EvaluationPolicy
-from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.journal import Journal
 from tfcl.engine.lock import DirectoryLock
 from tfcl.engine.observer import Observer
-from tfcl.engine.runtime import Runtime
-from tfcl.engine.runtime import is_chief
-from tfcl.engine.steps import SKIP
-from tfcl.engine.steps import STOP
-from tfcl.engine.steps import StepRunner
+from tfcl.engine.runtime import Runtime, is_chief
+from tfcl.engine.steps import SKIP, STOP, StepRunner
 from tfcl.engine.trainer import Trainer
 from tfcl.errors import UserError
 from tfcl.methods.base import require

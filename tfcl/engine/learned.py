@@ -7,8 +7,7 @@ from absl import logging
 
 from tfcl.data.task import StreamSpec
 from tfcl.engine.bank import Bank
-from tfcl.engine.checkpoints import CheckpointPolicy
-from tfcl.engine.checkpoints import Checkpoints
+from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.export import export_task
 from tfcl.engine.files import read_json
 from tfcl.errors import UserError

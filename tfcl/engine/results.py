@@ -7,10 +7,8 @@ import pathlib
 import numpy as np
 
 from tfcl import __version__
-from tfcl.engine import figures
-from tfcl.engine import report
-from tfcl.engine.files import write_atomically
-from tfcl.engine.files import write_json
+from tfcl.engine import figures, report
+from tfcl.engine.files import write_atomically, write_json
 from tfcl.errors import RunError
 from tfcl.metrics import accuracy_matrix
 

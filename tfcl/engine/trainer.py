@@ -8,10 +8,8 @@ from absl import logging
 
 from tfcl import randomness
 from tfcl.engine.steps import epoch_order
-from tfcl.errors import Interrupted
-from tfcl.errors import RunError
-from tfcl.models.variables import restore
-from tfcl.models.variables import stored
+from tfcl.errors import Interrupted, RunError
+from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
 
 

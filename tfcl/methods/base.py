@@ -4,14 +4,11 @@ import abc
 import dataclasses
 import typing
 
-import keras
 import tensorflow as tf
 
 from tfcl import randomness
 from tfcl.data.split import Split
-from tfcl.models.variables import redraw
-from tfcl.models.variables import restore
-from tfcl.models.variables import stored
+from tfcl.models.variables import redraw, restore, stored
 
 
 class Batch(typing.NamedTuple):

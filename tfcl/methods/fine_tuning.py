@@ -1,7 +1,6 @@
 """One network for all tasks, trained on one task after another."""
 
 import gin
-
 from tfcl.methods.network_method import NetworkMethod
 
 

@@ -1,13 +1,15 @@
 """New heads on a trunk that never changes again."""
 
-import gin
 import tensorflow as tf
 
-from tfcl.methods.base import Update
-from tfcl.methods.base import cross_entropy
-from tfcl.methods.base import mean_accuracy
-from tfcl.methods.base import trainable
-from tfcl.methods.base import values_of
+import gin
+from tfcl.methods.base import (
+    Update,
+    cross_entropy,
+    mean_accuracy,
+    trainable,
+    values_of,
+)
 from tfcl.methods.network_method import NetworkMethod
 
 

@@ -1,11 +1,9 @@
 """Hard-parameter sharing with a fixed transfer configuration."""
 
-import gin
 import keras
 
-from tfcl.layers.selective_conv2d import SHARED
-from tfcl.layers.selective_conv2d import TASK
-from tfcl.layers.selective_conv2d import SelectiveConv2D
+import gin
+from tfcl.layers.selective_conv2d import SHARED, TASK, SelectiveConv2D
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.transfer_configurations import transfer_configuration
 from tfcl.models.lift import lift

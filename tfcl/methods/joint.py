@@ -1,13 +1,11 @@
 """Training on all tasks so far at once: the upper reference."""
 
-import gin
 import numpy as np
 import tensorflow as tf
 
+import gin
 from tfcl.data.split import joined
-from tfcl.methods.base import Update
-from tfcl.methods.base import cross_entropy
-from tfcl.methods.base import values_of
+from tfcl.methods.base import Update, cross_entropy, values_of
 from tfcl.methods.network_method import NetworkMethod
 
 

@@ -1,22 +1,20 @@
 """LASEM: the layers to share are found by expectation-maximisation."""
 
-import gin
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcl.layers.selective_conv2d import CHOSEN
-from tfcl.layers.selective_conv2d import SelectiveConv2D
-from tfcl.methods.base import Update
-from tfcl.methods.base import cross_entropy
-from tfcl.methods.base import require
-from tfcl.methods.base import values_of
+import gin
+from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
+from tfcl.methods.base import Update, cross_entropy, require, values_of
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.lift import lift
-from tfcl.models.prefix_tree import chosen_layers
-from tfcl.models.prefix_tree import configuration_name
-from tfcl.models.prefix_tree import configurations
-from tfcl.models.prefix_tree import prefix_tree
+from tfcl.models.prefix_tree import (
+    chosen_layers,
+    configuration_name,
+    configurations,
+    prefix_tree,
+)
 
 # 2^12 copies of the last activations is more than any machine will like.
 _MOST_LAYERS = 12
@@ -72,7 +70,10 @@ class LASEM(NetworkMethod):
             rule = f"must be {words[0]!r} or {words[1]!r}"
             require(value in words, name, rule, value)
         require(
-            initial_count > 0, "initial_count", "must be positive", initial_count
+            initial_count > 0,
+            "initial_count",
+            "must be positive",
+            initial_count,
         )
         self.prior_mode = prior
         self.initial_count = initial_count
@@ -115,7 +116,9 @@ class LASEM(NetworkMethod):
         self._steps = _statistic(np.zeros(()), "posterior_steps")
         # Shared kernels as they were before the task, and which of them any
         # task has ever kept.
-        self._before = [_statistic(v.variable.numpy(), "before") for v in self.shared]
+        self._before = [
+            _statistic(v.variable.numpy(), "before") for v in self.shared
+        ]
         self._defined = _statistic(np.zeros(depth), "defined")
         self.state += [self.prior, self._sums, self._steps, self._defined]
         self.state += self._before

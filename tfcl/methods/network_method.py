@@ -4,12 +4,14 @@ import abc
 
 import tensorflow as tf
 
-from tfcl.methods.base import Method
-from tfcl.methods.base import Update
-from tfcl.methods.base import cross_entropy
-from tfcl.methods.base import mean_accuracy
-from tfcl.methods.base import trainable
-from tfcl.methods.base import values_of
+from tfcl.methods.base import (
+    Method,
+    Update,
+    cross_entropy,
+    mean_accuracy,
+    trainable,
+    values_of,
+)
 from tfcl.models.variables import stored
 
 

@@ -1,11 +1,10 @@
 """How a method with one network and one training phase trains a task."""
 
-import gin
 import keras
 
+import gin
 from tfcl.layers.task_head import TaskHead
-from tfcl.methods.base import Phase
-from tfcl.methods.base import require
+from tfcl.methods.base import Phase, require
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
 

@@ -1,7 +1,8 @@
 """The plain convolutional networks of the LASEM line."""
 
-import gin
 import keras
+
+import gin
 
 
 @gin.configurable(denylist=["image_shape"])

@@ -3,8 +3,7 @@
 import keras
 
 from tfcl.models.lift import lower
-from tfcl.models.variables import Owned
-from tfcl.models.variables import owned_variables
+from tfcl.models.variables import Owned, owned_variables
 
 
 class TaskNetwork:

@@ -3,10 +3,8 @@
 import keras
 import numpy as np
 
-from tfcl.layers.branch_conv2d import BranchConv2D
-from tfcl.layers.branch_conv2d import Unpack
-from tfcl.layers.selective_conv2d import CHOSEN
-from tfcl.layers.selective_conv2d import SelectiveConv2D
+from tfcl.layers.branch_conv2d import BranchConv2D, Unpack
+from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 
 # These treat every channel alone, so both halves can pass them together;
 # unpacking after the pool moves fewer numbers.

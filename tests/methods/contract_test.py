@@ -1,0 +1,54 @@
+"""Every method of hard-parameter sharing under the common contract."""
+
+import pytest
+
+from tests.testing.methods import run_method_test
+from tests.testing.methods import tiny_training
+from tfcl.methods.fine_tuning import FineTuning
+from tfcl.methods.frozen_backbone import FrozenBackbone
+from tfcl.methods.hps import HPS
+from tfcl.methods.individual import Individual
+from tfcl.methods.joint import Joint
+from tfcl.methods.lasem import LASEM
+
+
+def test_individual_networks(tmp_path):
+    run_method_test(
+        lambda: Individual(tiny_training()), tmp_path, forgets=False
+    )
+
+
+def test_frozen_backbone(tmp_path):
+    run_method_test(
+        lambda: FrozenBackbone(tiny_training(12)), tmp_path, forgets=False
+    )
+
+
+def test_fine_tuning(tmp_path):
+    run_method_test(
+        lambda: FineTuning(tiny_training()),
+        tmp_path,
+        forgets=True,
+        class_counts=(2, 2, 2),
+    )
+
+
+@pytest.mark.parametrize("configuration", ["10", "01"])
+def test_static_sharing(tmp_path, configuration):
+    run_method_test(
+        lambda: HPS(tiny_training(), configuration), tmp_path, forgets=True
+    )
+
+
+def test_nothing_shared_forgets_nothing(tmp_path):
+    run_method_test(
+        lambda: HPS(tiny_training(), "00"), tmp_path, forgets=False
+    )
+
+
+def test_joint(tmp_path):
+    run_method_test(lambda: Joint(tiny_training()), tmp_path, forgets=True)
+
+
+def test_lasem(tmp_path):
+    run_method_test(lambda: LASEM(tiny_training()), tmp_path, forgets=True)

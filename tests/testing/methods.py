@@ -1,0 +1,184 @@
+"""What every method must pass, written once."""
+
+import functools
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.testing import running
+from tfcl.data.synthetic import synthetic_stream
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.learned import LearnedTasks
+from tfcl.engine.loop import learn_stream
+from tfcl.methods.task_training import TaskTraining
+from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.optimizers.schedules import Constant
+
+
+def tiny_training(epochs=8, learning_rate=0.01, **kwargs):
+    """A `TaskTraining` that learns the synthetic stream in a second."""
+    settings = {
+        "backbone": functools.partial(
+            lasem_cnn,
+            channels=(6, 8),
+            kernel_sizes=(3, 3),
+            pool_sizes=(2, 2),
+        ),
+        "hidden_units": (16,),
+        "dropout": 0.25,
+        "epochs": epochs,
+        "schedule": Constant(learning_rate),
+        "optimizer": keras.optimizers.Adam,
+    }
+    return TaskTraining(**{**settings, **kwargs})
+
+
+def tiny_stream(class_counts=(2, 2, 2), **kwargs):
+    """Three easy tasks."""
+    settings = {"train_size": 64, "test_size": 32, "batch_size": 16}
+    return functools.partial(
+        synthetic_stream,
+        class_counts=class_counts,
+        **{**settings, **kwargs},
+    )
+
+
+def learned(folder, method, **kwargs):
+    """An `Experiment` that has learned a tiny stream."""
+    run = Experiment(
+        folder, method=method, stream=tiny_stream(**kwargs), exports=False
+    )
+    run.start({})
+    learn_stream(run)
+    run.close()
+    return run
+
+
+def run_method_test(make_method, folder, forgets, class_counts=(2, 3, 2)):
+    """Holds a method to the contract.
+
+    Args:
+        make_method: Function without arguments to a new method, small and
+            quick (see `tiny_training`).
+        folder: Temporary folder.
+        forgets: Whether old tasks' logits may change. False asks for logits
+            of task 0 that are bit-identical after the last task.
+        class_counts: Classes of the three tasks.
+    """
+    folder = pathlib.Path(folder)
+    run = learned(folder / "run", make_method(), class_counts=class_counts)
+    _learns_above_chance(run, class_counts)
+    _keeps_one_trace(run)
+    _keeps_old_logits(make_method, folder, forgets, class_counts)
+    _counts_its_bytes(run)
+    _serves_what_it_predicts(run, make_method)
+    _agrees_with_two_replicas(make_method, class_counts)
+
+
+def _learns_above_chance(run, class_counts):
+    matrix = run.journal.accuracy_matrix(len(class_counts))
+    for index, count in enumerate(class_counts):
+        chance = 1.0 / count
+        assert matrix[index, index] > chance + 0.5 * (1.0 - chance), matrix
+
+
+def _keeps_one_trace(run):
+    # Two for methods with a second kind of step; never one per task.
+    traces = {k: n for k, n in run.runner.traces.items() if n != 1}
+    assert not traces, traces
+
+
+def _keeps_old_logits(make_method, folder, forgets, class_counts):
+    if forgets:
+        return
+    # Two tasks, then the same folder goes on with the third.
+    logits = []
+    for counts in (class_counts[:2], class_counts):
+        run = learned(folder / "longer", make_method(), class_counts=counts)
+        task = run.stream.tasks[0]
+        entry = run.bank.load(0, task.name)
+        run.method.activate(entry.values, 0)
+        pictures = entry.preprocessing(tf.constant(task.test.images))
+        logits.append(run.method.predict(pictures).numpy())
+    np.testing.assert_array_equal(*logits)
+
+
+def _counts_its_bytes(run):
+    for record in run.results()["tasks"]:
+        values = run.bank.load(record["index"], record["name"]).values
+        total = sum(v.nbytes for v in values.values())
+        assert record["footprint"]["task_bytes"] == total
+
+
+def _serves_what_it_predicts(run, make_method):
+    served = LearnedTasks(run.model_dir, make_method())
+    task = run.stream.tasks[1]
+    entry = served.find(task.name)
+    wanted = served.probabilities(entry, tf.constant(task.test.images))
+    path = served.export(entry)
+    loaded = tf.saved_model.load(str(path))
+    outputs = loaded.signatures["serving_default"](
+        tf.constant(task.test.images)
+    )
+    np.testing.assert_allclose(outputs["probabilities"], wanted, atol=1e-5)
+    names = [name.decode() for name in outputs["class_names"].numpy()]
+    assert tuple(names) == task.class_names
+    stored = _stored_numbers(path)
+    assert stored == served.method.network().lower().count_params()
+
+
+def _stored_numbers(path):
+    """Numbers in the SavedModel's variables file."""
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    shapes = reader.get_variable_to_shape_map()
+    return sum(
+        int(np.prod(shape))
+        for key, shape in shapes.items()
+        if key.endswith("VARIABLE_VALUE") and "save_counter" not in key
+    )
+
+
+def _agrees_with_two_replicas(make_method, class_counts):
+    strategies = (tf.distribute.get_strategy(), two_replicas())
+    stream = tiny_stream(class_counts)()
+    weights = []
+    for strategy in strategies:
+        method = make_method()
+        with strategy.scope():
+            method.setup(stream.spec(), seed=0)
+        runner = running.runner_for(
+            method, stream.tasks[0].train.image_shape, strategy=strategy
+        )
+        _twenty_steps(method, runner, stream.tasks[0])
+        owned = method.shared + method.slot
+        weights.append({v.name: v.variable.numpy() for v in owned})
+    for name, one in weights[0].items():
+        np.testing.assert_allclose(
+            one, weights[1][name], atol=1e-5, err_msg=name
+        )
+
+
+@functools.cache
+def two_replicas():
+    """A `MirroredStrategy` over two logical CPUs, one for the process.
+
+    A second one would number its collective operations like the first.
+    """
+    devices = tf.config.list_logical_devices("CPU")
+    assert len(devices) >= 2, "tests/conftest.py makes two logical CPUs"
+    return tf.distribute.MirroredStrategy([d.name for d in devices[:2]])
+
+
+def _twenty_steps(method, runner, task):
+    with runner.strategy.scope():
+        method.begin_task(task)
+    phase = next(method.phases(task))
+    for name in phase.rates:
+        # Small steps: Adam's first ones magnify rounding of tiny gradients.
+        method.optimizers[name].learning_rate.assign(1e-4)
+    split = phase.data or task.train
+    for epoch in range(5):
+        order = np.random.default_rng(epoch).permutation(len(split))
+        runner.train(phase, split, order, 0, 4, 16, [epoch, 7], False)
