@@ -57,10 +57,14 @@ def one_line_errors():
         yield
     except TfclError as error:
         _end(error)
-    except tf.errors.UnavailableError as error:
-        # Another worker has died; see docs/distribution.md.
-        reason = str(error).split("\n", maxsplit=1)[0]
-        _end(Interrupted(f"Another worker is gone ({reason}). Start again."))
+    except tf.errors.UnavailableError:
+        # See docs/distribution.md.
+        _end(
+            Interrupted(
+                "Another worker is gone. Start the same command again on all "
+                "of them to go on."
+            )
+        )
 
 
 def _end(error):

@@ -74,6 +74,7 @@ def _show(run):
     console = Console()
     results = run.results()
     console.print(tables.final_table(results))
+    console.print(tables.summary_line(results))
     folder = run.model_dir
     console.print(f"Report       {folder}/report.html", soft_wrap=True)
     console.print(

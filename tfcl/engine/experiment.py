@@ -128,8 +128,7 @@ class Experiment:
         """
         if self.chief:
             spec = json.dumps(self.spec.to_json(), indent=1)
-            texts = {**texts, "spec.json": spec}
-            results.write_texts(self.model_dir, texts)
+            results.write_texts(self.model_dir, {**texts, "spec.json": spec})
         self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,

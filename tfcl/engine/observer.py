@@ -76,14 +76,14 @@ class Observer:
     def end_epoch(self, task, phase, journal, record, labels):
         """An epoch is done; `record` is its entry in the history."""
         if self.summaries is not None:
+            # task_003/train/loss, task_003/train/validation_accuracy, ...
             prefix = f"task_{task.index:03d}/{phase.name}"
-            values = {n: np.asarray(v) for n, v in record.items()}
-            named = {f"train/{n}": la for n, la in labels.items()}
-            prior = labels.get("posterior")
-            if prior is not None:
-                named["prior"] = prior
+            values = {
+                name.removeprefix("train/").replace("/", "_"): np.asarray(v)
+                for name, v in record.items()
+            }
             self.summaries.scalars(
-                prefix, values, journal.global_step, named
+                prefix, values, journal.global_step, labels
             )
         if self._bar is not None and self._line is not None:
             news = f"loss {record['train/loss']:.3f}"

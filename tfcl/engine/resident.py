@@ -8,24 +8,22 @@ class ResidentSplit:
     """Variables that hold one split; loading another keeps every trace.
 
     Their first dimension is open, so that splits of any size fit into the
-    same traced functions. Under a distribution strategy every replica holds a
-    copy and gathers its own rows.
+    same traced functions. Plain variables also under a distribution strategy:
+    a process holds the pictures once, its replicas gather their own rows.
 
     Args:
         image_shape: `(height, width, channels)` of all splits to come.
         dtype: Pixel dtype, uint8 or float32.
-        strategy: `tf.distribute.Strategy`.
     """
 
-    def __init__(self, image_shape, dtype, strategy):
+    def __init__(self, image_shape, dtype):
         channels = image_shape[-1]
-        with strategy.scope():
-            self._images = _open((None, *image_shape), dtype)
-            self._labels = _open((None,), np.int32)
-            self._groups = _open((None,), np.int32)
-            self._mean = _open((None, channels), np.float32)
-            self._std = _open((None, channels), np.float32)
-            self._scale = _open((), np.float32)
+        self._images = _open((None, *image_shape), dtype)
+        self._labels = _open((None,), np.int32)
+        self._groups = _open((None,), np.int32)
+        self._mean = _open((None, channels), np.float32)
+        self._std = _open((None, channels), np.float32)
+        self._scale = _open((), np.float32)
         self._loaded = None
 
     def load(self, split):

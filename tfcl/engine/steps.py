@@ -50,8 +50,8 @@ class StepRunner:
                 "Argument `on_nonfinite`='skip' works on one replica only; "
                 f"use 'stop'. Received: {self.replicas} replicas"
             )
-        self._train = ResidentSplit(image_shape, dtype, strategy)
-        self._evaluated = ResidentSplit(image_shape, dtype, strategy)
+        self._train = ResidentSplit(image_shape, dtype)
+        self._evaluated = ResidentSplit(image_shape, dtype)
         self._functions = {}
 
     # What the engine calls
@@ -78,6 +78,13 @@ class StepRunner:
         steps = phase.steps or (self.method.train_step,)
         jit = self.xla if phase.jit_compile is None else phase.jit_compile
         static = batch_size if jit else None
+        if jit and last * batch_size > len(order):
+            raise ValueError(
+                "A loop compiled by XLA takes whole batches only: set "
+                "`drop_remainder` (TaskTraining.drop_remainder = True), or "
+                f"Runtime.xla = False. Received: {len(order)} examples in "
+                f"batches of {batch_size}"
+            )
         key = ("train", tuple(_step_name(s) for s in steps), static, jit)
         function = self._function(
             key, lambda: self._train_loop(steps, static, jit)

@@ -165,7 +165,7 @@ class Trainer:
             record[name] = np.asarray(value).tolist()
         place["history"].append(record)
         place.update(epoch=epoch, step=0, sums={})
-        labels = run.method.metric_labels()
+        labels = run.method.labels()
         run.observer.end_epoch(task, phase, run.journal, record, labels)
 
     def _note_best(self, task, phase, epoch, accuracy):
