@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.testing.methods import run_method_test
-from tests.testing.methods import tiny_training
+from tests.testing.methods import run_method_test, tiny_training
 from tfcl.methods.fine_tuning import FineTuning
 from tfcl.methods.frozen_backbone import FrozenBackbone
 from tfcl.methods.hps import HPS

@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running
-from tests.testing.methods import tiny_stream
-from tests.testing.methods import tiny_training
+from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.methods.lasem import LASEM
 
 

@@ -160,3 +160,11 @@ class SelectiveConv2D(keras.layers.Conv2D):
 
     def get_config(self):
         return {**super().get_config(), "sharing": self.sharing}
+
+    # `Conv2D` saves the one kernel that it has; here every variable counts.
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
