@@ -180,7 +180,10 @@ class Checkpoints:
         names = [f"ckpt-{number}" for number in self._found]
         if names:
             lines = [f'model_checkpoint_path: "{names[-1]}"']
-            lines += [f'all_model_checkpoint_paths: "{n}"' for n in names]
+            for name in names:
+                lines.append(f'all_model_checkpoint_paths: "{name}"')
+                # Any time will do; without one a checkpoint stays for good.
+                lines.append("all_model_checkpoint_timestamps: 1.0")
             write_atomically(self.folder / "checkpoint", "\n".join(lines))
         self._found = []
 
