@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import typing
 from unittest import mock
@@ -119,6 +120,17 @@ def no_pictures():
     """Leaves figures and report out, which take most of a toy run's time."""
     with mock.patch("tfcl.engine.results.write_pictures"):
         yield
+
+
+@contextlib.contextmanager
+def disk_limit(size):
+    """Fails every write beyond `size` bytes of a file, like a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def variables(method):
