@@ -26,8 +26,8 @@ import tensorflow as tf  # noqa: E402
 
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.hps import HPS  # noqa: E402
 from tfcl.methods.lasem import LASEM  # noqa: E402
+from tfcl.methods.static_transfer import StaticTransfer  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
 from tfcl.models.lasem_cnn import lasem_cnn  # noqa: E402
 from tfcl.optimizers.rmsprop import RMSPropTF1  # noqa: E402
@@ -125,10 +125,10 @@ def plain_keras_epoch(stream):
 _CASES = {
     "plain_keras": plain_keras_epoch,
     "hps_1111": functools.partial(
-        method_epoch, functools.partial(HPS, configuration="1111")
+        method_epoch, functools.partial(StaticTransfer, configuration="1111")
     ),
     "hps_0011": functools.partial(
-        method_epoch, functools.partial(HPS, configuration="0011")
+        method_epoch, functools.partial(StaticTransfer, configuration="0011")
     ),
     "lasem_hps": functools.partial(method_epoch, LASEM),
 }

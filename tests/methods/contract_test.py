@@ -2,14 +2,13 @@
 
 import pytest
 
-from tests.testing.methods import run_method_test
-from tests.testing.methods import tiny_training
+from tests.testing.methods import run_method_test, tiny_training
 from tfcl.methods.fine_tuning import FineTuning
 from tfcl.methods.frozen_backbone import FrozenBackbone
-from tfcl.methods.hps import HPS
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
 from tfcl.methods.lasem import LASEM
+from tfcl.methods.static_transfer import StaticTransfer
 
 
 def test_individual_networks(tmp_path):
@@ -36,13 +35,13 @@ def test_fine_tuning(tmp_path):
 @pytest.mark.parametrize("configuration", ["10", "01"])
 def test_static_sharing(tmp_path, configuration):
     run_method_test(
-        lambda: HPS(tiny_training(), configuration), tmp_path, forgets=True
+        lambda: StaticTransfer(tiny_training(), configuration), tmp_path, forgets=True
     )
 
 
 def test_nothing_shared_forgets_nothing(tmp_path):
     run_method_test(
-        lambda: HPS(tiny_training(), "00"), tmp_path, forgets=False
+        lambda: StaticTransfer(tiny_training(), "00"), tmp_path, forgets=False
     )
 
 

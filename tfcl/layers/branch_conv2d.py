@@ -6,6 +6,8 @@ import keras
 class BranchConv2D(keras.layers.Layer):
     """Applies both kernels of a `SelectiveConv2D` to the same input.
 
+    The generated kernel is computed once, however many configurations use it.
+
     Output channels: first those of the shared kernel, then those of the
     task's kernel. `Unpack` turns the two halves into two examples.
 
@@ -23,12 +25,10 @@ class BranchConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         layer = self.selective
-        kernel = keras.ops.concatenate(
-            [layer.shared_kernel, layer.task_kernel], axis=-1
-        )
-        bias = None
+        kernel, bias = layer.generator.pair()
+        kernel = keras.ops.concatenate([kernel, layer.task_kernel], axis=-1)
         if layer.use_bias:
-            bias = keras.ops.concatenate([layer.shared_bias, layer.task_bias])
+            bias = keras.ops.concatenate([bias, layer.task_bias])
         return layer.apply_pair(inputs, kernel, bias)
 
     def compute_output_shape(self, input_shape):

@@ -241,6 +241,11 @@ class Method(abc.ABC):
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
+    @property
+    def name(self):
+        """What reports call the method."""
+        return type(self).__name__
+
     def begin_evaluation(self):
         """Called before the running task is validated."""
 

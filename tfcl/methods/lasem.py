@@ -8,6 +8,8 @@ import gin
 from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.methods.base import Update, cross_entropy, require, values_of
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.static_transfer import convolutions, divide_by_layers
+from tfcl.methods.transfers import HardTransfer
 from tfcl.models.lift import lift
 from tfcl.models.prefix_tree import (
     chosen_layers,
@@ -22,14 +24,16 @@ _MOST_LAYERS = 12
 
 @gin.configurable
 class LASEM(NetworkMethod):
-    """Lifelong architecture search via EM, on hard-parameter sharing.
+    """Lifelong architecture search via EM, on any transfer mechanism.
 
-    While a task trains, every convolution has a shared and a task's own
-    kernel, and all 2^L configurations c live in one prefix tree:
+    While a task trains, every convolution has a kernel by the transfer
+    mechanism and a task's own kernel, and all 2^L configurations c live in one prefix tree:
 
     - E-step (no dropout): likelihood l_c = mean true-class probability,
       posterior g_c = p_c l_c / sum_c' p_c' l_c';
-    - M-step: one gradient of sum_c g_c L_c for all weights;
+    - M-step: one gradient of sum_c g_c L_c for all weights (and of the
+      mechanism's penalty of each layer, weighted by the posterior that the
+      layer is shared);
     - prior p = running mean of the posteriors of this task.
 
     At the end of the task the configuration of the largest prior wins: shared
@@ -38,6 +42,8 @@ class LASEM(NetworkMethod):
 
     Args:
         training: `TaskTraining`.
+        transfer: `HardTransfer` (default), `TuckerTransfer` or
+            `DeconvTransfer`.
         prior: "mean" (running mean of posteriors) or "count" (how often each
             configuration had the largest posterior).
         initial_count: Count of every configuration at the start, for
@@ -55,6 +61,7 @@ class LASEM(NetworkMethod):
     def __init__(
         self,
         training=gin.REQUIRED,
+        transfer=None,
         prior: str = "mean",
         initial_count: float = 1.0,
         reset_prior: bool = False,
@@ -75,6 +82,7 @@ class LASEM(NetworkMethod):
             "must be positive",
             initial_count,
         )
+        self.transfer = transfer or HardTransfer()
         self.prior_mode = prior
         self.initial_count = initial_count
         self.reset_prior = reset_prior
@@ -84,17 +92,23 @@ class LASEM(NetworkMethod):
     # Set-up
 
     def make_trunk(self, spec):
-        return lift(
-            self.training.backbone(spec),
-            {keras.layers.Conv2D: lambda c: SelectiveConv2D.lift(c, CHOSEN)},
-        )
+        backbone = self.training.backbone(spec)
+        convs = convolutions(backbone)
+
+        def selective(conv):
+            depth = convs.index(conv.name)
+            generator = self.transfer.generator(depth, conv)
+            return SelectiveConv2D.lift(conv, CHOSEN, generator)
+
+        return lift(backbone, {keras.layers.Conv2D: selective})
+
+    @property
+    def name(self):
+        return f"LASEM-{self.transfer.name}"
 
     def divide(self, network):
         self.layers = chosen_layers(network.trunk)
-        shared = {id(v) for la in self.layers for v in la.shared_variables}
-        everything = network.trunk_variables + network.head_variables
-        self.shared = [v for v in everything if id(v.variable) in shared]
-        self.slot = [v for v in everything if id(v.variable) not in shared]
+        divide_by_layers(self, network, self.layers)
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
@@ -152,6 +166,7 @@ class LASEM(NetworkMethod):
             losses = cross_entropy(tf.tile(batch.labels, [count]), logits)
             losses = tf.reduce_sum(tf.reshape(losses, [count, -1]), 1) / size
             loss = tf.reduce_sum(posterior * losses)
+            loss += self._penalty(posterior) / batch.replicas
         gradients = tape.gradient(loss, values_of(self._trained))
         best = tf.reshape(logits, [count, -1, logits.shape[-1]])
         best = tf.gather(best, tf.argmax(prior))
@@ -180,6 +195,18 @@ class LASEM(NetworkMethod):
         ) / tf.cast(batch.size, tf.float32)
         weighted = prior * likelihood
         return weighted / (tf.reduce_sum(weighted) + 1e-30)
+
+    def _penalty(self, posterior):
+        """sum_l q_l penalty_l, q_l = posterior that layer l is shared."""
+        shared = tf.linalg.matvec(
+            self.configurations.astype(np.float32), posterior, transpose_a=True
+        )
+        total = tf.zeros(())
+        for depth, layer in enumerate(self.layers):
+            penalty = self.transfer.penalty(layer)
+            if penalty is not None:
+                total += shared[depth] * penalty
+        return total
 
     def _mask(self, batch, features):
         rate, count = self.training.dropout, len(self.names)
@@ -253,9 +280,9 @@ class LASEM(NetworkMethod):
     def bank_values(self):
         values = super().bank_values()
         for layer, shared in zip(self.layers, self._sharing):
-            if shared:
-                for variable in layer.task_variables:
-                    del values[f"{layer.name}/{variable.name}"]
+            unused = layer.own_variables if shared else layer.transfer_variables
+            for variable in unused:
+                del values[f"{layer.name}/{variable.name}"]
         return values
 
     def bank_notes(self):

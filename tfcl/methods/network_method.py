@@ -71,12 +71,19 @@ class NetworkMethod(Method):
             logits = head(hidden, mask)
             losses = cross_entropy(batch.labels, logits)
             loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
+            penalty = self.penalty()
+            if penalty is not None:
+                loss += penalty / batch.replicas
         gradients = tape.gradient(loss, values_of(self._trained))
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, values_of(self._trained))],
         )
+
+    def penalty(self):
+        """What training adds to the loss; a scalar or None."""
+        return None
 
     def predict(self, images):
         return self._network(images, training=False)
