@@ -2,31 +2,41 @@
 
 import contextlib
 import logging as stdlib_logging
-import os
 import pathlib
 import sys
 
-# Before TensorFlow is loaded: its start-up remarks on every machine without
-# a GPU would bury the one line that matters.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+# isort: off
+import tfcl.startup  # noqa: F401  (before anything loads TensorFlow)
 import tensorflow as tf
+
+# isort: on
 from absl import app, flags, logging
 
 from tfcl import configuration
 from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.runtime import Runtime
-from tfcl.errors import Interrupted, TfclError, UserError
+from tfcl.errors import Interrupted, RunError, TfclError, UserError
 
 # They may change when a run goes on: they do not touch what is learned.
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
 
 
 def define_model_dir(required=True):
-    """Defines the flag `--model_dir`."""
-    flags.DEFINE_string("model_dir", None, "Folder of the run.")
+    """Defines the flag `--model_dir`, unless another program has."""
+    if "model_dir" not in flags.FLAGS:
+        flags.DEFINE_string("model_dir", None, "Folder of the run.")
     if required:
         flags.mark_flag_as_required("model_dir")
+
+
+def define_data_dir():
+    """Defines the flag `--data_dir`, unless another program has."""
+    if "data_dir" not in flags.FLAGS:
+        flags.DEFINE_string(
+            "data_dir",
+            None,
+            "Folder of TFDS data sets. Default: $TFDS_DATA_DIR.",
+        )
 
 
 def run(main):
@@ -76,10 +86,16 @@ def _end(error):
 
 @contextlib.contextmanager
 def explained():
-    """Turns a constructor's ValueError into one with file and line."""
+    """Turns an error of something that gin called into one for the user.
+
+    Gin appends lines to every message; the place of the binding goes in front
+    instead.
+    """
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except RunError as error:  # stays one: the input is not to blame
+        raise RunError(str(configuration.explain(error))) from error
+    except (ValueError, TypeError, RuntimeError, UserError) as error:
         raise configuration.explain(error) from error
 
 

@@ -173,8 +173,7 @@ def _why_unused(key: Key) -> str:
         and (not scope or f"{called_in}/".startswith(f"{scope}/"))
     ]
     if not calls:
-        inside = f" in scope `{scope}`" if scope else ""
-        return f"`{checks.shortest(selector)}` was never called{inside}"
+        return f"`{checks.label(key).rpartition('.')[0]}` was never called"
     if any(parameter in values for values in calls):
         return "a binding with a scope takes its place in every call"
     return "the program gives its own value"
@@ -192,11 +191,9 @@ def _bound(key: Key) -> _Binding | None:
     """Returns the binding that gin uses for a call in the key's scope."""
     scope, selector, parameter = key
     parts = scope.split("/") if scope else []
-    for depth in range(len(parts), -1, -1):
-        binding = _asked.get(("/".join(parts[:depth]), selector, parameter))
-        if binding:
-            return binding
-    return None
+    scopes = ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
+    found = (_asked.get((each, selector, parameter)) for each in scopes)
+    return next(filter(None, found), None)
 
 
 def locations() -> dict[Key, str]:
@@ -245,8 +242,6 @@ def parse_bindings(text: str) -> dict[str, str]:
         prefix = f"{scope}/" if scope else ""
         if not statement.arg_name:
             macros[prefix + name] = statement.value
-        elif name in ("macro", checks.MACRO):
-            macros[scope] = statement.value
         else:
             values[f"{prefix}{name}.{statement.arg_name}"] = statement.value
     return {
@@ -329,24 +324,15 @@ class _Reader:
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
         try:
-            value = checks.replace(statement.value, _for_gin)
+            value = checks.replace(statement.value, checks.for_gin)
             gin.bind_parameter(key, value)
             kept = gin.config._is_literally_representable(value)
         except Exception as error:
             raise fail(place, error) from error
         if not kept:  # `inf`: gin would leave it out of the saved text.
-            raise fail(
-                place,
-                f"{checks.label(key)}={value!r} has no gin text. Use another.",
-            )
+            problem = f"{checks.label(key)}={value!r} has no gin text."
+            raise fail(place, f"{problem} Use another value.")
         self.bindings.append(_Binding(key, statement.value, place))
-
-
-def _for_gin(name):
-    delegate = gin.config.ParserDelegate()
-    if isinstance(name, checks.Macro):
-        return delegate.macro(name.name)
-    return delegate.configurable_reference(name.name, name.evaluate)
 
 
 def _macros() -> dict[str, _Binding]:
@@ -375,9 +361,7 @@ def _check_macro(macro, binding, macros):
             f"--gin_bindings='{label}=...'.",
         )
     if not constant and macro.name not in macros:
-        advice = checks.nearest(
-            macro.name, macros, checks.listed("Defined are", macros)
-        )
+        advice = checks.nearest(macro.name, macros, "Defined are")
         raise fail(
             binding.place,
             f"macro `{macro}` is not defined. {advice} Else define it by a "
@@ -399,9 +383,10 @@ def _check_types(every: Sequence[_Binding]):
             continue
         kind = checks.annotation(checks.configurables(selector)[0], parameter)
         if not checks.fits(value, kind):
+            label = checks.label(binding.key)
             raise fail(
                 binding.place,
-                f"`{checks.label(binding.key)}` must be {checks.describe(kind)}. "
+                f"`{label}` must be {checks.describe(kind)}. "
                 f"Received: {parameter}={value!r}{_source(binding)}. "
                 f"{checks.repaired(value, kind)}",
             )

@@ -24,7 +24,6 @@ from tfcl.errors import UserError
 
 MACRO = "gin.macro"
 _MAX_LISTED = 12
-_BUILT_IN = ("gin.macro", "gin.constant", "gin.singleton")
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
@@ -60,9 +59,6 @@ class NamesOnly(gin.config_parser.ParserDelegate):
     """
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
-        *scope, name = scoped_configurable_name.split("/")
-        if evaluate and scope and name in ("macro", MACRO):
-            return Macro("/".join(scope))
         return Reference(scoped_configurable_name, evaluate)
 
     def macro(self, macro_name):
@@ -88,11 +84,16 @@ def replace(value: Any, change) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(replace(item, change) for item in value)
     if isinstance(value, dict):
-        return {
-            replace(key, change): replace(item, change)
-            for key, item in value.items()
-        }
+        return dict(replace(list(value.items()), change))
     return value
+
+
+def for_gin(name: Reference | Macro):
+    """Returns gin's own object for a name; `replace` puts it in."""
+    delegate = gin.config.ParserDelegate()
+    if isinstance(name, Macro):
+        return delegate.macro(name.name)
+    return delegate.configurable_reference(name.name, name.evaluate)
 
 
 def resolve(value: Any, macros: abc.Mapping[str, Any], within=()) -> Any:
@@ -115,16 +116,19 @@ def fail(place: str, text: Any) -> UserError:
     return UserError(one_line(f"{place}: {text}"))
 
 
-def nearest(name: str, names: abc.Iterable[str], otherwise: str = "") -> str:
-    """Returns "Did you mean 'x'?" (capitals aside), or `otherwise`."""
+def nearest(name: str, names: abc.Iterable[str], title: str = "") -> str:
+    """Returns "Did you mean 'x'?" (capitals aside), else names with a title."""
     by_lower = {other.lower(): other for other in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"Did you mean {by_lower[close[0]]!r}?" if close else otherwise
+    if close:
+        return f"Did you mean {by_lower[close[0]]!r}?"
+    return listed(title, names) if title else ""
 
 
 def listed(title: str, names: abc.Iterable[str]) -> str:
+    """Returns the names after `title`, or nothing if they are too many."""
     names = sorted(names)
-    if not names or len(names) > _MAX_LISTED:
+    if not 0 < len(names) <= _MAX_LISTED:
         return ""
     return f"{title}: {', '.join(names)}."
 
@@ -178,13 +182,8 @@ def configurable_names() -> list[str]:
     return sorted(
         registry.minimal_selector(selector)
         for selector, _ in registry.items()
-        if selector not in _BUILT_IN
+        if not selector.startswith("gin.")
     )
-
-
-def shortest(selector: str) -> str:
-    """Returns the shortest name of a registered configurable."""
-    return gin.config._REGISTRY.minimal_selector(selector)
 
 
 def label(key: Key) -> str:
@@ -193,7 +192,8 @@ def label(key: Key) -> str:
     if selector == MACRO:
         return scope
     prefix = f"{scope}/" if scope else ""
-    return f"{prefix}{shortest(selector)}.{parameter}"
+    name = gin.config._REGISTRY.minimal_selector(selector)
+    return f"{prefix}{name}.{parameter}"
 
 
 def _constructor(entry):
@@ -238,7 +238,7 @@ def find_configurable(name, place, shown=None):
         )
     names = configurable_names()
     advice = nearest(name, names) or nearest(
-        name.rpartition(".")[2], names, listed("Known are", names)
+        name.rpartition(".")[2], names, "Known are"
     )
     raise fail(
         place,
@@ -249,13 +249,12 @@ def find_configurable(name, place, shown=None):
 
 def check_parameter(entry, name, parameter, place):
     known, is_open = parameters(entry)
-    closed = parameter in (entry.denylist or ()) or (
-        entry.allowlist and parameter not in entry.allowlist
-    )
-    if parameter in known or (is_open and not closed):
+    denied = parameter in (entry.denylist or ())
+    is_open = is_open and not denied and not entry.allowlist
+    if parameter in known or is_open:
         return
     problem = f"`{name}` has no parameter `{parameter}`"
-    if parameter in (entry.denylist or ()):
+    if denied:
         problem = f"`{name}.{parameter}` is given by the program"
     advice = nearest(parameter, known)
     raise fail(place, f"{problem}. {advice} {listed('Its parameters', known)}")
@@ -275,7 +274,7 @@ def find_file(path, place):
         below = pathlib.Path(prefix, "gin").rglob("*.gin")
         others |= {os.path.relpath(other, prefix or ".") for other in below}
     close = [other for other in sorted(others) if other.endswith(f"/{name}")]
-    close = close or difflib.get_close_matches(path, sorted(others))
+    close = close or difflib.get_close_matches(path, sorted(others), n=1)
     problem = "is a folder" if os.path.isdir(path) else "does not exist"
     advice = "Paths start at the working folder or the repository root."
     if close:
@@ -289,11 +288,9 @@ def do_import(statement, place):
         # Gin writes the imports it made itself into the saved text.
         gin.parse_config(statement.format())
     except Exception as error:
-        raise fail(
-            place,
-            f"`{statement.format()}` failed: {type(error).__name__}: {error}. "
-            f"{_similar_module(statement.module, error)}",
-        ) from error
+        problem = f"`{statement.format()}` failed: {type(error).__name__}"
+        advice = _similar_module(statement.module, error)
+        raise fail(place, f"{problem}: {error}. {advice}") from error
 
 
 def _similar_module(module, error):
@@ -307,7 +304,7 @@ def _similar_module(module, error):
     if parent:
         paths = getattr(importlib.import_module(parent), "__path__", [])
         siblings = [each.name for each in pkgutil.iter_modules(paths)]
-    return nearest(last, siblings, listed("Modules there", siblings))
+    return nearest(last, siblings, "Modules there")
 
 
 def annotation(entry, parameter: str) -> Any:
@@ -378,8 +375,7 @@ def describe(kind: Any) -> str:
         return " or ".join(describe(each) for each in typing.get_args(kind))
     if origin is None and isinstance(kind, type):
         return "None" if kind is types.NoneType else kind.__name__
-    text = str(kind).replace("typing.", "")
-    return text.replace("collections.abc.", "")
+    return re.sub(r"typing\.|collections\.abc\.", "", str(kind))
 
 
 def repaired(value: Any, kind: Any) -> str:

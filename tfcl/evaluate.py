@@ -8,9 +8,7 @@ from tfcl import commands, configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import RunError
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
-)
+commands.define_data_dir()
 commands.define_model_dir()
 
 
@@ -21,7 +19,7 @@ def main(argv):
     with commands.explained():
         run = Experiment(
             model_dir=flags.FLAGS.model_dir,
-            data_dir=_DATA_DIR.value,
+            data_dir=flags.FLAGS.data_dir,
             bindings=configuration.bindings(),
         )
     try:

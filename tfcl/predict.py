@@ -46,16 +46,26 @@ def read_picture(path):
         with PIL.Image.open(path) as image:
             image = PIL.ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-                return _from_16_bit(np.asarray(image))
+                return _from_deep_grey(np.asarray(image))
             return np.asarray(image.convert("RGB"), np.uint8)
     except FileNotFoundError as error:
         raise UserError(f"No such picture: {path}") from error
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        PIL.Image.DecompressionBombError,
+    ) as error:
         raise UserError(f"{path} is no readable picture: {error}") from error
 
 
-def _from_16_bit(values):
-    grey = np.clip(np.rint(values.astype(np.float64) / 257.0), 0, 255)
+def _from_deep_grey(values):
+    values = values.astype(np.float64)
+    # 16 bits, unless floating numbers are plainly of a smaller range.
+    white = 65535.0
+    if values.max(initial=0.0) <= 1.0:
+        white = 1.0
+    grey = np.clip(np.rint(values * (255.0 / white)), 0, 255)
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import sys
 
 from absl import flags
 from rich.console import Console
@@ -18,27 +19,26 @@ _GIN_FILES = flags.DEFINE_multi_string(
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", None, "One binding, e.g. 'TaskTraining.epochs=60'; repeats."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
-)
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
+commands.define_data_dir()
 commands.define_model_dir(required=False)
 flags.mark_flag_as_required("gin_file")
 
 
 def main(argv):
     """Opens, resumes or begins the run, learns, prints the final table."""
+    del argv  # Without the flags, which the results should tell.
     configuration.load(_GIN_FILES.value, _GIN_BINDINGS.value or [])
     bindings = configuration.bindings()
     with commands.explained():
         run = Experiment(
             model_dir=flags.FLAGS.model_dir or _default_folder(),
-            data_dir=_DATA_DIR.value,
+            data_dir=flags.FLAGS.data_dir,
             distribution=_DISTRIBUTION.value,
             bindings=bindings,
-            command=shlex.join(["python", "-m", "tfcl.train", *argv[1:]]),
+            command=shlex.join(["python", "-m", "tfcl.train", *sys.argv[1:]]),
         )
     configuration.check_all_used()
     commands.refuse_other_bindings(run, bindings)

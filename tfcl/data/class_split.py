@@ -10,6 +10,8 @@ from tfcl.data.split import channel_statistics, standardised
 from tfcl.data.task import Task, TaskStream
 from tfcl.errors import UserError
 
+_SPLITS = ("train", "validation", "test")
+
 
 @gin.configurable(denylist=["data_dir"])
 def class_split_stream(
@@ -40,7 +42,8 @@ def class_split_stream(
         batch_size: Examples per training step over all replicas.
         task_classes: Per task a list of class indices or class names. None
             cuts the classes into `num_tasks` equal groups.
-        task_names: Names of the tasks. Defaults to `task_00`, `task_01`, ....
+        task_names: Names of the tasks, moved by `order_seed` along with
+            `task_classes`. Defaults to `task_00`, `task_01`, ....
         num_tasks: Number of equal groups, or of the first `task_classes` to
             use. Defaults to all.
         name: Name of the stream. Defaults to `<dataset>_<tasks>`.
@@ -52,7 +55,8 @@ def class_split_stream(
         statistics: "train" standardises every split by the mean and deviation
             of the task's training pictures; "split" each split by its own
             (the LASEM protocol, which also looks at the test pictures).
-        order_seed: Seed of a random class order; None keeps the given one.
+        order_seed: Seed of a random order of `task_classes`, or without them
+            of the classes; None keeps the given one.
         data_seed: Seed of the shuffling inside a class.
         data_dir: Folder of prepared TFDS data sets.
 
@@ -63,21 +67,23 @@ def class_split_stream(
         UserError: If the data set is unknown, damaged or too small.
         ValueError: If an argument breaks its rule.
     """
-    _check(validation_fraction, statistics)
+    wanted = (train_per_class, validation_per_class, test_per_class)
+    _check(validation_fraction, statistics, wanted)
     train = tfds_source.open_split(dataset, "train", data_dir)
     test = tfds_source.open_split(dataset, "test", data_dir)
-    groups = _class_groups(
+    groups, places = _class_groups(
         train.class_names, task_classes, num_tasks, order_seed
     )
     if task_names is None:
         task_names = [f"task_{i:02d}" for i in range(len(groups))]
-    if len(task_names) < len(groups):
+    elif len(task_names) <= max(places):
         raise ValueError(
             "Argument `task_names` must name every task. Received: "
-            f"{len(task_names)} names for {len(groups)} tasks"
+            f"{len(task_names)} names for {max(places) + 1} tasks"
         )
+    else:
+        task_names = [task_names[place] for place in places]
     pools = _Pools(train, test, validation_fraction, data_seed)
-    wanted = (train_per_class, validation_per_class, test_per_class)
     tasks = []
     for index, classes in enumerate(groups):
         splits = pools.splits(classes, wanted, task_names[index])
@@ -95,7 +101,7 @@ def class_split_stream(
     return TaskStream(name, tasks, batch_size)
 
 
-def _check(validation_fraction, statistics):
+def _check(validation_fraction, statistics, wanted):
     if not 0.0 < validation_fraction < 1.0:
         raise ValueError(
             "Argument `validation_fraction` must lie between 0 and 1, so that "
@@ -107,9 +113,16 @@ def _check(validation_fraction, statistics):
             "Argument `statistics` must be 'train' or 'split'. "
             f"Received: statistics={statistics!r}"
         )
+    for split, count in zip(_SPLITS, wanted):
+        if count is not None and count < 1:
+            raise ValueError(
+                f"Argument `{split}_per_class` must be at least 1, or None "
+                f"for all pictures. Received: {split}_per_class={count}"
+            )
 
 
 def _class_groups(class_names, task_classes, num_tasks, order_seed):
+    """Class indices of each task, and each task's place among the names."""
     count = len(class_names)
     if task_classes is None:
         if not num_tasks or num_tasks < 1 or count % num_tasks:
@@ -120,20 +133,28 @@ def _class_groups(class_names, task_classes, num_tasks, order_seed):
         order = np.arange(count)
         if order_seed is not None:
             order = _order(order_seed, count)
-        return [list(map(int, g)) for g in np.split(order, num_tasks)]
+        groups = [list(map(int, g)) for g in np.split(order, num_tasks)]
+        return groups, list(range(num_tasks))
     groups = [
         [_class_index(c, class_names, i) for c in group]
         for i, group in enumerate(task_classes)
     ]
+    for task, group in enumerate(groups):
+        if not group:
+            raise ValueError(
+                f"Argument `task_classes`, task {task}: no class. "
+                f"Received: {task_classes!r}"
+            )
+    places = list(range(len(groups)))
     if order_seed is not None:
-        order = _order(order_seed, len(groups))
-        groups = [groups[i] for i in order]
+        places = _order(order_seed, len(groups)).tolist()
     if num_tasks is not None and not 1 <= num_tasks <= len(groups):
         raise ValueError(
             f"Argument `num_tasks` must be 1..{len(groups)}, the number of "
             f"`task_classes`. Received: num_tasks={num_tasks}"
         )
-    return groups[:num_tasks]
+    places = places[:num_tasks]
+    return [groups[place] for place in places], places
 
 
 def _order(seed, count):
@@ -156,6 +177,7 @@ class _Pools:
 
     def __init__(self, train, test, validation_fraction, data_seed):
         self._sources = (train, train, test)
+        self._validation_fraction = validation_fraction
         self._pools = {}
         for label in range(len(train.class_names)):
             mine = np.flatnonzero(train.labels == label)
@@ -171,7 +193,7 @@ class _Pools:
     def splits(self, classes, wanted, task_name):
         """(images, labels) of train, validation and test."""
         result = []
-        for which, split in enumerate(("train", "validation", "test")):
+        for which, split in enumerate(_SPLITS):
             indices, labels = [], []
             for local, label in enumerate(classes):
                 pool, count = self._pools[label][which], wanted[which]
@@ -184,6 +206,13 @@ class _Pools:
                     )
                 indices.append(pool[:count])
                 labels.append(np.full(len(pool[:count]), local, np.int32))
+            if not any(map(len, indices)):
+                raise UserError(
+                    f"Task '{task_name}', split '{split}': no picture. Choose "
+                    "classes with more of them, or hold out another part by "
+                    "class_split_stream.validation_fraction. Received: "
+                    f"validation_fraction={self._validation_fraction}"
+                )
             images = self._sources[which].images(np.concatenate(indices))
             result.append((images, np.concatenate(labels)))
         return result

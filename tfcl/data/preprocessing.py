@@ -4,8 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-# Luma weights of ITU-R BT.601, as Pillow's conversion to grey uses them.
-_LUMA = (0.299, 0.587, 0.114)
+# Luma weights of ITU-R BT.601 times 2^16, as Pillow's conversion to grey uses
+# them. Their sums with grey levels are below 2^24, so exact in float32.
+_LUMA = (19595.0, 38470.0, 7471.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Preprocessing:
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing
-    is bicubic with antialiasing, rounded to whole grey levels as a stored
-    picture would be; a fourth channel (opacity) is dropped.
+    is bicubic with antialiasing and rounded to whole grey levels after each
+    of its two passes, as Pillow does it; opacity is dropped.
     """
 
     image_shape: tuple
@@ -54,26 +55,33 @@ class Preprocessing:
 
 
 def _with_channels(pixels, channels):
-    received = tf.shape(pixels)[-1]
-    if channels == 1:
-        # Grey or grey + opacity have 1 or 2 channels.
-        grey = tf.cond(
-            received < 3,
-            lambda: pixels[..., :1],
-            lambda: tf.round(
-                tf.reduce_sum(
-                    pixels[..., :3] * _LUMA[: 3], axis=-1, keepdims=True
-                )
-            ),
-        )
-        return grey
-    return tf.cond(
-        received < 3,
-        lambda: tf.repeat(pixels[..., :1], 3, axis=-1),
-        lambda: pixels[..., :3],
-    )
+    def from_grey():
+        return tf.repeat(pixels[..., :1], channels, axis=-1)
+
+    def from_colours():
+        colours = pixels[..., :3]
+        if channels == 3:
+            return colours
+        luma = tf.reduce_sum(colours * _LUMA, axis=-1, keepdims=True)
+        return _rounded(luma / 65536.0)
+
+    # Grey or grey + opacity have 1 or 2 channels.
+    received = pixels.shape[-1]
+    if received is None:
+        return tf.cond(tf.shape(pixels)[-1] < 3, from_grey, from_colours)
+    return from_grey() if received < 3 else from_colours()
 
 
 def _resized(pixels, size):
-    resized = tf.image.resize(pixels, size, method="bicubic", antialias=True)
-    return tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+    # Columns first, then rows: a picture of whole grey levels lies between,
+    # whose clipping changes what the second pass sees beside sharp edges.
+    for between in ((tf.shape(pixels)[1], size[1]), size):
+        pixels = tf.image.resize(
+            pixels, between, method="bicubic", antialias=True
+        )
+        pixels = tf.clip_by_value(_rounded(pixels), 0.0, 255.0)
+    return pixels
+
+
+def _rounded(pixels):
+    return tf.floor(pixels + 0.5)

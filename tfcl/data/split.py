@@ -27,7 +27,8 @@ class Split:
             uint8, 1 for float32 features.
 
     Raises:
-        ValueError: If shapes or dtypes do not fit together.
+        ValueError: If shapes or dtypes do not fit together, or a value is
+            out of range.
     """
 
     images: np.ndarray
@@ -56,12 +57,35 @@ class Split:
         channels = self.images.shape[-1]
         for name in ("mean", "std"):
             value = np.asarray(getattr(self, name), np.float32)
+            if value.size == 0 or value.shape[-1] != channels:
+                raise ValueError(
+                    f"Argument `{name}` must hold one value per channel, of "
+                    f"which there are {channels}. Received: shape "
+                    f"{value.shape}"
+                )
             value = value.reshape(-1, channels)
             object.__setattr__(self, name, value)
+        if self.mean.shape != self.std.shape:
+            raise ValueError(
+                "Arguments `mean` and `std` must have one shape. Received: "
+                f"{self.mean.shape} and {self.std.shape}"
+            )
+        if not (self.std > 0).all():
+            raise ValueError(
+                "Argument `std` must be positive. "
+                f"Received: std={self.std.tolist()}"
+            )
         object.__setattr__(self, "labels", self.labels.astype(np.int32))
         groups = self.groups
         if groups is None:
             groups = np.zeros(len(self.labels), np.int32)
+        rows = range(len(self.mean))
+        if groups.shape != self.labels.shape or not np.isin(groups, rows).all():
+            raise ValueError(
+                "Argument `groups` must hold a row of `mean` per picture, "
+                f"0..{len(self.mean) - 1}. Received: shape {groups.shape}, "
+                f"values {np.unique(groups).tolist()}"
+            )
         object.__setattr__(self, "groups", groups.astype(np.int32))
 
     def __len__(self):

@@ -108,12 +108,13 @@ class Bank:
         try:
             note = read_json(path / "task.json")
             content = (path / "values.npz").read_bytes()
-        except (OSError, ValueError) as error:
+            sha = note["sha256"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(
                 f"Task '{name}' cannot be read from {path}: {error}. Restore "
                 "the folder from a copy."
             ) from error
-        if hashlib.sha256(content).hexdigest() != note["sha256"]:
+        if hashlib.sha256(content).hexdigest() != sha:
             raise RunError(
                 f"{path / 'values.npz'} is damaged: its checksum differs "
                 "from task.json. Restore the folder from a copy."

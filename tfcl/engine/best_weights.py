@@ -1,5 +1,6 @@
 """Weights of the best epoch of a running phase, on disk for a resume."""
 
+import collections
 import pathlib
 
 from tfcl.engine.files import write_atomically
@@ -12,13 +13,17 @@ class BestWeights:
 
     Args:
         folder: Folder of the files.
+        keep: Checkpoints that are kept.
         writes: False on workers other than the chief.
     """
 
-    def __init__(self, folder, writes=True):
+    def __init__(self, folder, keep, writes=True):
         self.folder = pathlib.Path(folder)
         self.writes = writes
-        self._referenced = []
+        # One set of names per checkpoint. Those on disk may refer to any of
+        # the files that are there now.
+        present = {path.name for path in self.folder.glob("*.npz")}
+        self._referenced = collections.deque([present], maxlen=keep)
 
     def save(self, journal, values, epoch, accuracy):
         """Writes the values; returns the note for the journal."""
@@ -47,12 +52,12 @@ class BestWeights:
             ) from error
 
     def collect(self, journal):
-        """Removes files that neither of the last two checkpoints needs."""
+        """Removes files that no kept checkpoint needs."""
         place = journal.position or {}
         note = place.get("best") or {}
-        self._referenced = [*self._referenced, note.get("file")][-2:]
+        self._referenced.append({note.get("file")})
         if not self.writes or not self.folder.exists():
             return
         for path in self.folder.glob("*.npz"):
-            if path.name not in self._referenced:
+            if not any(path.name in names for names in self._referenced):
                 path.unlink()

@@ -9,12 +9,14 @@ import tensorflow as tf
 from absl import logging
 
 import gin
+from tfcl.engine.files import write_atomically
 from tfcl.engine.journal import Journal
 from tfcl.errors import RunError
 from tfcl.methods.base import require
 
 _JOURNAL_KEY = "journal/.ATTRIBUTES/VARIABLE_VALUE"
-_BROKEN = (tf.errors.OpError, ValueError, RuntimeError, KeyError)
+# What TensorFlow makes of a damaged file; a short one is an IndexError.
+_BROKEN = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
 
 
 @gin.configurable
@@ -67,6 +69,7 @@ class Checkpoints:
         self.policy = policy
         self.writes = writes
         self._restore_path = None
+        self._found = []
         self._saved_at = time.monotonic()
 
     # Reading
@@ -80,7 +83,7 @@ class Checkpoints:
             RunError: If checkpoints were written but none can be read.
         """
         self._remove_leftovers()
-        numbers = sorted(self._numbers(), reverse=True)
+        numbers = sorted(set(self._numbers()), reverse=True)
         for number in numbers:
             path = self.folder / f"ckpt-{number}"
             try:
@@ -95,10 +98,11 @@ class Checkpoints:
                 )
                 continue
             self._restore_path = str(path)
+            self._found = numbers[::-1]
             return Journal.loads(text)
         # The state file appears when a first save is complete; parts of a
-        # save that never completed hold nothing to lose.
-        if (self.folder / "checkpoint").exists():
+        # first save that never completed hold nothing to lose.
+        if (self.folder / "checkpoint").exists() or max(numbers, default=0) > 1:
             raise RunError(
                 f"No checkpoint in {self.folder} can be read, so the run "
                 "cannot go on. The finished tasks in tasks/ are intact; start "
@@ -152,10 +156,11 @@ class Checkpoints:
             checkpoint = tf.train.Checkpoint(
                 journal=variable, **_parts(method)
             )
-            manager = tf.train.CheckpointManager(
-                checkpoint, str(self.folder), max_to_keep=self.policy.keep
-            )
             try:
+                self._mend_state()
+                manager = tf.train.CheckpointManager(
+                    checkpoint, str(self.folder), max_to_keep=self.policy.keep
+                )
                 manager.save(checkpoint_number=journal.saves)
             except (tf.errors.OpError, OSError) as error:
                 reason = str(error).split("\n", maxsplit=1)[0]
@@ -165,6 +170,22 @@ class Checkpoints:
                     "same command again."
                 ) from error
         self._saved_at = time.monotonic()
+
+    def _mend_state(self):
+        """Writes TensorFlow's state file anew in a resumed run.
+
+        Beside a damaged one it would not save, and without one it would
+        never delete the checkpoints that are there.
+        """
+        names = [f"ckpt-{number}" for number in self._found]
+        if names:
+            lines = [f'model_checkpoint_path: "{names[-1]}"']
+            for name in names:
+                lines.append(f'all_model_checkpoint_paths: "{name}"')
+                # Any time will do; without one a checkpoint stays for good.
+                lines.append("all_model_checkpoint_timestamps: 1.0")
+            write_atomically(self.folder / "checkpoint", "\n".join(lines))
+        self._found = []
 
     def _numbers(self):
         for file in self.folder.glob("ckpt-*"):

@@ -18,7 +18,7 @@ from tfcl.engine.observer import Observer
 from tfcl.engine.runtime import Runtime, is_chief
 from tfcl.engine.steps import SKIP, STOP, StepRunner
 from tfcl.engine.trainer import Trainer
-from tfcl.errors import UserError
+from tfcl.errors import RunError, UserError
 from tfcl.methods.base import require
 
 
@@ -110,10 +110,11 @@ class Experiment:
         )
         folder = self.model_dir / "checkpoints"
         self._checkpoints = Checkpoints(folder, self.policy, self.chief)
-        self._best = BestWeights(folder / "best", self.chief)
+        self._best = BestWeights(folder / "best", self.policy.keep, self.chief)
         self.journal = self._checkpoints.newest()
         self.resumed = self.journal is not None
         if not self.resumed:
+            self._check_nothing_learned()
             self.journal = Journal(bindings)
         self._check_learned_tasks()
         self.trainer = Trainer(self)
@@ -137,6 +138,16 @@ class Experiment:
         self.observer.texts(texts, self.journal.bindings)
 
     # Resuming
+
+    def _check_nothing_learned(self):
+        names = ", ".join(self.bank.names())
+        if names:
+            raise RunError(
+                f"--model_dir {self.model_dir} has learned tasks ({names}), "
+                "but no checkpoint to go on from. Restore its folder "
+                "checkpoints/ from a copy, or start a new run in another "
+                "--model_dir."
+            )
 
     def _check_learned_tasks(self):
         learned = [record["fingerprint"] for record in self.journal.tasks]
@@ -195,6 +206,7 @@ class Experiment:
 
     def save(self):
         """Writes a checkpoint with the journal as it is."""
+        self.trainer.note_seconds()
         self.observer.flush()
         self._checkpoints.save(self.method, self.journal)
         self._best.collect(self.journal)
@@ -275,7 +287,9 @@ class Experiment:
 
     def close(self):
         """Gives the model directory free."""
-        if self.observer is not None:
-            self.observer.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            if self.observer is not None:
+                self.observer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()

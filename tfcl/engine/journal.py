@@ -68,7 +68,13 @@ class Journal:
     def begin_phase(self):
         """Sets the place to the begin of a phase."""
         self.position.update(
-            in_phase=True, epoch=0, step=0, sums={}, history=[], best=None
+            in_phase=True,
+            epoch=0,
+            step=0,
+            skipped=0,
+            sums={},
+            history=[],
+            best=None,
         )
 
     def end_phase(self, phase):

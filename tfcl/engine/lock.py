@@ -1,5 +1,6 @@
 """One process per model directory."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -41,9 +42,11 @@ class DirectoryLock:
                 f"--model_dir {folder} is in use by {holder}. Wait for it, "
                 "stop it, or choose another folder."
             ) from error
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        self._file.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        # Only a courtesy to others: a full disk is reported where it matters.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), holder.encode())
 
     def release(self):
         """Gives the folder free."""

@@ -75,7 +75,7 @@ class StepRunner:
             process wishes to stop.
         """
         self._train.load(split)
-        steps = phase.steps or (self.method.train_step,)
+        steps = tuple(phase.steps) or (self.method.train_step,)
         jit = self.xla if phase.jit_compile is None else phase.jit_compile
         static = batch_size if jit else None
         if jit and last * batch_size > len(order):
@@ -85,7 +85,9 @@ class StepRunner:
                 f"Runtime.xla = False. Received: {len(order)} examples in "
                 f"batches of {batch_size}"
             )
-        key = ("train", tuple(_step_name(s) for s in steps), static, jit)
+        # By the functions, not by their names: two may have the same. The
+        # bound methods of one object are equal.
+        key = ("train", steps, static, jit)
         function = self._function(
             key, lambda: self._train_loop(steps, static, jit)
         )
@@ -110,7 +112,8 @@ class StepRunner:
     def accumulate(self, phase, split, batch_size):
         """Adds `phase.step` over a split into `phase.into`."""
         self._train.load(split)
-        key = ("accumulate", _step_name(phase.step))
+        targets = tuple(id(variable) for variable in phase.into)
+        key = ("accumulate", phase.step, targets)
         function = self._function(
             key, lambda: self._accumulation_loop(phase.step, phase.into)
         )

@@ -1,5 +1,6 @@
 """Performs the phases that a method yields."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -24,15 +25,27 @@ class Trainer:
     def __init__(self, run):
         self.run = run
         self._best_values = None
+        self._counted_until = None
 
     def perform(self, task, phase):
         """Carries out a phase and sets its `result`."""
-        started = time.monotonic()
+        self._counted_until = time.monotonic()
         self.run.observer.begin_phase(task, phase, self.run.journal)
         try:
             getattr(self, phase.action)(task, phase)
         finally:
-            self._add_seconds(time.monotonic() - started)
+            self.note_seconds()
+            self._counted_until = None
+
+    def note_seconds(self):
+        """Adds the time since the last call to the journal."""
+        if self._counted_until is None:
+            return
+        now = time.monotonic()
+        journal = self.run.journal
+        journal.seconds += now - self._counted_until
+        journal.position["seconds"] += now - self._counted_until
+        self._counted_until = now
 
     # Training by epochs
 
@@ -104,6 +117,7 @@ class Trainer:
             place["steps"] += done - first
             run.journal.global_step += done - first
             run.journal.skipped_steps += skipped
+            place["skipped"] = place.get("skipped", 0) + skipped
             if skipped:
                 logging.warning(
                     "%d steps of epoch %d were not finite and skipped.",
@@ -148,13 +162,14 @@ class Trainer:
 
     def _end_epoch(self, task, phase):
         run, place = self.run, self.run.journal.position
-        steps = max(place["step"], 1)
+        # Skipped steps are in no sum.
+        steps = max(place["step"] - place.get("skipped", 0), 1)
         record = {
             f"train/{name}": (np.asarray(value) / steps).tolist()
             for name, value in place["sums"].items()
         }
         epoch = place["epoch"] + 1
-        last = epoch == phase.epochs
+        last = epoch == phase.epochs or self._will_stop(phase, record)
         every = phase.validate_every
         if last or (every and epoch % every == 0):
             loss, accuracy = run.evaluator.running(task.validation)
@@ -164,9 +179,24 @@ class Trainer:
         for name, (value, _) in run.method.diagnostics().items():
             record[name] = np.asarray(value).tolist()
         place["history"].append(record)
-        place.update(epoch=epoch, step=0, sums={})
+        place.update(epoch=epoch, step=0, sums={}, skipped=0)
         labels = run.method.labels()
         run.observer.end_epoch(task, phase, run.journal, record, labels)
+
+    def _will_stop(self, phase, record):
+        """Whether the rule ends the phase unless a validation saves it."""
+        if phase.stop is None:
+            return False
+        clock = self._clock(phase)
+        history = (*clock.history, record)
+        return phase.stop(
+            dataclasses.replace(
+                clock,
+                epoch=clock.epoch + 1,
+                run_epoch=clock.run_epoch + 1,
+                history=history,
+            )
+        )
 
     def _note_best(self, task, phase, epoch, accuracy):
         """The peak of the task, and the best weights if they are wanted."""
@@ -247,11 +277,6 @@ class Trainer:
         size = phase.batch_size or self.run.spec.batch_size
         self.run.runner.accumulate(phase, split, size)
         phase.result = {"examples": len(split)}
-
-    def _add_seconds(self, seconds):
-        self.run.journal.seconds += seconds
-        if self.run.journal.position is not None:
-            self.run.journal.position["seconds"] += seconds
 
 
 def _check_boundaries(boundaries, count, batch_size):

@@ -2,6 +2,9 @@
 
 import keras
 
+# Activations that look at several channels at once.
+_MIXING = ("glu", "log_softmax", "softmax", "sparsemax")
+
 
 class BranchConv2D(keras.layers.Layer):
     """Applies both kernels of a `SelectiveConv2D` to the same input.
@@ -17,15 +20,33 @@ class BranchConv2D(keras.layers.Layer):
 
     Input shape: `(batch, height, width, channels)`.
     Output shape: `(batch, height', width', 2 * filters)`.
+
+    Raises:
+        ValueError: If the channels do not come last.
     """
 
     def __init__(self, selective, **kwargs):
+        kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
+        if selective.data_format != "channels_last":
+            raise ValueError(
+                "Argument `selective` must have data_format='channels_last', "
+                "so that both halves lie in the last axis. "
+                f"Received: data_format={selective.data_format!r}"
+            )
         self.selective = selective
+        activation = getattr(selective.activation, "__name__", None)
+        # One convolution with both kernels would pair the groups of one half
+        # with the inputs of the other.
+        self._at_once = selective.groups == 1 and activation not in _MIXING
 
     def call(self, inputs):
         layer = self.selective
         kernel, bias = layer.generator.pair()
+        if not self._at_once:
+            pairs = ((kernel, bias), (layer.task_kernel, layer.task_bias))
+            halves = [layer.apply_pair(inputs, *pair) for pair in pairs]
+            return keras.ops.concatenate(halves, axis=-1)
         kernel = keras.ops.concatenate([kernel, layer.task_kernel], axis=-1)
         if layer.use_bias:
             bias = keras.ops.concatenate([bias, layer.task_bias])
@@ -43,6 +64,10 @@ class Unpack(keras.layers.Layer):
     Output shape: `(2 * batch, ..., channels)`, first half of the channels
         first.
     """
+
+    def __init__(self, **kwargs):
+        # Passes numbers on as they come, whatever the global precision.
+        super().__init__(autocast=False, **kwargs)
 
     def call(self, inputs):
         return keras.ops.concatenate(

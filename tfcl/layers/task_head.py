@@ -21,6 +21,9 @@ class TaskHead(keras.layers.Layer):
 
     Input shape: `(batch, features)`.
     Output shape: `(batch, max_classes)`, float32.
+
+    Raises:
+        ValueError: If `max_classes` is not in 1..`num_outputs`.
     """
 
     def __init__(
@@ -33,8 +36,16 @@ class TaskHead(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if num_outputs is None:
+            num_outputs = max_classes
+        if not 1 <= max_classes <= num_outputs:
+            raise ValueError(
+                "Argument `max_classes` must be at least 1 and at most "
+                f"`num_outputs`. Received: max_classes={max_classes}, "
+                f"num_outputs={num_outputs}"
+            )
         self.max_classes = max_classes
-        self.num_outputs = num_outputs or max_classes
+        self.num_outputs = num_outputs
         self.hidden_units = tuple(hidden_units)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -94,6 +105,17 @@ class TaskHead(keras.layers.Layer):
 
     def use_columns(self, columns):
         """Makes `columns` (a sequence of column numbers) the active ones."""
+        columns = np.asarray(columns, np.int32)
+        if (
+            columns.ndim != 1
+            or len(columns) > self.max_classes
+            or not np.isin(columns, range(self.num_outputs)).all()
+        ):
+            raise ValueError(
+                f"Argument `columns` must list at most {self.max_classes} "
+                f"columns of 0..{self.num_outputs - 1}. "
+                f"Received: columns={columns.tolist()}"
+            )
         value = np.full(self.max_classes, -1, np.int32)
         value[: len(columns)] = columns
         self.columns.assign(value)
@@ -108,10 +130,15 @@ class TaskHead(keras.layers.Layer):
         """Bank values `{name: array}` without this head's unused places."""
         columns = self.active_columns
         last = len(self.kernels) - 1
-        values = {**values, f"{self.name}/columns": columns}
-        for name in (f"{self.name}/kernel_{last}", f"{self.name}/bias_{last}"):
-            if name in values and self.num_outputs == self.max_classes:
-                values[name] = values[name][..., columns]
+        values = dict(values)
+        if self.num_outputs == self.max_classes:
+            for name in (f"kernel_{last}", f"bias_{last}"):
+                name = f"{self.name}/{name}"
+                if name in values:
+                    values[name] = values[name][..., columns]
+            # What is left stands in the first places.
+            columns = np.arange(len(columns), dtype=np.int32)
+        values[f"{self.name}/columns"] = columns
         return values
 
     def owned_variables(self):
@@ -140,6 +167,9 @@ class TaskHead(keras.layers.Layer):
             )
             layers.append((layer, weights))
         return layers
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.max_classes)
 
     def get_config(self):
         return {

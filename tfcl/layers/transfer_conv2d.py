@@ -77,6 +77,14 @@ class TransferConv2D(keras.layers.Conv2D):
         weights = [keras.ops.convert_to_numpy(v) for v in pair]
         return keras.layers.Conv2D.from_config(config), weights
 
+    # `Conv2D` saves the one kernel that it has; here every variable counts.
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
     def get_config(self):
         generator = keras.saving.serialize_keras_object(self.generator)
         return {**super().get_config(), "generator": generator}

@@ -20,6 +20,8 @@ _TABLES = {
         ("all", "top_2", "top_4", "top_6", "bottom_2", "bottom_4")
         + ("bottom_6", "alternating", "alternating_inverse"),
     ),
+    9: ("1" * 9, ("all",)),
+    17: ("1" * 17, ("all",)),
 }
 
 
@@ -29,7 +31,7 @@ def transfer_configuration(value, num_layers):
     Args:
         value: A string of one digit per layer from input to output (1 =
             shared, 0 = task-specific), e.g. "0011"; a name of the LASEM
-            tables for 4, 6 or 8 layers ("all", "top_2", "bottom_3",
+            tables for 4, 6, 8, 9 or 17 layers ("all", "top_2", "bottom_3",
             "alternating", ...); or an integer test type of the LASEM
             programs (the table index is `value // 5`).
         num_layers: Layers with a choice.
@@ -70,9 +72,9 @@ def transfer_configuration(value, num_layers):
 def _table(value, num_layers):
     if num_layers not in _TABLES:
         raise ValueError(
-            "Argument `configuration`: names and test types exist for 4, 6 "
-            f"and 8 convolutions, the backbone has {num_layers}. Write the "
-            f"digits instead. Received: configuration={value!r}"
+            "Argument `configuration`: names and test types exist for 4, 6, "
+            f"8, 9 and 17 convolutions, the backbone has {num_layers}. Write "
+            f"the digits instead. Received: configuration={value!r}"
         )
     strings, names = _TABLES[num_layers]
     return strings.split(), names

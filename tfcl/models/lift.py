@@ -53,7 +53,7 @@ def lift(backbone, rules):
     for old, new, lifted in pairs:
         if lifted:
             new.adopt(old)
-        elif old.weights:
+        elif getattr(old, "weights", None):  # bare operations have none
             new.set_weights(old.get_weights())
     return model
 
@@ -71,7 +71,8 @@ def lower(model):
             new, weights = layer.lower()
         else:
             new = type(layer).from_config(layer.get_config())
-            weights = layer.get_weights()
+            # Bare operations (a + b) have no weights.
+            weights = [w.numpy() for w in getattr(layer, "weights", ())]
         pairs.append((new, weights))
         return new
 

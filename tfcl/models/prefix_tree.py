@@ -5,6 +5,7 @@ import numpy as np
 
 from tfcl.layers.branch_conv2d import BranchConv2D, Unpack
 from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
+from tfcl.models.variables import leaf_layers
 
 # These treat every channel alone, so both halves can pass them together;
 # unpacking after the pool moves fewer numbers.
@@ -64,10 +65,15 @@ def prefix_tree(model):
 
     Raises:
         ValueError: If a layer keeps statistics of the batch or draws random
-            numbers, which would have to be kept per configuration.
+            numbers, which would have to be kept per configuration; or if a
+            layer with a choice sits in an inner model or is used twice.
     """
     for layer in model.layers:
+        _refuse_hidden_choice(layer)
         _refuse_stateful(layer)
+    if isinstance(model, keras.Sequential):
+        # Keras lets nobody else call a sequential model's layers.
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
     branching = _Branching()
     tree = keras.models.clone_model(
         model,
@@ -75,8 +81,42 @@ def prefix_tree(model):
         clone_function=lambda layer: layer,
         call_function=branching,
     )
-    outputs = [branching.aligned(tensor) for tensor in tree.outputs]
-    return keras.Model(tree.inputs[0], outputs[0], name=f"{model.name}_tree")
+    outputs = _reordered(
+        branching.aligned(tree.outputs[0]),
+        branching.choices,
+        chosen_layers(model),
+    )
+    return keras.Model(tree.inputs[0], outputs, name=f"{model.name}_tree")
+
+
+def _reordered(leaves, called, listed):
+    """Leaves numbered by the layers' order in the model, not of the calls.
+
+    Keras lists parallel branches in one order and runs them in another.
+    """
+    if called == listed:
+        return leaves
+    wanted = np.arange(2 ** len(listed))
+    source = sum(
+        ((wanted >> listed.index(layer)) & 1) << position
+        for position, layer in enumerate(called)
+    )
+    shape = leaves.shape[1:]
+    blocks = keras.ops.reshape(leaves, (len(wanted), -1, *shape))
+    blocks = keras.ops.take(blocks, source, axis=0)
+    return keras.ops.reshape(blocks, (-1, *shape))
+
+
+def _refuse_hidden_choice(layer):
+    if isinstance(layer, keras.Model) and any(
+        isinstance(inner, SelectiveConv2D) and inner.sharing == CHOSEN
+        for inner in leaf_layers(layer)
+    ):
+        raise ValueError(
+            f"Layer '{layer.name}' is a model with convolutions of its own, "
+            "between which no configuration can choose. Build the backbone "
+            "from single layers: call the inner model's layers one by one."
+        )
 
 
 def _refuse_stateful(layer):
@@ -99,25 +139,37 @@ class _Branching:
     """
 
     def __init__(self):
-        self.depth = 0
+        self.choices = []
         self._states = {}
         self._kept = []
 
     def __call__(self, layer, *args, **kwargs):
-        tensors = [a for a in keras.tree.flatten(args) if _is_tensor(a)]
+        arguments = keras.tree.flatten((args, kwargs))
+        tensors = [a for a in arguments if _is_tensor(a)]
         if isinstance(layer, SelectiveConv2D) and layer.sharing == CHOSEN:
+            if layer in self.choices:
+                raise ValueError(
+                    f"Layer '{layer.name}' is used twice, but its choice can "
+                    "be made only once. Use a backbone without such layers."
+                )
             inputs = self.aligned(tensors[0])
-            self.depth += 1
+            self.choices.append(layer)
             branch = BranchConv2D(layer, name=f"{layer.name}_branches")
             return self._note(branch(inputs), self.depth, packed=True)
         if len(tensors) == 1 and isinstance(layer, _CHANNELWISE):
             depth, packed = self._state(tensors[0])
             return self._note(layer(*args, **kwargs), depth, packed)
         depth = max(self._state(t)[0] for t in tensors)
-        args = keras.tree.map_structure(
-            lambda a: self._at(a, depth) if _is_tensor(a) else a, args
+        args, kwargs = keras.tree.map_structure(
+            lambda a: self._at(a, depth) if _is_tensor(a) else a,
+            (args, kwargs),
         )
         return self._note(layer(*args, **kwargs), depth, packed=False)
+
+    @property
+    def depth(self):
+        """Choices made so far."""
+        return len(self.choices)
 
     def aligned(self, tensor):
         """The tensor with one block of the batch per choice made so far."""

@@ -37,6 +37,11 @@ class Owned:
         """The start value drawn with `seed` (an integer)."""
         if self.initializer is None:
             return self.pristine
+        if not isinstance(self.initializer, keras.initializers.Initializer):
+            # A plain function draws as it likes.
+            return self.initializer(
+                tuple(self.variable.shape), dtype=self.variable.dtype
+            )
         config = self.initializer.get_config()
         if "seed" in config:
             word = int(randomness.seed_words(1, seed, self.name)[0])
@@ -96,10 +101,23 @@ def _listed(layer):
             # Layers inside a layer have weights of the same name.
             variable.name if count == 0 else f"{variable.name}_{count}",
             variable,
-            getattr(layer, f"{variable.name}_initializer", None),
+            _initializer(layer, variable.name),
         )
         for count, variable in _numbered(layer.weights)
     ]
+
+
+def _initializer(layer, weight):
+    # Separable convolutions and recurrent layers leave out "_kernel";
+    # DepthwiseConv2D calls its kernel's one depthwise.
+    names = [weight, weight.removesuffix("_kernel")]
+    if weight == "kernel":
+        names.append("depthwise")
+    for name in names:
+        found = getattr(layer, f"{name}_initializer", None)
+        if found is not None:
+            return found
+    return None
 
 
 def _numbered(variables):

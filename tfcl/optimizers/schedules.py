@@ -91,7 +91,11 @@ class StepDecay:
         self, learning_rate: float, milestones: tuple, factor: float = 0.1
     ):
         _positive("learning_rate", learning_rate)
-        _positive("factor", factor)
+        if not 0.0 < factor <= 1.0:
+            raise ValueError(
+                "Argument `factor` must lie in (0, 1]. "
+                f"Received: factor={factor}"
+            )
         if list(milestones) != sorted(set(milestones)):
             raise ValueError(
                 "Argument `milestones` must be increasing epochs. "
@@ -136,7 +140,8 @@ class EarlyStopping:
         mode: "min" or "max".
         min_delta: Smallest change that counts as improvement.
 
-    Epochs that were not evaluated are passed over.
+    Epochs that were not evaluated are passed over: a phase ends only at one
+    that was.
     """
 
     def __init__(
@@ -157,11 +162,12 @@ class EarlyStopping:
         self.min_delta = min_delta
 
     def __call__(self, clock):
-        best, best_epoch = -math.inf, 0
+        best, best_epoch, last = -math.inf, 0, 0
         for epoch, record in enumerate(clock.history):
             value = record.get(self.monitor)
             if value is None:
                 continue
+            last = epoch
             if self.sign * value > best + self.min_delta:
                 best, best_epoch = self.sign * value, epoch
-        return len(clock.history) - 1 - best_epoch >= self.patience
+        return last - best_epoch >= self.patience

@@ -1,0 +1,457 @@
+"""The commands as a user starts them, in processes of their own.
+
+One folder goes through a life: a run of two tasks, the same command with a
+third, then the commands that serve it. Each start takes seconds, so the tests
+share what a start has shown.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import typing
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+import gin
+from tfcl import configuration
+from tfcl.errors import UserError
+from tfcl.predict import read_picture
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_NAMES = ["zero_one", "two_three", "four_five"]
+# What TensorFlow's C++ says to stderr when it is loaded.
+_START_UP = re.compile(r"WARNING: All log messages before absl|[IW]0000 00:00")
+# A program of somebody who has TensorFlow and the exported folder only.
+_SERVE = """
+import json, sys
+import numpy, PIL.Image, tensorflow
+served = tensorflow.saved_model.load(sys.argv[1])
+picture = numpy.asarray(PIL.Image.open(sys.argv[2]).convert("RGB"))
+found = served.signatures["serving_default"](tensorflow.constant(picture[None]))
+assert not [name for name in sys.modules if name.startswith("tfcl")]
+print(json.dumps({
+    "classes": [name.decode() for name in found["class_names"].numpy()],
+    "probabilities": found["probabilities"].numpy().tolist(),
+    "labels": [name.decode() for name in found["labels"].numpy()],
+}))
+"""
+
+
+class Ended(typing.NamedTuple):
+    """A process that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def own_lines(self):
+        """Lines on stderr without TensorFlow's start-up remarks."""
+        return [x for x in self.err.splitlines() if not _START_UP.match(x)]
+
+
+class Life(typing.NamedTuple):
+    """What the two training commands left behind."""
+
+    folder: pathlib.Path
+    data_dir: pathlib.Path
+    first: Ended
+    first_results: dict
+    first_tasks: dict
+    second: Ended
+    second_results: dict
+    second_tasks: dict
+
+
+def started(*arguments, cwd=_ROOT):
+    """Runs python with arguments as a shell would, without our settings."""
+    own = ("TF_CPP_MIN_LOG_LEVEL", "TF_CONFIG", "TFDS_DATA_DIR")
+    ended = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if k not in own},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def trained(folder, data_dir, *bindings):
+    """Starts training on a short version of the demonstration."""
+    return started(
+        "-m",
+        "tfcl.train",
+        "--gin_file=gin/lasem_digits.gin",
+        f"--model_dir={folder}",
+        f"--data_dir={data_dir}",
+        *(f"--gin_bindings={each}" for each in ("EPOCHS = 3", *bindings)),
+    )
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("life") / "run"
+    data_dir = folder.with_name("data")
+    shown = []
+    for count in (2, 3):
+        ended = trained(
+            folder, data_dir, f"class_split_stream.num_tasks = {count}"
+        )
+        assert ended.code == 0, ended.err
+        results = json.loads((folder / "results.json").read_text())
+        shown += [ended, results, files_below(folder / "tasks")]
+    return Life(folder, data_dir, *shown)
+
+
+def files_below(folder):
+    """`{path: (content, time of the last change)}`."""
+    return {
+        str(path.relative_to(folder)): (
+            path.read_bytes(),
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """The same grey noise, stored in several kinds of PNG."""
+    folder = tmp_path_factory.mktemp("pictures")
+    grey = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    plain = PIL.Image.fromarray(grey)
+    plain.convert("RGB").save(folder / "rgb.png")
+    plain.convert("RGBA").save(folder / "rgba.png")
+    plain.convert("P").save(folder / "palette.png")
+    PIL.Image.fromarray(grey.astype(np.uint16) * 257).save(
+        folder / "grey16.png"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictions(life, pictures):
+    """`{file name: {class: probability}}`, all printed by one command."""
+    ended = started(
+        "-m",
+        "tfcl.predict",
+        f"--model_dir={life.folder}",
+        "--task=two_three",
+        *sorted(pictures.iterdir()),
+    )
+    assert ended.code == 0, ended.err
+    found = {}
+    for line in ended.out.splitlines():
+        path, _, told = line.partition(": ")
+        pairs = (each.split() for each in told.split(", "))
+        name = pathlib.Path(path).name
+        found[name] = {cls: float(value) for cls, value in pairs}
+    return found
+
+
+@pytest.fixture
+def no_bindings_left():
+    yield
+    gin.clear_config()
+
+
+# Training
+
+
+def test_training_ends_with_the_table_and_the_place_of_the_report(life):
+    shown = life.first.out
+    for name in _NAMES[:2]:
+        row = next(line for line in shown.splitlines() if name in line)
+        accuracy = life.first_results["tasks"][_NAMES.index(name)]
+        assert f"{100 * accuracy['test_accuracy']:.1f}" in row
+    assert f"{life.folder}/report.html" in shown
+    assert _NAMES[2] not in shown
+    assert "Traceback" not in life.first.err
+
+
+def test_results_hold_the_run(life):
+    results = life.second_results
+    assert results["finished"] and results["method"] == "LASEM"
+    assert results["task_names"] == _NAMES
+    assert [task["epochs"] for task in results["tasks"]] == [3, 3, 3]
+    for i, row in enumerate(results["accuracy_matrix"]):
+        assert all(0.0 <= value <= 1.0 for value in row[: i + 1])
+        assert row[i + 1 :] == [None] * (2 - i)
+    assert "--gin_file=gin/lasem_digits.gin" in results["command"]
+    assert results["versions"]["tensorflow"] == tf.__version__
+    assert results["seeds"]["run"] == 0
+    metrics = json.loads((life.folder / "metrics.json").read_text())
+    assert metrics["metrics"] == results["metrics"]
+
+
+def test_the_matrix_is_also_a_table_of_text(life):
+    with open(life.folder / "accuracy_matrix.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["after_task", *_NAMES]
+    assert [row[0] for row in rows] == _NAMES
+    last = life.second_results["accuracy_matrix"][-1]
+    np.testing.assert_allclose([float(x) for x in rows[-1][1:]], last, 0, 1e-6)
+
+
+def test_the_report_shows_every_task_and_needs_no_other_file(life):
+    page = (life.folder / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and page.endswith("</html>\n")
+    assert all(name in page for name in _NAMES)
+    assert "data:image/png;base64," in page
+    assert not re.search(r"(src|href)=.(https?:|[\w./]+\.(png|css|js))", page)
+    figures = sorted((life.folder / "figures").glob("*.png"))
+    assert "accuracy_matrix.png" in [path.name for path in figures]
+    for path in figures:
+        with PIL.Image.open(path) as image:
+            image.verify()
+
+
+def test_tensorboard_can_read_the_events_of_every_task(life):
+    tags = set()
+    for path in (life.folder / "tensorboard").iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            tags |= {value.tag for value in event.summary.value}
+    assert {f"task_{k:03d}/train/loss" for k in range(3)} <= tags
+    assert {f"test_accuracy/{name}" for name in _NAMES} <= tags
+    assert {"config.gin", "operative_config.gin"} <= tags
+
+
+def test_the_bank_holds_every_task_with_its_checksum(life):
+    folders = sorted((life.folder / "tasks").iterdir())
+    assert [each.name for each in folders] == [
+        f"{k:03d}_{name}" for k, name in enumerate(_NAMES)
+    ]
+    for folder in folders:
+        note = json.loads((folder / "task.json").read_text())
+        content = (folder / "values.npz").read_bytes()
+        assert note["sha256"] == hashlib.sha256(content).hexdigest()
+        with np.load(folder / "history.npz") as history:
+            assert all(len(history[name]) == 3 for name in history.files)
+
+
+def test_checkpoints_can_be_read(life):
+    path = tf.train.latest_checkpoint(str(life.folder / "checkpoints"))
+    assert tf.train.load_checkpoint(path).get_variable_to_shape_map()
+
+
+@pytest.mark.parametrize("name", ["config.gin", "operative_config.gin"])
+def test_saved_configurations_load_again(life, no_bindings_left, name):
+    configuration.load([str(life.folder / name)], [])
+    found = configuration.bindings()
+    asked = life.second_results["bindings"]
+    assert found["TaskTraining.epochs"] == "3"
+    assert {key: found[key] for key in asked} == asked
+
+
+def test_an_exported_task_serves_without_this_program(
+    life, pictures, predictions, tmp_path
+):
+    ended = started(
+        "-c",
+        _SERVE,
+        life.folder / "export" / "two_three",
+        pictures / "rgb.png",
+        cwd=tmp_path,
+    )
+    assert ended.code == 0, ended.err
+    served = json.loads(ended.out)
+    assert served["classes"] == ["two", "three"]
+    wanted = predictions["rgb.png"]
+    assert served["labels"] == [max(wanted, key=wanted.get)]
+    np.testing.assert_allclose(
+        served["probabilities"],
+        [[wanted[name] for name in served["classes"]]],
+        atol=1e-4,  # Four decimals were printed.
+    )
+    exported = sorted(p.name for p in (life.folder / "export").iterdir())
+    assert exported == sorted(_NAMES)
+
+
+# A longer stream
+
+
+def test_the_same_command_with_more_tasks_learns_only_those(life):
+    before, after = life.first_results, life.second_results
+    # The seconds too: nothing was learned again to the same numbers.
+    assert after["tasks"][:2] == before["tasks"]
+    assert after["seconds"] > before["seconds"]
+    matrices = before["accuracy_matrix"], after["accuracy_matrix"]
+    assert [row[:2] for row in matrices[1][:2]] == matrices[0]
+    assert "Task 3/3 four_five" in life.second.err
+    assert "Task 1/3" not in life.second.err
+    assert "Task 2/3" not in life.second.err
+
+
+def test_learned_tasks_are_never_written_again(life):
+    kept = {k: v for k, v in life.second_tasks.items() if "four_five" not in k}
+    assert kept == life.first_tasks
+    assert len(life.second_tasks) > len(kept)
+
+
+# Serving
+
+
+def test_predict_tells_the_same_of_every_kind_of_picture(predictions):
+    assert sorted(predictions) == [
+        "grey16.png",
+        "palette.png",
+        "rgb.png",
+        "rgba.png",
+    ]
+    for found in predictions.values():
+        assert set(found) == {"two", "three"}
+        assert sum(found.values()) == pytest.approx(1.0, abs=2e-4)
+        assert found == predictions["rgb.png"]
+
+
+def test_predict_refuses_what_is_no_picture_in_one_line(life, tmp_path):
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("no picture")
+    ended = started(
+        "-m",
+        "tfcl.predict",
+        f"--model_dir={life.folder}",
+        "--task=two_three",
+        wrong,
+    )
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.own_lines()
+    assert line.startswith("tfcl: error: ") and str(wrong) in line
+
+
+def test_evaluate_measures_what_was_recorded(life):
+    ended = started(
+        "-m",
+        "tfcl.evaluate",
+        f"--model_dir={life.folder}",
+        f"--data_dir={life.data_dir}",
+    )
+    assert ended.code == 0, ended.err
+    last = life.second_results["accuracy_matrix"][-1]
+    for name, accuracy in zip(_NAMES, last):
+        row = next(x for x in ended.out.splitlines() if name in x)
+        assert row.count(f"{100 * accuracy:.2f}") == 2
+
+
+def test_export_writes_the_task_that_is_named(life, tmp_path):
+    ended = started(
+        "-m",
+        "tfcl.export",
+        f"--model_dir={life.folder}",
+        "--task=four_five",
+        f"--export_dir={tmp_path}",
+    )
+    assert ended.code == 0, ended.err
+    assert ended.out.split() == [str(tmp_path / "four_five")]
+    assert [each.name for each in tmp_path.iterdir()] == ["four_five"]
+    assert tf.saved_model.contains_saved_model(str(tmp_path / "four_five"))
+
+
+def test_a_misspelt_binding_ends_in_one_line(tmp_path):
+    ended = trained(tmp_path / "run", tmp_path, "TaskTraining.epoch = 3")
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.own_lines()
+    assert line.startswith("tfcl: error: ") and "'epochs'" in line
+    assert not (tmp_path / "run").exists()
+
+
+# Kinds of pictures, in this process
+
+
+def saved(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def noise(*shape):
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+
+
+def test_opacity_is_dropped(tmp_path):
+    pixels = noise(5, 4, 4)
+    path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
+    np.testing.assert_array_equal(read_picture(path), pixels[..., :3])
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P"])
+def test_grey_pictures_get_three_equal_channels(tmp_path, mode):
+    grey = np.where(noise(5, 4) < 128, 0, 255).astype(np.uint8)
+    image = PIL.Image.fromarray(grey).convert(mode)
+    read = read_picture(saved(image, tmp_path / "a.png"))
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, np.repeat(grey[..., None], 3, -1))
+
+
+def test_a_palette_becomes_its_colours(tmp_path):
+    image = PIL.Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
+    colours = [[255, 0, 0], [0, 128, 0], [1, 2, 3]]
+    image.putpalette(sum(colours, []))
+    read = read_picture(saved(image, tmp_path / "a.png", transparency=1))
+    expected = [[colours[0], colours[1]], [colours[2], colours[0]]]
+    np.testing.assert_array_equal(read, expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_16_bit_grey_keeps_its_brightness(tmp_path, kind):
+    wanted = np.array([[0, 1, 128], [200, 254, 255]])
+    pixels = (wanted * 257).astype(np.uint16)
+    path = saved(PIL.Image.fromarray(pixels), tmp_path / f"a.{kind}")
+    np.testing.assert_array_equal(read_picture(path)[..., 0], wanted)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    image = PIL.Image.new("CMYK", (3, 2), (0, 255, 255, 0))
+    read = read_picture(saved(image, tmp_path / "a.tiff"))
+    np.testing.assert_array_equal(read, np.full((2, 3, 3), [255, 0, 0]))
+
+
+def test_a_picture_is_turned_as_its_camera_noted(tmp_path):
+    pixels = noise(5, 4, 3)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # Orientation: turn by 90 degrees, clockwise.
+    image = PIL.Image.fromarray(pixels)
+    read = read_picture(saved(image, tmp_path / "a.png", exif=exif))
+    np.testing.assert_array_equal(read, np.rot90(pixels, -1))
+
+
+def test_the_first_picture_of_an_animation_counts(tmp_path):
+    images = [PIL.Image.new("L", (3, 2), grey) for grey in (7, 200)]
+    path = tmp_path / "a.gif"
+    images[0].save(path, save_all=True, append_images=images[1:])
+    assert read_picture(path).tolist() == np.full((2, 3, 3), 7).tolist()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no picture", b"P6\n1x 2\n255\n" + bytes(6), b"\x89PNG\r\n\x1a\n"],
+    ids=["empty", "text", "damaged header", "only a signature"],
+)
+def test_what_is_no_picture_is_named(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="a.png is no readable picture"):
+        read_picture(path)
+
+
+def test_half_a_picture_is_refused(tmp_path):
+    path = saved(PIL.Image.fromarray(noise(40, 40, 3)), tmp_path / "a.png")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="no readable picture"):
+        read_picture(path)
+
+
+def test_a_missing_picture_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(UserError, match="No such picture: .*absent.png"):
+        read_picture(tmp_path / "absent.png")
+    with pytest.raises(UserError, match="no readable picture"):
+        read_picture(tmp_path)

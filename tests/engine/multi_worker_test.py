@@ -1,0 +1,142 @@
+"""Two worker processes on this machine, told of each other by TF_CONFIG."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_TASKS = ("000_task_00", "001_task_01")
+_SECONDS = 180  # Until a process counts as hanging; 10 are enough when idle.
+_GIN = """
+include "gin/base.gin"
+include "gin/methods/lasem_training.gin"
+include "gin/methods/lasem.gin"
+import tfcl.data.synthetic
+
+Experiment.stream = @synthetic_stream
+Experiment.exports = False
+synthetic_stream.class_counts = (2, 3)
+BACKBONE = @lasem_cnn
+lasem_cnn.channels = (4, 5)
+lasem_cnn.kernel_sizes = (3, 3)
+lasem_cnn.pool_sizes = (2, 2)
+HIDDEN_UNITS = (16,)
+LEARNING_RATE = 0.001
+DECAY = 0.0
+EPOCHS = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders after a run of one process, and of the two workers of one."""
+    base = tmp_path_factory.mktemp("workers")
+    (base / "run.gin").write_text(_GIN)
+    alone, chief, other = (base / name for name in ("alone", "chief", "other"))
+    _wait([_start(alone)])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
+    # A folder of its own for each worker shows who has written what.
+    _wait(
+        [
+            _start(
+                folder,
+                {"cluster": cluster, "task": {"type": "worker", "index": k}},
+            )
+            for k, folder in enumerate((chief, other))
+        ]
+    )
+    return alone, chief, other
+
+
+def test_two_workers_learn_what_one_process_learns(folders):
+    alone, chief, _ = folders
+    for task in _TASKS:
+        with (
+            np.load(alone / "tasks" / task / "values.npz") as wanted,
+            np.load(chief / "tasks" / task / "values.npz") as found,
+        ):
+            assert wanted.files and set(wanted.files) == set(found.files)
+            for name in wanted.files:
+                np.testing.assert_allclose(
+                    found[name], wanted[name], atol=1e-5, err_msg=name
+                )
+
+
+def test_the_results_tell_of_two_replicas(folders):
+    alone, chief, _ = folders
+    wanted, found = (_results(folder) for folder in (alone, chief))
+    assert (wanted["replicas"], found["replicas"]) == (1, 2)
+    assert found["distribution"] == "multi_worker"
+    assert found["finished"] and found["global_step"] == wanted["global_step"]
+
+
+def test_only_the_chief_writes_files(folders):
+    alone, chief, other = folders
+    assert _kinds(chief) == _kinds(alone)
+    assert not other.exists()
+
+
+def _start(folder, tf_config=None):
+    """A training process; its stderr goes to a file beside the folder."""
+    arguments = [
+        f"--gin_file={folder.with_name('run.gin')}",
+        f"--model_dir={folder}",
+    ]
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
+    if tf_config is not None:
+        arguments.append("--distribution=multi_worker")
+        environment["TF_CONFIG"] = json.dumps(tf_config)
+    with open(folder.with_suffix(".log"), "w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tfcl.train", *arguments],
+            cwd=_ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        ), pathlib.Path(log.name)
+
+
+def _wait(started):
+    """Waits for processes to end well; kills what is left if one does not."""
+    try:
+        for process, log in started:
+            try:
+                code = process.wait(_SECONDS)
+            except subprocess.TimeoutExpired:
+                code = f"none after {_SECONDS} s"
+            assert code == 0, f"{log.stem} ended with {code}: {log.read_text()}"
+    finally:
+        for process, _ in started:
+            process.kill()
+            process.wait()
+
+
+def _free_ports(count):
+    # Held open together, so that they differ.
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def _kinds(folder):
+    """Paths of a run's files; TensorBoard puts time and host in its names."""
+    paths = {
+        path.relative_to(folder) for path in folder.rglob("*") if path.is_file()
+    }
+    assert paths
+    return {
+        "events" if path.parts[0] == "tensorboard" else path.as_posix()
+        for path in paths
+    }

@@ -1,0 +1,358 @@
+"""The rules of the house that no single module can keep, read off its files.
+
+Nothing is imported; the sources and BUILD are parsed.
+"""
+
+import ast
+import collections
+import functools
+import pathlib
+import sys
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# From left to right. A layer may import what stands to its left; those in one
+# place know nothing of each other.
+_ORDER = (
+    ("base", "data_builders", "startup"),
+    ("data", "layers", "metrics", "optimizers"),
+    ("models",),
+    ("methods",),
+    ("engine",),
+    ("configuration",),
+    ("commands",),
+    ("train", "evaluate", "predict", "export"),
+)
+_PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
+_PROGRAMS = _ORDER[-1]
+_BASE = ("__init__", "errors", "randomness")
+_MAX_FILE, _MAX_FUNCTION = 400, 60  # Lines; a docstring is no function.
+# Packages that are installed under another name than they are imported by.
+_INSTALLED_AS = {
+    "absl": "absl-py",
+    "gin": "gin-config",
+    "google": "protobuf",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "tensorflow_datasets": "tensorflow-datasets",
+}
+_BANNED = ("utils", "util", "helpers", "common", "misc")
+
+
+def test_every_import_points_to_the_left():
+    wrong = [
+        f"{_shown(path)} ({layer}) imports {module} ({other})"
+        for path, layer in _sources()
+        for module, other in _own_imports(path)
+        if other != layer and _PLACE[other] >= _PLACE[layer]
+    ]
+    assert not wrong, wrong
+
+
+def test_every_source_file_belongs_to_a_known_layer():
+    lost = [_shown(path) for path, layer in _sources() if layer not in _PLACE]
+    assert not lost, lost
+
+
+def test_imports_are_absolute():
+    wrong = [
+        f"{_shown(path)}:{node.lineno}"
+        for path, _ in _sources()
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not wrong, wrong
+
+
+def test_only_engine_and_commands_touch_tf_distribute():
+    wrong = [
+        f"{_shown(path)}:{node.lineno}"
+        for path, layer in _sources()
+        if layer not in ("engine", "commands", *_PROGRAMS)
+        for node in ast.walk(_tree(path))
+        if _is_distribute(node)
+    ]
+    assert not wrong, wrong
+
+
+def test_engine_imports_of_the_methods_only_the_contract():
+    wrong = [
+        f"{_shown(path)} imports {module}"
+        for path, layer in _sources()
+        if layer == "engine"
+        for module, other in _own_imports(path)
+        if other == "methods" and module != "tfcl.methods.base"
+    ]
+    assert not wrong, wrong
+
+
+def test_engine_never_asks_which_method_it_runs():
+    wrong = [
+        f"{_shown(path)}:{node.lineno}"
+        for path, layer in _sources()
+        if layer == "engine"
+        for node in ast.walk(_tree(path))
+        if _called(node) == "isinstance"
+        and ast.unparse(node.args[0]).rpartition(".")[2] == "method"
+    ]
+    assert not wrong, wrong
+
+
+def test_layers_do_not_know_gin():
+    wrong = [
+        _shown(path)
+        for path, layer in _sources()
+        if layer == "layers" and "gin" in _packages(path)
+    ]
+    assert not wrong, wrong
+
+
+def test_no_keras_class_is_made_configurable():
+    # Keras layers and models so decorated fail when they are constructed.
+    wrong = [
+        f"{_shown(path)}: {node.name}"
+        for path, layer in _sources()
+        if layer in ("layers", "models")
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ClassDef)
+        and any("gin." in ast.unparse(each) for each in node.decorator_list)
+    ]
+    assert not wrong, wrong
+
+
+def test_files_are_short():
+    lengths = {
+        _shown(path): len(path.read_text(encoding="utf-8").splitlines())
+        for path, _ in _sources()
+    }
+    long = {path: n for path, n in lengths.items() if n > _MAX_FILE}
+    assert not long, long
+
+
+def test_functions_are_short():
+    long = {
+        f"{_shown(path)}:{node.lineno} {node.name}": _length(node)
+        for path, _ in _sources()
+        for node in ast.walk(_tree(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and _length(node) > _MAX_FUNCTION
+    }
+    assert not long, long
+
+
+def test_file_names_say_what_is_inside():
+    every = [*_sources(), *((path, "") for path in _files("tests"))]
+    wrong = [_shown(path) for path, _ in every if path.stem in _BANNED]
+    assert not wrong, wrong
+
+
+def test_sources_know_nothing_of_the_folders_around_the_repository():
+    outside = "../" + "shared"
+    wrong = [
+        _shown(path)
+        for path, _ in _sources()
+        if outside in path.read_text(encoding="utf-8")
+    ]
+    assert not wrong, wrong
+
+
+# BUILD
+
+
+def test_build_states_the_real_imports_between_layers():
+    rules = _rules()
+    for layer in _PLACE:
+        files = [path for path, mine in _sources() if mine == layer]
+        real = {o for path in files for _, o in _own_imports(path)} - {layer}
+        stated = {d[1:] for d in rules[layer]["deps"] if d.startswith(":")}
+        assert stated == real, (layer, stated, real)
+
+
+def test_build_targets_hold_the_files_of_their_layer():
+    rules = _rules()
+    for layer in _PLACE:
+        mine = {_shown(path) for path, other in _sources() if other == layer}
+        assert set(rules[layer]["srcs"]) == mine, layer
+
+
+def test_build_names_every_package_that_a_layer_imports():
+    rules = _rules()
+    missing = [
+        f"{layer}: {package} in {_shown(path)}"
+        for path, layer in _sources()
+        for package in _packages(path)
+        if f"@pypi//{_INSTALLED_AS.get(package, package)}"
+        not in rules[layer]["deps"]
+    ]
+    assert not missing, missing
+
+
+def test_every_module_is_in_one_target():
+    sources = [file for rule in _rules().values() for file in rule["srcs"]]
+    counts = collections.Counter(f for f in sources if not f.startswith(":"))
+    every = {_shown(path) for path, _ in _sources()}
+    every |= {_shown(path) for path in _files("tests")}
+    assert set(counts) == every, set(counts) ^ every
+    assert set(counts.values()) == {1}, counts.most_common(3)
+
+
+def test_every_test_target_runs_its_modules():
+    for name, rule in _rules().items():
+        if rule["kind"] != "py_test":
+            continue
+        # Without pytest as its program, a target would pass and test nothing.
+        assert rule["main"] == "pytest_main.py", name
+        assert ":pytest_main" in rule["srcs"], name
+        folder = rule["args"][0]
+        outside = [
+            file
+            for file in rule["srcs"]
+            if file.endswith("_test.py") and not file.startswith(f"{folder}/")
+        ]
+        assert not outside, outside
+
+
+# Reading sources
+
+
+@functools.cache
+def _sources():
+    """(path, layer) of every file under tfcl/ and data_builders/."""
+    found = [(path, "data_builders") for path in _files("data_builders")]
+    for path in _files("tfcl"):
+        first, *rest = path.relative_to(_ROOT / "tfcl").with_suffix("").parts
+        if not rest and first in _BASE:
+            first = "base"
+        elif not rest and first.startswith("configuration"):
+            first = "configuration"
+        found.append((path, first))
+    assert found
+    return found
+
+
+def _files(folder):
+    return sorted((_ROOT / folder).rglob("*.py"))
+
+
+@functools.cache
+def _tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _shown(path):
+    return path.relative_to(_ROOT).as_posix()
+
+
+@functools.cache
+def _modules(path):
+    """Dotted names of what a file imports, `from a import b` as a.b too.
+
+    A builder's module is also imported by its name in a text.
+    """
+    found = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node.value.startswith("data_builders."):
+                found.add(node.value)
+    return found
+
+
+@functools.cache
+def _own_imports(path):
+    """(module, its layer) of the modules of this repository it imports."""
+    layers = {file: layer for file, layer in _sources()}
+    found = set()
+    for name in _modules(path):
+        if name.partition(".")[0] not in ("tfcl", "data_builders"):
+            continue
+        file = _file_of(name)
+        if file is None:  # A name inside a module.
+            name = name.rpartition(".")[0]
+            file = _file_of(name)
+        assert file is not None, f"{_shown(path)} imports {name}: no such file"
+        found.add((name, layers[file]))
+    return found
+
+
+def _file_of(module):
+    place = _ROOT.joinpath(*module.split("."))
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.exists():
+            return file
+    return None
+
+
+def _packages(path):
+    """Top names of the packages of others that a file imports."""
+    tops = {name.partition(".")[0] for name in _modules(path)}
+    return tops - {"tfcl", "data_builders"} - sys.stdlib_module_names
+
+
+def _is_distribute(node):
+    if isinstance(node, ast.Attribute):
+        return ast.unparse(node) in ("tf.distribute", "tensorflow.distribute")
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+    else:
+        return False
+    return any(name.startswith("tensorflow.distribute") for name in names)
+
+
+def _called(node):
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else None
+
+
+def _length(node):
+    lines = node.end_lineno - node.lineno + 1
+    if ast.get_docstring(node) is not None:
+        lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+    return lines
+
+
+# Reading BUILD
+
+
+@functools.cache
+def _rules():
+    """`{target name: {"kind", "srcs", "deps", ...}}` of the Python rules."""
+    rules = {}
+    for statement in ast.parse((_ROOT / "BUILD").read_text()).body:
+        kind = _called(getattr(statement, "value", None))
+        if kind not in ("py_library", "py_binary", "py_test"):
+            continue
+        rule = {"kind": kind, "srcs": [], "deps": []}
+        for keyword in statement.value.keywords:
+            rule[keyword.arg] = _value(keyword.value)
+        assert rule["name"] not in rules, rule["name"]
+        rules[rule["name"]] = rule
+    return rules
+
+
+def _value(node):
+    """The value of a Starlark expression as BUILD uses them."""
+    if isinstance(node, ast.List):
+        return [_value(element) for element in node.elts]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _value(node.left) + _value(node.right)
+    if _called(node) == "requirement":
+        return f"@pypi//{_value(node.args[0])}"
+    if _called(node) == "glob":
+        keywords = {k.arg: _value(k.value) for k in node.keywords}
+        excluded = _globbed(keywords.get("exclude", []))
+        return sorted(_globbed(_value(node.args[0])) - excluded)
+    return ast.literal_eval(node)
+
+
+def _globbed(patterns):
+    return {
+        _shown(path)
+        for pattern in patterns
+        for path in _ROOT.glob(pattern)
+        if path.is_file()
+    }
