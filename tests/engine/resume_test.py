@@ -10,12 +10,12 @@ import time
 import keras
 import numpy as np
 import pytest
+from tfcl.methods.hps import HPS
 
 from tests.testing import toy_run
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
 from tfcl.methods.base import Phase, Update
-from tfcl.methods.hps import HPS
 from tfcl.optimizers.schedules import Constant, EarlyStopping
 
 

@@ -9,6 +9,7 @@ from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.transfers import DeconvTransfer, TuckerTransfer
 
 
 def test_individual_networks(tmp_path):
@@ -51,3 +52,30 @@ def test_joint(tmp_path):
 
 def test_lasem(tmp_path):
     run_method_test(lambda: LASEM(tiny_training()), tmp_path, forgets=True)
+
+
+_DECONV = {"bases": ((2, 4), (2, 6)), "filters": ((3, 6), (3, 8))}
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [TuckerTransfer(), DeconvTransfer(**_DECONV)],
+    ids=["tucker", "deconv"],
+)
+def test_static_transfer(tmp_path, transfer):
+    run_method_test(
+        lambda: StaticTransfer(tiny_training(12), "10", transfer),
+        tmp_path,
+        forgets=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [TuckerTransfer(), DeconvTransfer(**_DECONV)],
+    ids=["tucker", "deconv"],
+)
+def test_lasem_on_other_transfers(tmp_path, transfer):
+    run_method_test(
+        lambda: LASEM(tiny_training(12), transfer), tmp_path, forgets=True
+    )

@@ -12,6 +12,7 @@ import typing
 from unittest import mock
 
 import tensorflow as tf
+from tfcl.methods.hps import HPS
 
 from tests.testing.methods import tiny_training
 from tfcl.data.synthetic import synthetic_stream
@@ -19,7 +20,6 @@ from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.steps import StepRunner
-from tfcl.methods.hps import HPS
 from tfcl.methods.lasem import LASEM
 from tfcl.models.lasem_cnn import lasem_cnn
 

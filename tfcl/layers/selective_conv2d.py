@@ -58,7 +58,7 @@ class SelectiveConv2D(TransferConv2D):
     def build(self, input_shape):
         shape = self.full_kernel_shape(input_shape)
         if self.sharing in (SHARED, CHOSEN):
-            self.generator.build(shape)
+            self.build_generator(shape)
         if self.sharing in (TASK, CHOSEN):
             self._build_own(shape)
         if self.sharing == CHOSEN:

@@ -34,8 +34,13 @@ class TransferConv2D(keras.layers.Conv2D):
         self.generator = generator
 
     def build(self, input_shape):
-        self.generator.build(self.full_kernel_shape(input_shape))
+        self.build_generator(self.full_kernel_shape(input_shape))
         self.built = True
+
+    def build_generator(self, kernel_shape):
+        """Builds the generator, unless a saved one came built."""
+        if not self.generator.built:
+            self.generator.build(kernel_shape)
 
     def full_kernel_shape(self, input_shape):
         """`(height, width, in, out)` of the kernel."""
