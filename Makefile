@@ -13,7 +13,7 @@ demo: $(VENV)/.run
 	  --data_dir=runs/data --model_dir=runs/demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

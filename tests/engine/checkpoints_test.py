@@ -166,28 +166,51 @@ def test_parts_of_a_first_save_are_a_new_run(tmp_path):
 
 
 def test_a_checkpoint_of_another_network_is_refused(killed):
-    method = toy_run.HPS(toy_run.toy_training(hidden_units=(7,)), "01")
+    training = toy_run.toy_training(hidden_units=(7,))
+    method = toy_run.StaticTransfer(training, "01")
     with pytest.raises(RunError, match="does not fit the network"):
         toy_run.learn(killed, method)
 
 
-def test_best_weights_of_a_checkpoint_to_fall_back_to_stay(tmp_path):
-    def method():
-        # Rising accuracies: several best epochs in one phase.
-        return toy_run.HPS(
-            toy_run.toy_training(epochs=6, restore_best=True), "01"
-        )
+def best_hps():
+    return toy_run.StaticTransfer(
+        toy_run.toy_training(epochs=6, restore_best=True), "01"
+    )
 
-    with toy_run.Snapshots(tmp_path / "run", tmp_path / "copies") as copies:
-        wanted = toy_run.learn(tmp_path / "run", method())
+
+ONE_TASK = toy_run.toy_stream((3,))
+
+
+@pytest.fixture(scope="module")
+def best(tmp_path_factory):
+    """(`Learned`, `Snapshots`) of a phase with several best epochs."""
+    folder = tmp_path_factory.mktemp("best")
+    with toy_run.Snapshots(folder / "run", folder / "copies") as copies:
+        outcome = toy_run.learn(folder / "run", best_hps(), ONE_TASK)
+    return outcome, copies
+
+
+def test_best_weights_of_a_checkpoint_to_fall_back_to_stay(best, tmp_path):
+    wanted, copies = best
     first = _first(copies, lambda notes: notes)
     # The run goes on until the best weights are others, and is killed there.
     with toy_run.Snapshots(first, tmp_path / "again") as again:
-        toy_run.learn(first, method())
+        toy_run.learn(first, best_hps(), ONE_TASK)
     path = _first(again, lambda notes: len(set(notes)) == 2)
     newest, _ = _numbers(path)
     _damage(path, newest, "data", _flipped)
-    toy_run.assert_same_outcome(toy_run.learn(path, method()), wanted)
+    found = toy_run.learn(path, best_hps(), ONE_TASK)
+    toy_run.assert_same_outcome(found, wanted)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_best_weights_are_named(best, tmp_path, damage):
+    killed = _first(best[1], lambda notes: len(set(notes)) == 2)
+    folder = pathlib.Path(shutil.copytree(killed, tmp_path / "run"))
+    (name,) = _best_notes(folder)[:1]
+    _rewrite(folder / "checkpoints" / "best" / name, DAMAGES[damage])
+    with pytest.raises(RunError, match=f"best weights .*{name} cannot be"):
+        toy_run.learn(folder, best_hps(), ONE_TASK)
 
 
 def _first(snapshots, wish):

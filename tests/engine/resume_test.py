@@ -10,16 +10,19 @@ import time
 import keras
 import numpy as np
 import pytest
-from tfcl.methods.hps import HPS
+import tensorflow as tf
 
 from tests.testing import toy_run
+from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
-from tfcl.methods.base import Phase, Update
+from tfcl.methods.base import Accumulate, Phase, Scan, Update
+from tfcl.methods.individual import Individual
+from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.optimizers.schedules import Constant, EarlyStopping
 
 
-class PruneAndPick(HPS):
+class PruneAndPick(StaticTransfer):
     """Two or three phases with host code between them that changes weights.
 
     The code is not idempotent (it prunes and rescales), and the number of
@@ -84,7 +87,7 @@ def best_epoch_hps():
     training = toy_run.toy_training(
         epochs=7, stop=stop, restore_best=True, schedule=Constant(0.03)
     )
-    return HPS(training, "01")
+    return StaticTransfer(training, "01")
 
 
 METHODS = {
@@ -117,7 +120,7 @@ def straight(tmp_path_factory):
 
 def test_a_kill_at_any_moment_changes_nothing(straight):
     wanted, copies = straight("lasem")
-    chosen = [*copies.one_of_each(), *copies.spread(4)]
+    chosen = [*copies.one_of_each(), *copies.spread(3)]
     assert len(chosen) >= 20, [label for label, _ in chosen]
     for moment, folder in chosen:
         found = toy_run.learn(folder, toy_run.toy_lasem())
@@ -127,30 +130,154 @@ def test_a_kill_at_any_moment_changes_nothing(straight):
 @pytest.mark.parametrize("name", ["hps", "phases", "best"])
 def test_kills_spread_over_a_run_change_nothing(straight, name):
     wanted, copies = straight(name)
-    for moment, folder in copies.spread(6):
+    for moment, folder in copies.spread(5):
         found = toy_run.learn(folder, METHODS[name]())
         toy_run.assert_same_outcome(found, wanted, f"{name}, {moment}")
+
+
+class OnlineHead(Individual):
+    """Learns a stream in one pass, example by example, compiled by XLA.
+
+    Counts the examples of each class that it has seen.
+    """
+
+    def __init__(self):
+        super().__init__(toy_run.toy_training(backbone=flat))
+        self.seen = None
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.seen = _state((spec.max_classes,), "seen")
+        self.state = [*self.state, self.seen]
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        self.seen.assign(np.zeros(self.seen.shape))
+
+    def phases(self, task):
+        rates = {"main": Constant(0.003)}
+        yield Scan("stream", rates, boundaries=(16, 40, 64))
+
+    def train_step(self, batch):
+        update = super().train_step(batch)
+        one = tf.one_hot(batch.labels[0], self.seen.shape[0])
+        return update._replace(
+            then=lambda: self.seen.assign(self.seen + one)
+        )
+
+    def bank_notes(self):
+        return {"seen": self.seen.numpy().tolist()}
+
+
+class CountedData(Individual):
+    """Trains, then adds up pictures and classes of the task's data."""
+
+    def __init__(self):
+        super().__init__(toy_run.toy_training(backbone=flat, epochs=1))
+        self.pictures = self.classes = self.powers = None
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.pictures = _state(spec.image_shape, "pictures")
+        self.classes = _state((spec.max_classes,), "classes")
+        self.powers = {2: _state((), "squares"), 4: _state((), "fourths")}
+        self.state = [
+            *self.state,
+            self.pictures,
+            self.classes,
+            *self.powers.values(),
+        ]
+
+    def phases(self, task):
+        yield from super().phases(task)
+        into = [self.pictures, self.classes]
+        # 64 examples in batches of 10: the last one is smaller.
+        yield Accumulate("sums", self.sums, into, batch_size=10)
+        for exponent, variable in self.powers.items():
+            step = functools.partial(self.power, exponent=exponent)
+            yield Accumulate("powers", step, [variable], data=task.test)
+        yield from super().phases(task)
+
+    def sums(self, batch):
+        classes = tf.one_hot(batch.labels, self.classes.shape[0])
+        return [tf.reduce_sum(batch.images, 0), tf.reduce_sum(classes, 0)]
+
+    def power(self, batch, exponent):
+        return [tf.reduce_sum(batch.images**exponent)]
+
+
+def flat(image_shape):
+    """A backbone that only flattens."""
+    inputs = keras.Input(image_shape)
+    features = keras.layers.Flatten(name="features")(inputs)
+    return keras.Model(inputs, features)
+
+
+def _state(shape, name):
+    return keras.Variable(np.zeros(shape, "float32"), False, name=name)
+
+
+def test_a_stream_scanned_online_resumes_in_its_middle(tmp_path):
+    options = {
+        "stream": toy_run.toy_stream((2, 3)),
+        "checkpoints": CheckpointPolicy(every_seconds=0.0, steps_per_call=12),
+    }
+    with toy_run.Snapshots(tmp_path / "run", tmp_path / "copies") as copies:
+        wanted = toy_run.learn(tmp_path / "run", OnlineHead(), **options)
+    assert wanted.run.runner.traces["train_step"] == 1
+    for task, record in zip(wanted.run.stream, wanted.results["tasks"]):
+        marks = [v["examples"] for v in record["phases"][0]["validations"]]
+        assert marks == [16, 40, 64]
+        assert record["steps"] == 64
+        counts = np.bincount(task.train.labels, minlength=3)
+        assert record["method"] == {"seen": counts.tolist()}
+        assert record["test_accuracy"] > 0.9
+    for moment, folder in copies.spread(4)[:3]:
+        found = toy_run.learn(folder, OnlineHead(), **options)
+        toy_run.assert_same_outcome(found, wanted, moment)
+
+
+def test_sums_over_data_are_right_and_survive_kills(tmp_path):
+    method = CountedData()
+    with toy_run.Snapshots(tmp_path / "run", tmp_path / "copies") as copies:
+        wanted = toy_run.learn(tmp_path / "run", method)
+    task = wanted.run.stream.tasks[-1]
+    split = task.train
+    pictures = (split.images / np.float32(255) - split.mean) / split.std
+    np.testing.assert_allclose(method.pictures, pictures.sum(0), rtol=1e-4)
+    counts = np.bincount(split.labels, minlength=3)
+    np.testing.assert_array_equal(method.classes, counts)
+    test = (task.test.images / np.float32(255) - split.mean) / split.std
+    for exponent, variable in method.powers.items():
+        total = (test**exponent).sum()
+        np.testing.assert_allclose(variable, total, rtol=1e-4)
+    for moment, folder in copies.spread(4)[:3]:
+        found = toy_run.learn(folder, CountedData())
+        toy_run.assert_same_outcome(found, wanted, moment)
 
 
 @pytest.mark.parametrize("name", ["phases", "best"])
 def test_a_kill_while_resuming_changes_nothing(straight, name, tmp_path):
     wanted, copies = straight(name)
     folder = copies.spread(5)[0][1]
-    for kill in range(1, 4):
-        # The same folder goes on three times, each time a bit further.
+    for kill in (1, 2):
+        # The same run goes on again and again, each time a bit further.
         with toy_run.Snapshots(folder, tmp_path / str(kill)) as again:
             found = toy_run.learn(folder, METHODS[name]())
         toy_run.assert_same_outcome(found, wanted, f"kill {kill}")
-        moment, folder = again.spread(4)[0]
+        moment, folder = again.spread(3)[0]
     found = toy_run.learn(folder, METHODS[name]())
     toy_run.assert_same_outcome(found, wanted, moment)
 
 
 def test_a_request_to_stop_saves_and_goes_on(straight, tmp_path):
     wanted, _ = straight("hps")
-    stops = 0
+    stops, seconds = 0, 0.0
     while True:
         run = toy_run.open_run(tmp_path)
+        # Working time is kept, too.
+        assert run.journal.seconds > seconds or not stops
+        seconds = run.journal.seconds
         train = run.runner.train
         calls = iter(range(100))
 
@@ -171,6 +298,17 @@ def test_a_request_to_stop_saves_and_goes_on(straight, tmp_path):
             run.close()
     assert stops >= 2
     toy_run.assert_same_outcome(toy_run.learn(tmp_path), wanted)
+
+
+def test_the_epoch_of_an_early_stop_is_validated(tmp_path):
+    training = toy_run.toy_training(
+        epochs=9, validate_every=4, stop=lambda clock: clock.epoch >= 2
+    )
+    stream = toy_run.toy_stream((2,))
+    learned = toy_run.learn(tmp_path, StaticTransfer(training, "01"), stream)
+    (phase,) = learned.results["tasks"][0]["phases"]
+    assert phase["epochs"] == 2
+    assert phase["validation/accuracy"] > 0.0
 
 
 GIN = """

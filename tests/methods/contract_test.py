@@ -36,7 +36,9 @@ def test_fine_tuning(tmp_path):
 @pytest.mark.parametrize("configuration", ["10", "01"])
 def test_static_sharing(tmp_path, configuration):
     run_method_test(
-        lambda: StaticTransfer(tiny_training(), configuration), tmp_path, forgets=True
+        lambda: StaticTransfer(tiny_training(), configuration),
+        tmp_path,
+        forgets=True,
     )
 
 

@@ -120,9 +120,11 @@ def _skip_from_the_input():
 
 
 def _parallel():
-    """Two branches of one depth, listed and run in opposite order."""
+    """Two branches of one depth, whose begins Keras lists and runs in
+    opposite order."""
     inputs = keras.Input((8, 8, 3))
-    left, right = _conv("left")(inputs), _conv("right")(inputs)
+    left = layers.ReLU()(_conv("left")(inputs))
+    right = layers.ReLU()(_conv("right")(inputs))
     return inputs, _conv("last")(layers.Concatenate()([left, right]))
 
 

@@ -87,7 +87,7 @@ def test_weights_of_one_name_in_one_layer_are_numbered():
 
 
 def test_layers_of_one_name_are_refused():
-    inner = [_model(layers.Conv2D(3, 3, name="conv")) for _ in range(2)]
+    inner = [_model(layers.Conv2D(3, 1, name="conv")) for _ in range(2)]
     with pytest.raises(ValueError, match="different names.*conv/kernel"):
         owned_variables(_model(*inner))
 
@@ -96,6 +96,14 @@ def test_leaf_layers_look_into_models_and_count_no_inputs():
     model = _model(_model(layers.Conv2D(3, 3), layers.ReLU()), layers.Flatten())
     kinds = [type(layer).__name__ for layer in leaf_layers(model)]
     assert kinds == ["Conv2D", "ReLU", "Flatten"]
+
+
+def test_a_layer_in_two_models_is_listed_once():
+    conv = layers.Conv2D(3, 1, name="conv")
+    model = _model(_model(conv), conv, layers.ReLU())
+    assert [la.name for la in leaf_layers(model)][:1] == ["conv"]
+    names = [owned.name for owned in owned_variables(model)]
+    assert names == ["conv/kernel", "conv/bias"]
 
 
 def test_a_draw_depends_on_seed_and_name_alone():
@@ -177,7 +185,8 @@ def test_a_plain_function_is_called_with_shape_and_type():
         seen.append((shape, dtype))
         return np.full(shape, 3.0, dtype)
 
-    owned = Owned.of("w", keras.Variable(np.zeros((2, 1))), initializer)
+    variable = keras.Variable(np.zeros((2, 1), np.float32))
+    owned = Owned.of("w", variable, initializer)
     redraw([owned], seed=0)
     assert seen == [((2, 1), "float32")]
     assert owned.variable.numpy().tolist() == [[3.0], [3.0]]

@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import typing
 from unittest import mock
 
 import tensorflow as tf
-from tfcl.methods.hps import HPS
 
 from tests.testing.methods import tiny_training
 from tfcl.data.synthetic import synthetic_stream
@@ -21,6 +21,7 @@ from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.steps import StepRunner
 from tfcl.methods.lasem import LASEM
+from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.models.lasem_cnn import lasem_cnn
 
 CLASS_COUNTS = (2, 3, 2)
@@ -57,7 +58,7 @@ def toy_lasem():
 
 
 def toy_hps():
-    return HPS(toy_training(), "01")
+    return StaticTransfer(toy_training(), "01")
 
 
 def open_run(folder, method=None, stream=None, **kwargs):
@@ -119,6 +120,17 @@ def no_pictures():
     """Leaves figures and report out, which take most of a toy run's time."""
     with mock.patch("tfcl.engine.results.write_pictures"):
         yield
+
+
+@contextlib.contextmanager
+def disk_limit(size):
+    """Fails every write beyond `size` bytes of a file, like a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def variables(method):

@@ -99,7 +99,8 @@ class Split:
     def digest(self):
         """SHA-256 over pixels and labels, as hexadecimal text."""
         sha = hashlib.sha256()
-        for array in (self.images, self.labels, self.mean, self.std):
+        arrays = (self.images, self.labels, self.groups, self.mean, self.std)
+        for array in (*arrays, np.float64(self.scale)):
             sha.update(str(array.shape).encode())
             sha.update(np.ascontiguousarray(array))
         return sha.hexdigest()

@@ -1,6 +1,7 @@
 """Weights of the best epoch of a running phase, on disk for a resume."""
 
 import collections
+import hashlib
 import pathlib
 
 from tfcl.engine.files import write_atomically
@@ -28,15 +29,21 @@ class BestWeights:
     def save(self, journal, values, epoch, accuracy):
         """Writes the values; returns the note for the journal."""
         name = f"step_{journal.global_step}.npz"
+        content = to_npz(values)
         if self.writes:
             try:
-                write_atomically(self.folder / name, to_npz(values))
+                write_atomically(self.folder / name, content)
             except OSError as error:
                 raise RunError(
                     f"Cannot write the best weights to {self.folder}: "
                     f"{error}. Make room and start the same command again."
                 ) from error
-        return {"epoch": epoch, "validation_accuracy": accuracy, "file": name}
+        return {
+            "epoch": epoch,
+            "validation_accuracy": accuracy,
+            "file": name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
 
     def load(self, note):
         """The values of a note, None for None."""
@@ -44,7 +51,10 @@ class BestWeights:
             return None
         path = self.folder / note["file"]
         try:
-            return from_npz(path.read_bytes())
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != note["sha256"]:
+                raise ValueError("its checksum differs from the journal's")
+            return from_npz(content)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"The best weights of the running phase in {path} cannot be "

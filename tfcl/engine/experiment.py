@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+import keras
 from absl import logging
 
 import gin
@@ -86,13 +87,21 @@ class Experiment:
         self.distribution = distribution
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
+        self.observer = None
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
-        self.stream = stream(data_dir=data_dir)
-        self.spec = self.stream.spec()
-        self.method = method
-        with self.strategy.scope():
-            method.setup(self.spec, seed)
-        self._connect(bindings or {})
+        try:
+            self.stream = stream(data_dir=data_dir)
+            self.spec = self.stream.spec()
+            self.method = method
+            # For weights whose initializer no one can name; all others are
+            # drawn anew from seeds of their own.
+            keras.utils.set_random_seed(seed)
+            with self.strategy.scope():
+                method.setup(self.spec, seed)
+            self._connect(bindings or {})
+        except BaseException:
+            self.close()
+            raise
 
     def _connect(self, bindings):
         first = self.stream.tasks[0].train
@@ -118,7 +127,6 @@ class Experiment:
             self.journal = Journal(bindings)
         self._check_learned_tasks()
         self.trainer = Trainer(self)
-        self.observer = None
 
     def start(self, texts):
         """Opens the outputs; call once, before the first step.

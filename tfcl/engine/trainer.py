@@ -148,14 +148,15 @@ class Trainer:
 
     def _not_finite(self, task, phase, step):
         place = self.run.journal.position
-        rates = {
-            name: float(self.run.method.optimizers[name].learning_rate.numpy())
+        optimizers = self.run.method.optimizers
+        rates = ", ".join(
+            f"{name} {float(optimizers[name].learning_rate.numpy()):g}"
             for name in phase.rates
-        }
+        )
         return RunError(
             f"Loss or gradient is not finite in task '{task.name}', phase "
             f"'{phase.name}', epoch {place.get('epoch', 0)}, step {step}, "
-            f"learning rates {rates}. The step was not applied and everything "
+            f"learning rate {rates}. The step was not applied and everything "
             "learned is kept. Lower the rate, or bind "
             "Experiment.on_nonfinite='skip' to leave such steps out."
         )

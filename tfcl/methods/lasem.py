@@ -27,7 +27,8 @@ class LASEM(NetworkMethod):
     """Lifelong architecture search via EM, on any transfer mechanism.
 
     While a task trains, every convolution has a kernel by the transfer
-    mechanism and a task's own kernel, and all 2^L configurations c live in one prefix tree:
+    mechanism and a task's own kernel, and all 2^L configurations c live in
+    one prefix tree:
 
     - E-step (no dropout): likelihood l_c = mean true-class probability,
       posterior g_c = p_c l_c / sum_c' p_c' l_c';
@@ -201,7 +202,9 @@ class LASEM(NetworkMethod):
         shared = tf.linalg.matvec(
             self.configurations.astype(np.float32), posterior, transpose_a=True
         )
-        total = tf.zeros(())
+        # The backbone's own regularisers do not depend on the choice.
+        total = self.penalty()
+        total = tf.zeros(()) if total is None else total
         for depth, layer in enumerate(self.layers):
             penalty = self.transfer.penalty(layer)
             if penalty is not None:

@@ -4,7 +4,7 @@ import keras
 
 import gin
 from tfcl.layers.selective_conv2d import SHARED, TASK, SelectiveConv2D
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.transfer_configurations import transfer_configuration
 from tfcl.methods.transfers import HardTransfer
 from tfcl.models.lift import lift
@@ -65,13 +65,12 @@ class StaticTransfer(NetworkMethod):
         divide_by_layers(self, network, self.layers)
 
     def penalty(self):
-        terms = [
+        mechanisms = [
             self.transfer.penalty(layer)
             for layer in self.layers
             if layer.sharing == SHARED
         ]
-        terms = [term for term in terms if term is not None]
-        return sum(terms) if terms else None
+        return added([super().penalty(), *mechanisms])
 
     def bank_notes(self):
         return {"configuration": configuration_name(self.sharing)}

@@ -84,13 +84,13 @@ def owned_variables(model, pretrained=False):
 
 def leaf_layers(model):
     """The layers of a model that hold no further layers, each once."""
-    layers = []
+    layers = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            layers.extend(leaf_layers(layer))
+            layers.update((id(inner), inner) for inner in leaf_layers(layer))
         elif not isinstance(layer, keras.layers.InputLayer):
-            layers.append(layer)
-    return layers
+            layers[id(layer)] = layer
+    return list(layers.values())
 
 
 def _listed(layer):

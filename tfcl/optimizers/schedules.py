@@ -156,6 +156,12 @@ class EarlyStopping:
             raise ValueError(
                 f"Argument `mode` must be 'min' or 'max'. Received: {mode!r}"
             )
+        if not monitor.startswith(("train/", "validation/")):
+            raise ValueError(
+                "Argument `monitor` must be a key of the history: "
+                "'validation/loss', 'validation/accuracy', 'train/loss', ... "
+                f"Received: monitor={monitor!r}"
+            )
         self.patience = patience
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" else -1.0
