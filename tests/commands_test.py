@@ -15,12 +15,12 @@ import subprocess
 import sys
 import typing
 
+import gin
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
 
-import gin
 from tfcl import configuration
 from tfcl.errors import UserError
 from tfcl.predict import read_picture

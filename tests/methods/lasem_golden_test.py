@@ -121,7 +121,7 @@ def _begin(method, data, t):
     task = types.SimpleNamespace(
         index=t, num_classes=method.head.max_classes
     )
-    defined = method._defined.numpy().copy()
+    defined = method.choice.defined.numpy().copy()
     method.begin_task(task)
     for name, variable in _variables(method).items():
         value = data[f"t{t}_init_{name}"]
@@ -130,7 +130,7 @@ def _begin(method, data, t):
         if carried:  # what the roll-back of the last task left
             np.testing.assert_allclose(variable.numpy(), value, **_CLOSE)
         variable.assign(value)
-    for before, owned in zip(method._before, method.shared):
+    for before, owned in zip(method.choice.before, method.shared):
         before.assign(owned.variable)
     return task
 
@@ -202,7 +202,7 @@ def _check_choice(method, data, t):
     sharing = data[f"t{t}_conv_sharing"]
     best = method.configurations[int(data[f"t{t}_best_config"])]
     np.testing.assert_array_equal(best, sharing)
-    np.testing.assert_array_equal(method._sharing, sharing)
+    np.testing.assert_array_equal(method.choice.sharing, sharing)
     banked = method.bank_values()
 
     def kept(group):
@@ -222,7 +222,7 @@ def _check_choice(method, data, t):
             data[f"t{t}_end_TS_kept"],
         )
     parts = len(method.golden_names[0])
-    defined = np.repeat(method._defined.numpy() > 0.5, parts)
+    defined = np.repeat(method.choice.defined.numpy() > 0.5, parts)
     np.testing.assert_array_equal(
         defined, data[f"t{t}_shared_slot_defined_after_task"]
     )

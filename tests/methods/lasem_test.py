@@ -107,7 +107,7 @@ def test_common_dropout_mask_is_the_same_for_every_configuration():
 
 def test_layers_that_are_not_shared_are_rolled_back():
     method, _ = _trained()
-    before = [variable.numpy() for variable in method._before]
+    before = [variable.numpy() for variable in method.choice.before]
     method.prior.assign([0.1, 0.7, 0.1, 0.1])  # "01": second layer shared
     method.end_task(None)
     first, second = method.layers

@@ -2,11 +2,11 @@
 
 import os
 
+import gin
 import keras
 import tensorflow as tf
 from absl import logging
 
-import gin
 from tfcl.errors import UserError
 from tfcl.methods.base import require
 

@@ -2,6 +2,7 @@
 
 
 import gin
+
 from tfcl.methods.base import (
     trainable,
 )

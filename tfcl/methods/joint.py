@@ -1,9 +1,9 @@
 """Training on all tasks so far at once: the upper reference."""
 
+import gin
 import numpy as np
 import tensorflow as tf
 
-import gin
 from tfcl.data.split import joined
 from tfcl.methods.network_method import NetworkMethod
 

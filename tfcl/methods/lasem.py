@@ -1,16 +1,18 @@
 """LASEM: the layers to share are found by expectation-maximisation."""
 
-import keras
+import gin
 import numpy as np
 import tensorflow as tf
 
-import gin
-from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.methods.base import Update, cross_entropy, require, values_of
+from tfcl.methods.layer_choice import (
+    LayerChoice,
+    statistic,
+    trunk_with_choices,
+)
 from tfcl.methods.network_method import NetworkMethod
-from tfcl.methods.static_transfer import convolutions, divide_by_layers
+from tfcl.methods.static_transfer import divide_by_layers
 from tfcl.methods.transfers import HardTransfer
-from tfcl.models.lift import lift
 from tfcl.models.prefix_tree import (
     chosen_layers,
     configuration_name,
@@ -93,15 +95,7 @@ class LASEM(NetworkMethod):
     # Set-up
 
     def make_trunk(self, spec):
-        backbone = self.training.backbone(spec)
-        convs = convolutions(backbone)
-
-        def selective(conv):
-            depth = convs.index(conv.name)
-            generator = self.transfer.generator(depth, conv)
-            return SelectiveConv2D.lift(conv, CHOSEN, generator)
-
-        return lift(backbone, {keras.layers.Conv2D: selective})
+        return trunk_with_choices(self.training.backbone(spec), self.transfer)
 
     @property
     def name(self):
@@ -126,32 +120,24 @@ class LASEM(NetworkMethod):
         self.metric_shapes = {"accuracy": (), "posterior": (len(self.names),)}
         self._tree = prefix_tree(self._network.trunk)
         count = (len(self.names),)
-        self.prior = _statistic(np.zeros(count), "prior")
-        self._sums = _statistic(np.zeros(count), "posterior_sums")
-        self._steps = _statistic(np.zeros(()), "posterior_steps")
-        # Shared kernels as they were before the task, and which of them any
-        # task has ever kept.
-        self._before = [
-            _statistic(v.variable.numpy(), "before") for v in self.shared
-        ]
-        self._defined = _statistic(np.zeros(depth), "defined")
-        self.state += [self.prior, self._sums, self._steps, self._defined]
-        self.state += self._before
+        self.prior = statistic(np.zeros(count), "prior")
+        self._sums = statistic(np.zeros(count), "posterior_sums")
+        self._steps = statistic(np.zeros(()), "posterior_steps")
+        self.choice = LayerChoice(self.layers, self.shared)
+        self.state += [self.prior, self._sums, self._steps]
+        self.state += self.choice.state
 
     # One task
 
     def begin_task(self, task):
         super().begin_task(task)
-        defined = self._defined.numpy() > 0.5
-        for depth, layer in enumerate(self.layers):
-            if not defined[depth]:
-                self.redraw(self._shared_of(layer), "shared", task.index)
-        for before, owned in zip(self._before, self.shared):
-            before.assign(owned.variable)
-        for statistic, value in zip(
+        self.choice.begin_task(
+            lambda owned: self.redraw(owned, "shared", task.index)
+        )
+        for variable, value in zip(
             (self.prior, self._sums, self._steps), self._no_evidence()
         ):
-            statistic.assign(value)
+            variable.assign(value)
 
     def train_step(self, batch):
         prior, sums, steps = self._statistics_before(batch)
@@ -247,76 +233,33 @@ class LASEM(NetworkMethod):
 
     # The choice
 
+    @property
+    def _best(self):
+        return self.configurations[int(np.argmax(self.prior.numpy()))]
+
     def begin_evaluation(self):
-        self._select(self.configurations[int(np.argmax(self.prior.numpy()))])
+        self.choice.select(self._best)
 
     def end_task(self, task):
-        sharing = self.configurations[int(np.argmax(self.prior.numpy()))]
-        self._select(sharing)
-        shared = {
-            id(v.variable): (v.variable, before)
-            for v, before in zip(self.shared, self._before)
-        }
-        defined = self._defined.numpy()
-        for depth, (layer, kept) in enumerate(zip(self.layers, sharing)):
-            if kept:
-                defined[depth] = 1.0
-                continue
-            for variable in layer.shared_variables:
-                variable.assign(shared[id(variable)][1])
-        self._defined.assign(defined)
-
-    def _select(self, sharing):
-        for layer, shared in zip(self.layers, sharing):
-            layer.selection.assign(float(shared))
-
-    def _shared_of(self, layer):
-        own = {id(v) for v in layer.shared_variables}
-        return [v for v in self.shared if id(v.variable) in own]
-
-    @property
-    def _sharing(self):
-        return [la.selection.numpy() > 0.5 for la in self.layers]
+        self.choice.settle(self._best)
 
     # Bank and reports
 
     def bank_values(self):
-        values = super().bank_values()
-        for layer, shared in zip(self.layers, self._sharing):
-            unused = layer.own_variables if shared else layer.transfer_variables
-            for variable in unused:
-                del values[f"{layer.name}/{variable.name}"]
-        return values
+        return self.choice.without_unused(super().bank_values())
 
     def bank_notes(self):
         prior = self.prior.numpy()
         return {
-            "configuration": configuration_name(self._sharing),
+            "configuration": self.choice.name,
             "prior": {n: float(p) for n, p in zip(self.names, prior)},
         }
 
     def read_variables(self):
-        return [
-            owned
-            for layer, shared in zip(self.layers, self._sharing)
-            if shared
-            for owned in self._shared_of(layer)
-        ]
+        return self.choice.read_variables()
 
     def diagnostics(self):
         return {"prior": (self.prior.numpy(), self.names)}
 
     def metric_labels(self):
         return {"posterior": self.names}
-
-
-def _statistic(value, name):
-    value = np.asarray(value, np.float32)
-    return keras.Variable(
-        value,
-        trainable=False,
-        dtype="float32",
-        # Every replica computes the same value from the global batch.
-        aggregation="only_first_replica",
-        name=name,
-    )

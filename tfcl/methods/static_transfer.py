@@ -1,8 +1,8 @@
 """HPS, TF and DF-CNN with a fixed transfer configuration."""
 
+import gin
 import keras
 
-import gin
 from tfcl.layers.selective_conv2d import SHARED, TASK, SelectiveConv2D
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.transfer_configurations import transfer_configuration

@@ -1,8 +1,8 @@
 """The transfer mechanisms that the LASEM line compares."""
 
+import gin
 import keras
 
-import gin
 from tfcl.layers.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.hard_kernel import HardKernel
 from tfcl.layers.tucker_kernel import TuckerKernel
