@@ -23,6 +23,7 @@ from tfcl.engine.loop import learn_stream
 from tfcl.engine.summaries import Summaries
 from tfcl.errors import RunError, UserError
 from tfcl.methods.individual import Individual
+from tfcl.methods.joint import Joint
 from tfcl.methods.static_transfer import StaticTransfer
 
 TWO_TASKS = toy_run.toy_stream((2, 3))
@@ -277,6 +278,34 @@ def test_the_bindings_of_a_run_are_in_its_checkpoint(tmp_path):
     assert again.journal.bindings == BINDINGS == learned.results["bindings"]
 
 
+def test_a_method_that_cannot_grow_leaves_the_run_as_it_was(tmp_path):
+    toy_run.learn(tmp_path, Joint(toy_run.toy_training()), TWO_TASKS)
+    before = _files(tmp_path)
+    longer = toy_run.toy_stream((2, 3, 2))
+    with pytest.raises(RunError, match="this method cannot go on with it"):
+        toy_run.learn(tmp_path, Joint(toy_run.toy_training()), longer)
+    assert _files(tmp_path) == before
+
+
+def test_a_wider_stream_has_to_wait_for_the_end_of_a_task(tmp_path):
+    with toy_run.Snapshots(tmp_path / "run", tmp_path / "copies") as copies:
+        toy_run.learn(tmp_path / "run", stream=toy_run.toy_stream((2, 2)))
+    middle = copies.spread(4)[0][1]
+    wider = toy_run.toy_stream((2, 2, 4))
+    with pytest.raises(RunError, match="let the old stream's task end first"):
+        toy_run.learn(middle, stream=wider)
+    toy_run.learn(middle, stream=toy_run.toy_stream((2, 2)))
+    assert len(toy_run.learn(middle, stream=wider).results["tasks"]) == 3
+
+
+def _files(model_dir):
+    return {
+        path: path.read_bytes()
+        for path in model_dir.rglob("*")
+        if path.is_file() and "tensorboard" not in path.parts
+    }
+
+
 # F8: numbers that are not finite.
 
 
@@ -330,9 +359,7 @@ POISONS = [
 
 
 @pytest.mark.parametrize("poison", POISONS)
-def test_a_step_that_is_not_finite_is_not_applied_and_named(
-    tmp_path, poison
-):
+def test_a_step_that_is_not_finite_is_not_applied(tmp_path, poison):
     method = Poisoned(*poison)
     run = toy_run.open_run(tmp_path, method)
     run.start({})
@@ -346,6 +373,11 @@ def test_a_step_that_is_not_finite_is_not_applied_and_named(
     assert int(method.optimizers["main"].iterations.numpy()) == 2
     assert run.bank.names() == {"task_00": 0}
 
+
+def test_a_run_that_stopped_at_a_bad_step_goes_on_by_skipping(tmp_path):
+    poison = POISONS[0]
+    with pytest.raises(RunError, match="epoch 0, step 2"):
+        toy_run.learn(tmp_path, Poisoned(*poison))
     # The same place again, and then past it, from what is on the disk.
     with pytest.raises(RunError, match="epoch 0, step 2"):
         toy_run.learn(tmp_path, Poisoned(*poison))
@@ -374,6 +406,16 @@ def test_skipped_steps_are_counted_and_have_no_say(tmp_path):
             folder, Poisoned("loss", float("nan")), on_nonfinite="skip"
         )
         toy_run.assert_same_outcome(found, skipping, moment)
+
+
+def test_results_hold_null_for_what_is_not_finite(straight, tmp_path):
+    content = straight.run.results()
+    phase = content["tasks"][0]["phases"][0]
+    phase["validation/loss"] = float("inf")
+    results.write_numbers(content, tmp_path)
+    found = read_json(tmp_path / "results.json")["tasks"][0]["phases"][0]
+    assert found["validation/loss"] is None
+    assert found["train/loss"] == phase["train/loss"]
 
 
 def _assert_finite(method):

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 
+import gin
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
+from tfcl import configuration
+from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
@@ -92,7 +95,6 @@ def best_epoch_hps():
 
 METHODS = {
     "lasem": toy_run.toy_lasem,
-    "hps": toy_run.toy_hps,
     "phases": PruneAndPick,
     "best": best_epoch_hps,
 }
@@ -120,17 +122,22 @@ def straight(tmp_path_factory):
 
 def test_a_kill_at_any_moment_changes_nothing(straight):
     wanted, copies = straight("lasem")
-    chosen = [*copies.one_of_each(), *copies.spread(3)]
+    # A layer was dropped after it had been kept: it takes old kernels back.
+    notes = [task["method"] for task in wanted.results["tasks"]]
+    assert any("0" in note["configuration"] for note in notes[1:]), notes
+    chosen = [*copies.one_of_each(), *copies.spread(3)[:2]]
+    # All tasks are learned, but results do not say so yet.
+    chosen.append(copies.last("after save"))
     assert len(chosen) >= 20, [label for label, _ in chosen]
     for moment, folder in chosen:
         found = toy_run.learn(folder, toy_run.toy_lasem())
         toy_run.assert_same_outcome(found, wanted, moment)
 
 
-@pytest.mark.parametrize("name", ["hps", "phases", "best"])
+@pytest.mark.parametrize("name", ["phases", "best"])
 def test_kills_spread_over_a_run_change_nothing(straight, name):
     wanted, copies = straight(name)
-    for moment, folder in copies.spread(5):
+    for moment, folder in copies.spread(5)[:4]:
         found = toy_run.learn(folder, METHODS[name]())
         toy_run.assert_same_outcome(found, wanted, f"{name}, {moment}")
 
@@ -232,7 +239,7 @@ def test_a_stream_scanned_online_resumes_in_its_middle(tmp_path):
         counts = np.bincount(task.train.labels, minlength=3)
         assert record["method"] == {"seen": counts.tolist()}
         assert record["test_accuracy"] > 0.9
-    for moment, folder in copies.spread(4)[:3]:
+    for moment, folder in copies.spread(3)[:2]:
         found = toy_run.learn(folder, OnlineHead(), **options)
         toy_run.assert_same_outcome(found, wanted, moment)
 
@@ -271,10 +278,10 @@ def test_a_kill_while_resuming_changes_nothing(straight, name, tmp_path):
 
 
 def test_a_request_to_stop_saves_and_goes_on(straight, tmp_path):
-    wanted, _ = straight("hps")
+    wanted, _ = straight("best")
     stops, seconds = 0, 0.0
     while True:
-        run = toy_run.open_run(tmp_path)
+        run = toy_run.open_run(tmp_path, best_epoch_hps())
         # Working time is kept, too.
         assert run.journal.seconds > seconds or not stops
         seconds = run.journal.seconds
@@ -282,7 +289,7 @@ def test_a_request_to_stop_saves_and_goes_on(straight, tmp_path):
         calls = iter(range(100))
 
         def train_some(*args, run=run, train=train, calls=calls):
-            run.stop_wished |= next(calls) == 4
+            run.stop_wished |= next(calls) == 8
             return train(*args[:-1], run.stop_wished)
 
         run.runner.train = train_some
@@ -297,7 +304,8 @@ def test_a_request_to_stop_saves_and_goes_on(straight, tmp_path):
         finally:
             run.close()
     assert stops >= 2
-    toy_run.assert_same_outcome(toy_run.learn(tmp_path), wanted)
+    found = toy_run.learn(tmp_path, best_epoch_hps())
+    toy_run.assert_same_outcome(found, wanted)
 
 
 def test_the_epoch_of_an_early_stop_is_validated(tmp_path):
@@ -315,6 +323,7 @@ GIN = """
 include "gin/base.gin"
 include "gin/methods/lasem_training.gin"
 include "gin/methods/lasem.gin"
+include "gin/transfers/hard.gin"
 import tfcl.data.synthetic
 
 Experiment.stream = @synthetic_stream
@@ -340,26 +349,35 @@ CheckpointPolicy.steps_per_call = 2
 def test_killed_processes_end_as_one_that_was_not(tmp_path):
     config = tmp_path / "toy.gin"
     config.write_text(GIN)
-    straight = _process(config, tmp_path / "straight", hash_seed=1)
-    assert straight.wait() == 0
+    wanted = _straight(config, tmp_path / "straight")
 
     # Neither the order of hashes nor the locale matters.
-    killed = _process(config, tmp_path / "run", 2, LC_ALL="C")
+    killed = _process(config, tmp_path / "run", 1, LC_ALL="POSIX")
     _wait_for_checkpoint(tmp_path / "run", 9, killed)
     killed.kill()
     killed.wait()
 
-    stopped = _process(config, tmp_path / "run", 3, LC_ALL="C.UTF-8")
+    stopped = _process(config, tmp_path / "run", 2, LC_ALL="C.UTF-8")
     _wait_for_checkpoint(tmp_path / "run", 20, stopped)
     stopped.terminate()
     assert stopped.wait(timeout=60) == 75
     assert "tfcl: stopped:" in _output(tmp_path / "run")
 
-    resumed = _process(config, tmp_path / "run", 4, LC_ALL="C")
+    resumed = _process(config, tmp_path / "run", 3, LC_ALL="C")
     assert resumed.wait() == 0
-    assert _csv(tmp_path / "run") == _csv(tmp_path / "straight")
-    banks = [toy_run.bank_files(tmp_path / n) for n in ("run", "straight")]
-    assert banks[0] == banks[1]
+    csv = (tmp_path / "run" / "accuracy_matrix.csv").read_bytes()
+    assert csv == wanted.csv
+    assert toy_run.bank_files(tmp_path / "run") == wanted.bank
+
+
+def _straight(config, model_dir):
+    """What the processes should come to, learned in this one."""
+    configuration.load([str(config)], [])
+    try:
+        method = configuration.build("Experiment.method")
+        return toy_run.learn(model_dir, method, synthetic_stream, seed=0)
+    finally:
+        gin.clear_config()
 
 
 def _process(config, model_dir, hash_seed, **environment):
@@ -392,6 +410,3 @@ def _wait_for_checkpoint(model_dir, number, process):
 def _output(model_dir):
     return pathlib.Path(f"{model_dir}.log").read_text(encoding="utf-8")
 
-
-def _csv(model_dir):
-    return (model_dir / "accuracy_matrix.csv").read_bytes()

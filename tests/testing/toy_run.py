@@ -23,6 +23,7 @@ from tfcl.engine.steps import StepRunner
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.optimizers.schedules import Constant
 
 CLASS_COUNTS = (2, 3, 2)
 
@@ -54,7 +55,7 @@ def toy_stream(class_counts=CLASS_COUNTS, **kwargs):
 
 
 def toy_lasem():
-    return LASEM(toy_training())
+    return LASEM(toy_training(schedule=Constant(0.03)))
 
 
 def toy_hps():
@@ -65,6 +66,7 @@ def open_run(folder, method=None, stream=None, **kwargs):
     """An `Experiment` that is saved every two steps."""
     settings = {
         "checkpoints": CheckpointPolicy(every_seconds=0.0, steps_per_call=2),
+        "seed": 1,
         "exports": False,
     }
     return Experiment(
@@ -219,6 +221,10 @@ class Snapshots:
         for label, path in self.copies:
             by_label.setdefault(label, []).append((label, path))
         return [listed[len(listed) // 2] for listed in by_label.values()]
+
+    def last(self, label):
+        """The last copy with a label."""
+        return [copy for copy in self.copies if copy[0] == label][-1]
 
     def spread(self, count):
         """`count` copies at equal distances, the last one included."""

@@ -129,11 +129,16 @@ class Checkpoints:
             status.assert_existing_objects_matched().expect_partial()
         except (ValueError, AssertionError) as error:
             reason = str(error).split("\n", maxsplit=1)[0]
+            advice = (
+                "this method cannot go on with it; start a new run in another "
+                "--model_dir."
+                if between_tasks
+                else "let the old stream's task end first."
+            )
             raise RunError(
                 f"Checkpoint {self._restore_path} does not fit the network "
                 f"that the configuration builds: {reason} If the stream has "
-                "grown, this method cannot go on with it; start a new run in "
-                "another --model_dir."
+                f"grown, {advice}"
             ) from error
         self._restore_path = None
 

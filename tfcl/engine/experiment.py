@@ -135,6 +135,9 @@ class Experiment:
             texts: `{file name: gin text}` written to `model_dir` and shown
                 in TensorBoard.
         """
+        if self.journal.position is None:
+            # Before any file tells of a stream that the method cannot take.
+            self._checkpoints.restore(self.method, between_tasks=True)
         if self.chief:
             spec = json.dumps(self.spec.to_json(), indent=1)
             results.write_texts(self.model_dir, {**texts, "spec.json": spec})

@@ -151,9 +151,21 @@ def write_numbers(results, model_dir):
         "accuracy_matrix": results["accuracy_matrix"],
         "metrics": results["metrics"],
     }
-    _written(lambda: write_json(model_dir / "results.json", results))
-    _written(lambda: write_json(model_dir / "metrics.json", metrics))
+    for name, content in (("results", results), ("metrics", metrics)):
+        path, plain = model_dir / f"{name}.json", _plain(content)
+        _written(lambda p=path, c=plain: write_json(p, c))
     _written(lambda: write_atomically(model_dir / "accuracy_matrix.csv", csv))
+
+
+def _plain(value):
+    """`value` with None for numbers that JSON does not know (NaN, inf)."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
 
 
 def write_pictures(results, histories, model_dir):
