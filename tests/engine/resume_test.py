@@ -342,6 +342,7 @@ LEARNING_RATE = 0.01
 DECAY = 0.01
 EPOCHS = 4
 CheckpointPolicy.every_seconds = 0.0
+Runtime.threads = 1   # as in this process: sums over threads round apart
 CheckpointPolicy.steps_per_call = 2
 """
 
