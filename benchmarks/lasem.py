@@ -1,4 +1,4 @@
-"""CPU time of a training step: LASEM, static sharing, and plain Keras.
+"""CPU time of a training step: LASEM, DARTS, static sharing, plain Keras.
 
     python benchmarks/lasem.py --threads 1 [--case NAME]
 
@@ -26,9 +26,14 @@ import tensorflow as tf  # noqa: E402
 
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.hps import HPS  # noqa: E402
+from tfcl.methods.darts import DARTS  # noqa: E402
 from tfcl.methods.lasem import LASEM  # noqa: E402
+from tfcl.methods.static_transfer import StaticTransfer  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
+from tfcl.methods.transfers import (  # noqa: E402
+    DeconvTransfer,
+    TuckerTransfer,
+)
 from tfcl.models.lasem_cnn import lasem_cnn  # noqa: E402
 from tfcl.optimizers.rmsprop import RMSPropTF1  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
@@ -125,12 +130,26 @@ def plain_keras_epoch(stream):
 _CASES = {
     "plain_keras": plain_keras_epoch,
     "hps_1111": functools.partial(
-        method_epoch, functools.partial(HPS, configuration="1111")
+        method_epoch, functools.partial(StaticTransfer, configuration="1111")
     ),
     "hps_0011": functools.partial(
-        method_epoch, functools.partial(HPS, configuration="0011")
+        method_epoch, functools.partial(StaticTransfer, configuration="0011")
     ),
     "lasem_hps": functools.partial(method_epoch, LASEM),
+    "lasem_tf": functools.partial(
+        method_epoch, functools.partial(LASEM, transfer=TuckerTransfer())
+    ),
+    "lasem_dfcnn": functools.partial(
+        method_epoch,
+        functools.partial(
+            LASEM,
+            transfer=DeconvTransfer(
+                bases=((2, 16), (2, 24), (2, 32), (2, 36)),
+                filters=((3, 24), (3, 48), (3, 64), (3, 72)),
+            ),
+        ),
+    ),
+    "darts_hps": functools.partial(method_epoch, DARTS),
 }
 
 

@@ -15,12 +15,12 @@ import subprocess
 import sys
 import typing
 
+import gin
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
 
-import gin
 from tfcl import configuration
 from tfcl.errors import UserError
 from tfcl.predict import read_picture
@@ -180,7 +180,7 @@ def test_training_ends_with_the_table_and_the_place_of_the_report(life):
 
 def test_results_hold_the_run(life):
     results = life.second_results
-    assert results["finished"] and results["method"] == "LASEM"
+    assert results["finished"] and results["method"] == "LASEM-HPS"
     assert results["task_names"] == _NAMES
     assert [task["epochs"] for task in results["tasks"]] == [3, 3, 3]
     for i, row in enumerate(results["accuracy_matrix"]):

@@ -8,9 +8,9 @@ import sys
 import typing
 from typing import Any, Literal, Optional, Sequence
 
+import gin
 import pytest
 
-import gin
 from tfcl import configuration
 from tfcl import configuration_checks as checks
 from tfcl.errors import UserError

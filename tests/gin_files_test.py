@@ -3,10 +3,10 @@
 import pathlib
 import re
 
+import gin
 import numpy as np
 import pytest
 
-import gin
 from tfcl import configuration, randomness
 from tfcl.data import tfds_source
 from tfcl.engine.experiment import Experiment

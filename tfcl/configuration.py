@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gin
+
 from tfcl import configuration_checks as checks
 from tfcl.configuration_checks import Key, fail, one_line
 from tfcl.errors import TfclError, UserError

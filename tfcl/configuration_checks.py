@@ -20,6 +20,7 @@ from collections import abc
 from typing import Any
 
 import gin
+
 from tfcl.errors import UserError
 
 MACRO = "gin.macro"

@@ -181,13 +181,14 @@ def test_parts_of_a_first_save_are_a_new_run(tmp_path):
 
 
 def test_a_checkpoint_of_another_network_is_refused(killed):
-    method = toy_run.HPS(toy_run.toy_training(hidden_units=(7,)), "01")
+    training = toy_run.toy_training(hidden_units=(7,))
+    method = toy_run.StaticTransfer(training, "01")
     with pytest.raises(RunError, match="does not fit the network"):
         toy_run.learn(killed, method)
 
 
 def best_hps():
-    return toy_run.HPS(
+    return toy_run.StaticTransfer(
         toy_run.toy_training(epochs=6, restore_best=True), "01"
     )
 

@@ -22,9 +22,9 @@ from tfcl.engine.journal import Journal
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.summaries import Summaries
 from tfcl.errors import RunError, UserError
-from tfcl.methods.hps import HPS
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
+from tfcl.methods.static_transfer import StaticTransfer
 
 TWO_TASKS = toy_run.toy_stream((2, 3))
 
@@ -37,7 +37,8 @@ def _no_pictures():
 
 def best_hps():
     """Several best epochs per task, kept on disk."""
-    return HPS(toy_run.toy_training(epochs=3, restore_best=True), "01")
+    training = toy_run.toy_training(epochs=3, restore_best=True)
+    return StaticTransfer(training, "01")
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +222,7 @@ def test_a_shorter_stream_is_refused(straight):
 
 
 BINDINGS = {
-    "Experiment.method": "@HPS()",
+    "Experiment.method": "@StaticTransfer()",
     "Experiment.stream": "@synthetic_stream",
     "Experiment.seed": "0",
     "synthetic_stream.class_counts": "(2, 3)",
@@ -237,7 +238,7 @@ BINDINGS = {
         ("Experiment.seed", "1"),
         ("Experiment.stream", "@class_split_stream"),
         ("synthetic_stream.batch_size", "8"),
-        ("HPS.configuration", "'10'"),
+        ("StaticTransfer.configuration", "'10'"),
     ],
 )
 def test_other_bindings_are_refused_by_name(name, value):

@@ -17,6 +17,7 @@ _GIN = """
 include "gin/base.gin"
 include "gin/methods/lasem_training.gin"
 include "gin/methods/lasem.gin"
+include "gin/transfers/hard.gin"
 import tfcl.data.synthetic
 
 Experiment.stream = @synthetic_stream

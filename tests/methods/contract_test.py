@@ -5,10 +5,11 @@ import pytest
 from tests.testing.methods import run_method_test, tiny_training
 from tfcl.methods.fine_tuning import FineTuning
 from tfcl.methods.frozen_backbone import FrozenBackbone
-from tfcl.methods.hps import HPS
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
 from tfcl.methods.lasem import LASEM
+from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.transfers import DeconvTransfer, TuckerTransfer
 
 
 def test_individual_networks(tmp_path):
@@ -35,13 +36,15 @@ def test_fine_tuning(tmp_path):
 @pytest.mark.parametrize("configuration", ["10", "01"])
 def test_static_sharing(tmp_path, configuration):
     run_method_test(
-        lambda: HPS(tiny_training(), configuration), tmp_path, forgets=True
+        lambda: StaticTransfer(tiny_training(), configuration),
+        tmp_path,
+        forgets=True,
     )
 
 
 def test_nothing_shared_forgets_nothing(tmp_path):
     run_method_test(
-        lambda: HPS(tiny_training(), "00"), tmp_path, forgets=False
+        lambda: StaticTransfer(tiny_training(), "00"), tmp_path, forgets=False
     )
 
 
@@ -51,3 +54,30 @@ def test_joint(tmp_path):
 
 def test_lasem(tmp_path):
     run_method_test(lambda: LASEM(tiny_training()), tmp_path, forgets=True)
+
+
+_DECONV = {"bases": ((2, 4), (2, 6)), "filters": ((3, 6), (3, 8))}
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [TuckerTransfer(), DeconvTransfer(**_DECONV)],
+    ids=["tucker", "deconv"],
+)
+def test_static_transfer(tmp_path, transfer):
+    run_method_test(
+        lambda: StaticTransfer(tiny_training(12), "10", transfer),
+        tmp_path,
+        forgets=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [TuckerTransfer(), DeconvTransfer(**_DECONV)],
+    ids=["tucker", "deconv"],
+)
+def test_lasem_on_other_transfers(tmp_path, transfer):
+    run_method_test(
+        lambda: LASEM(tiny_training(12), transfer), tmp_path, forgets=True
+    )

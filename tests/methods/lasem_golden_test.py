@@ -12,6 +12,7 @@ from tests.testing import golden, running
 from tfcl.data.task import StreamSpec
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.task_training import TaskTraining
+from tfcl.methods.transfers import DeconvTransfer, HardTransfer, TuckerTransfer
 from tfcl.models.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Clock, InverseTimeDecay
 
@@ -20,9 +21,37 @@ from tfcl.optimizers.schedules import Clock, InverseTimeDecay
 _CLOSE = {"rtol": 1e-5, "atol": 5e-6}
 
 
-@pytest.fixture(scope="module", name="data")
-def _data():
-    return golden.load("lasem/lasem_hps_em.npz")
+# Mechanism, and per layer the golden names of its variables: those that all
+# tasks share, then the task's part.
+_FILES = {
+    "lasem_hps_em": (("shared_W{}", "shared_b{}"), ()),
+    "lasem_tf_em": (
+        ("KB{}",),
+        ("U1_{}", "U2_{}", "U3_{}", "U4_{}", "TSb_{}"),
+    ),
+    "lasem_dfcnn_em": (("KB{}",), ("Wd_{}", "bd_{}", "K_{}", "TSb_{}")),
+}
+
+
+@pytest.fixture(scope="module", name="data", params=_FILES)
+def _data(request):
+    data = golden.load(f"lasem/{request.param}.npz")
+    return {**data, "names": _FILES[request.param]}
+
+
+def _transfer(data):
+    (shared, *_), task = data["names"]
+    if shared == "shared_W{}":
+        return HardTransfer()
+    if len(task) == 5:
+        return TuckerTransfer()
+    depths = range(data["configs"].shape[1])
+    bases = [data[f"t0_init_KB{i}"].shape for i in depths]
+    filters = [data[f"t0_init_Wd_{i}"].shape for i in depths]
+    return DeconvTransfer(
+        bases=tuple((b[1], b[3]) for b in bases),
+        filters=tuple((f[0], f[2]) for f in filters),
+    )
 
 
 @pytest.fixture(name="method")
@@ -35,7 +64,7 @@ def _method(data):
         lasem_cnn,
         channels=tuple(int(c) for c in data["channels"][1:]),
         kernel_sizes=tuple(
-            data[f"t0_init_shared_W{i}"].shape[0] for i in range(depth)
+            data[f"t0_init_task_W{i}"].shape[0] for i in range(depth)
         ),
         pool_sizes=tuple(int(p) for p in data["pools"]),
     )
@@ -54,8 +83,9 @@ def _method(data):
         class_names=(tuple(map(str, range(classes))),) * tasks,
         batch_size=data["t0_x"].shape[1],
     )
-    method = LASEM(training)
+    method = LASEM(training, _transfer(data))
     method.setup(spec, seed=0)
+    method.golden_names = data["names"]
     return method
 
 
@@ -71,8 +101,15 @@ def _variables(method):
     """Golden name -> variable."""
     named = {}
     for i, layer in enumerate(method.layers):
-        named[f"shared_W{i}"], named[f"shared_b{i}"] = layer.shared_variables
-        named[f"task_W{i}"], named[f"task_b{i}"] = layer.task_variables
+        shared, task = method.golden_names
+        generator = layer.generator
+        for names, variables in (
+            (shared, generator.shared_variables),
+            (task, generator.task_variables),
+            (("task_W{}", "task_b{}"), layer.own_variables),
+        ):
+            assert len(names) == len(variables)
+            named.update({n.format(i): v for n, v in zip(names, variables)})
     for i, (kernel, bias) in enumerate(
         zip(method.head.kernels, method.head.biases)
     ):
@@ -84,15 +121,16 @@ def _begin(method, data, t):
     task = types.SimpleNamespace(
         index=t, num_classes=method.head.max_classes
     )
-    defined = method._defined.numpy().copy()
+    defined = method.choice.defined.numpy().copy()
     method.begin_task(task)
     for name, variable in _variables(method).items():
         value = data[f"t{t}_init_{name}"]
-        carried = name.startswith("shared") and defined[int(name[-1])] > 0.5
+        shared = [n[:-2] for n in method.golden_names[0]]
+        carried = name[:-1] in shared and defined[int(name[-1])] > 0.5
         if carried:  # what the roll-back of the last task left
             np.testing.assert_allclose(variable.numpy(), value, **_CLOSE)
         variable.assign(value)
-    for before, owned in zip(method._before, method.shared):
+    for before, owned in zip(method.choice.before, method.shared):
         before.assign(owned.variable)
     return task
 
@@ -164,14 +202,27 @@ def _check_choice(method, data, t):
     sharing = data[f"t{t}_conv_sharing"]
     best = method.configurations[int(data[f"t{t}_best_config"])]
     np.testing.assert_array_equal(best, sharing)
-    np.testing.assert_array_equal(method._sharing, sharing)
-    kept = [
-        f"conv_{i}/task_{part}" in method.bank_values()
-        for i in range(len(sharing))
-        for part in ("kernel", "bias")
-    ]
-    np.testing.assert_array_equal(kept, data[f"t{t}_end_task_conv_kept"])
-    defined = np.repeat(method._defined.numpy() > 0.5, 2)
+    np.testing.assert_array_equal(method.choice.sharing, sharing)
+    banked = method.bank_values()
+
+    def kept(group):
+        return [
+            f"{layer.name}/{variable.name}" in banked
+            for layer in method.layers
+            for variable in group(layer)
+        ]
+
+    np.testing.assert_array_equal(
+        kept(lambda layer: layer.own_variables),
+        data[f"t{t}_end_task_conv_kept"],
+    )
+    if f"t{t}_end_TS_kept" in data:
+        np.testing.assert_array_equal(
+            kept(lambda layer: layer.transfer_variables),
+            data[f"t{t}_end_TS_kept"],
+        )
+    parts = len(method.golden_names[0])
+    defined = np.repeat(method.choice.defined.numpy() > 0.5, parts)
     np.testing.assert_array_equal(
         defined, data[f"t{t}_shared_slot_defined_after_task"]
     )

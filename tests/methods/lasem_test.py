@@ -107,12 +107,12 @@ def test_common_dropout_mask_is_the_same_for_every_configuration():
 
 def test_layers_that_are_not_shared_are_rolled_back():
     method, _ = _trained()
-    before = [variable.numpy() for variable in method._before]
+    before = [variable.numpy() for variable in method.choice.before]
     method.prior.assign([0.1, 0.7, 0.1, 0.1])  # "01": second layer shared
     method.end_task(None)
     first, second = method.layers
-    np.testing.assert_array_equal(first.shared_kernel.numpy(), before[0])
-    assert (second.shared_kernel.numpy() != before[2]).any()
+    np.testing.assert_array_equal(first.generator.kernel.numpy(), before[0])
+    assert (second.generator.kernel.numpy() != before[2]).any()
     assert method.bank_notes()["configuration"] == "01"
     banked = method.bank_values()
     assert "conv_0/task_kernel" in banked
@@ -126,11 +126,11 @@ def test_a_layer_that_no_task_shares_is_drawn_afresh():
     method.prior.assign([0.1, 0.7, 0.1, 0.1])
     method.end_task(None)
     first, second = method.layers
-    kept = second.shared_kernel.numpy()
-    old = first.shared_kernel.numpy()
+    kept = second.generator.kernel.numpy()
+    old = first.generator.kernel.numpy()
     method.begin_task(tiny_stream()().tasks[1])
-    assert (first.shared_kernel.numpy() != old).any()
-    np.testing.assert_array_equal(second.shared_kernel.numpy(), kept)
+    assert (first.generator.kernel.numpy() != old).any()
+    np.testing.assert_array_equal(second.generator.kernel.numpy(), kept)
 
 
 def test_batch_statistics_in_the_tree_are_refused():

@@ -20,8 +20,8 @@ from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.steps import StepRunner
-from tfcl.methods.hps import HPS
 from tfcl.methods.lasem import LASEM
+from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.models.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
 
@@ -59,7 +59,7 @@ def toy_lasem():
 
 
 def toy_hps():
-    return HPS(toy_training(), "01")
+    return StaticTransfer(toy_training(), "01")
 
 
 def open_run(folder, method=None, stream=None, **kwargs):

@@ -1,8 +1,8 @@
 """A stream whose tasks are disjoint or overlapping sets of classes."""
 
+import gin
 import numpy as np
 
-import gin
 from tfcl import randomness
 from tfcl.data import tfds_source
 from tfcl.data.preprocessing import Preprocessing

@@ -1,8 +1,8 @@
 """Streams made on the spot: for tests, smoke runs and benchmarks."""
 
+import gin
 import numpy as np
 
-import gin
 from tfcl import randomness
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import channel_statistics, standardised

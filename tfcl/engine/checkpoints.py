@@ -5,10 +5,10 @@ import re
 import shutil
 import time
 
+import gin
 import tensorflow as tf
 from absl import logging
 
-import gin
 from tfcl.engine.files import write_atomically
 from tfcl.engine.journal import Journal
 from tfcl.errors import RunError

@@ -2,9 +2,9 @@
 
 import hashlib
 
+import gin
 import numpy as np
 
-import gin
 from tfcl.methods.base import require
 
 

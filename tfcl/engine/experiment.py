@@ -3,10 +3,10 @@
 import json
 import pathlib
 
-from absl import logging
-
 import gin
 import keras
+from absl import logging
+
 from tfcl.engine import results
 from tfcl.engine.bank import Bank
 from tfcl.engine.best_weights import BestWeights

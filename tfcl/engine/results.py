@@ -74,7 +74,7 @@ def collect(run):
     tasks = [_public(record) for record in journal.tasks]
     return {
         "format": FORMAT,
-        "method": type(run.method).__name__,
+        "method": run.method.name,
         "stream": run.stream.name,
         "seeds": _seeds(run),
         "command": run.command,

@@ -2,11 +2,11 @@
 
 import os
 
+import gin
 import keras
 import tensorflow as tf
 from absl import logging
 
-import gin
 from tfcl.errors import UserError
 from tfcl.methods.base import require
 
@@ -18,7 +18,8 @@ class Runtime:
     """Switches of TensorFlow that must be set before anything else runs.
 
     Args:
-        threads: Threads inside an operation; 0 lets TensorFlow decide.
+        threads: Threads inside an operation; 0 lets TensorFlow decide. Runs
+            are equal to the last bit for equal numbers of threads only.
         memory_growth: Take GPU memory as needed instead of all of it.
         precision: Keras dtype policy: "float32" or "mixed_bfloat16".
             "mixed_float16" needs loss scaling and is refused.

@@ -9,6 +9,8 @@ _MIXING = ("glu", "log_softmax", "softmax", "sparsemax")
 class BranchConv2D(keras.layers.Layer):
     """Applies both kernels of a `SelectiveConv2D` to the same input.
 
+    The generated kernel is computed once, however many configurations use it.
+
     Output channels: first those of the shared kernel, then those of the
     task's kernel. `Unpack` turns the two halves into two examples.
 
@@ -40,19 +42,14 @@ class BranchConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         layer = self.selective
+        kernel, bias = layer.generator.pair()
         if not self._at_once:
-            pairs = (
-                (layer.shared_kernel, layer.shared_bias),
-                (layer.task_kernel, layer.task_bias),
-            )
+            pairs = ((kernel, bias), (layer.task_kernel, layer.task_bias))
             halves = [layer.apply_pair(inputs, *pair) for pair in pairs]
             return keras.ops.concatenate(halves, axis=-1)
-        kernel = keras.ops.concatenate(
-            [layer.shared_kernel, layer.task_kernel], axis=-1
-        )
-        bias = None
+        kernel = keras.ops.concatenate([kernel, layer.task_kernel], axis=-1)
         if layer.use_bias:
-            bias = keras.ops.concatenate([layer.shared_bias, layer.task_bias])
+            bias = keras.ops.concatenate([bias, layer.task_bias])
         return layer.apply_pair(inputs, kernel, bias)
 
     def compute_output_shape(self, input_shape):

@@ -1,6 +1,8 @@
-"""A convolution whose kernel serves all tasks or one."""
+"""A convolution that a task shares with others, or has for itself."""
 
 import keras
+
+from tfcl.layers.transfer_conv2d import TransferConv2D
 
 SHARED = "shared"
 TASK = "task"
@@ -8,20 +10,20 @@ CHOSEN = "chosen"
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class SelectiveConv2D(keras.layers.Conv2D):
-    """2-D convolution with a shared kernel, a task's own one, or a choice.
+class SelectiveConv2D(TransferConv2D):
+    """2-D convolution by a transfer mechanism, a task's own one, or a choice.
 
-    `y = activation(conv(x, W) + b)` with `(W, b)` the shared pair where the
-    layer is shared and the task's pair where it is not. With
-    `sharing="chosen"` the layer holds both pairs and the variable
-    `selection` (1 = shared) says which one counts for the active task.
+    `y = activation(conv(x, W) + b)` with `(W, b)` from the generator where
+    the layer is shared and the task's own pair where it is not. With
+    `sharing="chosen"` the layer holds both and the variable `selection` (1 =
+    shared) says which one counts for the active task.
 
     Args:
         filters: Number of output channels.
         kernel_size: Integer or pair.
+        generator: `KernelGenerator`; None shares kernel and bias as they are.
         sharing: "shared", "task" or "chosen".
-        **kwargs: As for `keras.layers.Conv2D`. `kernel_initializer` and
-            `bias_initializer` serve both pairs.
+        **kwargs: As for `keras.layers.Conv2D`.
 
     Input shape: `(batch, height, width, channels)`.
     Output shape: as `keras.layers.Conv2D`.
@@ -31,34 +33,34 @@ class SelectiveConv2D(keras.layers.Conv2D):
 
     Reference:
         Lee, Behpour, Eaton, "Sharing Less is More: Lifelong Learning in Deep
-        Networks with Selective Layer Transfer", ICML 2021, hard-parameter
-        sharing with a transfer configuration.
+        Networks with Selective Layer Transfer", ICML 2021.
     """
 
-    def __init__(self, filters, kernel_size, sharing=SHARED, **kwargs):
+    def __init__(
+        self, filters, kernel_size, generator=None, sharing=SHARED, **kwargs
+    ):
         if sharing not in (SHARED, TASK, CHOSEN):
             raise ValueError(
                 "Argument `sharing` must be 'shared', 'task' or 'chosen'. "
                 f"Received: sharing={sharing!r}"
             )
-        super().__init__(filters, kernel_size, **kwargs)
+        super().__init__(filters, kernel_size, generator, **kwargs)
         self.sharing = sharing
-
-    @classmethod
-    def lift(cls, conv, sharing):
-        """The selective form of a `keras.layers.Conv2D`."""
-        return cls(**{**conv.get_config(), "sharing": sharing})
-
-    def build(self, input_shape):
-        channels = input_shape[self._channel_axis]
-        shape = self.kernel_size + (channels // self.groups, self.filters)
-        self.shared_kernel = self.shared_bias = None
         self.task_kernel = self.task_bias = None
         self.selection = None
+
+    @classmethod
+    def lift(cls, conv, sharing, generator=None):
+        """The selective form of a `keras.layers.Conv2D`."""
+        config = keras.layers.Conv2D.get_config(conv)
+        return cls(**config, sharing=sharing, generator=generator)
+
+    def build(self, input_shape):
+        shape = self.full_kernel_shape(input_shape)
         if self.sharing in (SHARED, CHOSEN):
-            self.shared_kernel, self.shared_bias = self._pair("shared", shape)
+            self.build_generator(shape)
         if self.sharing in (TASK, CHOSEN):
-            self.task_kernel, self.task_bias = self._pair("task", shape)
+            self._build_own(shape)
         if self.sharing == CHOSEN:
             self.selection = self.add_weight(
                 name="selection",
@@ -69,102 +71,77 @@ class SelectiveConv2D(keras.layers.Conv2D):
             )
         self.built = True
 
-    @property
-    def _channel_axis(self):
-        return -1 if self.data_format == "channels_last" else 1
-
-    def _pair(self, owner, kernel_shape):
-        kernel = self.add_weight(
-            name=f"{owner}_kernel",
-            shape=kernel_shape,
+    def _build_own(self, shape):
+        self.task_kernel = self.add_weight(
+            name="task_kernel",
+            shape=shape,
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        bias = None
         if self.use_bias:
-            bias = self.add_weight(
-                name=f"{owner}_bias",
+            self.task_bias = self.add_weight(
+                name="task_bias",
                 shape=(self.filters,),
                 initializer=self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        return kernel, bias
 
     @property
     def effective_pair(self):
-        """Kernel and bias (None without) that count for the active task."""
         if self.sharing == SHARED:
-            return self.shared_kernel, self.shared_bias
+            return self.generator.pair()
+        own = (self.task_kernel, self.task_bias)
         if self.sharing == TASK:
-            return self.task_kernel, self.task_bias
+            return own
         shared = keras.ops.greater(self.selection, 0.5)
-        kernel = keras.ops.where(shared, self.shared_kernel, self.task_kernel)
-        bias = None
+        kernel, bias = self.generator.pair()
+        kernel = keras.ops.where(shared, kernel, self.task_kernel)
         if self.use_bias:
-            bias = keras.ops.where(shared, self.shared_bias, self.task_bias)
+            bias = keras.ops.where(shared, bias, self.task_bias)
         return kernel, bias
-
-    def call(self, inputs):
-        return self.apply_pair(inputs, *self.effective_pair)
-
-    def apply_pair(self, inputs, kernel, bias):
-        """`activation(conv(inputs, kernel) + bias)`."""
-        outputs = self.convolution_op(inputs, kernel)
-        if bias is not None:
-            shape = [1, 1, 1, 1]
-            shape[self._channel_axis] = -1
-            outputs = keras.ops.add(outputs, keras.ops.reshape(bias, shape))
-        if self.activation is not None:
-            outputs = self.activation(outputs)
-        return outputs
 
     @property
     def shared_variables(self):
-        """Shared kernel and bias, as far as they exist."""
-        pair = (self.shared_kernel, self.shared_bias)
-        return [v for v in pair if v is not None]
+        """Variables that serve all tasks; none without sharing."""
+        return [] if self.sharing == TASK else self.generator.shared_variables
 
     @property
-    def task_variables(self):
-        """The task's kernel and bias, as far as they exist."""
+    def transfer_variables(self):
+        """The task's part of the transfer mechanism."""
+        return [] if self.sharing == TASK else self.generator.task_variables
+
+    @property
+    def own_variables(self):
+        """The task's own kernel and bias, as far as they exist."""
         pair = (self.task_kernel, self.task_bias)
         return [v for v in pair if v is not None]
 
     def owned_variables(self):
-        """`(name, variable, initializer)` of each variable."""
-        kernel, bias = self.kernel_initializer, self.bias_initializer
-        named = [
-            ("shared_kernel", self.shared_kernel, kernel),
-            ("shared_bias", self.shared_bias, bias),
-            ("task_kernel", self.task_kernel, kernel),
-            ("task_bias", self.task_bias, bias),
-            ("selection", self.selection, keras.initializers.Ones()),
-        ]
-        return [item for item in named if item[1] is not None]
+        listed = []
+        if self.sharing != TASK:
+            listed += self.generator.owned_variables()
+        if self.task_kernel is not None:
+            named = ("task_kernel", self.task_kernel, self.kernel_initializer)
+            listed.append(named)
+        if self.task_bias is not None:
+            listed.append(("task_bias", self.task_bias, self.bias_initializer))
+        if self.selection is not None:
+            ones = keras.initializers.Ones()
+            listed.append(("selection", self.selection, ones))
+        return listed
 
     def adopt(self, conv):
-        """Takes over the weights of the `Conv2D` it stands for."""
-        for own in (self.shared_variables, self.task_variables):
-            for variable, value in zip(own, conv.get_weights()):
-                variable.assign(value)
+        """Takes over the weights of the `Conv2D` it stands for.
 
-    def lower(self):
-        """The plain `Conv2D` of the active task, and its weights."""
-        config = self.get_config()
-        del config["sharing"]
-        pair = [v for v in self.effective_pair if v is not None]
-        weights = [keras.ops.convert_to_numpy(v) for v in pair]
-        return keras.layers.Conv2D.from_config(config), weights
+        A generator that has no kernel of its own keeps its start values.
+        """
+        weights = conv.get_weights()
+        if self.sharing != TASK and hasattr(self.generator, "adopt"):
+            self.generator.adopt(weights)
+        for variable, value in zip(self.own_variables, weights):
+            variable.assign(value)
 
     def get_config(self):
         return {**super().get_config(), "sharing": self.sharing}
-
-    # `Conv2D` saves the one kernel that it has; here every variable counts.
-
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        keras.layers.Layer.load_own_variables(self, store)

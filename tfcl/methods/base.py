@@ -241,6 +241,11 @@ class Method(abc.ABC):
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
+    @property
+    def name(self):
+        """What reports call the method."""
+        return type(self).__name__
+
     def begin_evaluation(self):
         """Called before the running task is validated."""
 
@@ -279,8 +284,8 @@ class Method(abc.ABC):
     # Helpers for subclasses.
 
     def build_optimizer(self, name, optimizer, owned):
-        """Builds an optimizer on trainable variables and lists it."""
-        optimizer.build([item.variable for item in owned])
+        """Builds an optimizer on `Owned` or variables and lists it."""
+        optimizer.build([getattr(o, "variable", o) for o in owned])
         self.optimizers[name] = optimizer
         self._optimizer_start[name] = [
             v.numpy() for v in optimizer.variables

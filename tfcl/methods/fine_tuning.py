@@ -1,6 +1,7 @@
 """One network for all tasks, trained on one task after another."""
 
 import gin
+
 from tfcl.methods.network_method import NetworkMethod
 
 

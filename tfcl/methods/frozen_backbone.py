@@ -1,14 +1,10 @@
 """New heads on a trunk that never changes again."""
 
-import tensorflow as tf
 
 import gin
+
 from tfcl.methods.base import (
-    Update,
-    cross_entropy,
-    mean_accuracy,
     trainable,
-    values_of,
 )
 from tfcl.methods.network_method import NetworkMethod
 
@@ -40,16 +36,4 @@ class FrozenBackbone(NetworkMethod):
 
     def head_step(self, batch):
         """Like `train_step`, but only the head learns."""
-        features = self._network.trunk(batch.images, training=False)
-        mask = batch.dropout_mask(self.training.dropout, features.shape[-1])
-        variables = values_of(trainable(self.slot))
-        with tf.GradientTape() as tape:
-            logits = self.head(features, mask)
-            losses = cross_entropy(batch.labels, logits)
-            loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
-        gradients = tape.gradient(loss, variables)
-        return Update(
-            loss=loss,
-            metrics={"accuracy": mean_accuracy(batch, logits)},
-            gradients=[("main", gradients, variables)],
-        )
+        return self.step_of(trainable(self.slot), batch, training=False)

@@ -1,6 +1,7 @@
 """Single-task learners: a network of its own for every task."""
 
 import gin
+
 from tfcl.methods.network_method import NetworkMethod
 
 

@@ -1,14 +1,18 @@
 """LASEM: the layers to share are found by expectation-maximisation."""
 
-import keras
+import gin
 import numpy as np
 import tensorflow as tf
 
-import gin
-from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.methods.base import Update, cross_entropy, require, values_of
+from tfcl.methods.layer_choice import (
+    LayerChoice,
+    statistic,
+    trunk_with_choices,
+)
 from tfcl.methods.network_method import NetworkMethod
-from tfcl.models.lift import lift
+from tfcl.methods.static_transfer import divide_by_layers
+from tfcl.methods.transfers import HardTransfer
 from tfcl.models.prefix_tree import (
     chosen_layers,
     configuration_name,
@@ -22,14 +26,17 @@ _MOST_LAYERS = 12
 
 @gin.configurable
 class LASEM(NetworkMethod):
-    """Lifelong architecture search via EM, on hard-parameter sharing.
+    """Lifelong architecture search via EM, on any transfer mechanism.
 
-    While a task trains, every convolution has a shared and a task's own
-    kernel, and all 2^L configurations c live in one prefix tree:
+    While a task trains, every convolution has a kernel by the transfer
+    mechanism and a task's own kernel, and all 2^L configurations c live in
+    one prefix tree:
 
     - E-step (no dropout): likelihood l_c = mean true-class probability,
       posterior g_c = p_c l_c / sum_c' p_c' l_c';
-    - M-step: one gradient of sum_c g_c L_c for all weights;
+    - M-step: one gradient of sum_c g_c L_c for all weights (and of the
+      mechanism's penalty of each layer, weighted by the posterior that the
+      layer is shared);
     - prior p = running mean of the posteriors of this task.
 
     At the end of the task the configuration of the largest prior wins: shared
@@ -38,6 +45,8 @@ class LASEM(NetworkMethod):
 
     Args:
         training: `TaskTraining`.
+        transfer: `HardTransfer` (default), `TuckerTransfer` or
+            `DeconvTransfer`.
         prior: "mean" (running mean of posteriors) or "count" (how often each
             configuration had the largest posterior).
         initial_count: Count of every configuration at the start, for
@@ -55,6 +64,7 @@ class LASEM(NetworkMethod):
     def __init__(
         self,
         training=gin.REQUIRED,
+        transfer=None,
         prior: str = "mean",
         initial_count: float = 1.0,
         reset_prior: bool = False,
@@ -75,6 +85,7 @@ class LASEM(NetworkMethod):
             "must be positive",
             initial_count,
         )
+        self.transfer = transfer or HardTransfer()
         self.prior_mode = prior
         self.initial_count = initial_count
         self.reset_prior = reset_prior
@@ -84,17 +95,15 @@ class LASEM(NetworkMethod):
     # Set-up
 
     def make_trunk(self, spec):
-        return lift(
-            self.training.backbone(spec),
-            {keras.layers.Conv2D: lambda c: SelectiveConv2D.lift(c, CHOSEN)},
-        )
+        return trunk_with_choices(self.training.backbone(spec), self.transfer)
+
+    @property
+    def name(self):
+        return f"LASEM-{self.transfer.name}"
 
     def divide(self, network):
         self.layers = chosen_layers(network.trunk)
-        shared = {id(v) for la in self.layers for v in la.shared_variables}
-        everything = network.trunk_variables + network.head_variables
-        self.shared = [v for v in everything if id(v.variable) in shared]
-        self.slot = [v for v in everything if id(v.variable) not in shared]
+        divide_by_layers(self, network, self.layers)
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
@@ -111,32 +120,24 @@ class LASEM(NetworkMethod):
         self.metric_shapes = {"accuracy": (), "posterior": (len(self.names),)}
         self._tree = prefix_tree(self._network.trunk)
         count = (len(self.names),)
-        self.prior = _statistic(np.zeros(count), "prior")
-        self._sums = _statistic(np.zeros(count), "posterior_sums")
-        self._steps = _statistic(np.zeros(()), "posterior_steps")
-        # Shared kernels as they were before the task, and which of them any
-        # task has ever kept.
-        self._before = [
-            _statistic(v.variable.numpy(), "before") for v in self.shared
-        ]
-        self._defined = _statistic(np.zeros(depth), "defined")
-        self.state += [self.prior, self._sums, self._steps, self._defined]
-        self.state += self._before
+        self.prior = statistic(np.zeros(count), "prior")
+        self._sums = statistic(np.zeros(count), "posterior_sums")
+        self._steps = statistic(np.zeros(()), "posterior_steps")
+        self.choice = LayerChoice(self.layers, self.shared)
+        self.state += [self.prior, self._sums, self._steps]
+        self.state += self.choice.state
 
     # One task
 
     def begin_task(self, task):
         super().begin_task(task)
-        defined = self._defined.numpy() > 0.5
-        for depth, layer in enumerate(self.layers):
-            if not defined[depth]:
-                self.redraw(self._shared_of(layer), "shared", task.index)
-        for before, owned in zip(self._before, self.shared):
-            before.assign(owned.variable)
-        for statistic, value in zip(
+        self.choice.begin_task(
+            lambda owned: self.redraw(owned, "shared", task.index)
+        )
+        for variable, value in zip(
             (self.prior, self._sums, self._steps), self._no_evidence()
         ):
-            statistic.assign(value)
+            variable.assign(value)
 
     def train_step(self, batch):
         prior, sums, steps = self._statistics_before(batch)
@@ -152,6 +153,7 @@ class LASEM(NetworkMethod):
             losses = cross_entropy(tf.tile(batch.labels, [count]), logits)
             losses = tf.reduce_sum(tf.reshape(losses, [count, -1]), 1) / size
             loss = tf.reduce_sum(posterior * losses)
+            loss += self._penalty(posterior) / batch.replicas
         gradients = tape.gradient(loss, values_of(self._trained))
         best = tf.reshape(logits, [count, -1, logits.shape[-1]])
         best = tf.gather(best, tf.argmax(prior))
@@ -180,6 +182,20 @@ class LASEM(NetworkMethod):
         ) / tf.cast(batch.size, tf.float32)
         weighted = prior * likelihood
         return weighted / (tf.reduce_sum(weighted) + 1e-30)
+
+    def _penalty(self, posterior):
+        """sum_l q_l penalty_l, q_l = posterior that layer l is shared."""
+        shared = tf.linalg.matvec(
+            self.configurations.astype(np.float32), posterior, transpose_a=True
+        )
+        # The backbone's own regularisers do not depend on the choice.
+        total = self.penalty()
+        total = tf.zeros(()) if total is None else total
+        for depth, layer in enumerate(self.layers):
+            penalty = self.transfer.penalty(layer)
+            if penalty is not None:
+                total += shared[depth] * penalty
+        return total
 
     def _mask(self, batch, features):
         rate, count = self.training.dropout, len(self.names)
@@ -217,76 +233,33 @@ class LASEM(NetworkMethod):
 
     # The choice
 
+    @property
+    def _best(self):
+        return self.configurations[int(np.argmax(self.prior.numpy()))]
+
     def begin_evaluation(self):
-        self._select(self.configurations[int(np.argmax(self.prior.numpy()))])
+        self.choice.select(self._best)
 
     def end_task(self, task):
-        sharing = self.configurations[int(np.argmax(self.prior.numpy()))]
-        self._select(sharing)
-        shared = {
-            id(v.variable): (v.variable, before)
-            for v, before in zip(self.shared, self._before)
-        }
-        defined = self._defined.numpy()
-        for depth, (layer, kept) in enumerate(zip(self.layers, sharing)):
-            if kept:
-                defined[depth] = 1.0
-                continue
-            for variable in layer.shared_variables:
-                variable.assign(shared[id(variable)][1])
-        self._defined.assign(defined)
-
-    def _select(self, sharing):
-        for layer, shared in zip(self.layers, sharing):
-            layer.selection.assign(float(shared))
-
-    def _shared_of(self, layer):
-        own = {id(v) for v in layer.shared_variables}
-        return [v for v in self.shared if id(v.variable) in own]
-
-    @property
-    def _sharing(self):
-        return [la.selection.numpy() > 0.5 for la in self.layers]
+        self.choice.settle(self._best)
 
     # Bank and reports
 
     def bank_values(self):
-        values = super().bank_values()
-        for layer, shared in zip(self.layers, self._sharing):
-            if shared:
-                for variable in layer.task_variables:
-                    del values[f"{layer.name}/{variable.name}"]
-        return values
+        return self.choice.without_unused(super().bank_values())
 
     def bank_notes(self):
         prior = self.prior.numpy()
         return {
-            "configuration": configuration_name(self._sharing),
+            "configuration": self.choice.name,
             "prior": {n: float(p) for n, p in zip(self.names, prior)},
         }
 
     def read_variables(self):
-        return [
-            owned
-            for layer, shared in zip(self.layers, self._sharing)
-            if shared
-            for owned in self._shared_of(layer)
-        ]
+        return self.choice.read_variables()
 
     def diagnostics(self):
         return {"prior": (self.prior.numpy(), self.names)}
 
     def metric_labels(self):
         return {"posterior": self.names}
-
-
-def _statistic(value, name):
-    value = np.asarray(value, np.float32)
-    return keras.Variable(
-        value,
-        trainable=False,
-        dtype="float32",
-        # Every replica computes the same value from the global batch.
-        aggregation="only_first_replica",
-        name=name,
-    )

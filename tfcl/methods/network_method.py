@@ -15,6 +15,12 @@ from tfcl.methods.base import (
 from tfcl.models.variables import stored
 
 
+def added(terms):
+    """The sum of those terms that are not None; None without any."""
+    terms = [term for term in terms if term is not None]
+    return sum(terms) if terms else None
+
+
 class NetworkMethod(Method):
     """One network, one phase per task, one optimizer named "main".
 
@@ -64,19 +70,43 @@ class NetworkMethod(Method):
         yield self.training.phase()
 
     def train_step(self, batch):
-        features, head = self._network.trunk, self.head
+        return self.step_of(self._trained, batch)
+
+    def step_of(self, owned, batch, training=True):
+        """A gradient step of the variables `owned`.
+
+        Args:
+            owned: List of `Owned`.
+            batch: `Batch`.
+            training: Mode of the trunk's own layers.
+        """
+        variables = values_of(owned)
         with tf.GradientTape() as tape:
-            hidden = features(batch.images, training=True)
+            hidden = self._network.trunk(batch.images, training=training)
             mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
-            logits = head(hidden, mask)
+            logits = self.training_logits(batch, hidden, mask)
             losses = cross_entropy(batch.labels, logits)
             loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
-        gradients = tape.gradient(loss, values_of(self._trained))
+            penalty = self.penalty()
+            if penalty is not None:
+                loss += penalty / batch.replicas
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, logits)},
-            gradients=[("main", gradients, values_of(self._trained))],
+            gradients=[("main", tape.gradient(loss, variables), variables)],
         )
+
+    def training_logits(self, batch, features, mask):
+        """Logits whose columns the labels of the batch count."""
+        del batch
+        return self.head(features, mask)
+
+    def penalty(self):
+        """What training adds to the loss; a scalar or None.
+
+        Here the regularisers of the backbone's layers.
+        """
+        return added(self._network.trunk.losses)
 
     def predict(self, images):
         return self._network(images, training=False)

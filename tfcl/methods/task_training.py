@@ -1,8 +1,8 @@
 """How a method with one network and one training phase trains a task."""
 
+import gin
 import keras
 
-import gin
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import Phase, require
 from tfcl.models.network import TaskNetwork

@@ -1,8 +1,7 @@
 """The plain convolutional networks of the LASEM line."""
 
-import keras
-
 import gin
+import keras
 
 
 @gin.configurable(denylist=["image_shape"])

@@ -1,0 +1,77 @@
+"""What makes a convolution kernel out of shared and a task's variables."""
+
+import abc
+
+import keras
+
+
+class KernelGenerator(keras.layers.Layer, abc.ABC):
+    """Base of the transfer mechanisms of a convolution.
+
+    A generator holds variables that all tasks share and variables of the
+    task in hand, and computes kernel and bias from them. It is built with the
+    shape of the kernel, not of a picture.
+
+    Args:
+        use_bias: Whether the convolution has a bias.
+
+    Attributes:
+        shared_variables: Variables that serve all tasks.
+        task_variables: Variables of the task in hand.
+    """
+
+    prefix = "transfer"
+
+    def __init__(self, use_bias=True, **kwargs):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.shared_variables = []
+        self.task_variables = []
+        self._named = []
+
+    def build(self, kernel_shape):
+        """Makes the weights for a kernel `(height, width, in, out)`."""
+        self.kernel_shape = tuple(kernel_shape)
+        self.make_weights(self.kernel_shape)
+        self.built = True
+
+    @abc.abstractmethod
+    def make_weights(self, kernel_shape):
+        """Makes all weights by `shared_weight` and `task_weight`."""
+
+    @abc.abstractmethod
+    def pair(self):
+        """Kernel `(height, width, in, out)` and bias `(out,)` or None."""
+
+    def call(self, _=None):
+        return self.pair()
+
+    def shared_weight(self, name, shape, initializer):
+        """A weight that serves all tasks."""
+        return self._weight(name, shape, initializer, self.shared_variables)
+
+    def task_weight(self, name, shape, initializer):
+        """A weight of the task in hand."""
+        return self._weight(name, shape, initializer, self.task_variables)
+
+    def _weight(self, name, shape, initializer, group):
+        initializer = keras.initializers.get(initializer)
+        variable = self.add_weight(
+            name=f"{self.prefix}_{name}",
+            shape=tuple(shape),
+            initializer=initializer,
+        )
+        group.append(variable)
+        self._named.append((variable.name, variable, initializer))
+        return variable
+
+    def owned_variables(self):
+        """`(name, variable, initializer)` of each variable."""
+        return list(self._named)
+
+    def penalty(self):
+        """What training adds for the task's variables; a scalar or None."""
+        return None
+
+    def get_config(self):
+        return {**super().get_config(), "use_bias": self.use_bias}

@@ -1,0 +1,288 @@
+"""DARTS-style selection: a softmax per layer decides what is shared."""
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcl.layers.mixed_conv2d import MixedConv2D
+from tfcl.layers.selective_conv2d import SelectiveConv2D
+from tfcl.methods.base import (
+    Update,
+    cross_entropy,
+    mean_accuracy,
+    require,
+    values_of,
+)
+from tfcl.methods.layer_choice import LayerChoice, trunk_with_choices
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.static_transfer import divide_by_layers
+from tfcl.methods.transfers import HardTransfer
+from tfcl.models.prefix_tree import chosen_layers
+from tfcl.optimizers.schedules import Clock
+
+PUBLISHED = "published"
+CORRECT = "correct"
+
+
+@gin.configurable
+class DARTS(NetworkMethod):
+    """Differentiable choice of the layers to share.
+
+    Per layer two logits a, zeros at the start of a task;
+    `h = m_0 f(x; V) + m_1 f(x; S)`, `m = softmax(a)`, index 1 shared. Every
+    batch first updates the logits, then, at the new logits, all weights; both
+    with the same batch. At the end of the task the larger logit wins (ties:
+    task-specific), and layers that are not shared are rolled back.
+
+    Args:
+        training: `TaskTraining`.
+        transfer: `HardTransfer` (default) or `DeconvTransfer`.
+        order: 1: the gradient of the loss. 2: with the effect on the weights
+            after their next step (`HardTransfer` only).
+        second_order: For order 2, "published" as the LASEM programs compute
+            it (total derivatives, so that the second-order term counts twice;
+            probes around the stepped weights; the norm of one tensor), or
+            "correct" as in the DARTS paper (eq. 7 and 8).
+
+    Reference:
+        Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR
+        2019; as a baseline of Lee, Behpour, Eaton, ICML 2021.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        transfer=None,
+        order: int = 1,
+        second_order: str = PUBLISHED,
+    ):
+        super().__init__(training)
+        require(order in (1, 2), "order", "must be 1 or 2", order)
+        require(
+            second_order in (PUBLISHED, CORRECT),
+            "second_order",
+            "must be 'published' or 'correct'",
+            second_order,
+        )
+        self.transfer = transfer or HardTransfer()
+        require(
+            order == 1 or isinstance(self.transfer, HardTransfer),
+            "order",
+            "2 is offered for hard-parameter sharing only",
+            order,
+        )
+        self.order = order
+        self.second_order = second_order
+
+    @property
+    def name(self):
+        return f"DARTS-{self.transfer.name}"
+
+    def make_trunk(self, spec):
+        return trunk_with_choices(self.training.backbone(spec), self.transfer)
+
+    def divide(self, network):
+        self.layers = chosen_layers(network.trunk)
+        divide_by_layers(self, network, self.layers)
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        depth = len(self.layers)
+        self.logits = keras.Variable(
+            np.zeros((depth, 2), np.float32), name="selection_logits"
+        )
+        self.choice = LayerChoice(self.layers, self.shared)
+        self.state += [self.logits, *self.choice.state]
+        self._mixed = self._mixture(self._network.trunk)
+        optimizer = self.training.make_optimizer()
+        self.build_optimizer("selection", optimizer, [self.logits])
+
+    def _mixture(self, trunk):
+        def call(layer, *args, **kwargs):
+            if not isinstance(layer, SelectiveConv2D):
+                return layer(*args, **kwargs)
+            depth = self.layers.index(layer)
+            return MixedConv2D(
+                layer, self.logits, depth, name=f"{layer.name}_mixed"
+            )(*args)
+
+        mixed = keras.models.clone_model(
+            trunk, clone_function=lambda layer: layer, call_function=call
+        )
+        return keras.Model(mixed.inputs[0], mixed.outputs[0])
+
+    # One task
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        self.choice.begin_task(
+            lambda owned: self.redraw(owned, "shared", task.index)
+        )
+        self.logits.assign(np.zeros(self.logits.shape))
+
+    def phases(self, task):
+        phase = self.training.phase()
+        phase.rates["selection"] = phase.rates["main"]
+        phase.steps = (self.selection_step, self.weight_step)
+        yield phase
+
+    def selection_step(self, batch):
+        """Updates the logits, at fixed weights."""
+        if self.order == 2 and batch.replicas > 1:
+            raise ValueError(
+                "DARTS of order 2 takes a virtual step, which replicas would "
+                "take apart: use --distribution=none or order 1. Received: "
+                f"{batch.replicas} replicas"
+            )
+        # Its dropout is independent of the weight step's.
+        seed = tf.random.experimental.stateless_fold_in(batch.seed, 1)
+        batch = batch._replace(seed=seed)
+        if self.order == 1:
+            loss, gradient = self._first_order(batch)
+        elif self.second_order == PUBLISHED:
+            loss, gradient = self._second_order_published(batch)
+        else:
+            loss, gradient = self._second_order_correct(batch)
+        return Update(
+            loss=loss,
+            metrics={},
+            gradients=[("selection", [gradient], [self.logits.value])],
+        )
+
+    def weight_step(self, batch):
+        """Updates all weights, at fixed logits."""
+        variables = values_of(self._trained)
+        with tf.GradientTape() as tape:
+            loss, logits = self._loss(batch)
+            penalty = self._penalties()
+            if penalty is not None:
+                loss += penalty / batch.replicas
+        return Update(
+            loss=loss,
+            metrics={"accuracy": mean_accuracy(batch, logits)},
+            gradients=[("main", tape.gradient(loss, variables), variables)],
+        )
+
+    def train_step(self, batch):
+        return self.weight_step(batch)
+
+    def _loss(self, batch):
+        hidden = self._mixed(batch.images, training=True)
+        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        logits = self.head(hidden, mask)
+        losses = cross_entropy(batch.labels, logits)
+        return tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32), logits
+
+    def _penalties(self):
+        terms = [self.transfer.penalty(layer) for layer in self.layers]
+        terms = [t for t in (*terms, self.penalty()) if t is not None]
+        return sum(terms) if terms else None
+
+    # Gradients of the logits
+
+    def _first_order(self, batch):
+        with tf.GradientTape() as tape:
+            loss, _ = self._loss(batch)
+        return loss, tape.gradient(loss, self.logits.value)
+
+    def _loss_at(self, batch, weights, logits):
+        """The loss with tensors in place of the variables."""
+        mapping = [(v.variable, w) for v, w in zip(self._trained, weights)]
+        with keras.StatelessScope([*mapping, (self.logits, logits)]):
+            return self._loss(batch)[0]
+
+    def _weights(self):
+        return [tf.convert_to_tensor(v) for v in values_of(self._trained)]
+
+    @property
+    def _first_rate(self):
+        """eta_0, the rate of the virtual step; it does not decay."""
+        return self.training.schedule(Clock(0, 0, self.training.epochs))
+
+    def _second_order_published(self, batch):
+        rate, weights = self._first_rate, self._weights()
+        logits = tf.convert_to_tensor(self.logits.value)
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch(logits)
+            with tf.GradientTape() as tape:
+                tape.watch(weights)
+                loss = self._loss_at(batch, weights, logits)
+            steps = tape.gradient(loss, weights)
+            stepped = [w - rate * g for w, g in zip(weights, steps)]
+            with tf.GradientTape() as tape:
+                tape.watch(stepped)
+                ahead = self._loss_at(batch, stepped, logits)
+            slopes = tape.gradient(ahead, stepped)
+            radii = [0.01 / tf.norm(slope) for slope in slopes]
+            probes = [
+                self._loss_at(
+                    batch,
+                    [w + s * r * g for w, r, g in zip(stepped, radii, slopes)],
+                    logits,
+                )
+                for s in (1.0, -1.0)
+            ]
+        direct = outer.gradient(ahead, logits)
+        plus, minus = (outer.gradient(probe, logits) for probe in probes)
+        del outer
+        # The radius of the l-th tensor in the list serves layer l.
+        radius = tf.stack(radii[: len(self.layers)])[:, None]
+        return loss, direct - rate / (2.0 * radius) * (plus - minus)
+
+    def _second_order_correct(self, batch):
+        rate, weights = self._first_rate, self._weights()
+        logits = tf.convert_to_tensor(self.logits.value)
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            loss = self._loss_at(batch, weights, logits)
+        steps = tape.gradient(loss, weights)
+        stepped = [w - rate * g for w, g in zip(weights, steps)]
+        with tf.GradientTape() as tape:
+            tape.watch([stepped, logits])
+            ahead = self._loss_at(batch, stepped, logits)
+        slopes, direct = tape.gradient(ahead, [stepped, logits])
+        radius = 0.01 / tf.linalg.global_norm(slopes)
+        sides = []
+        for sign in (1.0, -1.0):
+            probe = [
+                w + sign * radius * g for w, g in zip(weights, slopes)
+            ]
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                value = self._loss_at(batch, probe, logits)
+            sides.append(tape.gradient(value, logits))
+        return loss, direct - rate * (sides[0] - sides[1]) / (2.0 * radius)
+
+    # The choice
+
+    @property
+    def _best(self):
+        return self.logits.numpy().argmax(axis=1) == 1
+
+    def begin_evaluation(self):
+        self.choice.select(self._best)
+
+    def end_task(self, task):
+        self.choice.settle(self._best)
+
+    def bank_values(self):
+        return self.choice.without_unused(super().bank_values())
+
+    def bank_notes(self):
+        logits = self.logits.numpy()
+        return {
+            "configuration": self.choice.name,
+            "selection_logits": {
+                layer.name: float(one[1] - one[0])
+                for layer, one in zip(self.layers, logits)
+            },
+        }
+
+    def read_variables(self):
+        return self.choice.read_variables()
+
+    def diagnostics(self):
+        weights = keras.ops.softmax(self.logits.numpy())[:, 1]
+        names = [layer.name for layer in self.layers]
+        return {"shared_weight": (np.asarray(weights), names)}

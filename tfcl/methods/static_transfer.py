@@ -1,0 +1,102 @@
+"""HPS, TF and DF-CNN with a fixed transfer configuration."""
+
+import gin
+import keras
+
+from tfcl.layers.selective_conv2d import SHARED, TASK, SelectiveConv2D
+from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.transfer_configurations import transfer_configuration
+from tfcl.methods.transfers import HardTransfer
+from tfcl.models.lift import lift
+from tfcl.models.prefix_tree import configuration_name
+from tfcl.models.variables import leaf_layers
+
+
+@gin.configurable
+class StaticTransfer(NetworkMethod):
+    """Each convolution is shared by all tasks, or every task has its own.
+
+    What is shared goes on training with every task and is not protected; all
+    other layers, the head included, belong to the task.
+
+    Args:
+        training: `TaskTraining`.
+        configuration: Digits from input to output, 1 = shared ("0011"), a
+            name ("top_2"), or a test type of the LASEM programs; see
+            `transfer_configuration`.
+        transfer: Mechanism of the shared layers: `HardTransfer` (HPS),
+            `TuckerTransfer` (TF) or `DeconvTransfer` (DF-CNN).
+
+    Reference:
+        Lee, Behpour, Eaton, ICML 2021, baselines with static configurations.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        configuration: str | int = gin.REQUIRED,
+        transfer=None,
+    ):
+        super().__init__(training)
+        self.configuration = configuration
+        self.transfer = transfer or HardTransfer()
+        self.sharing = ()
+
+    @property
+    def name(self):
+        return self.transfer.name
+
+    def make_trunk(self, spec):
+        backbone = self.training.backbone(spec)
+        convs = convolutions(backbone)
+        self.sharing = transfer_configuration(self.configuration, len(convs))
+
+        def selective(conv):
+            depth = convs.index(conv.name)
+            if not self.sharing[depth]:
+                return SelectiveConv2D.lift(conv, TASK)
+            generator = self.transfer.generator(depth, conv)
+            return SelectiveConv2D.lift(conv, SHARED, generator)
+
+        return lift(backbone, {keras.layers.Conv2D: selective})
+
+    def divide(self, network):
+        self.layers = selective_layers(network.trunk)
+        divide_by_layers(self, network, self.layers)
+
+    def penalty(self):
+        mechanisms = [
+            self.transfer.penalty(layer)
+            for layer in self.layers
+            if layer.sharing == SHARED
+        ]
+        return added([super().penalty(), *mechanisms])
+
+    def bank_notes(self):
+        return {"configuration": configuration_name(self.sharing)}
+
+
+def convolutions(model):
+    """Names of a model's convolutions, input to output."""
+    return [
+        layer.name
+        for layer in leaf_layers(model)
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+
+
+def selective_layers(model):
+    """The `SelectiveConv2D`s of a model, input to output."""
+    return [
+        layer
+        for layer in leaf_layers(model)
+        if isinstance(layer, SelectiveConv2D)
+    ]
+
+
+def divide_by_layers(method, network, layers):
+    """Sets `shared` and `slot` of a method by its selective layers."""
+    shared = {id(v) for layer in layers for v in layer.shared_variables}
+    everything = network.trunk_variables + network.head_variables
+    method.shared = [v for v in everything if id(v.variable) in shared]
+    method.slot = [v for v in everything if id(v.variable) not in shared]

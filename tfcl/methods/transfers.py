@@ -1,0 +1,134 @@
+"""The transfer mechanisms that the LASEM line compares."""
+
+import gin
+import keras
+
+from tfcl.layers.deconv_kernel import TENSORDOT, DeconvKernel
+from tfcl.layers.hard_kernel import HardKernel
+from tfcl.layers.tucker_kernel import TuckerKernel
+from tfcl.methods.base import require
+
+
+@gin.configurable
+class HardTransfer:
+    """HPS: the shared kernel is used as it is."""
+
+    name = "HPS"
+
+    def generator(self, depth, conv):
+        """A `KernelGenerator` for the convolution number `depth`."""
+        del depth
+        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+    def penalty(self, layer):
+        """What training adds for a shared layer; a scalar or None."""
+        del layer
+
+
+@gin.configurable
+class TuckerTransfer:
+    """TF: a shared Tucker core, orthogonal factors per task.
+
+    Args:
+        penalty_weight: Weight of the factors' distance from orthogonality
+            (lambda_aux).
+    """
+
+    name = "TF"
+
+    def __init__(self, penalty_weight: float = 0.1):
+        require(
+            penalty_weight >= 0,
+            "penalty_weight",
+            "must not be negative",
+            penalty_weight,
+        )
+        self.penalty_weight = penalty_weight
+
+    def generator(self, depth, conv):
+        """A `TuckerKernel`."""
+        del depth, conv
+        return TuckerKernel()
+
+    def penalty(self, layer):
+        """`penalty_weight * sum_k ||U_k^T U_k - I||_F`."""
+        if self.penalty_weight == 0:
+            return None
+        return self.penalty_weight * layer.generator.penalty()
+
+
+@gin.configurable
+class DeconvTransfer:
+    """DF-CNN: kernels deconvolved out of a shared knowledge base.
+
+    Args:
+        bases: Per convolution `(side, channels)` of the knowledge base; for
+            "tc2" `(side, depth, channels)`.
+        filters: Per convolution `(side, channels)` of the deconvolution; for
+            "direct" `(side,)`.
+        variant: "tensordot", "direct" or "tc2".
+        l2_shared: Adds `l2_shared / 2 * ||base||^2`. The reference's own
+            regulariser is numerically nil, so parity is 0.
+        l2_task: Adds `l2_task / 2 * ||w||^2` for the task's filter, filter
+            bias and contractions.
+    """
+
+    name = "DF-CNN"
+
+    def __init__(
+        self,
+        bases: tuple = gin.REQUIRED,
+        filters: tuple = gin.REQUIRED,
+        variant: str = TENSORDOT,
+        l2_shared: float = 0.0,
+        l2_task: float = 0.0,
+    ):
+        require(
+            len(bases) == len(filters),
+            "filters",
+            f"must have one entry per base, of which there are {len(bases)}",
+            filters,
+        )
+        self.bases = tuple(bases)
+        self.filters = tuple(filters)
+        self.variant = variant
+        self.l2_shared = l2_shared
+        self.l2_task = l2_task
+
+    def generator(self, depth, conv):
+        """A `DeconvKernel`."""
+        require(
+            depth < len(self.bases),
+            "bases",
+            f"must have an entry for each convolution ('{conv.name}' is "
+            f"number {depth + 1})",
+            self.bases,
+        )
+        side, *between, channels = self.bases[depth]
+        filter_side, *filter_channels = self.filters[depth]
+        return DeconvKernel(
+            side,
+            channels,
+            filter_side,
+            filter_channels[0] if filter_channels else None,
+            between[0] if between else 1,
+            self.variant,
+        )
+
+    def penalty(self, layer):
+        """The L2 terms, None where both weights are 0."""
+        terms = []
+        generator = layer.generator
+        # The bias of the convolution is not regularised.
+        task = [generator.filter, generator.filter_bias]
+        task += generator.contractions
+        for weight, variables in (
+            (self.l2_shared, [generator.base]),
+            (self.l2_task, task),
+        ):
+            if weight:
+                terms += [
+                    0.5 * weight * keras.ops.sum(keras.ops.square(v))
+                    for v in variables
+                ]
+        return sum(terms) if terms else None
