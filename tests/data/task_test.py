@@ -98,7 +98,7 @@ def test_a_batch_larger_than_a_task_is_refused():
     # Both tasks have twelve; the first is met first.
     assert "task 'task_00': a batch of 13" in message
     assert "12 training examples" in message
-    assert "BATCH_SIZE" in message
+    assert "batch_size" in message
     assert _stream(batch_size=12).batch_size == 12
 
 

@@ -192,5 +192,5 @@ def _check_task(stream, task):
         raise ValueError(
             f"{where}: a batch of {stream.batch_size} is larger than the "
             f"task's {len(task.train)} training examples. Set a smaller "
-            "BATCH_SIZE in the stream's gin file."
+            "batch_size in the stream's gin file."
         )
