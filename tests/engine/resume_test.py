@@ -3,7 +3,6 @@
 import functools
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -110,17 +109,15 @@ def _no_pictures():
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     """Function from a name of `METHODS` to (`Learned`, `Snapshots`)."""
-    base = tmp_path_factory.mktemp("straight")
 
     @functools.cache
     def learned(name):
-        folder = base / name
+        folder = tmp_path_factory.mktemp(name)
         with toy_run.Snapshots(folder / "run", folder / "copies") as copies:
             outcome = toy_run.learn(folder / "run", METHODS[name]())
         return outcome, copies
 
-    yield learned
-    shutil.rmtree(base)
+    return learned
 
 
 def test_a_kill_at_any_moment_changes_nothing(straight):

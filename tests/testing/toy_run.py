@@ -251,7 +251,7 @@ class Snapshots:
             shutil.rmtree(before, ignore_errors=True)
             shutil.copytree(self.model_dir, before)
             result = original(manager, checkpoint_number=checkpoint_number)
-            self._inside_save(before, checkpoint_number)
+            self._inside_save(before, f"ckpt-{checkpoint_number}")
             self._take("after save")
             return result
 
@@ -259,22 +259,18 @@ class Snapshots:
             mock.patch.object(tf.train.CheckpointManager, "save", save)
         )
 
-    def _inside_save(self, before, number):
-        """One of three states that TensorFlow's save passes through."""
-        new, name = self.model_dir / "checkpoints", f"ckpt-{number}"
+    def _inside_save(self, before, name):
+        """States that TensorFlow's save passes through, in their order."""
+        new = self.model_dir / "checkpoints"
         data = next(new.glob(f"{name}.data*"))
         written = before / "checkpoints"
-        written.mkdir(exist_ok=True)
-        if number % 3 == 0:
-            part = written / f"{name}_temp" / "part-00000-of-00001.data"
-            part.parent.mkdir()
-            part.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-            self._keep(before, "half a save")
-            return
+        part = written / f"{name}_temp" / f"part-00000-of-00001{data.suffix}"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+        self._keep(before, "half a save")
+        shutil.rmtree(part.parent)
         shutil.copy(data, written)
-        if number % 3 == 1:
-            self._keep(before, "save without index")
-            return
+        self._keep(before, "save without index")
         shutil.copy(new / f"{name}.index", written)
         self._keep(before, "save not noted")
 
