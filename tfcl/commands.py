@@ -19,6 +19,9 @@ from tfcl.errors import Interrupted, RunError, TfclError, UserError
 
 # They may change when a run goes on: they do not touch what is learned.
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
+# Of the run's own bindings: what to do at a step that could not be applied,
+# and whether SavedModels are written at the end.
+HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
 
 
 def define_model_dir(required=True):
@@ -141,8 +144,13 @@ def refuse_other_bindings(run, bindings):
     kept = [
         line
         for line in lines
-        if not line.startswith(f"{stream}.")
-        or line.startswith(f"{stream}.batch_size")
+        if not line.startswith(
+            tuple(f"{name}:" for name in HARMLESS_BINDINGS)
+        )
+        and (
+            not line.startswith(f"{stream}.")
+            or line.startswith(f"{stream}.batch_size")
+        )
     ]
     if kept:
         raise UserError(

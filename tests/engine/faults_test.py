@@ -258,6 +258,9 @@ def test_bindings_that_do_not_touch_learning_may_differ():
         **BINDINGS,
         "synthetic_stream.class_counts": "(2, 3, 2)",
         "CheckpointPolicy.every_seconds": "1.0",
+        # What the message of a step that is not finite advises.
+        "Experiment.on_nonfinite": "'skip'",
+        "Experiment.exports": "False",
     }
     commands.refuse_other_bindings(run, new)
     assert run.journal.bindings == new

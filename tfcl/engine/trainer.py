@@ -157,8 +157,9 @@ class Trainer:
             f"Loss or gradient is not finite in task '{task.name}', phase "
             f"'{phase.name}', epoch {place.get('epoch', 0)}, step {step}, "
             f"learning rate {rates}. The step was not applied and everything "
-            "learned is kept. Lower the rate, or bind "
-            "Experiment.on_nonfinite='skip' to leave such steps out."
+            "learned is kept. Bind Experiment.on_nonfinite='skip' to go on "
+            "without such steps, or start anew in another --model_dir with a "
+            "lower rate."
         )
 
     def _end_epoch(self, task, phase):
