@@ -82,10 +82,10 @@ def _batch(method, data):
 def test_loss_and_gradients_of_the_weights(data):
     method = _method(data)
     batch = _batch(method, data)
-    loss, logits = method._loss(batch)
+    loss, logits = method.loss_of(batch)
     np.testing.assert_allclose(loss, data["loss"], **_CLOSE)
     np.testing.assert_allclose(logits, data["logits"], **_CLOSE)
-    ((_, gradients, variables),) = method.weight_step(batch).gradients
+    ((_, gradients, variables),) = method.train_step(batch).gradients
     found = {id(v): g for v, g in zip(variables, gradients)}
     for name, variable in _variables(method).items():
         np.testing.assert_allclose(

@@ -7,15 +7,9 @@ import tensorflow as tf
 
 from tfcl.layers.mixed_conv2d import MixedConv2D
 from tfcl.layers.selective_conv2d import SelectiveConv2D
-from tfcl.methods.base import (
-    Update,
-    cross_entropy,
-    mean_accuracy,
-    require,
-    values_of,
-)
+from tfcl.methods.base import Update, require, values_of
 from tfcl.methods.layer_choice import LayerChoice, trunk_with_choices
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.static_transfer import divide_by_layers
 from tfcl.methods.transfers import HardTransfer
 from tfcl.models.prefix_tree import chosen_layers
@@ -124,7 +118,7 @@ class DARTS(NetworkMethod):
     def phases(self, task):
         phase = self.training.phase()
         phase.rates["selection"] = phase.rates["main"]
-        phase.steps = (self.selection_step, self.weight_step)
+        phase.steps = (self.selection_step, self.train_step)
         yield phase
 
     def selection_step(self, batch):
@@ -150,47 +144,25 @@ class DARTS(NetworkMethod):
             gradients=[("selection", [gradient], [self.logits.value])],
         )
 
-    def weight_step(self, batch):
-        """Updates all weights, at fixed logits."""
-        variables = values_of(self._trained)
-        with tf.GradientTape() as tape:
-            loss, logits = self._loss(batch)
-            penalty = self._penalties()
-            if penalty is not None:
-                loss += penalty / batch.replicas
-        return Update(
-            loss=loss,
-            metrics={"accuracy": mean_accuracy(batch, logits)},
-            gradients=[("main", tape.gradient(loss, variables), variables)],
-        )
+    def features(self, images, training):
+        return self._mixed(images, training=training)
 
-    def train_step(self, batch):
-        return self.weight_step(batch)
-
-    def _loss(self, batch):
-        hidden = self._mixed(batch.images, training=True)
-        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
-        logits = self.head(hidden, mask)
-        losses = cross_entropy(batch.labels, logits)
-        return tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32), logits
-
-    def _penalties(self):
-        terms = [self.transfer.penalty(layer) for layer in self.layers]
-        terms = [t for t in (*terms, self.penalty()) if t is not None]
-        return sum(terms) if terms else None
+    def penalty(self):
+        mechanisms = [self.transfer.penalty(layer) for layer in self.layers]
+        return added([super().penalty(), *mechanisms])
 
     # Gradients of the logits
 
     def _first_order(self, batch):
         with tf.GradientTape() as tape:
-            loss, _ = self._loss(batch)
+            loss, _ = self.loss_of(batch)
         return loss, tape.gradient(loss, self.logits.value)
 
     def _loss_at(self, batch, weights, logits):
         """The loss with tensors in place of the variables."""
         mapping = [(v.variable, w) for v, w in zip(self._trained, weights)]
         with keras.StatelessScope([*mapping, (self.logits, logits)]):
-            return self._loss(batch)[0]
+            return self.loss_of(batch)[0]
 
     def _weights(self):
         return [tf.convert_to_tensor(v) for v in values_of(self._trained)]

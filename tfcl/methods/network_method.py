@@ -82,11 +82,7 @@ class NetworkMethod(Method):
         """
         variables = values_of(owned)
         with tf.GradientTape() as tape:
-            hidden = self._network.trunk(batch.images, training=training)
-            mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
-            logits = self.training_logits(batch, hidden, mask)
-            losses = cross_entropy(batch.labels, logits)
-            loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
+            loss, logits = self.loss_of(batch, training)
             penalty = self.penalty()
             if penalty is not None:
                 loss += penalty / batch.replicas
@@ -95,6 +91,19 @@ class NetworkMethod(Method):
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", tape.gradient(loss, variables), variables)],
         )
+
+    def loss_of(self, batch, training=True):
+        """This replica's part of the mean cross-entropy, and the logits."""
+        hidden = self.features(batch.images, training)
+        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        logits = self.training_logits(batch, hidden, mask)
+        losses = cross_entropy(batch.labels, logits)
+        loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
+        return loss, logits
+
+    def features(self, images, training):
+        """What the head sees in a training step."""
+        return self._network.trunk(images, training=training)
 
     def training_logits(self, batch, features, mask):
         """Logits whose columns the labels of the batch count."""
