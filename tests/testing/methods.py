@@ -56,7 +56,9 @@ def learned(folder, method, **kwargs):
     return run
 
 
-def run_method_test(make_method, folder, forgets, class_counts=(2, 3, 2)):
+def run_method_test(
+    make_method, folder, forgets, class_counts=(2, 3, 2), grows=False
+):
     """Holds a method to the contract.
 
     Args:
@@ -66,11 +68,13 @@ def run_method_test(make_method, folder, forgets, class_counts=(2, 3, 2)):
         forgets: Whether old tasks' logits may change. False asks for logits
             of task 0 that are bit-identical after the last task.
         class_counts: Classes of the three tasks.
+        grows: Whether the method may be traced anew at each growth.
     """
     folder = pathlib.Path(folder)
     run = learned(folder / "run", make_method(), class_counts=class_counts)
     _learns_above_chance(run, class_counts)
-    _keeps_one_trace(run)
+    if not grows:
+        _keeps_one_trace(run)
     _keeps_old_logits(make_method, folder, forgets, class_counts)
     _counts_its_bytes(run)
     _serves_what_it_predicts(run, make_method)

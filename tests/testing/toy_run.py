@@ -183,6 +183,27 @@ def assert_same_outcome(found, wanted, note=""):
             assert same, f"{note}: {name}"
 
 
+def assert_kills_change_nothing(folder, make_method, moments=4, **options):
+    """Learns a toy stream, then again from the disk of several moments.
+
+    Args:
+        folder: Temporary folder.
+        make_method: Function without arguments to a new method.
+        moments: Number of kills, spread over the run.
+        **options: Of `learn`.
+
+    Returns:
+        The `Learned` of the straight run.
+    """
+    with no_pictures():
+        with Snapshots(folder / "run", folder / "copies") as copies:
+            wanted = learn(folder / "run", make_method(), **options)
+        for moment, copy in copies.spread(moments + 1)[:-1]:
+            found = learn(copy, make_method(), **options)
+            assert_same_outcome(found, wanted, moment)
+    return wanted
+
+
 class Snapshots:
     """Copies a run's folder at every moment at which it has changed.
 

@@ -96,6 +96,15 @@ class Split:
         """`(height, width, channels)`."""
         return self.images.shape[1:]
 
+    def taken(self, indices):
+        """The split of the pictures at `indices`, `(k,)` integers."""
+        return dataclasses.replace(
+            self,
+            images=self.images[indices],
+            labels=self.labels[indices],
+            groups=self.groups[indices],
+        )
+
     def digest(self):
         """SHA-256 over pixels and labels, as hexadecimal text."""
         sha = hashlib.sha256()

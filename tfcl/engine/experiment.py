@@ -126,7 +126,16 @@ class Experiment:
             self._check_nothing_learned()
             self.journal = Journal(bindings)
         self._check_learned_tasks()
+        place = self.journal.position
+        self._grow_to(
+            self.journal.structure if place is None else place.get("structure")
+        )
         self.trainer = Trainer(self)
+
+    def _grow_to(self, structure):
+        if structure is not None:
+            with self.strategy.scope():
+                self.method.grow_to(structure)
 
     def start(self, texts):
         """Opens the outputs; call once, before the first step.
@@ -205,6 +214,8 @@ class Experiment:
             raise UserError(
                 f"--model_dir {self.model_dir} has not learned a task yet."
             )
+        if self.journal.position is not None:
+            self._grow_to(self.journal.structure)
         self._checkpoints.restore(self.method, between_tasks=True)
         last = self.journal.tasks[-1]
         return self.evaluator.row(self.stream, last["index"]), last["row"]
@@ -219,6 +230,7 @@ class Experiment:
         """Writes a checkpoint with the journal as it is."""
         self.trainer.note_seconds()
         self.observer.flush()
+        self.journal.structure = self.method.structure()
         self._checkpoints.save(self.method, self.journal)
         self._best.collect(self.journal)
 

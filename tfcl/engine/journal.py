@@ -24,6 +24,7 @@ class Journal:
         skipped_steps: Steps left out because they were not finite.
         seconds: Working time over all processes of the run.
         saves: Checkpoints written.
+        structure: The method's `structure()` at the last save.
         bindings: gin bindings of the run, to refuse a different one.
     """
 
@@ -35,6 +36,7 @@ class Journal:
         self.skipped_steps = 0
         self.seconds = 0.0
         self.saves = 0
+        self.structure = None
         self.bindings = dict(bindings or {})
 
     def dumps(self):
@@ -56,6 +58,8 @@ class Journal:
             self.position = {
                 "task": task.index,
                 "fingerprint": task.fingerprint(),
+                # Of the begin: the code of `phases` grows from there again.
+                "structure": self.structure,
                 "results": [],
                 "in_phase": False,
                 "histories": {},
@@ -110,13 +114,15 @@ def replay(run, phases):
     follows its `yield`.
 
     Args:
-        run: Object with `journal`, `restore_pending()` and `save()`.
+        run: Object with `journal`, `strategy`, `restore_pending()` and
+            `save()`.
         phases: Generator of phases.
     """
     journal, number, result = run.journal, 0, None
     while True:
         try:
-            phase = phases.send(result)
+            with run.strategy.scope():  # The method may grow.
+                phase = phases.send(result)
         except StopIteration:
             return
         position = journal.position

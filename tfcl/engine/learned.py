@@ -47,6 +47,8 @@ class LearnedTasks:
         self.names = [record["name"] for record in journal.tasks]
         spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
         method.setup(spec, seed=0)
+        if journal.structure is not None:
+            method.grow_to(journal.structure)
         checkpoints.restore(method, between_tasks=True)
 
     def find(self, name):

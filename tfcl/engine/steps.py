@@ -53,6 +53,7 @@ class StepRunner:
         self._train = ResidentSplit(image_shape, dtype)
         self._evaluated = ResidentSplit(image_shape, dtype)
         self._functions = {}
+        self._graph = None
 
     # What the engine calls
 
@@ -121,13 +122,13 @@ class StepRunner:
             variable.assign(tf.zeros_like(variable))
         function(tf.constant([len(split), batch_size], tf.int32))
 
-    def forget_traces(self):
-        """Drops every trace: the method has grown and has new variables."""
-        self._functions.clear()
-
     # Loops
 
     def _function(self, key, build):
+        graph = self.method.graph()
+        if graph != self._graph:  # The method has grown: other variables.
+            self._functions.clear()
+            self._graph = graph
         if key not in self._functions:
             self._functions[key] = build()
         return self._functions[key]

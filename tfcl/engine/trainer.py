@@ -280,6 +280,13 @@ class Trainer:
         self.run.runner.accumulate(phase, split, size)
         phase.result = {"examples": len(split)}
 
+    # What the host computes
+
+    def decision(self, task, phase):
+        """`Decision`: computed once, recorded for a resume."""
+        del task
+        phase.result = {"value": phase.decide()}
+
 
 def _check_boundaries(boundaries, count, batch_size):
     ends = [0, *boundaries]

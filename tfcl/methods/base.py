@@ -183,6 +183,28 @@ class Accumulate:
     action: typing.ClassVar[str] = "accumulate"
 
 
+@dataclasses.dataclass(eq=False)
+class Decision:
+    """What the host computes from the variables, noted in the journal.
+
+    A resumed run repeats the code of `phases` before it restores the
+    variables, so that code may branch on results only. This is the way to
+    branch on what the variables say: the recorded answer is sent again.
+
+    Args:
+        name: For journal and messages.
+        decide: Function without arguments to a JSON-ready value.
+
+    Attributes:
+        result: `{"value": what `decide` returned}`.
+    """
+
+    name: str
+    decide: typing.Callable
+    result: dict | None = None
+    action: typing.ClassVar[str] = "decision"
+
+
 class Method(abc.ABC):
     """A few layers plus a rule: how one task after another is learned.
 
@@ -248,6 +270,33 @@ class Method(abc.ABC):
 
     def begin_evaluation(self):
         """Called before the running task is validated."""
+
+    # Methods that grow by definition have more variables after a task.
+
+    def structure(self):
+        """What the shapes of the variables depend on, JSON-ready.
+
+        None for a method that does not grow. A run notes it in its journal.
+        """
+        return None
+
+    def grow_to(self, structure):
+        """Rebuilds the variables of a fresh method to fit a `structure()`.
+
+        Runs after `setup`, inside `strategy.scope()`, before a checkpoint is
+        restored.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not grow, but its journal tells of "
+            f"the structure {structure}."
+        )
+
+    def graph(self):
+        """Hashable name of the graph that serves the active task.
+
+        Steps are traced anew when it changes: after a growth.
+        """
+        return None
 
     # What the bank keeps of a task.
 

@@ -1,0 +1,152 @@
+"""Elastic weight consolidation: important weights are held by springs."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfcl import randomness
+from tfcl.methods.base import (
+    Accumulate,
+    cross_entropy,
+    require,
+    trainable,
+    values_of,
+)
+from tfcl.methods.layer_choice import statistic
+from tfcl.methods.network_method import NetworkMethod, added
+
+MODEL = "model"
+DATA = "data"
+
+
+@gin.configurable
+class EWC(NetworkMethod):
+    """A shared trunk whose weights are held where old tasks need them.
+
+    The loss of every task after the first is
+    `CE + strength / 2 * sum_i F_i (w_i - w*_i)^2` over the trunk's weights:
+    `w*` are the weights after the last task, `F` the diagonal of the Fisher
+    information, summed over the earlier tasks. Each task has its own head.
+
+    Args:
+        training: `TaskTraining`.
+        strength: lambda of the paper.
+        fisher_labels: "model" draws the label of each example from the
+            network's own probabilities, as the Fisher information is
+            defined; "data" takes the true one (empirical Fisher).
+        fisher_examples: Training examples that estimate F; None takes all.
+        fisher_decay: Factor of the old F when a task is added; 1 is the
+            plain sum, less lets old tasks fade (online EWC).
+
+    Reference:
+        Kirkpatrick et al., "Overcoming catastrophic forgetting in neural
+        networks", PNAS 2017, eq. 3; one spring at the newest weights after
+        Huszar, PNAS 2018; the decay after Schwarz et al., ICML 2018.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        strength: float = 1e3,
+        fisher_labels: str = MODEL,
+        fisher_examples: int | None = None,
+        fisher_decay: float = 1.0,
+    ):
+        super().__init__(training)
+        require(strength >= 0, "strength", "must not be negative", strength)
+        require(
+            fisher_labels in (MODEL, DATA),
+            "fisher_labels",
+            "must be 'model' or 'data'",
+            fisher_labels,
+        )
+        require(
+            fisher_examples is None or fisher_examples >= 1,
+            "fisher_examples",
+            "must be at least 1, or None for all",
+            fisher_examples,
+        )
+        require(
+            0.0 <= fisher_decay <= 1.0,
+            "fisher_decay",
+            "must lie in [0, 1]",
+            fisher_decay,
+        )
+        self.strength = strength
+        self.fisher_labels = fisher_labels
+        self.fisher_examples = fisher_examples
+        self.fisher_decay = fisher_decay
+
+    def divide(self, network):
+        self.shared = network.trunk_variables
+        self.slot = network.head_variables
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self._held = trainable(self.shared)
+        shapes = [owned.variable.shape for owned in self._held]
+        self.fisher, self.anchor, self._sums = (
+            [statistic(np.zeros(shape), name) for shape in shapes]
+            for name in ("fisher", "anchor", "fisher_sums")
+        )
+        self.state += [*self.fisher, *self.anchor, *self._sums]
+        # Squares are taken per example, so a replica sees one at a time.
+        self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
+
+    def phases(self, task):
+        yield self.training.phase()
+        yield Accumulate(
+            "fisher",
+            self.squared_gradients,
+            self._sums,
+            data=self._fisher_data(task),
+            batch_size=self._replicas,
+        )
+
+    def _fisher_data(self, task):
+        if self.fisher_examples is None:
+            return task.train
+        order = randomness.generator(self.seed, "fisher", task.index)
+        order = order.permutation(len(task.train))
+        return task.train.taken(np.sort(order[: self.fisher_examples]))
+
+    def squared_gradients(self, batch):
+        """(d log p(y|x) / dw)^2 of this replica's one example."""
+        held = values_of(self._held)
+        with tf.GradientTape() as tape:
+            logits = self._network(batch.images)
+            labels = batch.labels
+            if self.fisher_labels == MODEL:
+                labels = _drawn(tf.stop_gradient(logits), batch.seed)
+            loss = tf.reduce_sum(cross_entropy(labels, logits))
+        return [tf.square(g) for g in tape.gradient(loss, held)]
+
+    def penalty(self):
+        terms = [
+            tf.reduce_sum(fisher * tf.square(owned.variable - anchor))
+            for fisher, owned, anchor in zip(
+                self.fisher, self._held, self.anchor
+            )
+        ]
+        return added([super().penalty(), 0.5 * self.strength * sum(terms)])
+
+    def end_task(self, task):
+        examples = len(self._fisher_data(task))
+        for fisher, sums, anchor, owned in zip(
+            self.fisher, self._sums, self.anchor, self._held
+        ):
+            fisher.assign(self.fisher_decay * fisher + sums / examples)
+            anchor.assign(owned.variable)
+
+    def bank_notes(self):
+        total = [float(np.mean(fisher.numpy())) for fisher in self.fisher]
+        names = [owned.name for owned in self._held]
+        return {"mean_fisher": dict(zip(names, total))}
+
+
+def _drawn(logits, seed):
+    """A label per row, drawn by its softmax."""
+    shape = tf.shape(logits)
+    uniform = tf.random.stateless_uniform(shape, seed, minval=1e-30)
+    gumbel = -tf.math.log(-tf.math.log(uniform))
+    return tf.argmax(logits + gumbel, axis=-1, output_type=tf.int32)
