@@ -277,6 +277,8 @@ class Trainer:
         """`Accumulate`: sums over data, into the method's variables."""
         split = phase.data or task.train
         size = phase.batch_size or self.run.spec.batch_size
+        if phase.one_by_one:
+            size = self.run.runner.replicas
         self.run.runner.accumulate(phase, split, size)
         phase.result = {"examples": len(split)}
 

@@ -172,6 +172,8 @@ class Accumulate:
             in variables so that they are checkpointed.
         data: Split. Defaults to the task's training split.
         batch_size: Defaults to the stream's.
+        one_by_one: A replica sees one example at a time, for sums of what is
+            not linear in the examples (squared gradients).
     """
 
     name: str
@@ -179,6 +181,7 @@ class Accumulate:
     into: list
     data: Split | None = None
     batch_size: int | None = None
+    one_by_one: bool = False
     result: dict | None = None
     action: typing.ClassVar[str] = "accumulate"
 

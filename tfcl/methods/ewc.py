@@ -90,8 +90,6 @@ class EWC(NetworkMethod):
             for name in ("fisher", "anchor", "fisher_sums")
         )
         self.state += [*self.fisher, *self.anchor, *self._sums]
-        # Squares are taken per example, so a replica sees one at a time.
-        self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
 
     def phases(self, task):
         yield self.training.phase()
@@ -100,7 +98,7 @@ class EWC(NetworkMethod):
             self.squared_gradients,
             self._sums,
             data=self._fisher_data(task),
-            batch_size=self._replicas,
+            one_by_one=True,
         )
 
     def _fisher_data(self, task):
