@@ -247,6 +247,16 @@ class Method(abc.ABC):
     def begin_task(self, task):
         """Prepares slot and optimizers for a new task."""
 
+    def resume_task(self, task, values):
+        """Prepares slot and optimizers for a task that is seen again.
+
+        Args:
+            task: `Task`.
+            values: Its bank values.
+        """
+        self.activate(values, task.index)
+        self.reset_optimizers()
+
     @abc.abstractmethod
     def phases(self, task):
         """Generator: yields a phase, receives its result."""

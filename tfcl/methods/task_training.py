@@ -81,12 +81,36 @@ class TaskTraining:
             max_classes,
             num_outputs,
             self.hidden_units,
-            kernel_initializer=keras.initializers.TruncatedNormal(
-                stddev=self.head_stddev
-            ),
-            bias_initializer=keras.initializers.Constant(self.head_bias),
+            **self._head_initializers(),
             name="head",
         )
+
+    def head_and_hidden_layers(self, max_classes):
+        """The head as an output layer alone, and its hidden layers as such.
+
+        Returns:
+            A `TaskHead` without hidden layers, and a list of
+            `keras.layers.Dense` with ReLU, not built.
+        """
+        hidden = [
+            keras.layers.Dense(
+                units,
+                activation="relu",
+                **self._head_initializers(),
+                name=f"hidden_{depth}",
+            )
+            for depth, units in enumerate(self.hidden_units)
+        ]
+        head = TaskHead(max_classes, **self._head_initializers(), name="head")
+        return head, hidden
+
+    def _head_initializers(self):
+        return {
+            "kernel_initializer": keras.initializers.TruncatedNormal(
+                stddev=self.head_stddev
+            ),
+            "bias_initializer": keras.initializers.Constant(self.head_bias),
+        }
 
     def network(self, trunk, head):
         """Trunk and head as a `TaskNetwork`."""
