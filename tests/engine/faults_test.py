@@ -103,7 +103,7 @@ PLACES = {
         BestWeights,
         "save",
         500,
-        lambda best, journal, *_: len(journal.tasks) == 1,
+        lambda best, journal, *_: len(journal.visits) == 1,
         "Cannot write the best weights to .*best",
     ),
     "TensorBoard": (
@@ -214,7 +214,7 @@ def test_a_task_in_hand_is_compared_too(straight, tmp_path):
 def _learned(model_dir):
     run = toy_run.open_run(model_dir, stream=TWO_TASKS)
     run.close()
-    return len(run.journal.tasks)
+    return len(run.journal.visits)
 
 
 def test_a_shorter_stream_is_refused(straight):

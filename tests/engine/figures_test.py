@@ -2,13 +2,11 @@
 
 import concurrent.futures
 import io
-import pathlib
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from PIL import Image
 
 from tfcl.engine import figures
@@ -197,14 +195,6 @@ class DrawTest(parameterized.TestCase, tf.test.TestCase):
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             self.assertLen(set(pool.map(draw, range(8))), 1)
-
-    def test_save_png_writes_the_file_and_its_folder(self):
-        path = pathlib.Path(self.get_temp_dir()) / "figures" / "curves.png"
-        figure = figures.training_curves({"train/loss": np.ones(3)})
-        self.assertIsInstance(figure, Figure)
-        figures.save_png(figure, path)
-        self.assertEqual(path.read_bytes(), figures.png_bytes(figure))
-        self.assertLen(list(path.parent.iterdir()), 1)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ class _Page(html.parser.HTMLParser):
 def _task(index, name, configuration):
     return {
         "index": index,
+        "visit": index,
         "name": name,
         "class_names": ["cat", _EVIL + "class"],
         "sizes": {"train": 170, "validation": 30, "test": 1000},
@@ -104,6 +105,7 @@ def _results():
             [0.92, 0.7, 0.95],
         ],
         "task_names": names,
+        "visits": [0, 1, 2],
         "metrics": {
             "average_accuracy": 0.8567,
             "forgetting": 0.065,
@@ -132,6 +134,7 @@ def _cut(results, learned):
     results = copy.deepcopy(results)
     results["tasks"] = results["tasks"][:learned]
     results["accuracy_matrix"] = results["accuracy_matrix"][:learned]
+    results["visits"] = results["visits"][:learned]
     results["finished"] = False
     return results
 

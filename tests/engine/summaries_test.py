@@ -91,7 +91,7 @@ class SummariesTest(tf.test.TestCase):
 
     def test_images_texts_and_hparams_are_read_back(self):
         summaries = Summaries(self.folder)
-        summaries.matrix([[0.5, None], [0.4, 0.6]], ["a", "<b>"], 9)
+        summaries.matrix([[0.5, None], [0.4, 0.6]], ["a", "<b>"], [0, 1], 9)
         summaries.text("config", "    LASEM.rate = 0.1", 0)
         summaries.hparams({"rate": 0.1, "name": "x", "on": True, "no": None})
         summaries.close()

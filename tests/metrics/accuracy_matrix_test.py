@@ -11,7 +11,7 @@ import math
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tfcl.metrics import accuracy_matrix
+from tfcl.metrics import accuracy_matrix, matrix_csv
 
 NAN = math.nan
 R = [
@@ -347,13 +347,13 @@ class AccuracyMatrixTest(parameterized.TestCase):
         inputs = {key: list(values) for key, values in INPUTS.items()}
         names = list(NAMES)
         accuracy_matrix.summarise(rows, **inputs)
-        accuracy_matrix.to_csv(rows, names)
+        matrix_csv.to_csv(rows, names)
         self.assertEqual((rows, inputs, names), (R, INPUTS, NAMES))
 
     def test_results_share_no_memory_with_the_input(self):
         matrix = np.array([[0.5]])
         accuracy_matrix.average_accuracy_curve(matrix)[:] = 0
-        accuracy_matrix.from_csv(accuracy_matrix.to_csv(matrix, ["a"]))
+        matrix_csv.from_csv(matrix_csv.to_csv(matrix, ["a"]))
         self.assertEqual(matrix[0, 0], 0.5)
 
     def test_the_module_imports_only_numpy_and_the_standard_library(self):
@@ -409,7 +409,7 @@ class AccuracyMatrixTest(parameterized.TestCase):
 
 class CsvTest(parameterized.TestCase):
     def test_the_text_is_exactly_the_documented_one(self):
-        text = accuracy_matrix.to_csv([[0.9, NAN], [1, 2 / 3]], ["a", "b, c"])
+        text = matrix_csv.to_csv([[0.9, NAN], [1, 2 / 3]], ["a", "b, c"])
         self.assertEqual(
             text, 'after_task,a,"b, c"\na,0.900000,\n"b, c",1.000000,0.666667\n'
         )
@@ -418,33 +418,33 @@ class CsvTest(parameterized.TestCase):
     def test_a_round_trip_changes_nothing(self, k):
         for rows in (R, LOWER):
             matrix = np.array(rows)[:k]
-            text = accuracy_matrix.to_csv(matrix, NAMES)
-            actual, names = accuracy_matrix.from_csv(text)
+            text = matrix_csv.to_csv(matrix, NAMES)
+            actual, names = matrix_csv.from_csv(text)
             np.testing.assert_array_equal(actual, matrix)
             self.assertEqual(names, NAMES)
-            self.assertEqual(accuracy_matrix.to_csv(actual, names), text)
+            self.assertEqual(matrix_csv.to_csv(actual, names), text)
 
     def test_a_longer_run_only_appends_lines(self):
-        texts = [accuracy_matrix.to_csv(R[:k], NAMES) for k in range(1, 5)]
+        texts = [matrix_csv.to_csv(R[:k], NAMES) for k in range(1, 5)]
         for shorter, longer in itertools.pairwise(texts):
             self.assertStartsWith(longer, shorter)
 
     def test_commas_quotes_and_other_alphabets_survive(self):
         names = ["a,b", 'say "c"', "åé 木", " d"]
-        text = accuracy_matrix.to_csv(R, names)
-        self.assertEqual(accuracy_matrix.from_csv(text)[1], names)
+        text = matrix_csv.to_csv(R, names)
+        self.assertEqual(matrix_csv.from_csv(text)[1], names)
         self.assertEqual(next(csv.reader(io.StringIO(text)))[1:], names)
 
     def test_other_line_ends_and_blank_lines_are_read(self):
-        text = accuracy_matrix.to_csv(R, NAMES).replace("\n", "\r\n") + "\r\n"
-        actual, _ = accuracy_matrix.from_csv(text)
+        text = matrix_csv.to_csv(R, NAMES).replace("\n", "\r\n") + "\r\n"
+        actual, _ = matrix_csv.from_csv(text)
         np.testing.assert_array_equal(actual, R)
 
     def test_a_repeated_task_name_is_an_error(self):
         with self.assertRaisesRegex(ValueError, "none repeated"):
-            accuracy_matrix.to_csv(R, ["a", "b", "a", "c"])
+            matrix_csv.to_csv(R, ["a", "b", "a", "c"])
         with self.assertRaisesRegex(ValueError, "none repeated"):
-            accuracy_matrix.from_csv("after_task,a,a\na,0.5,0.5\n")
+            matrix_csv.from_csv("after_task,a,a\na,0.5,0.5\n")
 
     @parameterized.parameters(
         (["a", "b", "c"],),
@@ -454,7 +454,7 @@ class CsvTest(parameterized.TestCase):
     )
     def test_names_must_be_one_printable_text_per_task(self, names):
         with self.assertRaisesRegex(ValueError, "printable name"):
-            accuracy_matrix.to_csv(R, names)
+            matrix_csv.to_csv(R, names)
 
     @parameterized.named_parameters(
         ("no_text", "", "header"),
@@ -471,11 +471,56 @@ class CsvTest(parameterized.TestCase):
     )
     def test_a_malformed_text_is_an_error(self, text, message):
         with self.assertRaisesRegex(ValueError, message):
-            accuracy_matrix.from_csv(text)
+            matrix_csv.from_csv(text)
 
     def test_a_missing_lower_cell_is_not_written(self):
         with self.assertRaisesRegex(ValueError, r"\(2, 1\)"):
-            accuracy_matrix.to_csv([[0.5, NAN], [NAN, 0.5]], ["a", "b"])
+            matrix_csv.to_csv([[0.5, NAN], [NAN, 0.5]], ["a", "b"])
+
+
+# Tasks 0, 1, 2, then 0 and 2 again.
+VISITS = [0, 1, 2, 0, 2]
+REPEATED = [
+    [0.90, NAN, NAN],
+    [0.80, 0.70, NAN],
+    [0.60, 0.65, 0.50],
+    [0.95, 0.60, 0.45],
+    [0.85, 0.55, 0.75],
+]
+
+
+class RepeatedTasksTest(parameterized.TestCase):
+    def test_a_task_counts_from_its_last_visit_on(self):
+        matrix, order = accuracy_matrix.at_last_visits(REPEATED, VISITS)
+        self.assertEqual(order.tolist(), [1, 0, 2])
+        np.testing.assert_array_equal(
+            matrix, [[0.70, 0.80, NAN], [0.60, 0.95, 0.45], [0.55, 0.85, 0.75]]
+        )
+        # By hand: (0.70 - 0.55 + 0.95 - 0.85) / 2.
+        self.assertAlmostEqual(accuracy_matrix.forgetting(matrix), 0.125)
+        self.assertAlmostEqual(
+            accuracy_matrix.learning_accuracy(matrix), (0.7 + 0.95 + 0.75) / 3
+        )
+
+    @parameterized.parameters(1, 2, 3)
+    def test_without_a_repeat_nothing_changes(self, k):
+        matrix, order = accuracy_matrix.at_last_visits(
+            REPEATED[:k], VISITS[:k]
+        )
+        np.testing.assert_array_equal(matrix, REPEATED[:k])
+        self.assertEqual(order.tolist(), [0, 1, 2])
+
+    def test_a_task_per_row_is_needed(self):
+        with self.assertRaisesRegex(ValueError, "visits"):
+            accuracy_matrix.at_last_visits(REPEATED, VISITS[:-1])
+
+    def test_the_file_has_a_line_per_visit(self):
+        text = matrix_csv.to_csv(REPEATED, ["a", "b", "c"], VISITS)
+        labels = [line.split(",")[0] for line in text.splitlines()[1:]]
+        self.assertEqual(labels, ["a", "b", "c", "a", "c"])
+        matrix, names = matrix_csv.from_csv(text)
+        np.testing.assert_array_equal(matrix, REPEATED)
+        self.assertEqual(names, ["a", "b", "c"])
 
 
 class OverSeedsTest(parameterized.TestCase):

@@ -46,13 +46,10 @@ def test_the_operator_follows_each_update(replicas):
         )
         optimizer.build([free, held])
 
-    @tf.function
-    def step():
-        gradients = [tf.constant([1.0, 0.0]) / replicas] * 2
-        strategy.run(
-            lambda: optimizer.apply(gradients, [free.value, held.value])
-        )
+    def update():
+        gradients = [tf.constant([1.0, 0.0]) / replicas for _ in range(2)]
+        optimizer.apply(gradients, [free.value, held.value])
 
-    step()
+    tf.function(lambda: strategy.run(update))()
     np.testing.assert_allclose(free, [0.9, -1.0], rtol=1e-6)
     np.testing.assert_allclose(held, [0.4, -0.5], rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import typing
 
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
@@ -91,6 +92,20 @@ class StreamSpec:
         )
 
 
+class Visit(typing.NamedTuple):
+    """One time that a task is learned.
+
+    Attributes:
+        number: Position in the order of learning, from 0.
+        task: `Task`; its `earlier` are the other tasks seen so far.
+        previous: Number of the task's last visit before this, or None.
+    """
+
+    number: int
+    task: Task
+    previous: int | None
+
+
 class TaskStream:
     """The tasks in the order in which they are learned.
 
@@ -98,6 +113,12 @@ class TaskStream:
         name: Name of the stream, for reports.
         tasks: `Task`s with indices 0, 1, ....
         batch_size: Examples per training step over all replicas.
+        order: Indices of tasks in the order of learning, in which tasks may
+            come again; their first visits come in the order of `tasks`.
+            Defaults to each task once.
+
+    Attributes:
+        visits: `Visit`s in their order.
 
     Raises:
         ValueError: If a task could not be learned or measured: no task,
@@ -107,10 +128,12 @@ class TaskStream:
             than one batch.
     """
 
-    def __init__(self, name, tasks, batch_size):
+    def __init__(self, name, tasks, batch_size, order=None):
         self.name = name
         self.tasks = tuple(tasks)
         self.batch_size = batch_size
+        if order is None:
+            order = range(len(self.tasks))
         if batch_size < 1:
             raise ValueError(
                 "Argument `batch_size` must be a positive integer. "
@@ -121,9 +144,19 @@ class TaskStream:
         _check_names(self)
         for task in self.tasks:
             _check_task(self, task)
+        self.visits = _visits(self.tasks, list(order))
 
     def __len__(self):
         return len(self.tasks)
+
+    def learned_versions(self, visit):
+        """`(task, number of its newest visit)` of all tasks seen by then.
+
+        Args:
+            visit: Number of the visit that has ended last.
+        """
+        newest = {v.task.index: v.number for v in self.visits[: visit + 1]}
+        return [(self.tasks[index], newest[index]) for index in sorted(newest)]
 
     def __iter__(self):
         return iter(self.tasks)
@@ -137,6 +170,24 @@ class TaskStream:
             class_names=tuple(tuple(t.class_names) for t in self.tasks),
             batch_size=self.batch_size,
         )
+
+
+def _visits(tasks, order):
+    firsts = list(dict.fromkeys(order))
+    if firsts != list(range(len(tasks))):
+        raise ValueError(
+            "Argument `order` must name every task, and new ones in their "
+            f"order 0..{len(tasks) - 1}. Received: order={order}"
+        )
+    newest, visits = {}, []
+    for number, index in enumerate(order):
+        task = tasks[index]
+        earlier = tuple(tasks[i] for i in sorted(newest) if i != index)
+        if index in newest:
+            task = dataclasses.replace(task, earlier=earlier)
+        visits.append(Visit(number, task, newest.get(index)))
+        newest[index] = number
+    return tuple(visits)
 
 
 def _check_names(stream):

@@ -42,7 +42,8 @@ class BankedTask:
 class Bank:
     """Folder `model_dir/tasks` with one folder per learned task.
 
-    `003_flowers/values.npz` holds the slot's values, `task.json` names,
+    The number is that of the visit: a task seen again gets a folder of its
+    own. `003_flowers/values.npz` holds the slot's values, `task.json` names,
     preprocessing, the method's notes and the checksum of the values,
     `history.npz` the training curves. A folder appears by one rename.
 
@@ -56,16 +57,16 @@ class Bank:
         self.writes = writes
         self._unwritten = {}
 
-    def store(self, task, values, notes, history):
+    def store(self, visit, values, notes, history):
         """Adds a finished task.
 
         Args:
-            task: `Task`.
+            visit: `Visit`.
             values: `{name: array}`.
             notes: JSON-ready dictionary.
             history: `{name: array}` of training curves.
         """
-        content = to_npz(values)
+        content, task = to_npz(values), visit.task
         note = {
             "index": task.index,
             "name": task.name,
@@ -75,9 +76,9 @@ class Bank:
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         if not self.writes:
-            self._unwritten[task.index] = BankedTask(note, values)
+            self._unwritten[visit.number] = BankedTask(note, values)
             return
-        final = self._path(task.index, task.name)
+        final = self._path(visit.number, task.name)
         temporary = final.with_name(f".{final.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
@@ -96,15 +97,15 @@ class Bank:
                 "Make room and start the same command again."
             ) from error
 
-    def load(self, index, name):
-        """The `BankedTask` of a task.
+    def load(self, visit, name):
+        """The `BankedTask` of a task after its visit number `visit`.
 
         Raises:
             RunError: If a file is missing or its checksum is wrong.
         """
-        if index in self._unwritten:
-            return self._unwritten[index]
-        path = self._path(index, name)
+        if visit in self._unwritten:
+            return self._unwritten[visit]
+        path = self._path(visit, name)
         try:
             note = read_json(path / "task.json")
             content = (path / "values.npz").read_bytes()
@@ -121,16 +122,16 @@ class Bank:
             )
         return BankedTask(note, from_npz(content))
 
-    def history(self, index, name):
+    def history(self, visit, name):
         """`{name: array}` of training curves; empty if unreadable."""
-        path = self._path(index, name) / "history.npz"
+        path = self._path(visit, name) / "history.npz"
         try:
             return from_npz(path.read_bytes())
         except (OSError, ValueError):
             return {}
 
     def names(self):
-        """`{task name: index}` of the tasks in the bank."""
+        """`{task name: newest visit}` of the tasks in the bank."""
         found = {}
         for path in sorted(self.folder.glob("[0-9]*_*")):
             number, name = path.name.split("_", maxsplit=1)
@@ -152,5 +153,5 @@ class Bank:
             )
         return self.load(names[name], name)
 
-    def _path(self, index, name):
-        return self.folder / f"{index:03d}_{name}"
+    def _path(self, visit, name):
+        return self.folder / f"{visit:03d}_{name}"

@@ -49,15 +49,15 @@ class Evaluator:
         self.method.begin_evaluation()
         return self.runner.evaluate(split, self.policy.batch_size)
 
-    def banked(self, task, split_name="test"):
-        """Accuracy of a finished task, from its bank entry.
+    def banked(self, task, visit, split_name="test"):
+        """Accuracy of a finished task, from the bank entry of a visit.
 
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
         """
-        entry = self.bank.load(task.index, task.name)
+        entry = self.bank.load(visit, task.name)
         self.method.activate(entry.values, task.index)
-        key = (task.index, split_name)
+        key = (visit, split_name)
         digest = self._digest()
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
@@ -65,9 +65,12 @@ class Evaluator:
             self._known[key] = (digest, accuracy)
         return self._known[key][1]
 
-    def row(self, stream, index):
-        """Test accuracies of tasks 0..index of the stream."""
-        return [self.banked(task) for task in stream.tasks[: index + 1]]
+    def row(self, stream, visit):
+        """Test accuracies of all tasks seen when a visit has ended."""
+        return [
+            self.banked(task, newest)
+            for task, newest in stream.learned_versions(visit)
+        ]
 
     def _digest(self):
         sha = hashlib.sha256()

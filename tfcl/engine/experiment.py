@@ -153,7 +153,7 @@ class Experiment:
         self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,
-            len(self.stream),
+            len(self.stream.visits),
         )
         self.observer.texts(texts, self.journal.bindings)
 
@@ -170,18 +170,19 @@ class Experiment:
             )
 
     def _check_learned_tasks(self):
-        learned = [record["fingerprint"] for record in self.journal.tasks]
+        learned = [record["fingerprint"] for record in self.journal.visits]
         place = self.journal.position
         if place is not None:
             learned.append(place["fingerprint"])
-        if len(learned) > len(self.stream):
+        if len(learned) > len(self.stream.visits):
             raise UserError(
                 f"--model_dir {self.model_dir} has learned {len(learned)} "
-                f"tasks, the stream has only {len(self.stream)}. Give a "
+                f"tasks, the stream has only {len(self.stream.visits)}. Give a "
                 "stream that begins with the learned tasks, or another "
                 "--model_dir."
             )
-        for task, fingerprint in zip(self.stream, learned):
+        for visit, fingerprint in zip(self.stream.visits, learned):
+            task = visit.task
             if task.fingerprint() != fingerprint:
                 raise UserError(
                     f"Task {task.index} ('{task.name}') of the stream is not "
@@ -190,8 +191,8 @@ class Experiment:
                     "stream (it may be longer), or another --model_dir."
                 )
 
-    def unlearned_tasks(self):
-        """The tasks still to be learned, with the journal at each begin."""
+    def unlearned_visits(self):
+        """The visits still to be made, with the journal at each begin."""
         if self.journal.position is None:
             self._checkpoints.restore(self.method, between_tasks=True)
         elif self.resumed:
@@ -200,9 +201,13 @@ class Experiment:
                 self.journal.position["task"],
                 self.journal.global_step,
             )
-        for task in self.stream.tasks[len(self.journal.tasks) :]:
-            self.journal.begin_task(task)
-            yield task
+        for visit in self.stream.visits[len(self.journal.visits) :]:
+            self.journal.begin_task(visit.task)
+            yield visit
+
+    def learned_values(self, visit):
+        """Bank values of the task of a `Visit` after its previous one."""
+        return self.bank.load(visit.previous, visit.task.name).values
 
     def measure_again(self):
         """Last row of R measured now, and as recorded.
@@ -210,15 +215,16 @@ class Experiment:
         Raises:
             UserError: If no task is learned yet.
         """
-        if not self.journal.tasks:
+        if not self.journal.visits:
             raise UserError(
                 f"--model_dir {self.model_dir} has not learned a task yet."
             )
         if self.journal.position is not None:
             self._grow_to(self.journal.structure)
         self._checkpoints.restore(self.method, between_tasks=True)
-        last = self.journal.tasks[-1]
-        return self.evaluator.row(self.stream, last["index"]), last["row"]
+        last = len(self.journal.visits) - 1
+        row = self.evaluator.row(self.stream, last)
+        return row, self.journal.visits[last]["row"]
 
     def restore_pending(self):
         """Restores the checkpoint's variables, the first time it is called."""
@@ -249,11 +255,11 @@ class Experiment:
 
     # The end of a task and of the run
 
-    def finish_task(self, task):
+    def finish_visit(self, visit):
         """Banks the task, fills its row of R, notes it and saves."""
-        method, place = self.method, self.journal.position
+        task, method, place = visit.task, self.method, self.journal.position
         self.bank.store(
-            task,
+            visit,
             method.bank_values(),
             method.bank_notes(),
             results.history_arrays(place["histories"]),
@@ -263,16 +269,16 @@ class Experiment:
             {f"train/{n}": la for n, la in method.metric_labels().items()}
         )
         record = results.task_record(task, place, labels)
-        record["footprint"] = self._footprint(task)
-        record["notes"] = self.bank.load(task.index, task.name).notes
-        record["row"] = self.evaluator.row(self.stream, task.index)
+        entry = self.bank.load(visit.number, task.name)
+        record["footprint"] = self._footprint(entry)
+        record["notes"] = entry.notes
+        record["row"] = self.evaluator.row(self.stream, visit.number)
         self.journal.end_task(record)
         self.save()
         self._publish()
         self.observer.end_task(task, self.journal, self.results())
 
-    def _footprint(self, task):
-        entry = self.bank.load(task.index, task.name)
+    def _footprint(self, entry):
         shared = [v.variable.numpy() for v in self.method.shared]
         return {
             "task_parameters": int(entry.num_parameters),
@@ -295,14 +301,15 @@ class Experiment:
         if not self.chief:
             return
         self._publish()
+        learned = self.stream.learned_versions(len(self.journal.visits) - 1)
         histories = {
-            t.index: self.bank.history(t.index, t.name)
-            for t in self.stream.tasks[: len(self.journal.tasks)]
+            task.index: self.bank.history(visit, task.name)
+            for task, visit in learned
         }
         results.write_pictures(self.results(), histories, self.model_dir)
         if self.exports:
-            for task in self.stream.tasks:
-                self.export(self.bank.load(task.index, task.name))
+            for task, visit in learned:
+                self.export(self.bank.load(visit, task.name))
 
     def export(self, entry):
         """Writes the SavedModel of a `BankedTask`; returns its path."""

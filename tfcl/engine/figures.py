@@ -21,8 +21,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from tfcl.engine import files
-
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 PALETTE += ("#56B4E9", "#E69F00", "#000000", "#8A6A00")
 _INK = "#222222"
@@ -33,19 +31,21 @@ _CENTRED = {"ha": "center", "va": "center"}
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def accuracy_matrix(R, task_names) -> Figure:
-    """Heat map of R[i, j], the test accuracy on task j after learning task i.
+def accuracy_matrix(R, task_names, visits=None) -> Figure:
+    """Heat map of R[i, j], the test accuracy on task j after visit i.
 
     Args:
-        R: `[learned tasks, tasks]` fractions 0-1; None or NaN where not
-            evaluated (such cells stay empty). It may have fewer rows than
-            there are tasks.
+        R: `[visits, tasks]` fractions 0-1; None or NaN where not evaluated
+            (such cells stay empty). It may have fewer rows than there are
+            tasks.
         task_names: Names of all tasks.
+        visits: Index of the task learned in each row. Defaults to 0, 1, ....
     """
     matrix = as_matrix(R, len(task_names))
+    visits = visits or range(len(matrix))
     figure = heat_map(
         matrix * 100.0,
-        task_names[: len(matrix)],
+        [task_names[task] for task in visits],
         task_names,
         title="Test accuracy on each task after each task",
         label="test accuracy (%)",
@@ -95,15 +95,18 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
     return figure
 
 
-def accuracy_over_time(R, task_names) -> Figure:
+def accuracy_over_time(R, task_names, visits=None) -> Figure:
     """One line per task from the moment it was learned, and their average.
 
     The arguments are those of `accuracy_matrix`.
     """
     title = "Test accuracy of each task over time"
     matrix = as_matrix(R, len(task_names)) * 100.0
-    learned = min(matrix.shape)
-    if not learned or not np.isfinite(matrix).any():
+    visits = list(visits or range(len(matrix)))
+    learned = len(set(visits))
+    for j in range(learned):
+        matrix[: visits.index(j), j] = np.nan  # not learned yet
+    if not np.isfinite(matrix).any():
         return _nothing(title, "no task evaluated yet")
     figure, (axes,) = _panels(9.0, 4.2, title)
     _labels(axes, "tasks learned", "test accuracy (%)")
@@ -114,11 +117,12 @@ def accuracy_over_time(R, task_names) -> Figure:
     steps = np.arange(1, len(matrix) + 1)
     for j in range(learned):
         style = {"color": colours[j], "linewidth": 1.4, "markersize": 3.5}
-        style |= {"marker": "o" if j == len(matrix) - 1 else marker}
-        axes.plot(steps[j:], matrix[j:, j], **style)
+        style |= {"marker": "o" if j == learned - 1 else marker}
+        first = visits.index(j)
+        axes.plot(steps[first:], matrix[first:, j], **style)
     names = [_short(name) for name in task_names[:learned]]
-    seen = np.where(np.tri(*matrix.shape), matrix, np.nan)
-    average = np.ma.masked_invalid(seen).mean(axis=1).filled(np.nan)
+    known = np.ma.masked_invalid(matrix[:, :learned])
+    average = known.mean(axis=1).filled(np.nan)
     axes.plot(steps, average, color="white", linewidth=6.0)
     axes.plot(steps, average, color="black", linewidth=3.2, marker=marker)
     if learned <= _MAX_NAMED:
@@ -249,8 +253,7 @@ def bar_grid(
     matrix = np.asarray(matrix, float)
     if matrix.ndim != 2 or not matrix.size:
         return _nothing(title, "no task learned yet")
-    if layer_names is None:
-        layer_names = [str(k + 1) for k in range(matrix.shape[1])]
+    layer_names = layer_names or [str(k + 1) for k in range(matrix.shape[1])]
     colours = ["#F0B27A", PALETTE[0], *PALETTE[2:]][: len(value_names)]
     height = 0.3 if len(matrix) <= _MAX_NUMBERED else 0.2
     figure, axes = _grid_axes(task_names, layer_names, (0.5, height), title)
@@ -278,11 +281,6 @@ def png_bytes(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
-
-
-def save_png(figure: Figure, path) -> None:
-    """Writes the figure to `path` atomically (the old file or the new)."""
-    files.write_atomically(path, png_bytes(figure))
 
 
 def as_matrix(R, num_tasks: int) -> np.ndarray:

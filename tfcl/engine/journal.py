@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 
-FORMAT = 1
+from tfcl.errors import RunError
+
+FORMAT = 2
 
 
 class Journal:
@@ -14,8 +16,8 @@ class Journal:
     falling back to an older checkpoint falls back to its journal.
 
     Attributes:
-        tasks: One record per learned task: name, fingerprint, row of R,
-            and the facts that `results.json` shows.
+        visits: One record per time that a task was learned: name,
+            fingerprint, row of R, and the facts that `results.json` shows.
         position: None between tasks, else the `Position` of the task in hand
             as a dictionary: task, fingerprint, results of finished phases,
             and epoch, step, sums and history of the running one.
@@ -29,7 +31,7 @@ class Journal:
     """
 
     def __init__(self, bindings=None):
-        self.tasks = []
+        self.visits = []
         self.position = None
         self.global_step = 0
         self.run_epoch = 0
@@ -47,7 +49,13 @@ class Journal:
     def loads(cls, text):
         """The journal from text."""
         data = json.loads(text)
-        data.pop("format")
+        written = data.pop("format")
+        if written != FORMAT:
+            raise RunError(
+                f"The run was written in format {written}, this version of "
+                f"tfcl reads format {FORMAT}. Use the version that wrote it, "
+                "or another --model_dir."
+            )
         journal = cls()
         journal.__dict__.update(data)
         return journal
@@ -56,6 +64,7 @@ class Journal:
         """Notes that a task has begun; keeps the place of a resumed one."""
         if self.position is None:
             self.position = {
+                "visit": len(self.visits),
                 "task": task.index,
                 "fingerprint": task.fingerprint(),
                 # Of the begin: the code of `phases` grows from there again.
@@ -92,13 +101,13 @@ class Journal:
 
     def end_task(self, record):
         """Notes a finished task."""
-        self.tasks.append(record)
+        self.visits.append(record)
         self.position = None
 
     def accuracy_matrix(self, num_tasks):
-        """R so far, `(learned tasks, num_tasks)`, NaN where not evaluated."""
-        matrix = np.full((len(self.tasks), num_tasks), np.nan)
-        for index, record in enumerate(self.tasks):
+        """R so far, `(visits, num_tasks)`, NaN where not evaluated."""
+        matrix = np.full((len(self.visits), num_tasks), np.nan)
+        for index, record in enumerate(self.visits):
             row = record["row"]
             matrix[index, : len(row)] = row
         return matrix

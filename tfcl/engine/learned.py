@@ -33,7 +33,7 @@ class LearnedTasks:
             self.model_dir / "checkpoints", CheckpointPolicy(), writes=False
         )
         journal = checkpoints.newest()
-        if journal is None or not journal.tasks:
+        if journal is None or not journal.visits:
             raise UserError(
                 f"--model_dir {model_dir} has not learned a task yet. Let "
                 "tfcl.train finish one first."
@@ -44,12 +44,21 @@ class LearnedTasks:
                 "share are as its training left them.",
                 journal.position["task"],
             )
-        self.names = [record["name"] for record in journal.tasks]
+        # The newest visit of each task.
+        self._visits = {
+            record["name"]: number
+            for number, record in enumerate(journal.visits)
+        }
         spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
         method.setup(spec, seed=0)
         if journal.structure is not None:
             method.grow_to(journal.structure)
         checkpoints.restore(method, between_tasks=True)
+
+    @property
+    def names(self):
+        """Names of the learned tasks."""
+        return list(self._visits)
 
     def find(self, name):
         """The `BankedTask` named `name`, or a `UserError` with the names."""
@@ -58,7 +67,7 @@ class LearnedTasks:
                 f"No learned task '{name}' in --model_dir {self.model_dir}. "
                 f"Learned tasks: {', '.join(self.names)}."
             )
-        return self.bank.load(self.names.index(name), name)
+        return self.bank.load(self._visits[name], name)
 
     def probabilities(self, entry, pictures):
         """Class probabilities of pictures.

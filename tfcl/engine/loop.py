@@ -13,16 +13,20 @@ def learn_stream(run):
         run: `Experiment`, started.
 
     Returns:
-        R, `(tasks, tasks)`: `R[i, j]` = test accuracy on task j after task i,
-        NaN above the diagonal.
+        R, `(visits, tasks)`: `R[i, j]` = test accuracy on task j after visit
+        i, NaN for tasks not seen yet.
     """
     method = run.method
-    for task in run.unlearned_tasks():
+    for visit in run.unlearned_visits():
+        task = visit.task
         with run.strategy.scope():
-            method.begin_task(task)
+            if visit.previous is None:
+                method.begin_task(task)
+            else:
+                method.resume_task(task, run.learned_values(visit))
         for phase in replay(run, method.phases(task)):
             run.trainer.perform(task, phase)
         method.end_task(task)
-        run.finish_task(task)
+        run.finish_visit(visit)
     run.finish()
     return run.journal.accuracy_matrix(len(run.stream))

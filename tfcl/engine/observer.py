@@ -22,14 +22,14 @@ class Observer:
     Args:
         folder: TensorBoard folder, None for workers that show nothing.
         journal: `Journal` at the start.
-        num_tasks: Tasks of the stream.
+        num_visits: Times that a task is learned in the stream.
     """
 
-    def __init__(self, folder, journal, num_tasks):
+    def __init__(self, folder, journal, num_visits):
         self.summaries = None
         self._bar = None
         self._line = None
-        self._num_tasks = num_tasks
+        self._num_visits = num_visits
         if folder is None:
             return
         with _disk_errors(folder):
@@ -61,7 +61,8 @@ class Observer:
 
     def begin_phase(self, task, phase, journal):
         """A phase starts, or goes on after a resume."""
-        place = f"Task {task.index + 1}/{self._num_tasks} {task.name}"
+        number = journal.position["visit"] + 1
+        place = f"Task {number}/{self._num_visits} {task.name}"
         epochs = getattr(phase, "epochs", 1)
         logging.info("%s, phase %s, %d epochs.", place, phase.name, epochs)
         if self._bar is None:
@@ -94,27 +95,27 @@ class Observer:
 
     def end_task(self, task, journal, results):
         """A task is learned."""
-        row = journal.tasks[-1]["row"]
+        row = journal.visits[-1]["row"]
         logging.info(
             "Task %d/%d %s learned: %.1f %%; mean over tasks %.1f %%.",
-            task.index + 1,
-            self._num_tasks,
+            len(journal.visits),
+            self._num_visits,
             task.name,
-            100 * row[-1],
+            100 * row[task.index],
             100 * float(np.mean(row)),
         )
         if self.summaries is None:
             return
         step = journal.global_step
-        matrix = journal.accuracy_matrix(self._num_tasks)
-        self.summaries.matrix(matrix, results["task_names"], step)
+        names, rows = results["task_names"], results["accuracy_matrix"]
+        self.summaries.matrix(rows, names, results["visits"], step)
         metrics = {
             name: value
             for name, value in results["metrics"].items()
             if isinstance(value, float)
         }
         self.summaries.scalars("metrics", metrics, step)
-        each = dict(zip(results["task_names"], row))
+        each = dict(zip(names, row))
         self.summaries.scalars("test_accuracy", each, step)
         with _disk_errors(self._folder):
             self.summaries.flush()

@@ -129,10 +129,11 @@ def write_report(
 
 def run_figures(results: dict) -> dict[str, Figure]:
     """Pictures of the whole run by name (a file name without its ending)."""
-    R, names = results["accuracy_matrix"], results["task_names"]
+    keys = ("accuracy_matrix", "task_names", "visits")
+    matrix = [results[key] for key in keys]
     return {
-        "accuracy_matrix": figures.accuracy_matrix(R, names),
-        "accuracy_over_time": figures.accuracy_over_time(R, names),
+        "accuracy_matrix": figures.accuracy_matrix(*matrix),
+        "accuracy_over_time": figures.accuracy_over_time(*matrix),
         "footprint": figures.footprint(results["tasks"]),
     }
 

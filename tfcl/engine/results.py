@@ -10,9 +10,9 @@ from tfcl import __version__
 from tfcl.engine import figures, report
 from tfcl.engine.files import write_atomically, write_json
 from tfcl.errors import RunError
-from tfcl.metrics import accuracy_matrix
+from tfcl.metrics import accuracy_matrix, matrix_csv
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 
 
@@ -31,6 +31,7 @@ def task_record(task, place, labels):
     ]
     return {
         "index": task.index,
+        "visit": place["visit"],
         "name": task.name,
         "fingerprint": place["fingerprint"],
         "class_names": list(task.class_names),
@@ -71,7 +72,10 @@ def collect(run):
     """The content of `results.json` for a run so far."""
     journal, names = run.journal, [task.name for task in run.stream]
     matrix = journal.accuracy_matrix(len(names))
-    tasks = [_public(record) for record in journal.tasks]
+    visits = [_public(record) for record in journal.visits]
+    # Of a task seen again, the last visit is what the run has learned.
+    newest = {record["index"]: record for record in visits}
+    tasks = [newest[index] for index in sorted(newest)]
     return {
         "format": FORMAT,
         "method": run.method.name,
@@ -81,7 +85,7 @@ def collect(run):
         "versions": _versions(),
         "distribution": run.distribution,
         "replicas": run.strategy.num_replicas_in_sync,
-        "finished": len(tasks) == len(names),
+        "finished": len(visits) == len(run.stream.visits),
         "seconds": journal.seconds,
         "global_step": journal.global_step,
         "skipped_steps": journal.skipped_steps,
@@ -90,6 +94,8 @@ def collect(run):
             [None if np.isnan(v) else float(v) for v in row] for row in matrix
         ],
         "task_names": names,
+        "visits": [record["index"] for record in visits],
+        "earlier_visits": [v for v in visits if v not in tasks],
         "metrics": _metrics(matrix, tasks, run.stream) if tasks else {},
         "bindings": journal.bindings,
     }
@@ -98,15 +104,20 @@ def collect(run):
 def _public(record):
     row = record["row"]
     shown = {k: v for k, v in record.items() if k not in ("row", "notes")}
-    return {**shown, "test_accuracy": row[-1], "method": record["notes"]}
+    accuracy = row[record["index"]]
+    return {**shown, "test_accuracy": accuracy, "method": record["notes"]}
 
 
 def _metrics(matrix, tasks, stream):
+    """The metrics; tasks count from their last visit on."""
+    visits = [v.task.index for v in stream.visits[: len(matrix)]]
+    matrix, order = accuracy_matrix.at_last_visits(matrix, visits)
+    tasks = sorted(tasks, key=lambda task: task["visit"])
     shared = tasks[-1]["footprint"]["shared_parameters"]
     own = np.cumsum([t["footprint"]["task_parameters"] for t in tasks])
     return accuracy_matrix.summarise(
         matrix,
-        test_sizes=[len(task.test) for task in stream],
+        test_sizes=[len(stream.tasks[index].test) for index in order],
         parameters=(own + shared).tolist(),
     )
 
@@ -140,8 +151,10 @@ def write_numbers(results, model_dir):
         for row in results["accuracy_matrix"]
     ]
     names = results["task_names"]
-    csv = accuracy_matrix.to_csv(
-        np.asarray(rows, float).reshape(len(rows), len(names)), names
+    csv = matrix_csv.to_csv(
+        np.asarray(rows, float).reshape(len(rows), len(names)),
+        names,
+        results["visits"],
     )
     metrics = {
         "version": accuracy_matrix.METRICS_VERSION,
@@ -179,7 +192,8 @@ def write_pictures(results, histories, model_dir):
     }
     for name, figure in pictures.items():
         path = model_dir / "figures" / f"{name}.png"
-        _written(lambda f=figure, p=path: figures.save_png(f, p))
+        content = figures.png_bytes(figure)
+        _written(lambda p=path, c=content: write_atomically(p, c))
     page = {**results, "config": text}
     path = model_dir / "report.html"
     _written(lambda: report.write_report(page, histories, path))

@@ -100,9 +100,9 @@ class Summaries:
         summary.value.add(tag=tag, image=image)
         self._add(summary, step)
 
-    def matrix(self, R, task_names, step: int) -> None:
+    def matrix(self, R, task_names, visits, step: int) -> None:
         """Writes R, see `figures.accuracy_matrix`, as a heat map."""
-        figure = figures.accuracy_matrix(R, task_names)
+        figure = figures.accuracy_matrix(R, task_names, visits)
         self.image("accuracy_matrix", figure, step)
 
     def text(self, tag: str, markdown: str, step: int) -> None:

@@ -32,7 +32,7 @@ def task_rows(results: dict) -> list[TaskRow]:
     matrix = [np.array(row, float) for row in results["accuracy_matrix"]]
     rows = []
     for j, task in enumerate(results["tasks"]):
-        column = np.array([row[j] for row in matrix[j:]])
+        column = np.array([row[j] for row in matrix[task["visit"] :]])
         known = column[:-1][np.isfinite(column[:-1])]
         final = column[-1] if column.size else math.nan
         lost = known.max() - final if known.size else math.nan

@@ -1,11 +1,8 @@
 """New heads on a trunk that never changes again."""
 
-
 import gin
 
-from tfcl.methods.base import (
-    trainable,
-)
+from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 
 
@@ -23,6 +20,15 @@ class FrozenBackbone(NetworkMethod):
 
     def __init__(self, training=gin.REQUIRED):
         super().__init__(training)
+        self._seen_again = False
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        self._seen_again = False
+
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        self._seen_again = True
 
     def divide(self, network):
         self.shared = network.trunk_variables
@@ -30,7 +36,8 @@ class FrozenBackbone(NetworkMethod):
 
     def phases(self, task):
         phase = self.training.phase()
-        if task.index > 0 or self.training.pretrained:
+        # Whatever was learned before, this task too, rests on the trunk.
+        if task.earlier or self._seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase
 

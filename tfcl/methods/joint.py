@@ -50,9 +50,13 @@ class Joint(NetworkMethod):
         first = int(self._offsets[task.index])
         self.head.use_columns(range(first, first + task.num_classes))
 
+    def resume_task(self, task, values):
+        self.begin_task(task)  # Nothing that it has learned is its own.
+
     def phases(self, task):
         tasks = (*task.earlier, task)
-        data = joined([t.train for t in tasks], self._offsets[: len(tasks)])
+        offsets = [self._offsets[t.index] for t in tasks]
+        data = joined([t.train for t in tasks], offsets)
         yield self.training.phase("joint", data)
 
     def training_logits(self, batch, features, mask):

@@ -118,15 +118,24 @@ class ProgNN(NetworkMethod):
 
     def begin_task(self, task):
         self._add_column()
-        self.slot = [
-            *self._column_variables(self._active),
-            *self._network.head_variables,
-        ]
-        self._trained = trainable(self.slot)
+        self._train(
+            [
+                *self._column_variables(self._active),
+                *self._network.head_variables,
+            ]
+        )
+        super().begin_task(task)
+
+    def resume_task(self, task, values):
+        self.activate(values, task.index)
+        self._train(self._network.head_variables)
+
+    def _train(self, slot):
+        self.slot = slot
+        self._trained = trainable(slot)
         self.build_optimizer(
             "main", self.training.make_optimizer(), self._trained
         )
-        super().begin_task(task)
 
     def end_task(self, task):
         if len(self._columns) > self._finished:

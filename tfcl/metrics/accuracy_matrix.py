@@ -17,11 +17,7 @@ Results are NaN, never 0, where undefined. No function modifies its input. All
 raise ValueError for an accuracy outside [0, 1] and a missing R[i, j], j <= i.
 """
 
-import csv
-import io
 import math
-import re
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,8 +35,8 @@ _T_QUANTILES = (
 )
 
 
-def _checked(R: ArrayLike, min_rows: int = 0) -> np.ndarray:
-    """Returns a float64 copy of `R`, shape `(k, T)`, after checking it."""
+def checked(R: ArrayLike, min_rows: int = 0) -> np.ndarray:
+    """A float64 copy of `R`, shape `(k, T)`; ValueError unless it is right."""
     matrix = np.array(R, dtype=np.float64)
     if matrix.ndim != 2 or not min_rows <= len(matrix) <= matrix.shape[1]:
         raise ValueError(
@@ -63,12 +59,12 @@ def _checked(R: ArrayLike, min_rows: int = 0) -> np.ndarray:
 
 def _learned(R: ArrayLike) -> np.ndarray:
     """Returns the checked matrix of the learned tasks, shape `(k, k)`."""
-    return (matrix := _checked(R, min_rows=1))[:, : len(matrix)]
+    return (matrix := checked(R, min_rows=1))[:, : len(matrix)]
 
 
 def _per_task(name: str, values: ArrayLike, R: ArrayLike) -> np.ndarray:
     """Returns the values of the learned tasks as float64, shape `(k,)`."""
-    k, total = _checked(R, min_rows=1).shape
+    k, total = checked(R, min_rows=1).shape
     vector = np.array(values, dtype=np.float64)
     if vector.shape not in ((k,), (total,)):
         raise ValueError(
@@ -332,54 +328,36 @@ def summarise(
     return {**summary, "undefined": undefined}
 
 
-def _checked_names(task_names: Sequence[str], total: int) -> list[str]:
-    names = list(task_names)
-    valid = all(isinstance(n, str) and n and n.isprintable() for n in names)
-    if not valid or len(names) != total or len(set(names)) != total:
-        raise ValueError(
-            "Argument `task_names` must hold a printable name for each of the "
-            f"{total} tasks, none repeated. Received: task_names={names}"
-        )
-    return names
+def at_last_visits(
+    R: ArrayLike, visits: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """R of a stream in which tasks come again, as a matrix of its tasks.
 
+    A task counts from its last visit on: rows and columns are the learned
+    tasks in the order of their last visits, so that the diagonal holds the
+    accuracy right after it and every metric keeps its meaning.
 
-def to_csv(R: ArrayLike, task_names: Sequence[str]) -> str:
-    """Returns the text of `accuracy_matrix.csv`; `from_csv` reads it.
+    Args:
+        R: `(visits, T)`; row i holds all tasks seen so far.
+        visits: Index of the task of each visit, `(visits,)`.
 
-    One line per learned task, its name first; 6 decimals, empty where not
-    evaluated. `R` may have no row yet, shape `(0, T)`.
+    Returns:
+        The matrix, and the index of the task of each row and column. Without
+        a repeat it is R with all its columns.
     """
-    matrix = _checked(R)
-    names = _checked_names(task_names, matrix.shape[1])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["after_task", *names])
-    for name, row in zip(names, matrix, strict=False):
-        cells = ["" if np.isnan(cell) else f"{cell:.6f}" for cell in row]
-        writer.writerow([name, *cells])
-    return text.getvalue()
-
-
-def from_csv(text: str) -> tuple[np.ndarray, list[str]]:
-    """Returns `(R, task_names)` of a text written by `to_csv`."""
-    lines = list(filter(None, csv.reader(io.StringIO(text, newline=""))))
-    if not lines or lines[0][:1] != ["after_task"]:
+    matrix = np.array(R, dtype=np.float64)
+    visits = np.array(visits, dtype=int)
+    if matrix.ndim != 2 or visits.shape != matrix.shape[:1]:
         raise ValueError(
-            "Argument `text` must begin with the header `after_task,<names>`. "
-            f"Received: {text[:80]!r}"
+            "Argument `visits` must name a task for each row of R. Received: "
+            f"{len(visits)} visits, R of shape {matrix.shape}"
         )
-    names = _checked_names(lines[0][1:], len(lines[0]) - 1)
-    R = np.full((len(lines) - 1, len(names)), math.nan)
-    for i, (label, *cells) in enumerate(lines[1:]):
-        valid = all(re.fullmatch(r"|[01](\.\d+)?", cell) for cell in cells)
-        if not valid or [label, len(cells)] != [*names[i : i + 1], len(names)]:
-            raise ValueError(
-                f"Line {i + 2} must hold the name of task {i + 1} and a "
-                f"fraction or nothing for each of {names}. "
-                f"Received: {[label, *cells]}"
-            )
-        R[i] = [float(cell) if cell else math.nan for cell in cells]
-    return _checked(R), names
+    if len(set(visits.tolist())) == len(visits):
+        return matrix, np.arange(matrix.shape[1])
+    last = {task: row for row, task in enumerate(visits.tolist())}
+    order = np.array(sorted(last, key=last.get))
+    rows = [last[task] for task in order.tolist()]
+    return matrix[rows][:, order], order
 
 
 def over_seeds(values: ArrayLike) -> dict[str, float]:

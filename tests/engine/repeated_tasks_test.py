@@ -1,0 +1,137 @@
+"""Tasks that come again go on from what they had learned."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tests.testing import toy_run
+from tests.testing.methods import tiny_stream, tiny_training
+from tfcl.data.repeated_stream import repeated_stream
+from tfcl.engine.learned import LearnedTasks
+from tfcl.methods.den import DEN
+from tfcl.methods.ewc import EWC
+from tfcl.methods.fine_tuning import FineTuning
+from tfcl.methods.frozen_backbone import FrozenBackbone
+from tfcl.methods.individual import Individual
+from tfcl.methods.joint import Joint
+from tfcl.methods.prognn import ProgNN
+from tfcl.methods.static_transfer import StaticTransfer
+
+ORDER = [0, 1, 0, 2, 1]
+
+
+def _stream(order=ORDER):
+    return functools.partial(
+        repeated_stream,
+        stream=toy_run.toy_stream((2,) * len(set(order))),
+        order=order,
+    )
+
+
+def _training():
+    return toy_run.toy_training(epochs=1)
+
+
+METHODS = {
+    "den": lambda: DEN(_training(), expansion=2),
+    "ewc": lambda: EWC(_training()),
+    "fine_tuning": lambda: FineTuning(_training()),
+    "frozen_backbone": lambda: FrozenBackbone(_training()),
+    "individual": lambda: Individual(_training()),
+    "joint": lambda: Joint(_training()),
+    "prognn": lambda: ProgNN(_training()),
+    "static_transfer": lambda: StaticTransfer(_training(), "10"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures():
+    with toy_run.no_pictures():
+        yield
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_learns_a_task_again(tmp_path, name):
+    run = toy_run.learn(tmp_path, METHODS[name](), _stream()).run
+    results = run.results()
+    assert results["finished"]
+    assert results["visits"] == ORDER
+    assert [t["name"] for t in results["tasks"]] == [
+        task.name for task in run.stream
+    ]
+    assert [t["visit"] for t in results["tasks"]] == [2, 4, 3]
+    assert [t["visit"] for t in results["earlier_visits"]] == [0, 1]
+    matrix = run.journal.accuracy_matrix(3)
+    seen = [1, 2, 2, 3, 3]
+    assert [int(np.isfinite(row).sum()) for row in matrix] == seen
+    labels = [line.split(",")[0] for line in _csv_lines(run)]
+    assert labels == [run.stream.tasks[task].name for task in ORDER]
+
+
+def _csv_lines(run):
+    text = (run.model_dir / "accuracy_matrix.csv").read_text("utf-8")
+    return text.splitlines()[1:]
+
+
+def test_a_task_goes_on_from_its_bank_entry(tmp_path):
+    """The loss goes on falling from where it was."""
+    learned = toy_run.learn(
+        tmp_path, Individual(tiny_training(2)), _stream([0, 1, 0])
+    )
+    run = learned.run
+    history = [run.bank.history(v, run.stream.tasks[0].name) for v in (0, 2)]
+    first, again = (h["train/loss"] for h in history)
+    assert again[0] < first[0] and again[-1] < first[-1]
+    values = [run.bank.load(v, run.stream.tasks[0].name).values for v in (0, 2)]
+    kernel = "conv_0/kernel"
+    moved = np.abs(values[1][kernel] - values[0][kernel]).max()
+    assert 0 < moved < 0.1  # a new draw would be further away
+
+
+def test_the_first_entry_stays_and_the_newest_serves(tmp_path):
+    learned = toy_run.learn(
+        tmp_path, StaticTransfer(_training(), "10"), _stream([0, 1, 0])
+    )
+    folders = sorted({path.split("/")[0] for path in learned.bank})
+    name = learned.run.stream.tasks[0].name
+    assert folders[0] == f"000_{name}" and folders[2] == f"002_{name}"
+    served = LearnedTasks(tmp_path, StaticTransfer(_training(), "10"))
+    assert served.names == [task.name for task in learned.run.stream]
+    newest = learned.run.bank.load(2, name).values
+    for key, value in served.find(name).values.items():
+        np.testing.assert_array_equal(value, newest[key])
+
+
+@pytest.mark.parametrize("name", ["static_transfer", "prognn", "den"])
+def test_kills_change_nothing(tmp_path, name):
+    toy_run.assert_kills_change_nothing(
+        tmp_path, METHODS[name], moments=3, stream=_stream([0, 1, 0])
+    )
+
+
+def test_a_run_goes_on_with_a_longer_order(tmp_path):
+    toy_run.learn(tmp_path, METHODS["static_transfer"](), _stream([0, 1, 2]))
+    longer = toy_run.learn(
+        tmp_path, METHODS["static_transfer"](), _stream([0, 1, 2, 1])
+    )
+    assert longer.found == 3
+    assert longer.run.results()["visits"] == [0, 1, 2, 1]
+
+
+def test_two_orders_of_the_original_programs():
+    ten = tiny_stream((2,) * 10)
+    one = repeated_stream(ten, [0, 1, 2, 3, 4, *range(10)])
+    assert len(one) == 10 and len(one.visits) == 15
+    again = one.visits[5]
+    assert again.previous == 0 and again.task.index == 0
+    assert [t.index for t in again.task.earlier] == [1, 2, 3, 4]
+    assert one.visits[10].previous is None
+
+
+@pytest.mark.parametrize(
+    "order", [[0, 1], [0, 2, 1], [1, 0, 2], [0, 1, 2, 3], []]
+)
+def test_an_order_that_does_not_fit_is_refused(order):
+    with pytest.raises(ValueError, match="order"):
+        repeated_stream(tiny_stream((2, 2, 2)), order)
