@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from sklearn import datasets
 
-from tfcl.data import tfds_source
+from tfcl.data import preprocessing, tfds_source
 from tfcl.errors import UserError
 
 _FOLDER = "digits/1.0.0"
@@ -113,6 +113,23 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(self.train.images([]).shape, (0, 8, 8, 1))
         with self.assertRaises(IndexError):
             self.train.images([1442])
+
+    def test_pictures_are_resized_when_a_shape_is_asked_for(self):
+        wanted = (16, 12, 3)
+        resized = tfds_source.open_split(
+            "digits", "test", self.prepared, image_shape=wanted
+        )
+        self.assertEqual(resized.image_shape, wanted)
+        pictures = self.test.images([0, 5])
+        levels = preprocessing.grey_levels(tf.constant(pictures), wanted)
+        pixels = resized.images([0, 5])
+        self.assertEqual(pixels.dtype, np.uint8)
+        self.assertAllEqual(pixels, levels)
+        # A picture that has the shape is not touched.
+        same = tfds_source.open_split(
+            "digits", "test", self.prepared, image_shape=(8, 8, 1)
+        )
+        self.assertAllEqual(same.images([0, 5]), pictures)
 
     def test_leaves_stdout_to_the_command(self):
         self.assertEqual(self.stdout.getvalue(), "")
