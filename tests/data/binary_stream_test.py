@@ -1,8 +1,5 @@
 """Two-class tasks out of MNIST and CIFAR-10."""
 
-import os
-import pathlib
-
 import numpy as np
 import pytest
 
@@ -189,15 +186,8 @@ def test_too_few_pictures_are_named(monkeypatch):
 
 def test_real_mnist_has_enough_for_every_size(monkeypatch):
     monkeypatch.undo()
-    shared = pathlib.Path(__file__).parents[2] / "../shared/tfds"
-    found = [
-        str(folder)
-        for folder in (os.environ.get("TFDS_DATA_DIR", ""), shared)
-        if folder and os.path.isdir(os.path.join(folder, "mnist/3.0.1"))
-    ]
-    if not found:
-        pytest.skip("mnist 3.0.1 is not prepared in TFDS_DATA_DIR.")
-    stream = _make(data_percent=90, data_dir=found[0])
+    folder = pictures.folder_of_real("mnist/3.0.1")
+    stream = _make(data_percent=90, data_dir=folder)
     assert [len(t.train) for t in stream] == [9000] * 5
     assert [len(t.test) for t in stream] == [1800] * 5
     # Ones have less ink than zeros.

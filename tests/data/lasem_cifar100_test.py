@@ -1,15 +1,12 @@
 """The CIFAR-100 streams of the LASEM line against the published tables."""
 
 import collections
-import os
-import pathlib
 
 import gin
 import numpy as np
 import pytest
 
-from tfcl import randomness
-from tfcl.data import tfds_source
+from tests.testing import pictures
 from tfcl.data.class_split import class_split_stream
 from tfcl.data.lasem_cifar100 import (
     LASEM_CIFAR100_CLASSES,
@@ -50,31 +47,27 @@ _FIRST_TEN = [
 ]
 
 
-class _Cifar100:
-    """As many pictures per class as the real set, of one pixel each."""
+# Of the tasks with seed 0, first 12 digits.
+_FINGERPRINTS = [
+    "5a0c285732a1",
+    "4177b459f760",
+    "ed6b09db3d3e",
+    "b04a3dd89ff7",
+    "6126df5812f3",
+    "2d999dd994ae",
+    "aee482818992",
+    "4aa556d0f607",
+    "4f0e132f1399",
+    "ab754009641d",
+]
 
-    image_shape = (1, 1, 3)
-    class_names = tuple(f"class_{k}" for k in range(100))
-
-    def __init__(self, name, split):
-        assert name == "cifar100"
-        per_class = {"train": 500, "test": 100}[split]
-        self.labels = np.repeat(np.arange(100), per_class)
-        self._pixels = randomness.generator(0, split).integers(
-            0, 256, (len(self.labels), *self.image_shape), np.uint8
-        )
-
-    def images(self, indices):
-        return self._pixels[indices]
+# As many pictures per class as the real set.
+_CIFAR100 = pictures.MadeUpSet((1, 1, 3), 100, {"train": 500, "test": 100})
 
 
 @pytest.fixture
 def made_up(monkeypatch):
-    monkeypatch.setattr(
-        tfds_source,
-        "open_split",
-        lambda name, split, data_dir=None: _Cifar100(name, split),
-    )
+    pictures.replace_open_split(monkeypatch, {"cifar100": _CIFAR100})
     yield
     gin.clear_config()
 
@@ -138,34 +131,13 @@ def test_ten_tasks_are_bit_for_bit_those_of_the_explicit_list(made_up):
 
 
 def test_the_real_ten_tasks_keep_their_fingerprints():
-    shared = pathlib.Path(__file__).parents[2] / "../shared/tfds"
-    found = [
-        str(folder)
-        for folder in (os.environ.get("TFDS_DATA_DIR", ""), shared)
-        if folder and os.path.isdir(os.path.join(folder, "cifar100/3.0.2"))
-    ]
-    if not found:
-        pytest.skip("cifar100 3.0.2 is not prepared in TFDS_DATA_DIR.")
-    stream = lasem_cifar100_stream(data_dir=found[0])
-    # Of stream and seed as the first release learned them.
+    folder = pictures.folder_of_real("cifar100/3.0.2")
+    stream = lasem_cifar100_stream(data_dir=folder)
+    # So that results on this stream stay comparable.
     assert [task.fingerprint()[:12] for task in stream] == _FINGERPRINTS
     assert stream.spec().task_names == tuple(
         f"task_{i:02d}" for i in range(10)
     )
-
-
-_FINGERPRINTS = [
-    "5a0c285732a1",
-    "4177b459f760",
-    "ed6b09db3d3e",
-    "b04a3dd89ff7",
-    "6126df5812f3",
-    "2d999dd994ae",
-    "aee482818992",
-    "4aa556d0f607",
-    "4f0e132f1399",
-    "ab754009641d",
-]
 
 
 def test_what_class_split_takes_besides_can_be_bound(made_up):

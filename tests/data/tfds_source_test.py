@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from sklearn import datasets
 
+from tests.testing import pictures
 from tfcl.data import preprocessing, tfds_source
 from tfcl.errors import UserError
 
@@ -259,16 +260,8 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
 
 class Cifar100Test(tf.test.TestCase):
     def test_has_500_training_pictures_of_each_fine_class(self):
-        shared = pathlib.Path(__file__).parents[2] / "../shared/tfds"
-        candidates = [shared, os.environ.get("TFDS_DATA_DIR", "")]
-        found = [
-            folder
-            for folder in candidates
-            if folder and os.path.isdir(os.path.join(folder, "cifar100/3.0.2"))
-        ]
-        if not found:
-            self.skipTest("cifar100 3.0.2 is not prepared in TFDS_DATA_DIR.")
-        train = tfds_source.open_split("cifar100", "train", found[0])
+        folder = pictures.folder_of_real("cifar100/3.0.2")
+        train = tfds_source.open_split("cifar100", "train", folder)
         self.assertEqual(train.image_shape, (32, 32, 3))
         self.assertAllEqual(np.bincount(train.labels), [500] * 100)
         self.assertEqual(train.class_names[::99], ("apple", "worm"))

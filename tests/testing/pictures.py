@@ -1,8 +1,11 @@
-"""Data sets made up on the spot, in place of those of the catalog."""
+"""Data sets made up in place of those of the catalog, and real ones."""
 
 import dataclasses
+import os
+import pathlib
 
 import numpy as np
+import pytest
 
 from tfcl import randomness
 from tfcl.data import tfds_source
@@ -77,3 +80,16 @@ def replace_open_split(monkeypatch, sets):
         return MadeUpPictures(name, split, sets[name], image_shape)
 
     monkeypatch.setattr(tfds_source, "open_split", opened)
+
+
+def folder_of_real(prepared):
+    """The folder that holds a prepared real set, else skips the test.
+
+    Args:
+        prepared: Name and version of the TFDS set, "mnist/3.0.1".
+    """
+    shared = pathlib.Path(__file__).parents[2] / "../shared/tfds"
+    for folder in (os.environ.get("TFDS_DATA_DIR", ""), shared):
+        if folder and os.path.isdir(os.path.join(folder, prepared)):
+            return str(folder)
+    pytest.skip(f"{prepared} is not prepared in TFDS_DATA_DIR.")
