@@ -7,42 +7,40 @@ import gin
 import numpy as np
 import pytest
 
-from tfcl import configuration, randomness
-from tfcl.data import tfds_source
+from tests.testing import pictures
+from tfcl import configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.optimizers.schedules import Clock
 
 _GIN = pathlib.Path(__file__).resolve().parents[1] / "gin"
 _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
 _PARTS = sorted([*_GIN.glob("methods/*.gin"), *_GIN.glob("streams/*.gin")])
-# Of the real data sets: shape of a picture, number of classes.
-_SHAPES = {"cifar100": ((32, 32, 3), 100), "digits": ((8, 8, 1), 10)}
-_PER_CLASS = {"train": 26, "test": 4}
-
-
-class MadeUpPictures:
-    """Stands for `tfds_source.LabelledImages`: noise, every class alike."""
-
-    def __init__(self, name, split):
-        self.image_shape, classes = _SHAPES[name]
-        self.class_names = tuple(f"class_{k}" for k in range(classes))
-        self.labels = np.tile(np.arange(classes), _PER_CLASS[split])
-        self._key = (name, split)
-
-    def images(self, indices):
-        noise = randomness.generator(0, *self._key).integers(
-            0, 256, (len(self.labels), *self.image_shape), np.uint8
-        )
-        return noise[indices]
+_OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
+_ALPHABETS = tuple(
+    f"{name}_{k}" for name in ("Greek", "Tifinagh") for k in range(6)
+)
+# Real shapes, as few pictures as the streams' percentages and counts allow.
+_SETS = {
+    "cifar10": pictures.MadeUpSet(
+        (32, 32, 3), 10, {"train": 210, "test": 1000}
+    ),
+    "cifar100": pictures.MadeUpSet((32, 32, 3), 100, {"train": 26, "test": 4}),
+    "digits": pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
+    "mnist": pictures.MadeUpSet(
+        (28, 28, 1), 10, {"train": 700, "test": 1000}
+    ),
+    "office_home_product": _OFFICE_HOME,
+    "office_home_real_world": _OFFICE_HOME,
+    "omniglot": pictures.MadeUpSet(
+        (105, 105, 3), _ALPHABETS, {"train": 20, "test": 20}
+    ),
+    "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
+}
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    monkeypatch.setattr(
-        tfds_source,
-        "open_split",
-        lambda name, split, data_dir=None: MadeUpPictures(name, split),
-    )
+    pictures.replace_open_split(monkeypatch, _SETS)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +52,8 @@ def no_bindings_left():
 @pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)
 def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     configuration.load(
-        [f"gin/{path.name}"], ["EPOCHS = 1", "Experiment.exports = False"]
+        [f"gin/{path.name}"],
+        ["EPOCHS = 1", "Experiment.exports = False", *_smaller(path)],
     )
     run = Experiment(model_dir=tmp_path / "run")
     try:
@@ -62,6 +61,18 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
         _take_two_steps(run)
     finally:
         run.close()
+
+
+def _smaller(path):
+    """Bindings that spare a test the large networks and pictures."""
+    if path.stem.endswith(("_cifar100", "_digits")):
+        return []
+    configuration.load([f"gin/{path.name}"], [])
+    depth = len(gin.query_parameter("lasem_cnn.channels"))
+    smaller = [f"lasem_cnn.channels = {(4,) * depth}"]
+    if "office_home" in path.stem:
+        smaller.append("office_home_stream.image_size = 24")
+    return smaller
 
 
 def _take_two_steps(run):

@@ -151,6 +151,14 @@ def test_statistics_come_from_where_it_is_said(make, statistics):
         )
 
 
+def test_pixels_can_stay_as_they_are(make):
+    for task in make(statistics="none"):
+        for split in (task.train, task.validation, task.test):
+            assert not split.mean.any() and (split.std == 1.0).all()
+        assert task.preprocessing.mean == (0.0,)
+        assert task.preprocessing.std == (1.0,)
+
+
 def test_equal_groups_are_cut_without_class_lists(make):
     stream = make(task_classes=None, num_tasks=5)
     assert [task.class_names for task in stream][:2] == [
@@ -218,7 +226,7 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
     [
         ({"validation_fraction": 0.0}, "validation_fraction=0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
-        ({"statistics": "test"}, "'train' or 'split'.*'test'"),
+        ({"statistics": "test"}, "'train', 'split' or 'none'.*'test'"),
         ({"train_per_class": 0}, "`train_per_class` must be at least 1"),
         ({"test_per_class": -1}, "test_per_class=-1"),
         ({"task_classes": None}, "divide the 10 classes.*num_tasks=None"),

@@ -18,7 +18,8 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from sklearn import datasets
 
-from tfcl.data import tfds_source
+from tests.testing import pictures
+from tfcl.data import preprocessing, tfds_source
 from tfcl.errors import UserError
 
 _FOLDER = "digits/1.0.0"
@@ -113,6 +114,23 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(self.train.images([]).shape, (0, 8, 8, 1))
         with self.assertRaises(IndexError):
             self.train.images([1442])
+
+    def test_pictures_are_resized_when_a_shape_is_asked_for(self):
+        wanted = (16, 12, 3)
+        resized = tfds_source.open_split(
+            "digits", "test", self.prepared, image_shape=wanted
+        )
+        self.assertEqual(resized.image_shape, wanted)
+        pictures = self.test.images([0, 5])
+        levels = preprocessing.grey_levels(tf.constant(pictures), wanted)
+        pixels = resized.images([0, 5])
+        self.assertEqual(pixels.dtype, np.uint8)
+        self.assertAllEqual(pixels, levels)
+        # A picture that has the shape is not touched.
+        same = tfds_source.open_split(
+            "digits", "test", self.prepared, image_shape=(8, 8, 1)
+        )
+        self.assertAllEqual(same.images([0, 5]), pictures)
 
     def test_leaves_stdout_to_the_command(self):
         self.assertEqual(self.stdout.getvalue(), "")
@@ -242,16 +260,8 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
 
 class Cifar100Test(tf.test.TestCase):
     def test_has_500_training_pictures_of_each_fine_class(self):
-        shared = pathlib.Path(__file__).parents[2] / "../shared/tfds"
-        candidates = [shared, os.environ.get("TFDS_DATA_DIR", "")]
-        found = [
-            folder
-            for folder in candidates
-            if folder and os.path.isdir(os.path.join(folder, "cifar100/3.0.2"))
-        ]
-        if not found:
-            self.skipTest("cifar100 3.0.2 is not prepared in TFDS_DATA_DIR.")
-        train = tfds_source.open_split("cifar100", "train", found[0])
+        folder = pictures.folder_of_real("cifar100/3.0.2")
+        train = tfds_source.open_split("cifar100", "train", folder)
         self.assertEqual(train.image_shape, (32, 32, 3))
         self.assertAllEqual(np.bincount(train.labels), [500] * 100)
         self.assertEqual(train.class_names[::99], ("apple", "worm"))

@@ -34,6 +34,33 @@ def test_test_types_are_the_published_ones(layers, test_type, digits):
     assert _digits(test_type, layers) == digits
 
 
+# Six layers on Office-Home; the first two are never shared.
+_OFFICE_HOME = ["001111", "000001", "000011", "000111", "001000"]
+_OFFICE_HOME += ["001100", "001110", "000101", "001010"]
+
+
+@pytest.mark.parametrize(("row", "digits"), list(enumerate(_OFFICE_HOME)))
+def test_office_home_has_a_table_of_its_own(row, digits):
+    for test_type in (5 * row, 5 * row + 4):
+        assert _digits(f"office_home:{test_type}", 6) == digits
+        # Without the prefix the common table holds.
+        assert _digits(test_type, 6) == _PUBLISHED[6][row]
+
+
+@pytest.mark.parametrize(
+    ("name", "digits"),
+    [
+        ("all", "001111"),
+        ("top_3", "000111"),
+        ("bottom_1", "001000"),
+        ("alternating", "000101"),
+        ("alternating_inverse", "001010"),
+    ],
+)
+def test_its_names_count_the_four_last_layers(name, digits):
+    assert _digits(f"office_home:{name}", 6) == digits
+
+
 @pytest.mark.parametrize("layers", [4, 6, 8])
 def test_names_say_how_many_layers_of_which_end_are_shared(layers):
     published = set(_PUBLISHED[layers])
@@ -82,6 +109,11 @@ def test_digits_say_it_for_any_number_of_layers(digits):
         (-1, 4, r"0\.\.44 for 4 layers. Received: configuration=-1"),
         (60, 6, r"0\.\.59 for 6 layers. Received: configuration=60"),
         (5, 17, r"0\.\.4 for 17 layers. Received: configuration=5"),
+        ("office_home:all", 4, "exist for 6 convolutions.*has 4"),
+        ("office_home:45", 6, r"0\.\.44 for 6.*'office_home:45'"),
+        ("office_home:-1", 6, "one of all, top_1.*'office_home:-1'"),
+        ("office_home:top_4", 6, "one of all, top_1.*'office_home:top_4'"),
+        ("office_home:", 6, "one of all.*'office_home:'"),
         # Digits without quotation marks.
         (1111, 4, r"0\.\.44 for 4 layers. Received: configuration=1111"),
     ],

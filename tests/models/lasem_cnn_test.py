@@ -103,3 +103,95 @@ def test_padding_holds_for_convolution_and_pool(padding, features):
 def test_tuples_of_different_length_are_refused(channels, kernels, pools):
     with pytest.raises(ValueError, match="one entry per layer. Received"):
         lasem_cnn((8, 8, 3), channels, kernels, pools)
+
+
+# Skip connections
+
+_SMALL = {
+    "image_shape": (12, 12, 4),
+    "channels": (4, 4, 4),
+    "kernel_sizes": (3, 3, 3),
+    "pool_sizes": (2, 3, 1),
+}
+
+
+def _conv(model, name, inputs):
+    return model.get_layer(name)(inputs)
+
+
+def _pool(side, inputs):
+    return keras.layers.MaxPooling2D(side, padding="same")(inputs)
+
+
+def test_the_input_is_added_after_the_activation_and_before_the_pool():
+    model = lasem_cnn(**_SMALL, skips=((1, 1),))
+    images = keras.random.normal((2, 12, 12, 4), seed=0)
+    entering = _pool(2, _conv(model, "conv_0", images))
+    leaving = _pool(3, _conv(model, "conv_1", entering) + entering)
+    wanted = _conv(model, "conv_2", leaving)
+    np.testing.assert_allclose(
+        model(images), keras.ops.reshape(wanted, (2, -1)), atol=1e-6
+    )
+
+
+def test_a_longer_skip_is_pooled_as_what_it_passes():
+    model = lasem_cnn(**_SMALL, skips=((0, 2),))
+    images = keras.random.normal((2, 12, 12, 4), seed=0)
+    hidden = _pool(2, _conv(model, "conv_0", images))
+    hidden = _pool(3, _conv(model, "conv_1", hidden))
+    wanted = _conv(model, "conv_2", hidden) + _pool(6, images)
+    np.testing.assert_allclose(
+        model(images), keras.ops.reshape(wanted, (2, -1)), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("side", [5, 7, 11, 13])
+def test_odd_sides_fit_too(side):
+    sizes = {**_SMALL, "image_shape": (side, side, 4)}
+    model = lasem_cnn(**sizes, skips=((0, 1), (0, 2)))
+    plain = lasem_cnn(**sizes)
+    assert model.output_shape == plain.output_shape
+    assert model.count_params() == plain.count_params()
+
+
+def _added(model):
+    return [
+        tuple(map(int, layer.name.split("_")[1:]))
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Add)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test_type", "skips"),
+    [(0, []), (1, [(1, 1)]), (2, [(3, 3)]), (3, [(1, 1), (3, 3)])],
+)
+def test_skip_test_types_of_the_network_for_cifar100(test_type, skips):
+    assert _added(lasem_cnn((32, 32, 3), skips=test_type)) == skips
+
+
+def test_the_skip_test_type_of_eight_layers():
+    channels, kernels, pools, shape, *_ = _PUBLISHED["cifar100_8"]
+    model = lasem_cnn(shape, channels, kernels, pools, skips=1)
+    assert _added(model) == [(1, 1), (3, 3), (5, 5), (7, 7)]
+
+
+@pytest.mark.parametrize(
+    ("skips", "message"),
+    [
+        (4, "0 or 1 or 2 or 3 for 4 layers; write pairs.*skips=4"),
+        (((2, 1),), r"first <= last < 4.*\(\(2, 1\),\)"),
+        (((1, 4),), "first <= last < 4"),
+        (((-1, 1),), "0 <= first"),
+        (((1,),), r"pairs \(first, last\)"),
+        (((2, 2),), r"maps \(16, 16, 32\) to maps \(16, 16, 64\).*equal"),
+    ],
+)
+def test_skips_that_cannot_be_are_refused(skips, message):
+    with pytest.raises(ValueError, match=message):
+        lasem_cnn((32, 32, 3), skips=skips)
+
+
+def test_without_padding_a_skip_does_not_fit():
+    with pytest.raises(ValueError, match="padding='same'"):
+        lasem_cnn(**_SMALL, skips=((1, 1),), padding="valid")

@@ -67,6 +67,16 @@ def test_a_chain_equals_every_single_configuration(depth):
     )
 
 
+def test_residual_connections_keep_to_their_configuration():
+    # One over a layer, one over two of them and the pool between.
+    skips = ((1, 1), (1, 3))
+    pools = (2, 1, 2, 1)
+    model = _lifted(
+        lasem_cnn((8, 8, 3), (4,) * 4, (3,) * 4, pools, skips=skips)
+    )
+    _assert_tree_is_right(model, 4)
+
+
 _BETWEEN = {
     "max_pool": lambda: layers.MaxPooling2D(2),
     "average_pool": lambda: layers.AveragePooling2D(2, padding="same"),

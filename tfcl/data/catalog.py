@@ -15,7 +15,8 @@ class DataSource:
         image_key: Feature that holds the picture.
         label_key: Feature that holds the class index.
         train_split: TFDS split behind "train".
-        test_split: TFDS split behind "test".
+        test_split: TFDS split behind "test"; None if the set has no parts
+            and every picture is in "train".
         terms: Licence or terms of use, as the owners state them.
         module: Module of this repository whose class `Builder` builds the
             set; None for a builder that comes with TFDS.
@@ -25,10 +26,20 @@ class DataSource:
     image_key: str = "image"
     label_key: str = "label"
     train_split: str = "train"
-    test_split: str = "test"
+    test_split: str | None = "test"
     _: dataclasses.KW_ONLY
     terms: str
     module: str | None = None
+
+
+def _office_home(domain):
+    return DataSource(
+        f"office_home/{domain}",
+        test_split=None,
+        terms="Copyrighted pictures, for non-commercial research and "
+        "education as fair use (Venkateswara et al., 2017).",
+        module="data_builders.office_home.office_home_dataset_builder",
+    )
 
 
 CATALOG = {
@@ -52,6 +63,20 @@ CATALOG = {
     "mnist": DataSource(
         "mnist",
         terms="Commonly cited as CC BY-SA 3.0 (LeCun, Cortes, Burges).",
+    ),
+    "office_home_art": _office_home("art"),
+    "office_home_clipart": _office_home("clipart"),
+    "office_home_product": _office_home("product"),
+    "office_home_real_world": _office_home("real_world"),
+    "omniglot": DataSource(
+        "omniglot",
+        # 30 background and 20 evaluation alphabets; no character is in both.
+        terms="MIT licence (Lake, Salakhutdinov, Tenenbaum, 2015).",
+    ),
+    "stl10": DataSource(
+        "stl10",
+        terms="No formal licence, pictures out of ImageNet; citation of "
+        "Coates, Ng, Lee (2011) requested.",
     ),
 }
 

@@ -5,12 +5,9 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data import tfds_source
-from tfcl.data.preprocessing import Preprocessing
-from tfcl.data.split import channel_statistics, standardised
-from tfcl.data.task import Task, TaskStream
-from tfcl.errors import UserError
-
-_SPLITS = ("train", "validation", "test")
+from tfcl.data.class_pools import SPLITS, ClassPools
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task, check_statistics
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -54,7 +51,8 @@ def class_split_stream(
         test_per_class: Test pictures per class, likewise.
         statistics: "train" standardises every split by the mean and deviation
             of the task's training pictures; "split" each split by its own
-            (the LASEM protocol, which also looks at the test pictures).
+            (the LASEM protocol, which also looks at the test pictures);
+            "none" leaves them between 0 and 1.
         order_seed: Seed of a random order of `task_classes`, or without them
             of the classes; None keeps the given one.
         data_seed: Seed of the shuffling inside a class.
@@ -83,18 +81,25 @@ def class_split_stream(
         )
     else:
         task_names = [task_names[place] for place in places]
-    pools = _Pools(train, test, validation_fraction, data_seed)
+    pools = ClassPools.held_out(
+        train,
+        test,
+        validation_fraction,
+        data_seed,
+        remedies=(
+            "Lower class_split_stream.{split}_per_class.",
+            "Choose classes with more of them, or hold out another part by "
+            "class_split_stream.validation_fraction. Received: "
+            f"validation_fraction={validation_fraction}",
+        ),
+    )
     tasks = []
-    for index, classes in enumerate(groups):
-        splits = pools.splits(classes, wanted, task_names[index])
+    for index, (task_name, classes) in enumerate(zip(task_names, groups)):
+        splits = pools.take(classes, wanted, task_name)
+        class_names = [train.class_names[c] for c in classes]
         tasks.append(
-            _task(
-                index,
-                task_names[index],
-                tuple(train.class_names[c] for c in classes),
-                splits,
-                statistics,
-                tuple(tasks),
+            assemble_task(
+                index, task_name, class_names, splits, statistics, tasks
             )
         )
     name = name or f"{dataset}_{len(tasks)}"
@@ -108,12 +113,8 @@ def _check(validation_fraction, statistics, wanted):
             "training and validation both get pictures. Received: "
             f"validation_fraction={validation_fraction}"
         )
-    if statistics not in ("train", "split"):
-        raise ValueError(
-            "Argument `statistics` must be 'train' or 'split'. "
-            f"Received: statistics={statistics!r}"
-        )
-    for split, count in zip(_SPLITS, wanted):
+    check_statistics(statistics)
+    for split, count in zip(SPLITS, wanted):
         if count is not None and count < 1:
             raise ValueError(
                 f"Argument `{split}_per_class` must be at least 1, or None "
@@ -169,75 +170,4 @@ def _class_index(value, class_names, task):
     raise ValueError(
         f"Argument `task_classes`, task {task}: a class is a name of the data "
         f"set or an index 0..{len(class_names) - 1}. Received: {value!r}"
-    )
-
-
-class _Pools:
-    """Indices of every class's pictures, shuffled once by the data seed."""
-
-    def __init__(self, train, test, validation_fraction, data_seed):
-        self._sources = (train, train, test)
-        self._validation_fraction = validation_fraction
-        self._pools = {}
-        for label in range(len(train.class_names)):
-            mine = np.flatnonzero(train.labels == label)
-            shuffling = randomness.generator(data_seed, "class pool", label)
-            mine = shuffling.permutation(mine)
-            held_out = int(len(mine) * validation_fraction)
-            self._pools[label] = (
-                mine[held_out:],
-                mine[:held_out],
-                np.flatnonzero(test.labels == label),
-            )
-
-    def splits(self, classes, wanted, task_name):
-        """(images, labels) of train, validation and test."""
-        result = []
-        for which, split in enumerate(_SPLITS):
-            indices, labels = [], []
-            for local, label in enumerate(classes):
-                pool, count = self._pools[label][which], wanted[which]
-                if count is not None and len(pool) < count:
-                    raise UserError(
-                        f"Task '{task_name}', split '{split}': class "
-                        f"'{self._sources[0].class_names[label]}' has "
-                        f"{len(pool)} pictures, {count} are asked for. Lower "
-                        f"class_split_stream.{split}_per_class."
-                    )
-                indices.append(pool[:count])
-                labels.append(np.full(len(pool[:count]), local, np.int32))
-            if not any(map(len, indices)):
-                raise UserError(
-                    f"Task '{task_name}', split '{split}': no picture. Choose "
-                    "classes with more of them, or hold out another part by "
-                    "class_split_stream.validation_fraction. Received: "
-                    f"validation_fraction={self._validation_fraction}"
-                )
-            images = self._sources[which].images(np.concatenate(indices))
-            result.append((images, np.concatenate(labels)))
-        return result
-
-
-def _task(index, name, class_names, splits, statistics, earlier):
-    (train, _), _, _ = splits
-    reference = train if statistics == "train" else None
-    mean, std = channel_statistics(train)
-    train_split, validation, test = (
-        standardised(images, labels, reference) for images, labels in splits
-    )
-    return Task(
-        index=index,
-        name=name,
-        class_names=class_names,
-        train=train_split,
-        validation=validation,
-        test=test,
-        # A user's single picture has no set of its own: serving uses the
-        # training statistics in both modes.
-        preprocessing=Preprocessing(
-            tuple(int(v) for v in train.shape[1:]),
-            tuple(float(v) for v in mean),
-            tuple(float(v) for v in std),
-        ),
-        earlier=earlier,
     )

@@ -30,13 +30,7 @@ class Preprocessing:
     std: tuple
 
     def __call__(self, images):
-        height, width, channels = self.image_shape
-        pixels = _with_channels(tf.cast(images, tf.float32), channels)
-        same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
-        pixels = tf.cond(
-            same, lambda: pixels, lambda: _resized(pixels, (height, width))
-        )
-        pixels = tf.ensure_shape(pixels, (None, height, width, channels))
+        pixels = grey_levels(images, self.image_shape)
         # The order of operations of a training batch, to the last bit.
         mean = tf.constant(self.mean, tf.float32)
         std = tf.constant(self.std, tf.float32)
@@ -56,6 +50,27 @@ class Preprocessing:
     @classmethod
     def from_json(cls, value):
         return cls(*(tuple(value[k]) for k in ("image_shape", "mean", "std")))
+
+
+def grey_levels(images, image_shape):
+    """Pictures of any size and number of channels in one shape.
+
+    Args:
+        images: `(batch, any height, any width, 1 to 4 channels)`, uint8.
+        image_shape: `(height, width, channels)` of the result; channels is 1
+            or 3.
+
+    Returns:
+        Whole grey levels 0 to 255, float32 `(batch, height, width,
+        channels)`, resized as `Preprocessing` says.
+    """
+    height, width, channels = image_shape
+    pixels = _with_channels(tf.cast(images, tf.float32), channels)
+    same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
+    pixels = tf.cond(
+        same, lambda: pixels, lambda: _resized(pixels, (height, width))
+    )
+    return tf.ensure_shape(pixels, (None, height, width, channels))
 
 
 def _with_channels(pixels, channels):

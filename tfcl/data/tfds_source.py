@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from tensorflow_datasets.core.download import download_manager, extractor
 
 from tfcl.data import catalog
+from tfcl.data.labelled_images import LabelledImages
 from tfcl.errors import UserError
 
 # What TFDS raises for description files it cannot use (ValueError and
@@ -38,37 +39,46 @@ _PREPARE_ERRORS = (
     extractor.ExtractError,
 )
 _READ_BATCH = 1024
-_DECODE_BATCH = 256
 
 
 def open_split(
-    name: str, split: str, data_dir: str | None = None
-) -> "LabelledImages":
+    name: str,
+    split: str,
+    data_dir: str | None = None,
+    image_shape: tuple | None = None,
+) -> LabelledImages:
     """Opens one split of a data set of the catalog, preparing it if needed.
 
     A set that is not yet prepared is built (`data_builders/`) or downloaded
     (stock TFDS sets) into `data_dir`; of several processes that start
-    together one does so and the others wait.
+    together one does so and the others wait. Sets that forbid a download are
+    built from what the user has put into `<data_dir>/downloads/manual`.
 
     The order of the pictures depends on the data alone: by `id` where the set
     has one, else the order of its files.
 
     Args:
         name: Name in `tfcl.data.catalog`.
-        split: "train" or "test".
+        split: "train" or "test"; a set without parts of its own has "train".
         data_dir: Folder of prepared TFDS data sets. Defaults to TFDS's own:
             the environment variable TFDS_DATA_DIR or `~/tensorflow_datasets`.
+        image_shape: `(height, width, channels)` to which pictures of any size
+            are resized when they are decoded, with antialiasing and like a
+            user's pictures (`preprocessing.grey_levels`). None takes them as
+            they are, which must be in one shape.
 
     Raises:
         UserError: If the name or split is unknown, or the files are missing,
             damaged or unreadable and cannot be made.
-        ValueError: If the pictures are not uint8 of one shape.
+        ValueError: If the pictures are not uint8, or of several shapes
+            without `image_shape`.
     """
     source = catalog.find(name)
     place = _Place(name, split, data_dir)
     splits = {"train": source.train_split, "test": source.test_split}
-    if split not in splits:
-        raise UserError(f"{place}: no such split. Ask for 'train' or 'test'.")
+    if splits.get(split) is None:
+        known = " or ".join(f"'{k}'" for k, v in splits.items() if v)
+        raise UserError(f"{place}: no such split. Ask for {known}.")
     builder = _prepared(source, place)
     if splits[split] not in builder.info.splits:
         raise place.damaged(
@@ -76,7 +86,7 @@ def open_split(
         )
     features = builder.info.features
     class_names = _class_names(builder, place, source.label_key)
-    image_shape = _image_shape(features[source.image_key], place)
+    stored_shape = _stored_shape(features[source.image_key], place, image_shape)
     keys = [source.image_key, source.label_key]
     keys += ["id"] if "id" in features else []
     records = _read(builder, place, splits[split], keys)
@@ -87,86 +97,11 @@ def open_split(
         encoded=records[source.image_key],
         labels=records[source.label_key],
         class_names=class_names,
-        image_shape=image_shape,
+        image_shape=image_shape or stored_shape,
         ids=records.get("id"),
         place=place,
+        stored_channels=stored_shape[-1] if image_shape else None,
     )
-
-
-class LabelledImages:
-    """One split whose pictures stay encoded until they are asked for.
-
-    Made by `open_split`. Keeps the encoded files (PNG, JPEG) in memory:
-    CIFAR-100's 50,000 training pictures take 113 MiB.
-
-    Attributes:
-        labels: Class indices, `(n,)`, int64.
-        class_names: Name of each class, tuple of text.
-        image_shape: `(height, width, channels)`.
-        ids: The pictures' names in the data set, tuple of n texts, or None if
-            the set has none.
-    """
-
-    def __init__(self, encoded, labels, class_names, image_shape, ids, place):
-        self.labels = np.asarray(labels, np.int64)
-        self.class_names = tuple(class_names)
-        self.image_shape = tuple(image_shape)
-        self.ids = None if ids is None else tuple(i.decode() for i in ids)
-        self._encoded = encoded
-        self._place = place
-
-    def __len__(self):
-        return len(self.labels)
-
-    def images(self, indices) -> np.ndarray:
-        """Decodes the pictures at `indices`.
-
-        Args:
-            indices: `(k,)` integers, in any order, repeats allowed.
-
-        Returns:
-            Pixels, `(k, height, width, channels)`, uint8.
-
-        Raises:
-            UserError: If a picture cannot be decoded to `image_shape`.
-            IndexError: If an index is out of range.
-        """
-        indices = np.asarray(indices, np.int64)
-        pixels = np.empty((len(indices), *self.image_shape), np.uint8)
-        if not len(indices):
-            return pixels
-        encoded = tf.data.Dataset.from_tensor_slices(self._encoded[indices])
-        decoded = encoded.map(
-            self._decode, tf.data.AUTOTUNE, deterministic=True
-        ).batch(_DECODE_BATCH)
-        try:
-            for number, batch in enumerate(decoded.as_numpy_iterator()):
-                start = number * _DECODE_BATCH
-                pixels[start : start + len(batch)] = batch
-        except tf.errors.InvalidArgumentError as error:
-            raise self._undecodable(indices) from error
-        return pixels
-
-    def _decode(self, encoded):
-        pixels = tf.io.decode_image(
-            encoded, self.image_shape[-1], expand_animations=False
-        )
-        return tf.ensure_shape(pixels, self.image_shape)
-
-    def _undecodable(self, indices):
-        """The error that names the first picture that fails on its own."""
-        for index in indices:
-            try:
-                self._decode(self._encoded[index])
-            except tf.errors.InvalidArgumentError:
-                break
-        identity = f" (id '{self.ids[index]}')" if self.ids else ""
-        shape = " x ".join(str(n) for n in self.image_shape)
-        return UserError(
-            f"{self._place}: picture {index}{identity} cannot be decoded to "
-            f"{shape} uint8. Prepare the data set anew or "
-            f"{self._place.elsewhere}."
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,9 +158,8 @@ def _prepared(source, place):
     except _PREPARE_ERRORS as error:
         raise UserError(
             f"{place}: not found as '{place.shown(builder.data_dir)}' and "
-            f"cannot be prepared there ({_brief(error)}). Remove the cause "
-            "(a download needs the internet) and run again, or "
-            f"{place.elsewhere}."
+            f"cannot be prepared there ({_brief(error, 300)}). "
+            f"{_remedy(builder, place)} and run again, or {place.elsewhere}."
         ) from error
     if not builder.is_prepared():
         # TFDS takes a folder without this file for a finished one.
@@ -233,12 +167,22 @@ def _prepared(source, place):
     return builder
 
 
+def _remedy(builder, place):
+    """What a user can do about a preparation that failed."""
+    instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    if not instructions:
+        return "Remove the cause (a download needs the internet)"
+    folder = os.path.join(builder.data_dir_root, "downloads", "manual")
+    text = " ".join(instructions.split()).rstrip(".")
+    return f"{text}. The folder for this is '{place.shown(folder)}': fill it"
+
+
 def _builder(source, place):
+    name, _, config = source.builder.partition("/")
     if source.module is None:
-        name, _, config = source.builder.partition("/")
         cls = tfds.builder_cls(name)
     else:
-        cls, config = importlib.import_module(source.module).Builder, None
+        cls = importlib.import_module(source.module).Builder
     try:
         builder = cls(data_dir=place.root, config=config or None)
         for split in builder.info.splits.values():
@@ -355,18 +299,19 @@ def _class_names(builder, place, label_key):
     return tuple(names)
 
 
-def _image_shape(feature, place):
+def _stored_shape(feature, place, wanted):
     shape = tuple(feature.shape)
-    if None in shape or feature.np_dtype != np.uint8:
+    if (None in shape and not wanted) or feature.np_dtype != np.uint8:
         raise ValueError(
-            f"{place}: pictures must be uint8 of one shape. Received: "
-            f"{feature.np_dtype} of shape {shape}"
+            f"{place}: pictures must be uint8 of one shape; for several shapes "
+            "the stream must state the `image_shape` to resize them to. "
+            f"Received: {feature.np_dtype} of shape {shape}"
         )
     return shape
 
 
-def _brief(error):
-    """Kind and first line of an error, at most 120 characters of the latter."""
+def _brief(error, length=120):
+    """Kind and first line of an error, at most `length` characters of it."""
     cause = error.__cause__
     # TFDS wraps the system's error; "Permission denied" is the useful part.
     if isinstance(cause, (OSError, tf.errors.OpError)):
@@ -376,4 +321,4 @@ def _brief(error):
         # "<path>; No space left on device".
         text = error.message.rsplit("; ", 1)[-1]
     line = (text.strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {line[:120].rstrip(' .:(')}"
+    return f"{type(error).__name__}: {line[:length].rstrip(' .:(')}"

@@ -2,11 +2,12 @@
 
 # Index = test type // 5 of the LASEM programs; layers from input to output,
 # 1 = shared.
+_ALTERNATING = ("alternating", "alternating_inverse")
 _TABLES = {
     4: (
         "1111 0001 0011 0111 1000 1100 1110 0101 1010",
         ("all", "top_1", "top_2", "top_3", "bottom_1", "bottom_2")
-        + ("bottom_3", "alternating", "alternating_inverse"),
+        + ("bottom_3", *_ALTERNATING),
     ),
     6: (
         "111111 000001 000011 000111 001111 011111 100000 110000 111000 "
@@ -18,10 +19,19 @@ _TABLES = {
         "11111111 00000011 00001111 00111111 11000000 11110000 11111100 "
         "01010101 10101010",
         ("all", "top_2", "top_4", "top_6", "bottom_2", "bottom_4")
-        + ("bottom_6", "alternating", "alternating_inverse"),
+        + ("bottom_6", *_ALTERNATING),
     ),
     9: ("1" * 9, ("all",)),
     17: ("1" * 17, ("all",)),
+}
+# The programs take this table for six layers when the data are Office-Home:
+# the two first layers are never shared; names count the other four.
+_OFFICE_HOME = "office_home:"
+_OFFICE_HOME_TABLES = {
+    6: (
+        "001111 000001 000011 000111 001000 001100 001110 000101 001010",
+        _TABLES[4][1],
+    ),
 }
 
 
@@ -33,7 +43,10 @@ def transfer_configuration(value, num_layers):
             shared, 0 = task-specific), e.g. "0011"; a name of the LASEM
             tables for 4, 6, 8, 9 or 17 layers ("all", "top_2", "bottom_3",
             "alternating", ...); or an integer test type of the LASEM
-            programs (the table index is `value // 5`).
+            programs (the table index is `value // 5`). With six layers the
+            programs have a table of its own for Office-Home, which shares
+            neither of the first two layers: ask for it by "office_home:top_2",
+            "office_home:all" and so on, its test types by "office_home:10".
         num_layers: Layers with a choice.
 
     Returns:
@@ -42,24 +55,28 @@ def transfer_configuration(value, num_layers):
     Raises:
         ValueError: If the value fits no layer count or table.
     """
-    text = value
-    if isinstance(value, int):
-        strings, _ = _table(value, num_layers)
-        if not 0 <= value < 5 * len(strings):
+    tables, key = _TABLES, value
+    if isinstance(value, str) and value.startswith(_OFFICE_HOME):
+        tables, key = _OFFICE_HOME_TABLES, value.removeprefix(_OFFICE_HOME)
+        key = int(key) if key.isdecimal() else key
+    text = key
+    if isinstance(key, int):
+        strings, _ = _table(tables, value, num_layers)
+        if not 0 <= key < 5 * len(strings):
             raise ValueError(
                 "Argument `configuration` as a test type must lie in "
                 f"0..{5 * len(strings) - 1} for {num_layers} layers. "
-                f"Received: configuration={value}"
+                f"Received: configuration={value!r}"
             )
-        text = strings[value // 5]
-    elif set(value) - {"0", "1"}:
-        strings, names = _table(value, num_layers)
-        if value not in names:
+        text = strings[key // 5]
+    elif tables is not _TABLES or set(key) - {"0", "1"}:
+        strings, names = _table(tables, value, num_layers)
+        if key not in names:
             raise ValueError(
                 "Argument `configuration` must be digits 0 and 1 or one of "
                 f"{', '.join(names)}. Received: configuration={value!r}"
             )
-        text = strings[names.index(value)]
+        text = strings[names.index(key)]
     if len(text) != num_layers:
         raise ValueError(
             "Argument `configuration` needs one digit per convolution of the "
@@ -69,12 +86,15 @@ def transfer_configuration(value, num_layers):
     return tuple(digit == "1" for digit in text)
 
 
-def _table(value, num_layers):
-    if num_layers not in _TABLES:
+def _table(tables, value, num_layers):
+    """(digits, names) of the published configurations of a network."""
+    if num_layers not in tables:
+        *others, last = map(str, tables)
+        known = f"{', '.join(others)} and {last}" if others else last
         raise ValueError(
-            "Argument `configuration`: names and test types exist for 4, 6, "
-            f"8, 9 and 17 convolutions, the backbone has {num_layers}. Write "
+            f"Argument `configuration`: names and test types exist for {known} "
+            f"convolutions, the backbone has {num_layers}. Write "
             f"the digits instead. Received: configuration={value!r}"
         )
-    strings, names = _TABLES[num_layers]
+    strings, names = tables[num_layers]
     return strings.split(), names

@@ -1,0 +1,1 @@
+"""Office-Home: 65 kinds of everyday objects in four domains."""

@@ -1,0 +1,122 @@
+"""Which pictures of a class are for training, validation and test."""
+
+import numpy as np
+
+from tfcl import randomness
+from tfcl.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+
+
+class ClassPools:
+    """Per class three disjoint pools of pictures, each in a fixed order.
+
+    Args:
+        sources: The `LabelledImages` behind the training, the validation and
+            the test pool.
+        pools: `{class index: (train, validation, test)}`, each `(n,)` indices
+            into its source.
+        remedies: How to get out of an error: for a class with too few
+            pictures, where `{split}` stands for the split's name, and for a
+            split without any.
+    """
+
+    def __init__(self, sources, pools, remedies=("", "")):
+        self.sources = tuple(sources)
+        self.pools = pools
+        self._remedies = remedies
+
+    @classmethod
+    def held_out(cls, train, test, fraction, data_seed, remedies=("", "")):
+        """Validation is the first part of a class's shuffled training data.
+
+        Args:
+            train: `LabelledImages` of which `int(n * fraction)` pictures of
+                a class are held out.
+            test: `LabelledImages`, used whole in its own order.
+            fraction: Between 0 and 1.
+            data_seed: Seed of the shuffling.
+            remedies: See the class.
+        """
+        pools = {}
+        for label in range(len(train.class_names)):
+            mine = shuffled(train, label, data_seed)
+            held_out = int(len(mine) * fraction)
+            pools[label] = (
+                mine[held_out:],
+                mine[:held_out],
+                np.flatnonzero(test.labels == label),
+            )
+        return cls((train, train, test), pools, remedies)
+
+    @property
+    def class_names(self):
+        return self.sources[0].class_names
+
+    def take(self, classes, counts, task_name):
+        """The first pictures of each class, labelled by its place in the list.
+
+        Args:
+            classes: Class indices; local label k is the k-th of them.
+            counts: Pictures per class of each of the three splits; None for
+                all.
+            task_name: For messages.
+
+        Returns:
+            `(images, labels)` of train, validation and test.
+
+        Raises:
+            UserError: If a class has too few pictures or a split none.
+        """
+        chosen = []
+        for which, count in enumerate(counts):
+            parts = [self.pools[label][which] for label in classes]
+            for label, part in zip(classes, parts):
+                if count is not None and len(part) < count:
+                    raise self._too_few(
+                        task_name, which, label, len(part), count
+                    )
+            chosen.append([part[:count] for part in parts])
+        return self.load(chosen, task_name)
+
+    def load(self, chosen, task_name):
+        """Decodes chosen pictures.
+
+        Args:
+            chosen: For each of the three splits, per local label the indices
+                into its source.
+            task_name: For messages.
+
+        Returns:
+            As `take`.
+
+        Raises:
+            UserError: If a split has no picture.
+        """
+        result = []
+        for split, source, parts in zip(SPLITS, self.sources, chosen):
+            if not any(map(len, parts)):
+                raise UserError(
+                    f"Task '{task_name}', split '{split}': no picture. "
+                    f"{self._remedies[1]}"
+                )
+            labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+            images = source.images(np.concatenate(parts))
+            result.append((images, labels.astype(np.int32)))
+        return result
+
+    def _too_few(self, task_name, which, label, found, count):
+        split = SPLITS[which]
+        remedy = self._remedies[0].format(split=split)
+        return UserError(
+            f"Task '{task_name}', split '{split}': class "
+            f"'{self.class_names[label]}' has {found} pictures, {count} are "
+            f"asked for. {remedy}"
+        )
+
+
+def shuffled(source, label, data_seed, *key):
+    """Indices of a class's pictures in an order drawn from seed and key."""
+    mine = np.flatnonzero(source.labels == label)
+    generator = randomness.generator(data_seed, "class pool", label, *key)
+    return generator.permutation(mine)

@@ -1,0 +1,61 @@
+"""Puts a task together out of pictures, labels and pixel statistics."""
+
+from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.split import Split, channel_statistics, standardised
+from tfcl.data.task import Task
+
+# Mean and deviation of pixels / 255 that leave them as they are.
+UNSTANDARDISED = (0.0, 1.0)
+
+
+def check_statistics(statistics):
+    """Raises ValueError unless `assemble_task` knows this text."""
+    if statistics not in ("train", "split", "none"):
+        raise ValueError(
+            "Argument `statistics` must be 'train', 'split' or 'none'. "
+            f"Received: statistics={statistics!r}"
+        )
+
+
+def assemble_task(index, name, class_names, splits, statistics, earlier):
+    """A `Task` whose three splits are standardised as asked.
+
+    Args:
+        index: Position in the stream, from 0.
+        name: Name of the task.
+        class_names: Name of each local label.
+        splits: `(images, labels)` of train, validation and test: uint8
+            `(n, height, width, channels)` and integers `(n,)`.
+        statistics: "train" standardises every split per channel by the
+            training pictures, "split" each split by its own pictures, "none"
+            not at all. A pair `(mean, std)` of numbers holds for all channels,
+            in the unit of pixels / 255.
+        earlier: The tasks before this one.
+    """
+    (train, _), _, _ = splits
+    if statistics == "none":
+        statistics = UNSTANDARDISED
+    if isinstance(statistics, tuple):
+        channels = train.shape[-1]
+        mean, std = ((value,) * channels for value in statistics)
+        made = [Split(images, labels, mean, std) for images, labels in splits]
+    else:
+        # A user's single picture has no set of its own: serving uses the
+        # training statistics in both modes.
+        mean, std = channel_statistics(train)
+        reference = train if statistics == "train" else None
+        made = [standardised(*split, reference) for split in splits]
+    return Task(
+        index=index,
+        name=name,
+        class_names=tuple(class_names),
+        train=made[0],
+        validation=made[1],
+        test=made[2],
+        preprocessing=Preprocessing(
+            tuple(int(v) for v in train.shape[1:]),
+            tuple(float(v) for v in mean),
+            tuple(float(v) for v in std),
+        ),
+        earlier=tuple(earlier),
+    )
