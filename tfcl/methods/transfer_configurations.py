@@ -25,7 +25,7 @@ _TABLES = {
 }
 
 
-def transfer_configuration(value, num_layers):
+def transfer_configuration(value, num_layers, argument="configuration"):
     """Which layers are shared.
 
     Args:
@@ -35,6 +35,7 @@ def transfer_configuration(value, num_layers):
             "alternating", ...); or an integer test type of the LASEM
             programs (the table index is `value // 5`).
         num_layers: Layers with a choice.
+        argument: What messages call the value.
 
     Returns:
         Tuple of booleans, True = shared.
@@ -44,37 +45,37 @@ def transfer_configuration(value, num_layers):
     """
     text = value
     if isinstance(value, int):
-        strings, _ = _table(value, num_layers)
+        strings, _ = _table(value, num_layers, argument)
         if not 0 <= value < 5 * len(strings):
             raise ValueError(
-                "Argument `configuration` as a test type must lie in "
+                f"Argument `{argument}` as a test type must lie in "
                 f"0..{5 * len(strings) - 1} for {num_layers} layers. "
-                f"Received: configuration={value}"
+                f"Received: {argument}={value}"
             )
         text = strings[value // 5]
     elif set(value) - {"0", "1"}:
-        strings, names = _table(value, num_layers)
+        strings, names = _table(value, num_layers, argument)
         if value not in names:
             raise ValueError(
-                "Argument `configuration` must be digits 0 and 1 or one of "
-                f"{', '.join(names)}. Received: configuration={value!r}"
+                f"Argument `{argument}` must be digits 0 and 1 or one of "
+                f"{', '.join(names)}. Received: {argument}={value!r}"
             )
         text = strings[names.index(value)]
     if len(text) != num_layers:
         raise ValueError(
-            "Argument `configuration` needs one digit per convolution of the "
+            f"Argument `{argument}` needs one digit per convolution of the "
             f"backbone, which has {num_layers}. "
-            f"Received: configuration={value!r} with {len(text)} digits"
+            f"Received: {argument}={value!r} with {len(text)} digits"
         )
     return tuple(digit == "1" for digit in text)
 
 
-def _table(value, num_layers):
+def _table(value, num_layers, argument):
     if num_layers not in _TABLES:
         raise ValueError(
-            "Argument `configuration`: names and test types exist for 4, 6, "
+            f"Argument `{argument}`: names and test types exist for 4, 6, "
             f"8, 9 and 17 convolutions, the backbone has {num_layers}. Write "
-            f"the digits instead. Received: configuration={value!r}"
+            f"the digits instead. Received: {argument}={value!r}"
         )
     strings, names = _TABLES[num_layers]
     return strings.split(), names

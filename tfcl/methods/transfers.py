@@ -1,5 +1,7 @@
 """The transfer mechanisms that the LASEM line compares."""
 
+import abc
+
 import gin
 import keras
 
@@ -9,16 +11,33 @@ from tfcl.layers.tucker_kernel import TuckerKernel
 from tfcl.methods.base import require
 
 
-@gin.configurable
-class HardTransfer:
-    """HPS: the shared kernel is used as it is."""
+class Transfer(abc.ABC):
+    """How a layer's kernel comes out of what the tasks share."""
 
-    name = "HPS"
+    name = "transfer"
 
+    @abc.abstractmethod
     def generator(self, depth, conv):
         """A `KernelGenerator` for the convolution number `depth`."""
-        del depth
-        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+    def begin_task(self, layers, known):
+        """Called when a task begins, before its first step.
+
+        Args:
+            layers: `SelectiveConv2D`s that are or may be shared.
+            known: A boolean per layer: an earlier task has shared it.
+        """
+
+    def penalties(self, layers):
+        """What training adds for each of the shared layers.
+
+        Args:
+            layers: All `SelectiveConv2D`s that are or may be shared.
+
+        Returns:
+            A scalar or None per layer.
+        """
+        return [self.penalty(layer) for layer in layers]
 
     def penalty(self, layer):
         """What training adds for a shared layer; a scalar or None."""
@@ -26,7 +45,18 @@ class HardTransfer:
 
 
 @gin.configurable
-class TuckerTransfer:
+class HardTransfer(Transfer):
+    """HPS: the shared kernel is used as it is."""
+
+    name = "HPS"
+
+    def generator(self, depth, conv):
+        del depth
+        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+
+@gin.configurable
+class TuckerTransfer(Transfer):
     """TF: a shared Tucker core, orthogonal factors per task.
 
     Args:
@@ -58,7 +88,7 @@ class TuckerTransfer:
 
 
 @gin.configurable
-class DeconvTransfer:
+class DeconvTransfer(Transfer):
     """DF-CNN: kernels deconvolved out of a shared knowledge base.
 
     Args:
