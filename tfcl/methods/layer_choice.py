@@ -6,12 +6,12 @@ import numpy as np
 from tfcl.models.prefix_tree import configuration_name
 
 
-def statistic(value, name):
-    """A float32 variable that every replica computes alike."""
+def statistic(value, name, dtype="float32"):
+    """A variable that every replica computes alike."""
     return keras.Variable(
-        np.asarray(value, np.float32),
+        np.asarray(value, dtype),
         trainable=False,
-        dtype="float32",
+        dtype=dtype,
         aggregation="only_first_replica",
         name=name,
     )

@@ -56,8 +56,12 @@ class SearchingMethod(NetworkMethod):
         self.choice = LayerChoice(self.layers, self.shared)
         self.state += self.choice.state
 
-    def begin_task(self, task):
+    def begin_slot(self, task):
+        """Draws the task's own variables; the same at every call."""
         super().begin_task(task)
+
+    def begin_task(self, task):
+        self.begin_slot(task)
         self.choice.begin_task(
             lambda owned: self.redraw(owned, "shared", task.index)
         )
