@@ -5,6 +5,7 @@ import abc
 import gin
 import keras
 
+from tfcl.layers.additive_kernel import AdditiveKernel
 from tfcl.layers.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.hard_kernel import HardKernel
 from tfcl.layers.tucker_kernel import TuckerKernel
@@ -162,3 +163,53 @@ class DeconvTransfer(Transfer):
                     for v in variables
                 ]
         return sum(terms) if terms else None
+
+
+@gin.configurable
+class AdditiveTransfer(Transfer):
+    """APD: a shared kernel, masked for the task, plus the task's own part.
+
+    Args:
+        sparsity: lambda_1, weight of the mean over layers of `mean |tau|`.
+        retention: lambda_2, weight of the mean over layers of
+            `||S - S_old||^2 / (2 n)` from the second task on, S_old of before
+            the task. The published program means 100, but never adds the
+            term: 0 is parity.
+
+    Note:
+        Earlier tasks' tau is not changed after their training, though the
+        paper offers it: the bank never changes.
+    """
+
+    name = "APD"
+
+    def __init__(self, sparsity: float = 4e-4, retention: float = 0.0):
+        for argument, value in (
+            ("sparsity", sparsity),
+            ("retention", retention),
+        ):
+            require(value >= 0, argument, "must not be negative", value)
+        self.sparsity = sparsity
+        self.retention = retention
+
+    def generator(self, depth, conv):
+        del depth
+        return AdditiveKernel(
+            conv.kernel_initializer,
+            conv.bias_initializer,
+            retains=self.retention > 0,
+        )
+
+    def begin_task(self, layers, known):
+        if self.retention > 0:
+            for layer, learned in zip(layers, known):
+                layer.generator.retain(learned)
+
+    def penalties(self, layers):
+        return [self._penalty(la.generator, len(layers)) for la in layers]
+
+    def _penalty(self, generator, num_layers):
+        total = self.sparsity * generator.penalty()
+        if self.retention > 0:
+            total += self.retention * generator.drift()
+        return total / num_layers
