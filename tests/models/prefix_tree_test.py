@@ -364,7 +364,9 @@ def test_grouped_configurations_keep_the_order_of_the_full_list():
         assert configurations(4, groups).tolist() == wanted
 
 
-@pytest.mark.parametrize("groups", [(2, 2), (3, 0), (4, -1), (1.5, 1.5), ()])
+@pytest.mark.parametrize(
+    "groups", [(2, 2), (3, 0), (4, -1), (1.5, 1.5), (), 3, "3"]
+)
 def test_groups_that_do_not_fit_the_layers_are_refused(groups):
     model = _lifted(lasem_cnn((8, 8, 3), (4,) * 3, (3,) * 3, (1, 1, 1)))
     with pytest.raises(ValueError, match="`groups`.*convolutions, 3. Receiv"):

@@ -57,7 +57,7 @@ class SearchingMethod(NetworkMethod):
         self.state += self.choice.state
 
     def begin_slot(self, task):
-        """Draws the task's own variables; the same at every call."""
+        """Draws the task's own variables, always alike; new optimizers."""
         super().begin_task(task)
 
     def begin_task(self, task):

@@ -39,7 +39,7 @@ def layer_groups(groups, num_layers):
     """
     if groups is None:
         return (1,) * num_layers
-    sizes = tuple(groups)
+    sizes = tuple(groups) if isinstance(groups, (tuple, list)) else ()
     proper = all(isinstance(n, int) and n >= 1 for n in sizes)
     if not proper or sum(sizes) != num_layers:
         raise ValueError(
