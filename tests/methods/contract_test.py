@@ -56,6 +56,17 @@ def test_lasem(tmp_path):
     run_method_test(lambda: LASEM(tiny_training()), tmp_path, forgets=True)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"groups": (2,)}, {"fixed_configuration": "01"}],
+    ids=["groups", "fixed"],
+)
+def test_options_of_lasem(tmp_path, options):
+    run_method_test(
+        lambda: LASEM(tiny_training(12), **options), tmp_path, forgets=True
+    )
+
+
 _DECONV = {"bases": ((2, 4), (2, 6)), "filters": ((3, 6), (3, 8))}
 
 

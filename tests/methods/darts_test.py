@@ -162,9 +162,9 @@ def test_every_configuration_evaluates_as_published(data):
 def test_the_larger_logit_wins_and_ties_go_to_the_task(data):
     method = _method(data)
     best = data["configs"][int(data["best_config"])]
-    np.testing.assert_array_equal(method._best, best)
+    np.testing.assert_array_equal(method.best, best)
     method.logits.assign(np.zeros(method.logits.shape))
-    assert not method._best.any()
+    assert not method.best.any()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from tests.testing import running
 from tests.testing.methods import tiny_stream, tiny_training
+from tfcl.methods import machine_memory
 from tfcl.methods.lasem import LASEM
+from tfcl.methods.transfers import DeconvTransfer, TuckerTransfer
 
 
 def _trained(steps=4, task=0, **options):
@@ -26,7 +28,7 @@ def _trained(steps=4, task=0, **options):
         runner.train(phase, task.train, order, s, s + 1, 16, [1, 2], False)[0]
         for s in range(steps)
     ]
-    return method, np.stack([s["posterior"] for s in sums])
+    return method, np.array([s["posterior"] for s in sums])
 
 
 def test_mean_prior_is_the_running_mean_of_posteriors():
@@ -169,6 +171,8 @@ def test_a_skip_connection_is_searched_like_any_other_network():
         {"likelihood": "sum"},
         {"dropout_masks": "none"},
         {"initial_count": 0.0},
+        {"fixed_probability": 0.0},
+        {"fixed_probability": 1.5},
     ],
 )
 def test_options_out_of_range_are_named(options):
@@ -176,15 +180,117 @@ def test_options_out_of_range_are_named(options):
         LASEM(tiny_training(), **options)
 
 
-def test_too_many_layers_are_refused_with_the_reason():
-    def backbone(image_shape):
-        inputs = hidden = keras.Input(image_shape)
-        for depth in range(13):
-            hidden = keras.layers.Conv2D(
-                1, 1, padding="same", name=f"conv_{depth}"
-            )(hidden)
-        return keras.Model(inputs, keras.layers.Flatten()(hidden))
+def _deep(image_shape, depth):
+    """`depth` convolutions without a pool."""
+    inputs = hidden = keras.Input(image_shape)
+    for number in range(depth):
+        hidden = keras.layers.Conv2D(
+            2, 1, padding="same", name=f"conv_{number}"
+        )(hidden)
+    return keras.Model(inputs, keras.layers.Flatten()(hidden))
 
-    method = LASEM(tiny_training(backbone=functools.partial(backbone)))
-    with pytest.raises(ValueError, match="12 convolutions"):
-        method.setup(tiny_stream()().spec(), seed=0)
+
+def _set_up(depth=3, **options):
+    backbone = functools.partial(_deep, depth=depth)
+    method = LASEM(tiny_training(backbone=backbone), **options)
+    method.setup(tiny_stream()().spec(), seed=0)
+    return method
+
+
+def test_more_than_the_memory_holds_is_refused_before_it_is_built():
+    message = r"2199023255552 config.* [\d.]+ GB .*16 pictures.*has [\d.]+ GB"
+    with pytest.raises(ValueError, match=f"{message}.*`groups`.*batch_size"):
+        _set_up(depth=41)
+
+
+def test_the_machine_s_memory_decides(monkeypatch, caplog):
+    # 17 layers: 2^17 configurations of 128 numbers for 16 pictures alone.
+    memory = 2**17 * 128 * 4 * 16
+    monkeypatch.setattr(machine_memory, "machine_memory", lambda: memory)
+    with pytest.raises(ValueError, match="131072.*has 1.1 GB"):
+        _set_up(depth=17)
+    with caplog.at_level("INFO", logger="absl"):
+        assert len(_set_up(depth=17, groups=(5, 4, 4, 4)).names) == 16
+    assert "16 configurations, batch 16: 0.0" in caplog.text
+
+
+def test_a_system_that_does_not_tell_its_memory_is_trusted(monkeypatch):
+    monkeypatch.setattr(machine_memory, "machine_memory", lambda: None)
+    machine_memory.require_memory(2**80, 4, 16)
+
+
+def test_the_machine_has_memory():
+    assert 2**27 < machine_memory.machine_memory() < 2**60
+
+
+def test_groups_are_searched_together():
+    method, posteriors = _trained(groups=(2,))
+    assert method.names == ["11", "00"]
+    np.testing.assert_allclose(
+        method.prior.numpy(), posteriors.mean(0), rtol=1e-5
+    )
+    method.prior.assign([0.2, 0.8])
+    method.end_task(None)
+    assert method.bank_notes() == {
+        "configuration": "00",
+        "prior": pytest.approx({"11": 0.2, "00": 0.8}),
+    }
+
+
+def test_groups_that_do_not_sum_to_the_layers_are_refused():
+    with pytest.raises(ValueError, match="`groups`.*convolutions, 3. Receiv"):
+        _set_up(groups=(2, 2))
+
+
+_DECONV = DeconvTransfer(((2, 4), (2, 6)), ((3, 6), (3, 8)))
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [None, TuckerTransfer(), _DECONV],
+    ids=["hard", "tucker", "deconv"],
+)
+def test_a_fixed_posterior_replaces_the_search(transfer):
+    method, posteriors = _trained(
+        transfer=transfer, fixed_configuration="01", fixed_probability=0.7
+    )
+    wanted = np.float32([0.1, 0.7, 0.1, 0.1])  # 11, 01, 10, 00
+    np.testing.assert_allclose(posteriors, np.tile(wanted, (4, 1)), rtol=1e-6)
+    np.testing.assert_allclose(method.prior.numpy(), wanted, rtol=1e-6)
+    method.end_task(None)
+    assert method.choice.name == "01"
+
+
+def test_a_certain_configuration_trains_nothing_else():
+    method, _ = _trained(fixed_configuration="01", fixed_probability=1.0)
+    start, _ = _trained(
+        steps=0, fixed_configuration="01", fixed_probability=1.0
+    )
+    moved = {
+        owned.name: (owned.variable.numpy() != old.variable.numpy()).any()
+        for owned, old in zip(
+            method.shared + method.slot, start.shared + start.slot
+        )
+    }
+    assert not moved["conv_0/shared_kernel"] and moved["conv_0/task_kernel"]
+    assert moved["conv_1/shared_kernel"] and not moved["conv_1/task_kernel"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fixed_configuration": "01"}, "`fixed_configuration` needs one"),
+        ({"fixed_configuration": "top_2"}, "`fixed_configuration`: names"),
+        (
+            {"fixed_configuration": "010", "groups": (2, 1)},
+            r"`fixed_configuration` must be constant.*\(2, 1\).*'010'",
+        ),
+        (
+            {"fixed_configuration": "011", "fixed_probability": 0.125},
+            "`fixed_probability` must exceed 1/8.*0.125",
+        ),
+    ],
+)
+def test_a_fixed_configuration_must_fit(options, message):
+    with pytest.raises(ValueError, match=message):
+        _set_up(**options)

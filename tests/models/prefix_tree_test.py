@@ -12,6 +12,7 @@ from tfcl.models.prefix_tree import (
     configuration_name,
     configurations,
     prefix_tree,
+    tree_bytes,
 )
 from tfcl.models.variables import leaf_layers
 
@@ -37,26 +38,26 @@ def _lifted(backbone):
     return model
 
 
-def _one_by_one(model):
-    """Outputs of every configuration, `(2^L * batch, ...)`."""
+def _one_by_one(model, groups=None):
+    """Outputs of every configuration, `(configurations * batch, ...)`."""
     choices = chosen_layers(model)
     outputs = []
-    for sharing in configurations(len(choices)):
+    for sharing in configurations(len(choices), groups):
         for layer, shared in zip(choices, sharing):
             layer.selection.assign(float(shared))
         outputs.append(model(_IMAGES, training=False).numpy())
     return np.concatenate(outputs)
 
 
-def _assert_tree_is_right(model, num_choices, rtol=0.0):
+def _assert_tree_is_right(model, num_choices, rtol=0.0, groups=None):
     assert len(chosen_layers(model)) == num_choices
-    wanted = _one_by_one(model)
-    found = prefix_tree(model)(_IMAGES, training=True).numpy()
+    wanted = _one_by_one(model, groups)
+    found = prefix_tree(model, groups)(_IMAGES, training=True).numpy()
     # Every number is the same sum in the same order, so the same bits.
     np.testing.assert_allclose(found, wanted, rtol=rtol)
     # Nothing was compared with itself.
-    blocks = found.reshape(2**num_choices, -1)
-    assert len(np.unique(blocks, axis=0)) == 2**num_choices
+    count = 2 ** len(groups or range(num_choices))
+    assert len(np.unique(found.reshape(count, -1), axis=0)) == count
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
@@ -313,3 +314,92 @@ def test_digits_mean_the_same_layers_as_in_the_backbone(make):
         if isinstance(layer, keras.layers.Conv2D)
     ]
     assert [la.name for la in chosen_layers(_lifted(backbone))] == names
+
+
+def _chain():
+    model = lasem_cnn((8, 8, 3), (4,) * 3, (3,) * 3, (2, 1, 2))
+    return model.inputs[0], model.outputs[0]
+
+
+def _late():
+    """The first branch ends, and with it its group, after the second began."""
+    inputs = keras.Input((8, 8, 3))
+    left, right = _conv("left_0")(inputs), _conv("right_0")(inputs)
+    joined = layers.Add()([left, right])
+    left = _conv("left_1")(layers.Add()([joined, left]))
+    return inputs, _conv("right_1")(layers.Concatenate()([left, right]))
+
+
+@pytest.mark.parametrize(
+    ("make", "groups"),
+    [
+        (_chain, (1, 1, 1)),
+        (_chain, (2, 1)),
+        (_chain, (1, 2)),
+        (_chain, (3,)),
+        (_skip, (1, 1, 1)),
+        (_skip, (2, 1)),
+        (_skip, (1, 2)),
+        (_skip, (3,)),
+        (_parallel, (2, 1)),
+        (_parallel, (1, 2)),
+        (_unequal, (2, 2)),
+        (_unequal, (1, 2, 1)),
+        (_unequal, (3, 1)),
+        (_late, (2, 2)),
+        (_late, (1, 2, 1)),
+        (_late, (3, 1)),
+    ],
+)
+def test_groups_of_layers_are_chosen_together(make, groups):
+    inputs, hidden = make()
+    model = _lifted(keras.Model(inputs, layers.Flatten()(hidden)))
+    # The later layers of a group see other batches than one by one.
+    _assert_tree_is_right(model, sum(groups), rtol=1e-5, groups=groups)
+
+
+def test_only_the_first_layer_of_a_group_doubles_the_batch():
+    model = _lifted(lasem_cnn((8, 8, 3), (4,) * 3, (3,) * 3, (1, 1, 1)))
+    assert prefix_tree(model, (2, 1))(_IMAGES).shape[0] == 4 * len(_IMAGES)
+
+
+def test_grouped_configurations_keep_the_order_of_the_full_list():
+    for groups in ((1, 1, 1, 1), (2, 2), (1, 3), (3, 1), (1, 2, 1), (4,)):
+        ends = np.cumsum(groups)
+        wanted = [
+            c
+            for c in configurations(4).tolist()
+            if all(len(set(c[e - n : e])) == 1 for n, e in zip(groups, ends))
+        ]
+        assert configurations(4, groups).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "groups", [(2, 2), (3, 0), (4, -1), (1.5, 1.5), (), 3, "3"]
+)
+def test_groups_that_do_not_fit_the_layers_are_refused(groups):
+    model = _lifted(lasem_cnn((8, 8, 3), (4,) * 3, (3,) * 3, (1, 1, 1)))
+    with pytest.raises(ValueError, match="`groups`.*convolutions, 3. Receiv"):
+        prefix_tree(model, groups)
+    with pytest.raises(ValueError, match="`groups`.*convolutions, 3. Receiv"):
+        configurations(3, groups)
+
+
+def test_the_memory_of_the_tree_is_counted_from_its_shapes():
+    model = _lifted(lasem_cnn((8, 8, 3), (4, 5), (3, 3), (2, 1)))
+    # Per picture: both halves of the first layer; the same after the pool,
+    # then unpacked; the second layer on two blocks, unpacked; features.
+    numbers = 8 * 8 * 8 + 2 * 4 * 4 * 8 + 2 * 4 * 4 * 10 + 2 * 4 * 4 * 10
+    numbers += 4 * 4 * 4 * 5
+    assert tree_bytes(model, 7) == 4 * 7 * numbers
+    grouped = 8 * 8 * 8 + 2 * 4 * 4 * 8 + 2 * (2 * 4 * 4 * 5)
+    assert tree_bytes(model, 7, (2,)) == 4 * 7 * grouped
+
+
+def test_memory_is_counted_without_building_what_is_too_large():
+    inputs = hidden = keras.Input((4, 4, 2))
+    for depth in range(60):
+        hidden = _conv(f"conv_{depth}", filters=2)(hidden)
+    hidden = layers.Add()([hidden, inputs])
+    model = _lifted(keras.Model(inputs, layers.Flatten()(hidden)))
+    assert 2**60 < tree_bytes(model, 1) < 2**70

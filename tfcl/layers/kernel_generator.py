@@ -46,20 +46,23 @@ class KernelGenerator(keras.layers.Layer, abc.ABC):
     def call(self, _=None):
         return self.pair()
 
-    def shared_weight(self, name, shape, initializer):
+    def shared_weight(self, name, shape, initializer, trainable=True):
         """A weight that serves all tasks."""
-        return self._weight(name, shape, initializer, self.shared_variables)
+        return self._weight(
+            name, shape, initializer, self.shared_variables, trainable
+        )
 
     def task_weight(self, name, shape, initializer):
         """A weight of the task in hand."""
         return self._weight(name, shape, initializer, self.task_variables)
 
-    def _weight(self, name, shape, initializer, group):
+    def _weight(self, name, shape, initializer, group, trainable=True):
         initializer = keras.initializers.get(initializer)
         variable = self.add_weight(
             name=f"{self.prefix}_{name}",
             shape=tuple(shape),
             initializer=initializer,
+            trainable=trainable,
         )
         group.append(variable)
         self._named.append((variable.name, variable, initializer))

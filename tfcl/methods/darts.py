@@ -8,11 +8,10 @@ import tensorflow as tf
 from tfcl.layers.mixed_conv2d import MixedConv2D
 from tfcl.layers.selective_conv2d import SelectiveConv2D
 from tfcl.methods.base import Update, require, values_of
-from tfcl.methods.layer_choice import LayerChoice, trunk_with_choices
-from tfcl.methods.network_method import NetworkMethod, added
-from tfcl.methods.static_transfer import divide_by_layers
+from tfcl.methods.network_method import added
+from tfcl.methods.searching_method import SearchingMethod
 from tfcl.methods.transfers import HardTransfer
-from tfcl.models.prefix_tree import chosen_layers
+from tfcl.models.rewire import rewire
 from tfcl.optimizers.schedules import Clock
 
 PUBLISHED = "published"
@@ -20,7 +19,7 @@ CORRECT = "correct"
 
 
 @gin.configurable
-class DARTS(NetworkMethod):
+class DARTS(SearchingMethod):
     """Differentiable choice of the layers to share.
 
     Per layer two logits a, zeros at the start of a task;
@@ -51,7 +50,7 @@ class DARTS(NetworkMethod):
         order: int = 1,
         second_order: str = PUBLISHED,
     ):
-        super().__init__(training)
+        super().__init__(training, transfer)
         require(order in (1, 2), "order", "must be 1 or 2", order)
         require(
             second_order in (PUBLISHED, CORRECT),
@@ -59,7 +58,6 @@ class DARTS(NetworkMethod):
             "must be 'published' or 'correct'",
             second_order,
         )
-        self.transfer = transfer or HardTransfer()
         require(
             order == 1 or isinstance(self.transfer, HardTransfer),
             "order",
@@ -69,25 +67,13 @@ class DARTS(NetworkMethod):
         self.order = order
         self.second_order = second_order
 
-    @property
-    def name(self):
-        return f"DARTS-{self.transfer.name}"
-
-    def make_trunk(self, spec):
-        return trunk_with_choices(self.training.backbone(spec), self.transfer)
-
-    def divide(self, network):
-        self.layers = chosen_layers(network.trunk)
-        divide_by_layers(self, network, self.layers)
-
     def setup(self, spec, seed):
         super().setup(spec, seed)
         depth = len(self.layers)
         self.logits = keras.Variable(
             np.zeros((depth, 2), np.float32), name="selection_logits"
         )
-        self.choice = LayerChoice(self.layers, self.shared)
-        self.state += [self.logits, *self.choice.state]
+        self.state.append(self.logits)
         self._mixed = self._mixture(self._network.trunk)
         optimizer = self.training.make_optimizer()
         self.build_optimizer("selection", optimizer, [self.logits])
@@ -101,18 +87,12 @@ class DARTS(NetworkMethod):
                 layer, self.logits, depth, name=f"{layer.name}_mixed"
             )(*args)
 
-        mixed = keras.models.clone_model(
-            trunk, clone_function=lambda layer: layer, call_function=call
-        )
-        return keras.Model(mixed.inputs[0], mixed.outputs[0])
+        return rewire(trunk, call)
 
     # One task
 
     def begin_task(self, task):
         super().begin_task(task)
-        self.choice.begin_task(
-            lambda owned: self.redraw(owned, "shared", task.index)
-        )
         self.logits.assign(np.zeros(self.logits.shape))
 
     def phases(self, task):
@@ -148,8 +128,8 @@ class DARTS(NetworkMethod):
         return self._mixed(images, training=training)
 
     def penalty(self):
-        mechanisms = [self.transfer.penalty(layer) for layer in self.layers]
-        return added([super().penalty(), *mechanisms])
+        mechanism = self.transfer.penalties(self.layers)
+        return added([super().penalty(), *mechanism])
 
     # Gradients of the logits
 
@@ -229,30 +209,18 @@ class DARTS(NetworkMethod):
     # The choice
 
     @property
-    def _best(self):
+    def best(self):
         return self.logits.numpy().argmax(axis=1) == 1
-
-    def begin_evaluation(self):
-        self.choice.select(self._best)
-
-    def end_task(self, task):
-        self.choice.settle(self._best)
-
-    def bank_values(self):
-        return self.choice.without_unused(super().bank_values())
 
     def bank_notes(self):
         logits = self.logits.numpy()
         return {
-            "configuration": self.choice.name,
+            **super().bank_notes(),
             "selection_logits": {
                 layer.name: float(one[1] - one[0])
                 for layer, one in zip(self.layers, logits)
             },
         }
-
-    def read_variables(self):
-        return self.choice.read_variables()
 
     def diagnostics(self):
         weights = keras.ops.softmax(self.logits.numpy())[:, 1]

@@ -5,27 +5,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import Update, cross_entropy, require, values_of
-from tfcl.methods.layer_choice import (
-    LayerChoice,
-    statistic,
-    trunk_with_choices,
-)
-from tfcl.methods.network_method import NetworkMethod
-from tfcl.methods.static_transfer import divide_by_layers
-from tfcl.methods.transfers import HardTransfer
+from tfcl.methods.layer_choice import statistic
+from tfcl.methods.machine_memory import require_memory
+from tfcl.methods.searching_method import SearchingMethod
+from tfcl.methods.transfer_configurations import transfer_configuration
 from tfcl.models.prefix_tree import (
-    chosen_layers,
     configuration_name,
     configurations,
+    layer_groups,
     prefix_tree,
+    tree_bytes,
 )
-
-# 2^12 copies of the last activations is more than any machine will like.
-_MOST_LAYERS = 12
 
 
 @gin.configurable
-class LASEM(NetworkMethod):
+class LASEM(SearchingMethod):
     """Lifelong architecture search via EM, on any transfer mechanism.
 
     While a task trains, every convolution has a kernel by the transfer
@@ -45,8 +39,8 @@ class LASEM(NetworkMethod):
 
     Args:
         training: `TaskTraining`.
-        transfer: `HardTransfer` (default), `TuckerTransfer` or
-            `DeconvTransfer`.
+        transfer: Mechanism of the shared layers (`tfcl.methods.transfers`);
+            None takes `HardTransfer`.
         prior: "mean" (running mean of posteriors) or "count" (how often each
             configuration had the largest posterior).
         initial_count: Count of every configuration at the start, for
@@ -55,6 +49,19 @@ class LASEM(NetworkMethod):
         likelihood: "mean_prob" (the reference's code) or "product" over the
             batch in log space (the paper's formula).
         dropout_masks: "independent" per configuration, or "common".
+        groups: Sizes of groups of consecutive layers that are shared or not
+            together, e.g. (5, 4, 4, 4) for 17 convolutions: 2^groups instead
+            of 2^L configurations. None decides for every layer.
+        fixed_configuration: For analysis: no E-step, this configuration (as
+            in `transfer_configuration`: "0011", "top_2", ...) has the
+            posterior `fixed_probability` in every step, the others share the
+            rest. It is the prior as well, so that it wins.
+        fixed_probability: In (0, 1], and larger than that of the others.
+
+    Raises:
+        ValueError: If an option is out of range; at set-up, if `groups` or
+            `fixed_configuration` do not fit the backbone, or if the
+            activations of one step exceed the machine's memory.
 
     Reference:
         Lee, Behpour, Eaton, "Sharing Less is More", ICML 2021, sec. 4 and
@@ -70,8 +77,11 @@ class LASEM(NetworkMethod):
         reset_prior: bool = False,
         likelihood: str = "mean_prob",
         dropout_masks: str = "independent",
+        groups: tuple | None = None,
+        fixed_configuration: str | int | None = None,
+        fixed_probability: float = 0.9,
     ):
-        super().__init__(training)
+        super().__init__(training, transfer)
         for name, value, words in (
             ("prior", prior, ("mean", "count")),
             ("likelihood", likelihood, ("mean_prob", "product")),
@@ -85,55 +95,73 @@ class LASEM(NetworkMethod):
             "must be positive",
             initial_count,
         )
-        self.transfer = transfer or HardTransfer()
+        require(
+            0.0 < fixed_probability <= 1.0,
+            "fixed_probability",
+            "must lie in (0, 1]",
+            fixed_probability,
+        )
         self.prior_mode = prior
         self.initial_count = initial_count
         self.reset_prior = reset_prior
         self.likelihood = likelihood
         self.dropout_masks = dropout_masks
+        self.groups = groups
+        self.fixed_configuration = fixed_configuration
+        self.fixed_probability = fixed_probability
 
     # Set-up
 
-    def make_trunk(self, spec):
-        return trunk_with_choices(self.training.backbone(spec), self.transfer)
-
-    @property
-    def name(self):
-        return f"LASEM-{self.transfer.name}"
-
-    def divide(self, network):
-        self.layers = chosen_layers(network.trunk)
-        divide_by_layers(self, network, self.layers)
-
     def setup(self, spec, seed):
         super().setup(spec, seed)
-        depth = len(self.layers)
-        require(
-            depth <= _MOST_LAYERS,
-            "training.backbone",
-            f"may have at most {_MOST_LAYERS} convolutions for LASEM, whose "
-            "memory doubles with each",
-            f"{depth} convolutions",
+        trunk, depth = self._network.trunk, len(self.layers)
+        # Before anything that is as large as the number of configurations.
+        require_memory(
+            tree_bytes(trunk, spec.batch_size, self.groups),
+            2 ** len(layer_groups(self.groups, depth)),
+            spec.batch_size,
         )
-        self.configurations = configurations(depth)
+        self.configurations = configurations(depth, self.groups)
         self.names = [configuration_name(c) for c in self.configurations]
         self.metric_shapes = {"accuracy": (), "posterior": (len(self.names),)}
-        self._tree = prefix_tree(self._network.trunk)
+        self._fixed = self._fixed_posterior()
+        self._tree = prefix_tree(trunk, self.groups)
         count = (len(self.names),)
         self.prior = statistic(np.zeros(count), "prior")
         self._sums = statistic(np.zeros(count), "posterior_sums")
         self._steps = statistic(np.zeros(()), "posterior_steps")
-        self.choice = LayerChoice(self.layers, self.shared)
         self.state += [self.prior, self._sums, self._steps]
-        self.state += self.choice.state
+
+    def _fixed_posterior(self):
+        """The posterior of all steps `(C,)`, None for a search."""
+        if self.fixed_configuration is None:
+            return None
+        sharing = transfer_configuration(
+            self.fixed_configuration, len(self.layers), "fixed_configuration"
+        )
+        name, count = configuration_name(sharing), len(self.names)
+        require(
+            name in self.names,
+            "fixed_configuration",
+            f"must be constant inside each group of layers {self.groups}",
+            self.fixed_configuration,
+        )
+        require(
+            self.fixed_probability > 1.0 / count,
+            "fixed_probability",
+            f"must exceed 1/{count}, so that the fixed one of {count} "
+            "configurations wins",
+            self.fixed_probability,
+        )
+        rest = (1.0 - self.fixed_probability) / (count - 1)
+        posterior = np.full(count, rest, np.float32)
+        posterior[self.names.index(name)] = self.fixed_probability
+        return posterior
 
     # One task
 
     def begin_task(self, task):
         super().begin_task(task)
-        self.choice.begin_task(
-            lambda owned: self.redraw(owned, "shared", task.index)
-        )
         for variable, value in zip(
             (self.prior, self._sums, self._steps), self._no_evidence()
         ):
@@ -169,7 +197,9 @@ class LASEM(NetworkMethod):
         )
 
     def _posterior(self, batch, features, prior):
-        """g_c over the global batch, `(2^L,)`."""
+        """g_c over the global batch, `(C,)`."""
+        if self._fixed is not None:
+            return tf.constant(self._fixed)
         logits = self.head(features)
         count = len(self.names)
         log_probs = -cross_entropy(tf.tile(batch.labels, [count]), logits)
@@ -191,8 +221,7 @@ class LASEM(NetworkMethod):
         # The backbone's own regularisers do not depend on the choice.
         total = self.penalty()
         total = tf.zeros(()) if total is None else total
-        for depth, layer in enumerate(self.layers):
-            penalty = self.transfer.penalty(layer)
+        for depth, penalty in enumerate(self.transfer.penalties(self.layers)):
             if penalty is not None:
                 total += shared[depth] * penalty
         return total
@@ -206,6 +235,8 @@ class LASEM(NetworkMethod):
     def _no_evidence(self):
         """Prior, sums and steps before the first batch."""
         count = len(self.names)
+        if self._fixed is not None:
+            return self._fixed, np.zeros(count, np.float32), np.float32(0.0)
         start = self.initial_count if self.prior_mode == "count" else 0.0
         return (
             np.full(count, 1.0 / count, np.float32),
@@ -224,6 +255,8 @@ class LASEM(NetworkMethod):
         )
 
     def _count(self, posterior, sums, steps):
+        if self._fixed is not None:
+            return
         if self.prior_mode == "count":
             posterior = tf.one_hot(tf.argmax(posterior), len(self.names))
         sums, steps = sums + posterior, steps + 1.0
@@ -234,29 +267,15 @@ class LASEM(NetworkMethod):
     # The choice
 
     @property
-    def _best(self):
+    def best(self):
         return self.configurations[int(np.argmax(self.prior.numpy()))]
-
-    def begin_evaluation(self):
-        self.choice.select(self._best)
-
-    def end_task(self, task):
-        self.choice.settle(self._best)
-
-    # Bank and reports
-
-    def bank_values(self):
-        return self.choice.without_unused(super().bank_values())
 
     def bank_notes(self):
         prior = self.prior.numpy()
         return {
-            "configuration": self.choice.name,
+            **super().bank_notes(),
             "prior": {n: float(p) for n, p in zip(self.names, prior)},
         }
-
-    def read_variables(self):
-        return self.choice.read_variables()
 
     def diagnostics(self):
         return {"prior": (self.prior.numpy(), self.names)}

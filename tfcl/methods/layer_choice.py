@@ -3,29 +3,15 @@
 import keras
 import numpy as np
 
-from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
-from tfcl.methods.static_transfer import convolutions
-from tfcl.models.lift import lift
 from tfcl.models.prefix_tree import configuration_name
 
 
-def trunk_with_choices(backbone, transfer):
-    """A backbone whose convolutions are all to be chosen."""
-    convs = convolutions(backbone)
-
-    def selective(conv):
-        generator = transfer.generator(convs.index(conv.name), conv)
-        return SelectiveConv2D.lift(conv, CHOSEN, generator)
-
-    return lift(backbone, {keras.layers.Conv2D: selective})
-
-
-def statistic(value, name):
-    """A float32 variable that every replica computes alike."""
+def statistic(value, name, dtype="float32"):
+    """A variable that every replica computes alike."""
     return keras.Variable(
-        np.asarray(value, np.float32),
+        np.asarray(value, dtype),
         trainable=False,
-        dtype="float32",
+        dtype=dtype,
         aggregation="only_first_replica",
         name=name,
     )
@@ -69,6 +55,11 @@ class LayerChoice:
                 redraw(self.shared_of(layer))
         for before, owned in zip(self.before, self._shared):
             before.assign(owned.variable)
+
+    def restore(self):
+        """Gives all shared variables their values of before the task."""
+        for before, owned in zip(self.before, self._shared):
+            owned.variable.assign(before)
 
     def select(self, sharing):
         """Makes `sharing`, a boolean per layer, the active configuration."""

@@ -48,29 +48,30 @@ class StaticTransfer(NetworkMethod):
 
     def make_trunk(self, spec):
         backbone = self.training.backbone(spec)
-        convs = convolutions(backbone)
-        self.sharing = transfer_configuration(self.configuration, len(convs))
-
-        def selective(conv):
-            depth = convs.index(conv.name)
-            if not self.sharing[depth]:
-                return SelectiveConv2D.lift(conv, TASK)
-            generator = self.transfer.generator(depth, conv)
-            return SelectiveConv2D.lift(conv, SHARED, generator)
-
-        return lift(backbone, {keras.layers.Conv2D: selective})
+        depth = len(convolutions(backbone))
+        self.sharing = transfer_configuration(self.configuration, depth)
+        return selective_trunk(
+            backbone,
+            self.transfer,
+            lambda depth: SHARED if self.sharing[depth] else TASK,
+        )
 
     def divide(self, network):
         self.layers = selective_layers(network.trunk)
         divide_by_layers(self, network, self.layers)
 
+    def begin_task(self, task):
+        super().begin_task(task)
+        known = [task.index > 0] * len(self._shared_layers)
+        self.transfer.begin_task(self._shared_layers, known)
+
     def penalty(self):
-        mechanisms = [
-            self.transfer.penalty(layer)
-            for layer in self.layers
-            if layer.sharing == SHARED
-        ]
-        return added([super().penalty(), *mechanisms])
+        mechanism = self.transfer.penalties(self._shared_layers)
+        return added([super().penalty(), *mechanism])
+
+    @property
+    def _shared_layers(self):
+        return [layer for layer in self.layers if layer.sharing == SHARED]
 
     def bank_notes(self):
         return {"configuration": configuration_name(self.sharing)}
@@ -83,6 +84,27 @@ def convolutions(model):
         for layer in leaf_layers(model)
         if isinstance(layer, keras.layers.Conv2D)
     ]
+
+
+def selective_trunk(backbone, transfer, sharing):
+    """A backbone whose convolutions are shared, a task's own, or to be chosen.
+
+    Args:
+        backbone: Functional or sequential model.
+        transfer: Mechanism of `tfcl.methods.transfers`.
+        sharing: Function from a convolution's number, input to output, to
+            "shared", "task" or "chosen".
+    """
+    convs = convolutions(backbone)
+
+    def selective(conv):
+        depth = convs.index(conv.name)
+        if sharing(depth) == TASK:
+            return SelectiveConv2D.lift(conv, TASK)
+        generator = transfer.generator(depth, conv)
+        return SelectiveConv2D.lift(conv, sharing(depth), generator)
+
+    return lift(backbone, {keras.layers.Conv2D: selective})
 
 
 def selective_layers(model):

@@ -35,7 +35,7 @@ _OFFICE_HOME_TABLES = {
 }
 
 
-def transfer_configuration(value, num_layers):
+def transfer_configuration(value, num_layers, argument="configuration"):
     """Which layers are shared.
 
     Args:
@@ -48,6 +48,7 @@ def transfer_configuration(value, num_layers):
             neither of the first two layers: ask for it by "office_home:top_2",
             "office_home:all" and so on, its test types by "office_home:10".
         num_layers: Layers with a choice.
+        argument: What messages call the value.
 
     Returns:
         Tuple of booleans, True = shared.
@@ -61,40 +62,40 @@ def transfer_configuration(value, num_layers):
         key = int(key) if key.isdecimal() else key
     text = key
     if isinstance(key, int):
-        strings, _ = _table(tables, value, num_layers)
+        strings, _ = _table(tables, value, num_layers, argument)
         if not 0 <= key < 5 * len(strings):
             raise ValueError(
-                "Argument `configuration` as a test type must lie in "
+                f"Argument `{argument}` as a test type must lie in "
                 f"0..{5 * len(strings) - 1} for {num_layers} layers. "
-                f"Received: configuration={value!r}"
+                f"Received: {argument}={value!r}"
             )
         text = strings[key // 5]
     elif tables is not _TABLES or set(key) - {"0", "1"}:
-        strings, names = _table(tables, value, num_layers)
+        strings, names = _table(tables, value, num_layers, argument)
         if key not in names:
             raise ValueError(
-                "Argument `configuration` must be digits 0 and 1 or one of "
-                f"{', '.join(names)}. Received: configuration={value!r}"
+                f"Argument `{argument}` must be digits 0 and 1 or one of "
+                f"{', '.join(names)}. Received: {argument}={value!r}"
             )
         text = strings[names.index(key)]
     if len(text) != num_layers:
         raise ValueError(
-            "Argument `configuration` needs one digit per convolution of the "
+            f"Argument `{argument}` needs one digit per convolution of the "
             f"backbone, which has {num_layers}. "
-            f"Received: configuration={value!r} with {len(text)} digits"
+            f"Received: {argument}={value!r} with {len(text)} digits"
         )
     return tuple(digit == "1" for digit in text)
 
 
-def _table(tables, value, num_layers):
+def _table(tables, value, num_layers, argument):
     """(digits, names) of the published configurations of a network."""
     if num_layers not in tables:
         *others, last = map(str, tables)
         known = f"{', '.join(others)} and {last}" if others else last
         raise ValueError(
-            f"Argument `configuration`: names and test types exist for {known} "
+            f"Argument `{argument}`: names and test types exist for {known} "
             f"convolutions, the backbone has {num_layers}. Write "
-            f"the digits instead. Received: configuration={value!r}"
+            f"the digits instead. Received: {argument}={value!r}"
         )
     strings, names = tables[num_layers]
     return strings.split(), names

@@ -1,24 +1,44 @@
 """The transfer mechanisms that the LASEM line compares."""
 
+import abc
+
 import gin
 import keras
 
+from tfcl.layers.additive_kernel import AdditiveKernel
 from tfcl.layers.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.hard_kernel import HardKernel
 from tfcl.layers.tucker_kernel import TuckerKernel
 from tfcl.methods.base import require
 
 
-@gin.configurable
-class HardTransfer:
-    """HPS: the shared kernel is used as it is."""
+class Transfer(abc.ABC):
+    """How a layer's kernel comes out of what the tasks share."""
 
-    name = "HPS"
+    name = "transfer"
 
+    @abc.abstractmethod
     def generator(self, depth, conv):
         """A `KernelGenerator` for the convolution number `depth`."""
-        del depth
-        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+    def begin_task(self, layers, known):
+        """Called when a task begins, before its first step.
+
+        Args:
+            layers: `SelectiveConv2D`s that are or may be shared.
+            known: A boolean per layer: an earlier task has shared it.
+        """
+
+    def penalties(self, layers):
+        """What training adds for each of the shared layers.
+
+        Args:
+            layers: All `SelectiveConv2D`s that are or may be shared.
+
+        Returns:
+            A scalar or None per layer.
+        """
+        return [self.penalty(layer) for layer in layers]
 
     def penalty(self, layer):
         """What training adds for a shared layer; a scalar or None."""
@@ -26,7 +46,18 @@ class HardTransfer:
 
 
 @gin.configurable
-class TuckerTransfer:
+class HardTransfer(Transfer):
+    """HPS: the shared kernel is used as it is."""
+
+    name = "HPS"
+
+    def generator(self, depth, conv):
+        del depth
+        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+
+@gin.configurable
+class TuckerTransfer(Transfer):
     """TF: a shared Tucker core, orthogonal factors per task.
 
     Args:
@@ -58,7 +89,7 @@ class TuckerTransfer:
 
 
 @gin.configurable
-class DeconvTransfer:
+class DeconvTransfer(Transfer):
     """DF-CNN: kernels deconvolved out of a shared knowledge base.
 
     Args:
@@ -132,3 +163,53 @@ class DeconvTransfer:
                     for v in variables
                 ]
         return sum(terms) if terms else None
+
+
+@gin.configurable
+class AdditiveTransfer(Transfer):
+    """APD: a shared kernel, masked for the task, plus the task's own part.
+
+    Args:
+        sparsity: lambda_1, weight of the mean over layers of `mean |tau|`.
+        retention: lambda_2, weight of the mean over layers of
+            `||S - S_old||^2 / (2 n)` from the second task on, S_old of before
+            the task. The published program means 100, but never adds the
+            term: 0 is parity.
+
+    Note:
+        Earlier tasks' tau is not changed after their training, though the
+        paper offers it: the bank never changes.
+    """
+
+    name = "APD"
+
+    def __init__(self, sparsity: float = 4e-4, retention: float = 0.0):
+        for argument, value in (
+            ("sparsity", sparsity),
+            ("retention", retention),
+        ):
+            require(value >= 0, argument, "must not be negative", value)
+        self.sparsity = sparsity
+        self.retention = retention
+
+    def generator(self, depth, conv):
+        del depth
+        return AdditiveKernel(
+            conv.kernel_initializer,
+            conv.bias_initializer,
+            retains=self.retention > 0,
+        )
+
+    def begin_task(self, layers, known):
+        if self.retention > 0:
+            for layer, learned in zip(layers, known):
+                layer.generator.retain(learned)
+
+    def penalties(self, layers):
+        return [self._penalty(la.generator, len(layers)) for la in layers]
+
+    def _penalty(self, generator, num_layers):
+        total = self.sparsity * generator.penalty()
+        if self.retention > 0:
+            total += self.retention * generator.drift()
+        return total / num_layers
