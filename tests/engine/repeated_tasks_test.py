@@ -9,14 +9,19 @@ from tests.testing import toy_run
 from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.data.repeated_stream import repeated_stream
 from tfcl.engine.learned import LearnedTasks
+from tfcl.methods.brute_force import BruteForce
+from tfcl.methods.channel_gating import ChannelGating
+from tfcl.methods.darts import DARTS
 from tfcl.methods.den import DEN
 from tfcl.methods.ewc import EWC
 from tfcl.methods.fine_tuning import FineTuning
 from tfcl.methods.frozen_backbone import FrozenBackbone
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
+from tfcl.methods.lasem import LASEM
 from tfcl.methods.prognn import ProgNN
 from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.transfers import AdditiveTransfer, TuckerTransfer
 
 ORDER = [0, 1, 0, 2, 1]
 
@@ -34,12 +39,20 @@ def _training():
 
 
 METHODS = {
+    "apd": lambda: StaticTransfer(
+        _training(), "11", AdditiveTransfer(retention=0.1)
+    ),
+    "brute_force": lambda: BruteForce(_training()),
+    "channel_gating": lambda: ChannelGating(_training(), hidden_units=4),
+    "darts": lambda: DARTS(_training()),
     "den": lambda: DEN(_training(), expansion=2),
     "ewc": lambda: EWC(_training()),
     "fine_tuning": lambda: FineTuning(_training()),
     "frozen_backbone": lambda: FrozenBackbone(_training()),
     "individual": lambda: Individual(_training()),
     "joint": lambda: Joint(_training()),
+    "lasem": lambda: LASEM(_training()),
+    "lasem_tf": lambda: LASEM(_training(), TuckerTransfer()),
     "prognn": lambda: ProgNN(_training()),
     "static_transfer": lambda: StaticTransfer(_training(), "10"),
 }
@@ -103,7 +116,26 @@ def test_the_first_entry_stays_and_the_newest_serves(tmp_path):
         np.testing.assert_array_equal(value, newest[key])
 
 
-@pytest.mark.parametrize("name", ["static_transfer", "prognn", "den"])
+@pytest.mark.parametrize("name", ["lasem", "lasem_tf", "darts", "brute_force"])
+def test_a_searched_task_keeps_its_configuration(tmp_path, name):
+    """It trains what it had chosen, and touches no layer that it left."""
+    stream = _stream([0, 1, 0, 1])
+    run = toy_run.learn(tmp_path, METHODS[name](), stream).run
+    results = run.results()
+    first, again = results["earlier_visits"], results["tasks"]
+    assert [v["visit"] for v in first] == [0, 1]
+    for before, after in zip(first, again):
+        chosen = before["method"]["configuration"]
+        assert after["method"]["configuration"] == chosen
+        entries = [
+            run.bank.load(v["visit"], v["name"]) for v in (before, after)
+        ]
+        assert entries[0].values.keys() == entries[1].values.keys()
+        head = "head/kernel_0"
+        assert (entries[0].values[head] != entries[1].values[head]).any()
+
+
+@pytest.mark.parametrize("name", ["static_transfer", "prognn", "den", "lasem"])
 def test_kills_change_nothing(tmp_path, name):
     toy_run.assert_kills_change_nothing(
         tmp_path, METHODS[name], moments=3, stream=_stream([0, 1, 0])

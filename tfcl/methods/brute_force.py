@@ -6,7 +6,6 @@ import gin
 import numpy as np
 
 from tfcl.methods.layer_choice import statistic
-from tfcl.methods.network_method import added
 from tfcl.methods.searching_method import SearchingMethod
 from tfcl.models.prefix_tree import configuration_name, configurations
 
@@ -59,8 +58,7 @@ class BruteForce(SearchingMethod):
         """The variables that a training changes."""
         return [owned.variable for owned in self.shared + self.slot]
 
-    def phases(self, task):
-        self._accuracies = {}
+    def search(self, task):
         if task.index == 0:
             self.choice.select([False] * len(self.layers))
             yield self._phase(task, "train")
@@ -77,6 +75,10 @@ class BruteForce(SearchingMethod):
             self._accuracies[name] = accuracy
         _assign(self._learned, self._kept)
 
+    def phases(self, task):
+        self._accuracies = {}
+        yield from super().phases(task)
+
     def _start(self, task, sharing):
         """Makes everything as it was when the task began."""
         self.begin_slot(task)
@@ -92,15 +94,6 @@ class BruteForce(SearchingMethod):
         }
         return phase
 
-    def penalty(self):
-        mechanism = [
-            None if penalty is None else layer.selection * penalty
-            for layer, penalty in zip(
-                self.layers, self.transfer.penalties(self.layers)
-            )
-        ]
-        return added([super().penalty(), *mechanism])
-
     # The choice
 
     @property
@@ -109,6 +102,9 @@ class BruteForce(SearchingMethod):
         return self.choice.sharing
 
     def end_task(self, task):
+        if self.seen_again:
+            super().end_task(task)
+            return
         if task.index == 1:
             # The first task's kernels were a start for this task only.
             self.choice.defined.assign(np.zeros(len(self.layers)))

@@ -95,7 +95,7 @@ class DARTS(SearchingMethod):
         super().begin_task(task)
         self.logits.assign(np.zeros(self.logits.shape))
 
-    def phases(self, task):
+    def search(self, task):
         phase = self.training.phase()
         phase.rates["selection"] = phase.rates["main"]
         phase.steps = (self.selection_step, self.train_step)
@@ -125,11 +125,15 @@ class DARTS(SearchingMethod):
         )
 
     def features(self, images, training):
+        if self.seen_again:
+            return super().features(images, training)
         return self._mixed(images, training=training)
 
     def penalty(self):
+        if self.seen_again:
+            return super().penalty()
         mechanism = self.transfer.penalties(self.layers)
-        return added([super().penalty(), *mechanism])
+        return added([self.backbone_penalty(), *mechanism])
 
     # Gradients of the logits
 

@@ -167,6 +167,16 @@ class LASEM(SearchingMethod):
         ):
             variable.assign(value)
 
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        chosen = self.names.index(self.choice.name)
+        self.prior.assign(np.eye(len(self.names))[chosen])
+
+    def chosen_step(self, batch):
+        update = super().chosen_step(batch)
+        certain = tf.convert_to_tensor(self.prior) / batch.replicas
+        return update._replace(metrics={**update.metrics, "posterior": certain})
+
     def train_step(self, batch):
         prior, sums, steps = self._statistics_before(batch)
         count = len(self.names)
@@ -219,7 +229,7 @@ class LASEM(SearchingMethod):
             self.configurations.astype(np.float32), posterior, transpose_a=True
         )
         # The backbone's own regularisers do not depend on the choice.
-        total = self.penalty()
+        total = self.backbone_penalty()
         total = tf.zeros(()) if total is None else total
         for depth, penalty in enumerate(self.transfer.penalties(self.layers)):
             if penalty is not None:

@@ -111,10 +111,11 @@ class NetworkMethod(Method):
         return self.head(features, mask)
 
     def penalty(self):
-        """What training adds to the loss; a scalar or None.
+        """What training adds to the loss; a scalar or None."""
+        return self.backbone_penalty()
 
-        Here the regularisers of the backbone's layers.
-        """
+    def backbone_penalty(self):
+        """The regularisers of the backbone's layers; a scalar or None."""
         return added(self._network.trunk.losses)
 
     def predict(self, images):

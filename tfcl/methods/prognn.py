@@ -9,6 +9,7 @@ from tfcl.methods.base import require, trainable
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.static_transfer import convolutions
 from tfcl.models.network import TaskNetwork
+from tfcl.models.rewire import rewire
 from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
 
 
@@ -238,10 +239,4 @@ def _progressive(backbone, columns):
         places[id(outputs[-1])] = outputs
         return outputs[-1]
 
-    if isinstance(backbone, keras.Sequential):
-        # Keras lets nobody else call a sequential model's layers.
-        backbone = keras.Model(backbone.inputs, backbone.outputs)
-    model = keras.models.clone_model(
-        backbone, clone_function=lambda layer: layer, call_function=call
-    )
-    return keras.Model(model.inputs[0], model.outputs[0])
+    return rewire(backbone, call)

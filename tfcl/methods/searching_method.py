@@ -4,7 +4,7 @@ import abc
 
 from tfcl.layers.selective_conv2d import CHOSEN
 from tfcl.methods.layer_choice import LayerChoice
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.static_transfer import divide_by_layers, selective_trunk
 from tfcl.methods.transfers import HardTransfer
 from tfcl.models.prefix_tree import chosen_layers
@@ -16,7 +16,8 @@ class SearchingMethod(NetworkMethod):
     While a task trains, every convolution has a kernel by the transfer
     mechanism and a task's own kernel; a subclass gathers evidence in its
     steps or phases and says in `best` what is to be shared. At the end of the
-    task the choice falls for good (see `LayerChoice`).
+    task the choice falls for good (see `LayerChoice`). A task seen again is
+    not searched: it goes on training with what was chosen for it.
 
     Args:
         training: `TaskTraining`.
@@ -26,6 +27,7 @@ class SearchingMethod(NetworkMethod):
     Attributes:
         layers: The `SelectiveConv2D`s, input to output.
         choice: `LayerChoice`.
+        seen_again: Whether the task in hand has been learned before.
     """
 
     def __init__(self, training, transfer=None):
@@ -33,6 +35,7 @@ class SearchingMethod(NetworkMethod):
         self.transfer = transfer or HardTransfer()
         self.layers = []
         self.choice = None
+        self.seen_again = False
 
     @property
     @abc.abstractmethod
@@ -61,17 +64,55 @@ class SearchingMethod(NetworkMethod):
         super().begin_task(task)
 
     def begin_task(self, task):
+        self.seen_again = False
         self.begin_slot(task)
+        self._begin_sharing(task)
+
+    def resume_task(self, task, values):
+        self.seen_again = True
+        super().resume_task(task, values)
+        self._begin_sharing(task)
+
+    def _begin_sharing(self, task):
         self.choice.begin_task(
             lambda owned: self.redraw(owned, "shared", task.index)
         )
         self.transfer.begin_task(self.layers, self.choice.defined.numpy() > 0)
 
+    def phases(self, task):
+        if self.seen_again:
+            phase = self.training.phase()
+            phase.steps = (self.chosen_step,)
+            yield phase
+        else:
+            yield from self.search(task)
+
+    def search(self, task):
+        """Generator: the phases of a task that is new."""
+        del task
+        yield self.training.phase()
+
+    def chosen_step(self, batch):
+        """A plain step of the active configuration."""
+        return self.step_of(self._trained, batch)
+
+    def penalty(self):
+        mechanism = [
+            None if penalty is None else layer.selection * penalty
+            for layer, penalty in zip(
+                self.layers, self.transfer.penalties(self.layers)
+            )
+        ]
+        return added([self.backbone_penalty(), *mechanism])
+
     def begin_evaluation(self):
-        self.choice.select(self.best)
+        if not self.seen_again:
+            self.choice.select(self.best)
 
     def end_task(self, task):
-        self.choice.settle(self.best)
+        self.choice.settle(
+            self.choice.sharing if self.seen_again else self.best
+        )
 
     def bank_values(self):
         return self.choice.without_unused(super().bank_values())

@@ -62,7 +62,12 @@ class StaticTransfer(NetworkMethod):
 
     def begin_task(self, task):
         super().begin_task(task)
-        known = [task.index > 0] * len(self._shared_layers)
+        known = [bool(task.earlier)] * len(self._shared_layers)
+        self.transfer.begin_task(self._shared_layers, known)
+
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        known = [True] * len(self._shared_layers)
         self.transfer.begin_task(self._shared_layers, known)
 
     def penalty(self):

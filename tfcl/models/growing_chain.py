@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from tfcl.layers.unit_gate import UnitGate
+from tfcl.models.rewire import rewire
 
 # These treat every channel alone or only lay them out, channel fastest.
 _PASSIVE = (
@@ -139,12 +140,7 @@ def _chain(backbone):
         last.append(layer(*args, **kwargs))
         return last[-1]
 
-    if isinstance(backbone, keras.Sequential):
-        # Keras lets nobody else call a sequential model's layers.
-        backbone = keras.Model(backbone.inputs, backbone.outputs)
-    keras.models.clone_model(
-        backbone, clone_function=lambda layer: layer, call_function=call
-    )
+    rewire(backbone, call)
     return layers
 
 
