@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running
-from tests.testing.methods import tiny_stream, tiny_training
+from tests.testing.methods import learned, tiny_stream, tiny_training
 from tfcl.methods import machine_memory
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.transfers import DeconvTransfer, TuckerTransfer
@@ -294,3 +294,16 @@ def test_a_certain_configuration_trains_nothing_else():
 def test_a_fixed_configuration_must_fit(options, message):
     with pytest.raises(ValueError, match=message):
         _set_up(**options)
+
+
+def test_results_tell_the_course_of_the_search(tmp_path):
+    run = learned(tmp_path, LASEM(tiny_training(3)), class_counts=(2, 2))
+    for task in run.results()["tasks"]:
+        assert set(task["vectors"]) == {"prior", "train/posterior"}
+        course = task["vectors"]["prior"]
+        assert course["epochs"] == [1, 2, 3]
+        found = np.array(course["values"])
+        assert found.shape == (3, 4)
+        np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+        final = list(task["method"]["prior"].values())
+        np.testing.assert_allclose(found[-1], final, atol=1e-6)

@@ -13,6 +13,8 @@ from tfcl.errors import RunError
 from tfcl.metrics import accuracy_matrix, matrix_csv
 
 FORMAT = 2
+# Enough for a picture; tasks/*/history.npz holds every epoch.
+_EPOCHS = 60
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 
 
@@ -72,7 +74,7 @@ def collect(run):
     """The content of `results.json` for a run so far."""
     journal, names = run.journal, [task.name for task in run.stream]
     matrix = journal.accuracy_matrix(len(names))
-    visits = [_public(record) for record in journal.visits]
+    visits = [_public(record, run.bank) for record in journal.visits]
     # Of a task seen again, the last visit is what the run has learned.
     newest = {record["index"]: record for record in visits}
     tasks = [newest[index] for index in sorted(newest)]
@@ -101,11 +103,31 @@ def collect(run):
     }
 
 
-def _public(record):
+def _public(record, bank):
     row = record["row"]
     shown = {k: v for k, v in record.items() if k not in ("row", "notes")}
     accuracy = row[record["index"]]
-    return {**shown, "test_accuracy": accuracy, "method": record["notes"]}
+    return {
+        **shown,
+        "test_accuracy": accuracy,
+        "method": record["notes"],
+        "vectors": _vectors(bank.history(record["visit"], record["name"])),
+    }
+
+
+def _vectors(history):
+    """What is a vector per epoch (priors, ...), at `_EPOCHS` epochs at most."""
+    vectors = {}
+    for name, array in history.items():
+        if array.ndim == 2:
+            count = min(len(array), _EPOCHS)
+            rows = np.unique(np.linspace(0, len(array) - 1, count).round())
+            rows = rows.astype(int)
+            vectors[name] = {
+                "epochs": (rows + 1).tolist(),
+                "values": np.round(array[rows], 6).tolist(),
+            }
+    return vectors
 
 
 def _metrics(matrix, tasks, stream):

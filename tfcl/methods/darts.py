@@ -229,4 +229,9 @@ class DARTS(SearchingMethod):
     def diagnostics(self):
         weights = keras.ops.softmax(self.logits.numpy())[:, 1]
         names = [layer.name for layer in self.layers]
-        return {"shared_weight": (np.asarray(weights), names)}
+        # a_1 - a_0: the softmax knows nothing but the difference.
+        difference = np.diff(self.logits.numpy(), axis=1)[:, 0]
+        return {
+            "shared_weight": (np.asarray(weights), names),
+            "selection_logits": (difference, names),
+        }
