@@ -238,7 +238,7 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_undecodable_picture_is_named(self):
         split = tfds_source.open_split("digits", "test", self.prepared)
-        split._encoded[7] = b"no picture"
+        split._encoded._encoded[7] = b"no picture"
         with self.assertRaises(UserError) as caught:
             split.images([3, 7, 11])
         self.assertRegex(
@@ -250,7 +250,7 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
     def test_picture_of_another_size_is_named(self):
         split = tfds_source.open_split("digits", "test", self.prepared)
         larger = tf.zeros((9, 8, 1), tf.uint8)
-        split._encoded[2] = tf.io.encode_png(larger).numpy()
+        split._encoded._encoded[2] = tf.io.encode_png(larger).numpy()
         with self.assertRaisesRegex(UserError, "picture 2 "):
             split.images(range(5))
 

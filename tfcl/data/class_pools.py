@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfcl import randomness
+from tfcl.data.pictures import pictures_of
 from tfcl.errors import UserError
 
 SPLITS = ("train", "validation", "test")
@@ -80,7 +81,7 @@ class ClassPools:
         return self.load(chosen, task_name)
 
     def load(self, chosen, task_name):
-        """Decodes chosen pictures.
+        """The chosen pictures, decoded now or, of a large source, later.
 
         Args:
             chosen: For each of the three splits, per local label the indices
@@ -101,7 +102,7 @@ class ClassPools:
                     f"{self._remedies[1]}"
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-            images = source.images(np.concatenate(parts))
+            images = pictures_of(source, np.concatenate(parts))
             result.append((images, labels.astype(np.int32)))
         return result
 

@@ -1,9 +1,11 @@
-"""The pictures and labels of one split of one task, held as uint8."""
+"""The pictures and labels of one split of one task."""
 
 import dataclasses
 import hashlib
 
 import numpy as np
+
+from tfcl.data.pictures import concatenated, parts_of, picture_digest
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,7 +18,8 @@ class Split:
 
     Args:
         images: Pictures, shape `(n, height, width, channels)`, uint8 (0-255)
-            or float32.
+            or float32: an array, or `LazyPictures` for what is larger than
+            memory.
         labels: Class index inside the task, shape `(n,)`, int32, from 0.
         mean: Per-channel mean of the scaled pixels, shape
             `(groups, channels)`, float32.
@@ -98,17 +101,19 @@ class Split:
 
     def taken(self, indices):
         """The split of the pictures at `indices`, `(k,)` integers."""
+        lazy = not isinstance(self.images, np.ndarray)
+        images = self.images
         return dataclasses.replace(
             self,
-            images=self.images[indices],
+            images=images.taken(indices) if lazy else images[indices],
             labels=self.labels[indices],
             groups=self.groups[indices],
         )
 
     def digest(self):
-        """SHA-256 over pixels and labels, as hexadecimal text."""
-        sha = hashlib.sha256()
-        arrays = (self.images, self.labels, self.groups, self.mean, self.std)
+        """SHA-256 over pictures and labels, as hexadecimal text."""
+        sha = hashlib.sha256(picture_digest(self.images).encode())
+        arrays = (self.labels, self.groups, self.mean, self.std)
         for array in (*arrays, np.float64(self.scale)):
             sha.update(str(array.shape).encode())
             sha.update(np.ascontiguousarray(array))
@@ -140,10 +145,11 @@ def channel_statistics(images):
     # Exact integer sums: no dependence on the order of the pictures and no
     # float copy of a large set.
     pixels = images.shape[0] * images.shape[1] * images.shape[2]
-    flat = images.reshape(-1, images.shape[-1])
-    counts = np.stack(
-        [np.bincount(flat[:, c], minlength=256) for c in range(flat.shape[1])]
-    )
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for part in parts_of(images):
+        flat = part.reshape(-1, part.shape[-1])
+        for channel, count in enumerate(counts):
+            count += np.bincount(flat[:, channel], minlength=256)
     values = np.arange(256, dtype=np.float64) / 255.0
     mean = counts @ values / pixels
     variance = counts @ values**2 / pixels - mean**2
@@ -163,7 +169,7 @@ def joined(splits, label_offsets):
         A `Split` whose group k is the k-th split.
     """
     return Split(
-        images=np.concatenate([split.images for split in splits]),
+        images=concatenated([split.images for split in splits]),
         labels=np.concatenate(
             [s.labels + o for s, o in zip(splits, label_offsets)]
         ),

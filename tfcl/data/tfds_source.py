@@ -16,6 +16,8 @@ from tensorflow_datasets.core.download import download_manager, extractor
 
 from tfcl.data import catalog
 from tfcl.data.labelled_images import LabelledImages
+from tfcl.data.pictures import LARGEST_IN_MEMORY
+from tfcl.data.record_files import EncodedInFiles, EncodedInMemory
 from tfcl.errors import UserError
 
 # What TFDS raises for description files it cannot use (ValueError and
@@ -89,12 +91,13 @@ def open_split(
     stored_shape = _stored_shape(features[source.image_key], place, image_shape)
     keys = [source.image_key, source.label_key]
     keys += ["id"] if "id" in features else []
-    records = _read(builder, place, splits[split], keys)
+    encoded, records = _read(builder, place, splits[split], keys)
     if "id" in records:
         order = np.argsort(records["id"], kind="stable")
         records = {key: value[order] for key, value in records.items()}
+        encoded = encoded.ordered(order)
     return LabelledImages(
-        encoded=records[source.image_key],
+        encoded=encoded,
         labels=records[source.label_key],
         class_names=class_names,
         image_shape=image_shape or stored_shape,
@@ -235,7 +238,15 @@ def _prepare(builder, downloads):
 
 
 def _read(builder, place, tfds_split, keys):
-    """All records of a split: `{key: (n,) array}`, pictures still encoded."""
+    """All records of a split.
+
+    Returns:
+        The encoded pictures, `EncodedInMemory` or, of a large set,
+        `EncodedInFiles`; and `{key: (n,) array}` of the other keys.
+    """
+    picture, *others = keys
+    instructions = _file_instructions(builder, tfds_split)
+    columns = {key: [] for key in (others if instructions else keys)}
     try:
         dataset = builder.as_dataset(
             split=tfds_split,
@@ -248,11 +259,32 @@ def _read(builder, place, tfds_split, keys):
                 interleave_cycle_length=1, try_autocache=False
             ),
         )
-        batches = list(dataset.batch(_READ_BATCH).as_numpy_iterator())
+        # The pass over large sets verifies their checksums, too.
+        for batch in dataset.batch(_READ_BATCH).as_numpy_iterator():
+            for key, column in columns.items():
+                column.append(batch[key])
     except tf.errors.OpError as error:
         path, fault = _damage(builder, tfds_split)
         raise place.damaged(path, fault) from error
-    return {key: np.concatenate([b[key] for b in batches]) for key in keys}
+    columns = {key: np.concatenate(parts) for key, parts in columns.items()}
+    if instructions:
+        return EncodedInFiles(instructions, picture), columns
+    return EncodedInMemory(columns.pop(picture)), columns
+
+
+def _file_instructions(builder, tfds_split):
+    """Where the records of a large split lie, None to keep it in memory."""
+    instructions = [
+        (os.fspath(i.filename), i.skip, i.take)
+        for i in builder.info.splits[tfds_split].file_instructions
+    ]
+    paths = {path for path, _, _ in instructions}
+    try:
+        size = sum(os.path.getsize(path) for path in paths)
+    except OSError:
+        return None  # Reading will tell what is missing.
+    readable = all(".tfrecord" in os.path.basename(path) for path in paths)
+    return instructions if readable and size > LARGEST_IN_MEMORY else None
 
 
 def _damage(builder, tfds_split):

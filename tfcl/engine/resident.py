@@ -1,7 +1,14 @@
 """A split held on the device, gathered in-graph."""
 
+import concurrent.futures
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
+
+# A split that is decoded when needed goes through the device in windows of at
+# most this many bytes; the next one is decoded meanwhile.
+_WINDOW_BYTES = 2**27
 
 
 class ResidentSplit:
@@ -38,6 +45,39 @@ class ResidentSplit:
         self._scale.assign(np.float32(split.scale))
         self._loaded = split
 
+    def windows(self, split, order, first, last, batch_size):
+        """Loads what the batches `first`..`last` - 1 of an order need.
+
+        Yields:
+            `(order, first, last)` of one window after another: batches to
+            run, and an order that finds their examples on the device. A split
+            in memory is one window.
+        """
+        if isinstance(split.images, np.ndarray):
+            self.load(split)
+            yield order, first, last
+            return
+        batch_bytes = batch_size * int(np.prod(split.image_shape))
+        step = max(_WINDOW_BYTES // batch_bytes, 1)
+        starts = list(range(first, last, step))
+
+        def decoded(start):
+            stop = min(start + step, last)
+            rows = order[start * batch_size : stop * batch_size]
+            return _in_memory(split, rows), start, stop
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(decoded, starts[0]) if starts else None
+            for start in starts:
+                window, start, stop = coming.result()
+                if stop < last:
+                    coming = pool.submit(decoded, stop)
+                self.load(window)
+                local = np.zeros(len(order), np.int32)
+                begin = start * batch_size
+                local[begin : begin + len(window)] = np.arange(len(window))
+                yield local, start, stop
+
     def gather(self, rows):
         """Standardised images, labels and groups of `rows` (int32)."""
         groups = tf.gather(self._groups, rows)
@@ -46,6 +86,16 @@ class ResidentSplit:
         std = tf.gather(self._std, groups)[:, None, None]
         images = (pixels * self._scale - mean) / std
         return images, tf.gather(self._labels, rows), groups
+
+
+def _in_memory(split, rows):
+    """The split of `rows`, decoded."""
+    return dataclasses.replace(
+        split,
+        images=split.images[rows],
+        labels=split.labels[rows],
+        groups=split.groups[rows],
+    )
 
 
 def _open(shape, dtype):

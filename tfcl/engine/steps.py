@@ -12,7 +12,8 @@ from tfcl.methods.base import Batch
 STOP = "stop"
 SKIP = "skip"
 
-_SCALAR = tf.TensorSpec((), tf.int32)
+# An order of examples; first and last batch, and their size.
+_RANGE = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((3,), tf.int32)]
 
 
 class StepRunner:
@@ -75,7 +76,6 @@ class StepRunner:
             was not finite (-1 if none), steps skipped, and whether any
             process wishes to stop.
         """
-        self._train.load(split)
         steps = tuple(phase.steps) or (self.method.train_step,)
         jit = self.xla if phase.jit_compile is None else phase.jit_compile
         static = batch_size if jit else None
@@ -92,27 +92,39 @@ class StepRunner:
         function = self._function(
             key, lambda: self._train_loop(steps, static, jit)
         )
-        sums, *counts = function(
-            tf.constant(order, tf.int32),
-            tf.constant([first, last, batch_size, int(stop)], tf.int32),
-            tf.constant(seed, tf.int32),
-        )
-        sums = {name: value.numpy() for name, value in sums.items()}
-        done, bad, skipped, stopping = (int(c) for c in counts)
-        return sums, done, bad, skipped, stopping > 0
+        totals, done, bad, skipped, stopping = {}, first, -1, 0, 0
+        for local, begin, end in self._train.windows(
+            split, order, first, last, batch_size
+        ):
+            sums, *counts = function(
+                tf.constant(local, tf.int32),
+                tf.constant([begin, end, batch_size, int(stop)], tf.int32),
+                tf.constant(seed, tf.int32),
+            )
+            for name, value in sums.items():
+                totals[name] = totals.get(name, 0.0) + value.numpy()
+            done, bad, lost, stopping = (int(c) for c in counts)
+            skipped += lost
+            if done < end:  # A step was not finite.
+                break
+        return totals, done, bad, skipped, stopping > 0
 
     def evaluate(self, split, batch_size):
         """Mean loss and accuracy of the active task on a split."""
-        self._evaluated.load(split)
         function = self._function(("evaluate",), self._evaluation_loop)
-        loss, right = function(
-            tf.constant([len(split), batch_size], tf.int32)
-        )
-        return float(loss) / len(split), float(right) / len(split)
+        loss = right = 0.0
+        for order, first, last in self._evaluated.windows(
+            *_in_stored_order(split, batch_size), batch_size
+        ):
+            sums = function(
+                tf.constant(order, tf.int32),
+                tf.constant([first, last, batch_size], tf.int32),
+            )
+            loss, right = loss + float(sums[0]), right + float(sums[1])
+        return loss / len(split), right / len(split)
 
     def accumulate(self, phase, split, batch_size):
         """Adds `phase.step` over a split into `phase.into`."""
-        self._train.load(split)
         targets = tuple(id(variable) for variable in phase.into)
         key = ("accumulate", phase.step, targets)
         function = self._function(
@@ -120,7 +132,13 @@ class StepRunner:
         )
         for variable in phase.into:
             variable.assign(tf.zeros_like(variable))
-        function(tf.constant([len(split), batch_size], tf.int32))
+        for order, first, last in self._train.windows(
+            *_in_stored_order(split, batch_size), batch_size
+        ):
+            function(
+                tf.constant(order, tf.int32),
+                tf.constant([first, last, batch_size], tf.int32),
+            )
 
     # Loops
 
@@ -265,12 +283,10 @@ class StepRunner:
             commit()
 
     def _evaluation_loop(self):
-        @tf.function(
-            input_signature=[tf.TensorSpec((2,), tf.int32)], autograph=False
-        )
-        def loop(counts):
+        @tf.function(input_signature=_RANGE, autograph=False)
+        def loop(order, counts):
             self.traces["evaluate"] += 1
-            total, size = counts[0], counts[1]
+            end, size = counts[1], counts[2]
 
             def replica(rows):
                 batch = self._batch(
@@ -284,15 +300,15 @@ class StepRunner:
                 right = tf.cast(found == batch.labels, tf.int32)
                 return tf.reduce_sum(losses), tf.reduce_sum(right)
 
-            def body(first, loss, right):
-                rows = tf.range(first, tf.minimum(first + size, total))
+            def body(number, loss, right):
+                rows = _rows(order, number, size)
                 sums = self._summed(lambda: replica(rows))
-                return first + size, loss + sums[0], right + sums[1]
+                return number + 1, loss + sums[0], right + sums[1]
 
             _, loss, right = tf.while_loop(
-                lambda first, loss, right: first < total,
+                lambda number, loss, right: number < end,
                 body,
-                (tf.constant(0), tf.constant(0.0), tf.constant(0)),
+                (counts[0], tf.constant(0.0), tf.constant(0)),
                 parallel_iterations=1,
             )
             return loss, right
@@ -300,12 +316,10 @@ class StepRunner:
         return loop
 
     def _accumulation_loop(self, step, into):
-        @tf.function(
-            input_signature=[tf.TensorSpec((2,), tf.int32)], autograph=False
-        )
-        def loop(counts):
+        @tf.function(input_signature=_RANGE, autograph=False)
+        def loop(order, counts):
             self.traces[_step_name(step)] += 1
-            total, size = counts[0], counts[1]
+            end, size = counts[1], counts[2]
 
             def replica(rows, number):
                 seed = tf.stack([number, 0])
@@ -313,17 +327,16 @@ class StepRunner:
                 return step(batch)
 
             def body(number):
-                first = number * size
-                rows = tf.range(first, tf.minimum(first + size, total))
+                rows = _rows(order, number, size)
                 sums = self._summed(lambda: replica(rows, number))
                 for variable, value in zip(into, sums):
                     variable.assign_add(value)
                 return (number + 1,)
 
             tf.while_loop(
-                lambda number: number * size < total,
+                lambda number: number < end,
                 body,
-                (tf.constant(0),),
+                (counts[0],),
                 parallel_iterations=1,
             )
             return tf.constant(0)
@@ -339,7 +352,14 @@ class StepRunner:
         )
 
 
-def _rows(order, step, size, static_size):
+def _in_stored_order(split, batch_size):
+    """Split, order, first and last batch of a pass over all of it."""
+    batches = -(-len(split) // batch_size)
+    return split, np.arange(len(split), dtype=np.int32), 0, batches
+
+
+def _rows(order, step, size, static_size=None):
+    """Examples of a batch; the last one of an order may be smaller."""
     if static_size:  # XLA needs to know the shape
         return tf.slice(order, [step * static_size], [static_size])
     first = step * size

@@ -1,0 +1,81 @@
+"""Pictures that are decoded when asked for, alone and joined."""
+
+import numpy as np
+import pytest
+
+from tests.engine.streaming_test import Source
+from tfcl.data import pictures
+from tfcl.data.split import Split, channel_statistics, joined
+
+
+def _images(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (count, 4, 5, 3), np.uint8)
+
+
+def _lazy(images):
+    return pictures.LazyPictures(Source(images), np.arange(len(images)))
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(1, 3), np.array([4, 0, 4]), np.array([], int)]
+)
+def test_they_stand_for_an_array(rows):
+    images = _images(6)
+    lazy = _lazy(images)
+    assert (lazy.shape, lazy.dtype, lazy.ndim) == (images.shape, np.uint8, 4)
+    assert lazy.nbytes == images.nbytes
+    np.testing.assert_array_equal(lazy[rows], images[rows])
+    np.testing.assert_array_equal(lazy.taken(rows)[:], images[rows])
+
+
+@pytest.mark.parametrize("rows", [slice(None), np.array([8, 0, 5, 3, 5])])
+def test_several_are_joined(rows):
+    parts = [_images(4, 1), _lazy(_images(2, 2)), _lazy(_images(3, 3))]
+    whole = np.concatenate([part[:] for part in parts])
+    together = pictures.concatenated(parts)
+    assert together.shape == whole.shape
+    np.testing.assert_array_equal(together[rows], whole[rows])
+    splits = [
+        Split(part, np.zeros(len(part), np.int32), np.zeros(3), np.ones(3))
+        for part in parts
+    ]
+    all_of_them = joined(splits, [0, 1, 2])
+    np.testing.assert_array_equal(all_of_them.images[:], whole)
+    assert all_of_them.labels.tolist() == [0] * 4 + [1] * 2 + [2] * 3
+
+
+def test_statistics_are_those_of_the_pixels(monkeypatch):
+    monkeypatch.setattr(pictures, "_PART", 4)
+    images = _images(10)
+    for found, wanted in zip(
+        channel_statistics(_lazy(images)), channel_statistics(images)
+    ):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_allclose(
+        channel_statistics(images)[0],
+        images.reshape(-1, 3).mean(0) / 255,
+        rtol=1e-6,
+    )
+
+
+def test_digests_tell_pictures_apart():
+    images = _images(3)
+    other = images.copy()
+    other[1, 0, 0, 0] ^= 1
+    digests = {
+        pictures.picture_digest(p)
+        for p in (images, other, _lazy(images), _lazy(other))
+    }
+    assert len(digests) == 4
+    both = pictures.concatenated([images, _lazy(other)])
+    assert pictures.picture_digest(both) not in digests
+
+
+def test_only_large_sources_stay_encoded(monkeypatch):
+    source = Source(_images(6))
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 6 * 60)
+    assert isinstance(pictures.pictures_of(source, [1, 2]), np.ndarray)
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 6 * 60 - 1)
+    lazy = pictures.pictures_of(source, [1, 2])
+    assert isinstance(lazy, pictures.LazyPictures) and len(lazy) == 2

@@ -1,0 +1,116 @@
+"""Splits that are decoded window by window train like those in memory."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+
+from tests.testing import toy_run
+from tfcl.data.pictures import LazyPictures
+from tfcl.data.task import TaskStream
+from tfcl.engine import resident
+from tfcl.engine.resident import ResidentSplit
+from tfcl.methods.ewc import EWC
+from tfcl.methods.joint import Joint
+from tfcl.methods.lasem import LASEM
+
+
+class Source:
+    """Pictures in an array that are handed out when asked for."""
+
+    def __init__(self, images):
+        self._images = images
+        self.image_shape = images.shape[1:]
+        self.largest = 0
+
+    def __len__(self):
+        return len(self._images)
+
+    def images(self, indices):
+        self.largest = max(self.largest, len(indices))
+        return self._images[indices]
+
+    def digest(self, indices):
+        return hashlib.sha256(self._images[indices].tobytes()).hexdigest()
+
+
+def _lazy(split):
+    images = LazyPictures(Source(split.images), np.arange(len(split)))
+    return dataclasses.replace(split, images=images)
+
+
+def _lazy_stream(data_dir=None):
+    stream = toy_run.toy_stream((2, 3))(data_dir=data_dir)
+    tasks = []
+    for task in stream:
+        splits = {
+            name: _lazy(getattr(task, name))
+            for name in ("train", "validation", "test")
+        }
+        tasks.append(
+            dataclasses.replace(task, **splits, earlier=tuple(tasks))
+        )
+    return TaskStream(stream.name, tasks, stream.batch_size)
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch):
+    # Three batches of 16 pictures of 8 x 8 x 3.
+    monkeypatch.setattr(resident, "_WINDOW_BYTES", 3 * 16 * 192)
+
+
+def _methods():
+    training = toy_run.toy_training
+    return {
+        "ewc": lambda: EWC(training(drop_remainder=False)),
+        "joint": lambda: Joint(training()),
+        "lasem": lambda: LASEM(training()),
+    }
+
+
+@pytest.mark.parametrize("name", _methods())
+def test_a_streamed_run_equals_one_in_memory(tmp_path, name):
+    make = _methods()[name]
+    with toy_run.no_pictures():
+        wanted = toy_run.learn(
+            tmp_path / "memory", make(), toy_run.toy_stream((2, 3))
+        )
+        found = toy_run.learn(tmp_path / "streamed", make(), _lazy_stream)
+    assert found.csv == wanted.csv
+    for key, value in wanted.variables.items():
+        assert found.variables[key].tobytes() == value.tobytes(), key
+    assert found.run.runner.traces == wanted.run.runner.traces
+    for task in found.run.stream:
+        assert 0 < task.train.images._source.largest <= 48
+
+
+def test_kills_change_nothing(tmp_path):
+    toy_run.assert_kills_change_nothing(
+        tmp_path, toy_run.toy_hps, moments=3, stream=_lazy_stream
+    )
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 4), (1, 3), (3, 4)])
+def test_every_window_holds_its_batches(first, last):
+    split = _lazy_stream().tasks[0].train
+    order = np.random.default_rng(0).permutation(len(split)).astype(np.int32)
+    place = ResidentSplit(split.image_shape, np.uint8)
+    batches = []
+    for local, begin, end in place.windows(split, order, first, last, 16):
+        for batch in range(begin, end):
+            rows = local[batch * 16 : (batch + 1) * 16]
+            batches.append(place.gather(rows)[1].numpy())
+    wanted = split.labels[order[first * 16 : last * 16]]
+    np.testing.assert_array_equal(np.concatenate(batches), wanted)
+
+
+def test_a_source_that_fails_stops_the_run_with_its_own_error(
+    tmp_path, monkeypatch
+):
+    def broken(self, indices):
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(Source, "images", broken)
+    with pytest.raises(OSError, match="disk gone"), toy_run.no_pictures():
+        toy_run.learn(tmp_path, toy_run.toy_hps(), _lazy_stream)
