@@ -8,7 +8,7 @@ from tfcl.errors import UserError
 
 _DECODE_BATCH = 256
 # Encoded files in memory at a time, if they come from the disk.
-_READ_BATCH = 8192
+_READ_BATCH = 1024
 
 
 class LabelledImages:
