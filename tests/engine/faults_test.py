@@ -96,7 +96,7 @@ PLACES = {
         Bank,
         "store",
         500,
-        lambda bank, task, *_: task.index == 1,
+        lambda bank, visit, *_: visit.number == 1,
         "Cannot write task 'task_01' to .*tasks",
     ),
     "best weights": (

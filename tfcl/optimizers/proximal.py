@@ -21,7 +21,9 @@ def shrink_groups(values, threshold):
     norms = keras.ops.sqrt(keras.ops.sum(keras.ops.square(values), axes))
     kept = keras.ops.maximum(norms - threshold, 0.0)
     # A group of zeros stays one, instead of 0 / 0.
-    return values * kept / keras.ops.maximum(norms, 1e-30)
+    kept = kept / keras.ops.maximum(norms, 1e-30)
+    # What is left alone keeps its last bit.
+    return values * keras.ops.where(threshold > 0, kept, 1.0)
 
 
 def with_proximal_step(optimizer, operators):
