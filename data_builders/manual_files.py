@@ -1,0 +1,146 @@
+"""Finding what a user has put into `manual_dir`, with faults that say where.
+
+Everything here raises `OSError`s with one clear line: which file or folder,
+what is wrong with it, what was expected.
+"""
+
+import csv
+import hashlib
+import io
+
+_CHUNK = 1 << 24  # Bytes read at a time for a checksum.
+
+
+class DataFileError(OSError):
+    """A file that is there and is not what the data set's owner publishes."""
+
+
+def find(root, *candidates, marker=""):
+    """The first of several paths below `root` that exists.
+
+    Args:
+        root: Folder, `epath.Path`.
+        *candidates: Relative paths; "" is `root` itself.
+        marker: Relative path that must exist below the candidate.
+
+    Raises:
+        FileNotFoundError: If none exists.
+    """
+    for candidate in candidates:
+        if (root / candidate / marker).exists():
+            return root / candidate
+    tried = " nor ".join(f"'{root / c / marker}'" for c in candidates)
+    raise FileNotFoundError(f"there is neither {tried}")
+
+
+def tree(dl_manager, *folders, marker="", archives=()):
+    """The folder of a data set in `manual_dir`, unpacking its archive if need.
+
+    Args:
+        dl_manager: TFDS's.
+        *folders: The names that the folder may have; "" for `manual_dir`.
+        marker: Relative path that tells the set's folder from others.
+        archives: `(file name, sha256 or None)` of archives that hold one of
+            the folders; used if no folder is there.
+
+    Raises:
+        FileNotFoundError: If neither folder nor archive is there.
+        DataFileError: If an archive has another checksum.
+    """
+    root = dl_manager.manual_dir
+    try:
+        return find(root, *folders, marker=marker)
+    except FileNotFoundError as error:
+        for name, sha256 in archives:
+            if (root / name).exists():
+                check_sha256(root / name, sha256)
+                unpacked = dl_manager.extract(root / name)
+                return find(unpacked, *folders, marker=marker)
+        names = "".join(f" nor '{root / name}'" for name, _ in archives)
+        raise FileNotFoundError(f"{error}{names}") from None
+
+
+def check_sha256(path, expected):
+    """Compares a file with its known checksum; None stands for unknown."""
+    if expected is None:
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        raise DataFileError(
+            f"'{path}' has the checksum {digest.hexdigest()[:12]}... where "
+            f"{expected[:12]}... is right: fetch it again"
+        )
+
+
+def check_count(found, expected, what, place):
+    """Refuses a copy that holds another number of examples than the release.
+
+    Args:
+        found: Number of examples listed.
+        expected: That of the release; None if not known.
+        what: Of what, "training pictures".
+        place: The folder or file, for the message.
+    """
+    if expected is not None and found != expected:
+        raise DataFileError(
+            f"'{place}' holds {found:,} {what} where the release has "
+            f"{expected:,}: complete it"
+        )
+
+
+def lines(path):
+    """The lines of a text file without ends of lines, empty ones left out."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataFileError(f"'{path}' is no UTF-8 text") from None
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def fields(path, count, delimiter=None):
+    """The lines of a table without header, cut into `count` fields each.
+
+    Args:
+        path: The file, `epath.Path`.
+        count: Number of fields of every line.
+        delimiter: What stands between fields. None for any white space.
+    """
+    rows = []
+    for number, line in enumerate(lines(path), 1):
+        row = line.split(delimiter)
+        if len(row) != count:
+            raise DataFileError(
+                f"'{path}' line {number} has {len(row)} fields where {count} "
+                "are expected"
+            )
+        rows.append(row)
+    return rows
+
+
+def table(path, columns, delimiter=","):
+    """The rows of a table with a header, `{column: text}` each.
+
+    Raises:
+        DataFileError: If the header lacks one of `columns`.
+    """
+    text = "\n".join(lines(path))
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    missing = set(columns) - set(reader.fieldnames or ())
+    if missing:
+        raise DataFileError(
+            f"'{path}' lacks the columns {', '.join(sorted(missing))}; its "
+            f"header is {', '.join(reader.fieldnames or ['empty'])}"
+        )
+    rows = list(reader)
+    for number, row in enumerate(rows, 2):
+        if any(row[column] is None for column in columns):
+            raise DataFileError(f"'{path}' line {number} is cut off")
+    return rows
+
+
+def names(path):
+    """A list of class names beside a builder, one per line."""
+    return tuple(path.read_text(encoding="utf-8").splitlines())
