@@ -21,11 +21,12 @@ def load(path):
             (user, content["user_data"][user]["x"], _labels(content, user))
             for user in content["users"]
         ]
+        counts = list(content["num_samples"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataFileError(
             f"'{path}' is no whole LEAF file ({type(error).__name__})"
         ) from None
-    for (user, x, y), count in zip(users, content["num_samples"]):
+    for (user, x, y), count in zip(users, counts):
         if not len(x) == len(y) == count:
             raise DataFileError(
                 f"'{path}': user {user} has {len(x)} samples and {len(y)} "

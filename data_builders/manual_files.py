@@ -7,6 +7,7 @@ what is wrong with it, what was expected.
 import csv
 import hashlib
 import io
+import pathlib
 
 _CHUNK = 1 << 24  # Bytes read at a time for a checksum.
 
@@ -141,6 +142,7 @@ def table(path, columns, delimiter=","):
     return rows
 
 
-def names(path):
-    """A list of class names beside a builder, one per line."""
+def names(module_file, name="classes.txt"):
+    """A list of class names beside a builder's module, one per line."""
+    path = pathlib.Path(module_file).parent / name
     return tuple(path.read_text(encoding="utf-8").splitlines())

@@ -181,6 +181,23 @@ def in_class_folders(split, names, prefix, numbered=False):
     return pictures
 
 
+def in_split_folders(root, splits, names, numbered=False):
+    """`{split: pictures}` of a tree `<split>/<class>/<file>`.
+
+    Args:
+        root: The folder, `epath.Path`.
+        splits: The splits' names, which are their folders' names too; of a
+            dict, the values are the folders' names.
+        names: See `in_class_folders`.
+        numbered: See `in_class_folders`.
+    """
+    folders = splits if isinstance(splits, dict) else dict(zip(splits, splits))
+    return {
+        split: in_class_folders(root / folder, names, folder, numbered)
+        for split, folder in folders.items()
+    }
+
+
 def in_ranked_folders(split, count, prefix):
     """The same for sets whose class names are not fixed.
 
