@@ -10,6 +10,7 @@ import io
 import pathlib
 
 _CHUNK = 1 << 24  # Bytes read at a time for a checksum.
+_SHOWN = 3  # Paths named in a message about missing ones.
 
 
 class DataFileError(OSError):
@@ -30,8 +31,20 @@ def find(root, *candidates, marker=""):
     for candidate in candidates:
         if (root / candidate / marker).exists():
             return root / candidate
-    tried = " nor ".join(f"'{root / c / marker}'" for c in candidates)
-    raise FileNotFoundError(f"there is neither {tried}")
+    raise _nothing(root, [root / c / marker for c in candidates])
+
+
+def _nothing(root, paths):
+    """The error for a folder that has none of several files."""
+    shown = [
+        str(path.relative_to(root)) if root in path.parents else str(path)
+        for path in paths[:_SHOWN]
+    ]
+    tried = " nor ".join(f"'{name}'" for name in shown)
+    more = len(paths) - len(shown)
+    others = f" (nor at {more} other places)" if more else ""
+    neither = "neither " if len(shown) > 1 else "no "
+    return FileNotFoundError(f"'{root}' has {neither}{tried}{others}")
 
 
 def tree(dl_manager, *folders, marker="", archives=()):
@@ -49,16 +62,15 @@ def tree(dl_manager, *folders, marker="", archives=()):
         DataFileError: If an archive has another checksum.
     """
     root = dl_manager.manual_dir
-    try:
+    paths = [root / folder / marker for folder in folders]
+    if any(path.exists() for path in paths):
         return find(root, *folders, marker=marker)
-    except FileNotFoundError as error:
-        for name, sha256 in archives:
-            if (root / name).exists():
-                check_sha256(root / name, sha256)
-                unpacked = dl_manager.extract(root / name)
-                return find(unpacked, *folders, marker=marker)
-        names = "".join(f" nor '{root / name}'" for name, _ in archives)
-        raise FileNotFoundError(f"{error}{names}") from None
+    for name, sha256 in archives:
+        if (root / name).exists():
+            check_sha256(root / name, sha256)
+            unpacked = dl_manager.extract(root / name)
+            return find(unpacked, *folders, marker=marker)
+    raise _nothing(root, [*(root / name for name, _ in archives), *paths])
 
 
 def check_sha256(path, expected):

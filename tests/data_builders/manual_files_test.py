@@ -15,7 +15,7 @@ def test_find_takes_the_first_that_has_the_marker(tmp_path):
         (tmp_path / name).mkdir(parents=True)
     found = manual_files.find(tmp_path, "a", "b", "c", marker="x")
     assert found == tmp_path / "b"
-    with pytest.raises(FileNotFoundError, match="neither '.*a/y' nor '.*b/y'"):
+    with pytest.raises(FileNotFoundError, match="has neither 'a/y' nor 'b/y'$"):
         manual_files.find(tmp_path, "a", "b", marker="y")
 
 
@@ -23,7 +23,9 @@ def test_tree_names_folders_and_archives_that_would_do(tmp_path):
     manager = types.SimpleNamespace(manual_dir=tmp_path)
     with pytest.raises(FileNotFoundError) as caught:
         manual_files.tree(manager, "x", archives=[("x.zip", None)])
-    assert f"'{tmp_path / 'x'}' nor '{tmp_path / 'x.zip'}'" in str(caught.value)
+    assert str(caught.value) == f"'{tmp_path}' has neither 'x.zip' nor 'x'"
+    with pytest.raises(FileNotFoundError, match=r"'d' \(nor at 2 other places"):
+        manual_files.find(tmp_path, "b", "c", "d", "e", "f")
 
 
 def test_archives_with_another_checksum_are_not_unpacked(tmp_path):
