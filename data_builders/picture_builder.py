@@ -1,5 +1,6 @@
 """What the builders of labelled picture files share."""
 
+import abc
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
@@ -23,9 +24,13 @@ class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     COUNTS: ClassVar[dict] = {}
     HOMEPAGE = ""
 
+    @abc.abstractmethod
     def pictures(self, dl_manager):
-        """`{split: Picture, ...}` as found in `dl_manager.manual_dir`."""
-        raise NotImplementedError
+        """The `Picture`s of every split, as found in `dl_manager.manual_dir`.
+
+        Returns:
+            `{split: list or iterator of Picture}`; a list if it is counted.
+        """
 
     def features(self):
         return picture_files.features(self.CLASS_NAMES)

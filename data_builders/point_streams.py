@@ -5,6 +5,7 @@ Backbones in Continual Learning", CoLLAs 2024; streams of the companion paper
 "Continual Neural Computation", ECML-PKDD 2024).
 """
 
+import abc
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -137,9 +138,14 @@ class PointStreamBuilder(
         for name, text in ORDERS.items()
     ]
 
+    @abc.abstractmethod
     def drawn(self):
-        """The points by class and domain: `(points, labels, domains)`."""
-        raise NotImplementedError
+        """The points by class and domain, before they are scaled and split.
+
+        Returns:
+            `(points, labels, domains)`: `(n, 2)` float64, `(n,)` and `(n,)`
+            integers.
+        """
 
     def _info(self):
         return self.dataset_info_from_configs(

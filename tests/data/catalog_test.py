@@ -1,6 +1,8 @@
 """The catalog of data sets."""
 
 import importlib
+import pathlib
+import re
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -14,6 +16,20 @@ class CatalogTest(tf.test.TestCase, parameterized.TestCase):
     def test_every_entry_states_its_terms(self):
         for name, source in catalog.CATALOG.items():
             self.assertNotEmpty(source.terms, msg=name)
+
+    def test_every_entry_is_described(self):
+        path = pathlib.Path(catalog.__file__).parents[2] / "docs/datasets.md"
+        described = {
+            name
+            for text in re.findall("`([^`]+)`", path.read_text())
+            for name in _expanded(text)
+        }
+        for name in catalog.CATALOG:
+            if name.startswith("skill_"):
+                name = "skill_<task>"
+            elif name.startswith("adience_age"):
+                name = "adience_age0"
+            self.assertIn(name, described)
 
     def test_stock_entries_exist_in_tfds(self):
         for name, source in catalog.CATALOG.items():
@@ -67,6 +83,15 @@ class CatalogTest(tf.test.TestCase, parameterized.TestCase):
             # Of the many tasks of one collection the form of the name.
             shown = "skill_<task>" if name.startswith("skill_") else name
             self.assertIn(shown, str(caught.exception))
+
+
+def _expanded(text):
+    """The names that "a_{b,c}" stands for."""
+    start, brace, rest = text.partition("{")
+    if not brace:
+        return [text]
+    choices, _, end = rest.partition("}")
+    return [start + choice + end for choice in choices.split(",")]
 
 
 def _builder(source, folder):
