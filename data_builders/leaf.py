@@ -6,6 +6,7 @@ One object per file: `users` (ids), `num_samples` (counts) and
 
 import json
 
+from data_builders import manual_files
 from data_builders.manual_files import DataFileError
 
 
@@ -15,8 +16,9 @@ def load(path):
     Raises:
         DataFileError: If the file is no JSON of this form.
     """
+    text = manual_files.text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text)
         users = [
             (user, content["user_data"][user]["x"], _labels(content, user))
             for user in content["users"]

@@ -104,13 +104,34 @@ def check_count(found, expected, what, place):
         )
 
 
-def lines(path):
-    """The lines of a text file without ends of lines, empty ones left out."""
+def content(path):
+    """The bytes of a file.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        DataFileError: If it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"the file '{path}' is missing") from None
+    except OSError as error:
+        raise DataFileError(
+            f"'{path}' cannot be read ({error.strerror})"
+        ) from None
+
+
+def text(path):
+    """The text of a UTF-8 file, with or without a byte order mark."""
+    try:
+        return content(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataFileError(f"'{path}' is no UTF-8 text") from None
-    return [line for line in text.splitlines() if line.strip()]
+
+
+def lines(path):
+    """The lines of a text file without ends of lines, empty ones left out."""
+    return [line for line in text(path).splitlines() if line.strip()]
 
 
 def fields(path, count, delimiter=None):
@@ -139,15 +160,19 @@ def table(path, columns, delimiter=","):
     Raises:
         DataFileError: If the header lacks one of `columns`.
     """
-    text = "\n".join(lines(path))
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.DictReader(
+        io.StringIO("\n".join(lines(path))), delimiter=delimiter
+    )
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise DataFileError(f"'{path}' is no table ({error})") from None
     missing = set(columns) - set(reader.fieldnames or ())
     if missing:
         raise DataFileError(
             f"'{path}' lacks the columns {', '.join(sorted(missing))}; its "
             f"header is {', '.join(reader.fieldnames or ['empty'])}"
         )
-    rows = list(reader)
     for number, row in enumerate(rows, 2):
         if any(row[column] is None for column in columns):
             raise DataFileError(f"'{path}' line {number} is cut off")

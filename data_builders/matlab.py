@@ -1,7 +1,10 @@
 """MATLAB files, in which some owners publish labels and boxes."""
 
+import io
+
 import tensorflow_datasets as tfds
 
+from data_builders import manual_files
 from data_builders.manual_files import DataFileError
 
 
@@ -18,18 +21,16 @@ def load(path, *names):
     Raises:
         DataFileError: If the file is damaged or lacks a variable.
     """
-    with path.open("rb") as file:
-        try:
-            content = tfds.core.lazy_imports.scipy.io.loadmat(
-                file, squeeze_me=True
-            )
-        except MemoryError:
-            raise
-        except Exception as error:
-            # Damaged files fail in any way, by kind of damage.
-            raise DataFileError(
-                f"'{path}' is no whole MATLAB file ({type(error).__name__})"
-            ) from None
+    file = io.BytesIO(manual_files.content(path))
+    try:
+        content = tfds.core.lazy_imports.scipy.io.loadmat(file, squeeze_me=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Damaged files fail in any way, by kind of damage.
+        raise DataFileError(
+            f"'{path}' is no whole MATLAB file ({type(error).__name__})"
+        ) from None
     missing = [name for name in names if name not in content]
     if missing:
         raise DataFileError(f"'{path}' has no '{missing[0]}'")

@@ -48,6 +48,8 @@ class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if self.builder_config is not None:
             counts = counts.get(self.builder_config.name, {})
         for split, pictures in found.items():
+            if isinstance(pictures, list):
+                _refuse_doubles(pictures)
             if split in counts:
                 manual_files.check_count(
                     len(pictures),
@@ -61,4 +63,15 @@ class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         }
 
     def _generate_examples(self, pictures):
-        return picture_files.examples(pictures)
+        classes = self.info.features["label"].num_classes
+        return picture_files.examples(pictures, classes)
+
+
+def _refuse_doubles(pictures):
+    seen = set()
+    for picture in pictures:
+        if picture.id in seen:
+            raise manual_files.DataFileError(
+                f"the picture '{picture.id}' is listed twice"
+            )
+        seen.add(picture.id)

@@ -21,7 +21,7 @@ class Picture(NamedTuple):
     Args:
         id: Text that is unique in the data set and names the file.
         path: The file, `epath.Path`.
-        label: Class index, or the class's name.
+        label: Class index.
         box: `(left, top, right, bottom)` in pixels, right and bottom
             exclusive; what lies outside is cut off. None keeps all.
         more: Further features.
@@ -58,9 +58,19 @@ def any_picture():
     return tfds.features.Image(shape=(None, None, 3), dtype=np.uint8)
 
 
-def examples(pictures):
-    """Yields what `_generate_examples` yields for `Picture`s."""
+def examples(pictures, classes):
+    """Yields what `_generate_examples` yields for `Picture`s.
+
+    Args:
+        pictures: Iterable of them.
+        classes: Number of classes; labels are compared with it.
+    """
     for picture in pictures:
+        if not 0 <= picture.label < classes:
+            raise manual_files.DataFileError(
+                f"the lists give '{picture.path}' the class index "
+                f"{picture.label}, which is not in 0..{classes - 1}"
+            )
         image = read(picture.path, picture.box)
         yield (
             picture.id,
@@ -90,7 +100,7 @@ def read(path, box=None):
         FileNotFoundError: If the file is missing.
         DataFileError: If it is no picture, is cut off, or `box` lies outside.
     """
-    encoded = _bytes(path)
+    encoded = manual_files.content(path)
     try:
         # Truncated files fail as well: TF does not fill in what is missing.
         pixels = tf.io.decode_image(
@@ -106,13 +116,6 @@ def read(path, box=None):
     if box is not None or not encoded.startswith(_STORED):
         encoded = tf.io.encode_png(pixels).numpy()
     return io.BytesIO(encoded)
-
-
-def _bytes(path):
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"the picture '{path}' is missing") from None
 
 
 def _cut(pixels, box, path):

@@ -8,6 +8,7 @@ before it is imported.
 import io
 import pickle
 
+from data_builders import manual_files
 from data_builders.manual_files import DataFileError
 
 # Modules under which NumPy's releases name the functions of their pickles.
@@ -33,9 +34,9 @@ def load(path):
     Raises:
         DataFileError: If the file names anything but these, or is damaged.
     """
-    data = path.read_bytes()
+    data = io.BytesIO(manual_files.content(path))
     try:
-        return _Unpickler(io.BytesIO(data), encoding="latin1").load()
+        return _Unpickler(data, encoding="latin1").load()
     except _Refused as error:
         raise DataFileError(
             f"'{path}' names '{error}', which could run a program: only "

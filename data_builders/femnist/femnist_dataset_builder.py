@@ -89,6 +89,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             # One file is some 200 MB of text: read when its turn comes.
             ((_, pictures, labels),) = _one_user(path)
             for place, (x, label) in enumerate(zip(pictures, labels)):
+                if not 0 <= label < len(CLASS_NAMES):
+                    raise manual_files.DataFileError(
+                        f"'{path}' has the label {label}, which is not in "
+                        f"0..{len(CLASS_NAMES) - 1}"
+                    )
                 identity = f"{user:03d}/{split}/{place:06d}"
                 yield (
                     identity,
@@ -129,10 +134,18 @@ def _one_user(path):
 
 
 def _grey(x, path):
-    pixels = np.asarray(x, np.float64)
+    try:
+        pixels = np.asarray(x, np.float64)
+    except (TypeError, ValueError):
+        pixels = np.empty(0)
     if pixels.shape != (_SIDE * _SIDE,):
         raise manual_files.DataFileError(
             f"'{path}' has a picture of {pixels.size} numbers where "
             f"{_SIDE * _SIDE} are expected"
+        )
+    if not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise manual_files.DataFileError(
+            f"'{path}' has a picture with values from {pixels.min():g} to "
+            f"{pixels.max():g} where 0 to 1 are expected"
         )
     return (255 * pixels).astype(np.uint8).reshape(_SIDE, _SIDE, 1)

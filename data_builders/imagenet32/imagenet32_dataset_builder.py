@@ -115,9 +115,12 @@ def _rows(path):
         raise manual_files.DataFileError(
             f"'{path}': 'data' must be uint8, {width} numbers per label"
         )
-    if labels.min() < 1 or labels.max() > len(CLASS_NAMES):
+    if (
+        labels.dtype.kind not in "iu"
+        or labels.min() < 1
+        or labels.max() > len(CLASS_NAMES)
+    ):
         raise manual_files.DataFileError(
-            f"'{path}': labels must be 1 to {len(CLASS_NAMES)}, and are "
-            f"{labels.min()} to {labels.max()}"
+            f"'{path}': labels must be integers from 1 to {len(CLASS_NAMES)}"
         )
     return rows, labels

@@ -180,7 +180,14 @@ def _content(path):
             f"'{path}': 'image_data' must be uint8 of shape "
             f"(n, {_SIDE}, {_SIDE}, 3)"
         )
-    rows_of = {name: [int(r) for r in rows] for name, rows in rows_of.items()}
+    try:
+        rows_of = {
+            name: [int(row) for row in rows] for name, rows in rows_of.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        raise manual_files.DataFileError(
+            f"'{path}': 'class_dict' must give a list of rows for each class"
+        ) from None
     for name, rows in rows_of.items():
         if not rows or max(rows) >= len(pictures) or min(rows) < 0:
             raise manual_files.DataFileError(

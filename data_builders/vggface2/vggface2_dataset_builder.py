@@ -101,6 +101,8 @@ def _list(root, split):
             f"'{path}' has the line '{wrong[:80]}' where '<identity>/<file>' "
             "is expected"
         )
+    if len(set(listed)) < len(listed):
+        raise manual_files.DataFileError(f"'{path}' names a picture twice")
     return listed
 
 

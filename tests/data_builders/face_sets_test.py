@@ -53,6 +53,8 @@ class Vggface2OpenedTest(harness.OpenedTest):
         path = self.manual / "vggface2/train_list.txt"
         path.write_text("n000002/0003_02.jpg\n")
         self.assertIn("holds 1 identities where", self.fault("vggface2"))
+        path.write_text("n000002/0003_02.jpg\nn2/1.jpg\nn2/1.jpg\n")
+        self.assertIn("names a picture twice", self.fault("vggface2"))
         path.write_text("0003_02.jpg\n")
         self.assertIn("'<identity>/<file>' is exp", self.fault("vggface2"))
 

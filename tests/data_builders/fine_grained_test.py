@@ -57,6 +57,15 @@ class CubOpenedTest(harness.OpenedTest):
         (self.tree / "bounding_boxes.txt").write_text("1 0 0 1 1\n")
         self.assertIn("disagree about picture 2", self.fault("cub_cropped"))
 
+    def test_pictures_listed_twice_are_refused(self):
+        self.fill(cub.Builder)
+        path = self.tree / "images.txt"
+        path.write_text(path.read_text().replace("0009_34", "0046_18"))
+        path = self.tree / "train_test_split.txt"
+        path.write_text(path.read_text().replace("2 0", "2 1"))
+        message = self.fault("cub_cropped")
+        self.assertIn("A_0046_18.jpg' is listed twice", message)
+
     def test_archive_of_another_content_is_refused(self):
         self.manual.mkdir(parents=True)
         (self.manual / "CUB_200_2011.tgz").write_bytes(b"another")

@@ -167,7 +167,8 @@ class Imagenet32OpenedTest(harness.OpenedTest):
     def test_labels_must_be_those_of_the_owners(self):
         rows = np.zeros((1, 3072), np.uint8)
         self.file.write_bytes(pickle.dumps({"data": rows, "labels": [0]}))
-        self.assertIn("labels must be 1 to 1000", self.fault("imagenet32"))
+        message = self.fault("imagenet32")
+        self.assertIn("labels must be integers from 1 to 1000", message)
 
     def test_data_of_another_size_are_refused(self):
         rows = np.zeros((1, 768), np.uint8)
@@ -259,6 +260,13 @@ class MiniImagenetOpenedTest(harness.OpenedTest):
         self.file.write_bytes(pickle.dumps(content))
         message = self.fault("mini_imagenet_original")
         self.assertIn("has the class 'n00000000'", message)
+
+    def test_classes_without_rows_are_refused(self):
+        content = pickle.loads(self.file.read_bytes())
+        content["class_dict"] = {"n01855672": 10}
+        self.file.write_bytes(pickle.dumps(content))
+        message = self.fault("mini_imagenet_original")
+        self.assertIn("'class_dict' must give a list of rows", message)
 
     def test_rows_outside_are_refused(self):
         content = pickle.loads(self.file.read_bytes())

@@ -87,11 +87,24 @@ class FemnistOpenedTest(harness.OpenedTest):
         self.file.write_text(json.dumps(content))
         self.assertIn("has 2 users where one is exp", self.fault("femnist"))
 
-    def test_pictures_of_another_size_are_refused(self):
+    def test_other_pictures_are_refused(self):
         content = json.loads(self.file.read_text())
-        content["user_data"]["user_1"]["x"][1] = [0.5] * 783
+        samples_of = content["user_data"]["user_1"]
+        for picture, fault in (
+            ([0.5] * 783, "a picture of 783 numbers"),
+            ([0.5] * 783 + ["x"], "a picture of 0 numbers"),
+            ([0.5] * 783 + [255], "values from 0.5 to 255 where 0 to 1"),
+        ):
+            samples_of["x"][1] = picture
+            self.file.write_text(json.dumps(content))
+            self.assertIn(fault, self.fault("femnist"))
+
+    def test_labels_of_no_class_are_refused(self):
+        content = json.loads(self.file.read_text())
+        content["user_data"]["user_1"]["y"][1] = 62
         self.file.write_text(json.dumps(content))
-        self.assertIn("a picture of 783 numbers", self.fault("femnist"))
+        message = self.fault("femnist")
+        self.assertIn("train_9.json' has the label 62", message)
 
 
 class FcelebaTest(harness.BuilderTest):
@@ -137,6 +150,14 @@ class FcelebaOpenedTest(harness.OpenedTest):
     def test_missing_face_is_named(self):
         (self.manual / "img_align_celeba/000004.jpg").unlink()
         self.assertIn("000004.jpg' is missing", self.fault("fceleba"))
+
+    def test_labels_of_another_attribute_coding_are_refused(self):
+        (path,) = self.manual.glob("fceleba/train/*.json")
+        content = json.loads(path.read_text())
+        content["user_data"]["4"]["y"][1] = -1.0
+        path.write_text(json.dumps(content))
+        message = self.fault("fceleba")
+        self.assertIn("000002.jpg' the class index -1", message)
 
     def test_two_lists_are_one_too_many(self):
         path = self.manual / "fceleba/test/all_data_niid_test_9.json"

@@ -77,6 +77,13 @@ def test_damaged_tables_are_refused(tmp_path, text, fault):
         manual_files.table(path, ("a", "b"))
 
 
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="file '.*none' is missing"):
+        manual_files.content(tmp_path / "none")
+    with pytest.raises(DataFileError, match="' cannot be read .Is a directory"):
+        manual_files.content(tmp_path)
+
+
 def test_other_fields_and_texts_are_refused(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("1 2\n3\n")
