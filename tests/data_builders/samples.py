@@ -16,5 +16,7 @@ def folder(name):
     """
     path = pathlib.Path(os.environ.get("TFCL_SAMPLES_DIR", _DEFAULT), name)
     if not path.exists():
-        pytest.skip(f"TFCL_SAMPLES_DIR holds no '{name}'.")
+        pytest.skip(
+            f"no sample '{name}': set TFCL_SAMPLES_DIR to the samples' folder"
+        )
     return path

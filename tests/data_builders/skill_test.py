@@ -130,6 +130,15 @@ def test_samples_equal_those_of_the_published_program(case):
         assert mine == expected
 
 
+def test_samples_are_the_same_everywhere():
+    # As drawn by the sampling that equals the published program's.
+    ids = [7] * 40 + [3] * 40 + [9] * 5
+    labels = sampling.labels_of(ids)
+    assert labels == {7: 0, 3: 1, 9: 2}
+    taken = sampling.sample(ids, labels, threshold=2, large=12, small=3)
+    assert taken == [39, 9, 6, 38, 59, 72, 76, 46, 83, 82, 81, 80]
+
+
 def test_of_more_than_300_classes_the_first_are_taken():
     ids = [c for c in range(310, 0, -1) for _ in range(30)]
     labels = sampling.labels_of(ids)
