@@ -114,6 +114,13 @@ class OpenedTest(tf.test.TestCase):
         self._fill(_TREE)
         self.assertIn("no folder 'Art' in", self._fault("art"))
 
+    def test_truncated_picture_is_named(self):
+        self._fill(_TREE)
+        path = self.manual / _TREE / "Product/Mug/00001.jpg"
+        path.write_bytes(path.read_bytes()[:-9])
+        message = self._fault(image_shape=(4, 4, 3))
+        self.assertIn("Product/Mug/00001.jpg' is no picture or is cut", message)
+
     def test_missing_classes_are_named(self):
         self._fill(_TREE)
         shutil.rmtree(self.manual / _TREE / "Product/ruler")

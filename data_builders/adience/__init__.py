@@ -1,0 +1,1 @@
+"""Adience: faces in eight groups of age, five folds."""

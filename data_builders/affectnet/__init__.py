@@ -1,0 +1,1 @@
+"""AffectNet: faces with one of seven expressions."""

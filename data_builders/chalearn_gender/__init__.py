@@ -1,0 +1,1 @@
+"""ChaLearn Faces of the World: gender."""

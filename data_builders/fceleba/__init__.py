@@ -1,0 +1,1 @@
+"""CelebA cut into users by LEAF."""

@@ -1,0 +1,1 @@
+"""FEMNIST, LEAF's hand-written characters by user."""

@@ -1,0 +1,1 @@
+"""Oxford Flowers-102 with the split of CPG and Piggyback."""

@@ -1,0 +1,126 @@
+"""Down-sampled ImageNet, 32 x 32, from its pickles, as a TFDS data set."""
+
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data_builders import manual_files, safe_pickle
+
+CLASS_NAMES = manual_files.names(__file__)
+_SIDE = 32
+_CONFIGS = {
+    "planar": "Pictures as they are: three planes of 32 x 32 per row.",
+    "scrambled": "Rows read as 32 x 32 x 3, which scrambles every picture: "
+    "the reading of the published SPG program.",
+}
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """1,281,167 training and 50,000 validation pictures of 1,000 classes.
+
+    Features:
+        image: `(32, 32, 3)`, uint8.
+        label: Class index 0..999, the owners' 1..1000 less 1; in the order of
+            map_clsloc.txt, not of the WordNet ids.
+        id: "<file>/<row>", rows padded with zeros.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    COUNTS: ClassVar[dict] = {"train": 1_281_167, "validation": 50_000}
+    BATCHES = 10
+    BUILDER_CONFIGS: ClassVar[list] = [
+        tfds.core.BuilderConfig(name=name, description=text)
+        for name, text in _CONFIGS.items()
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "Get Imagenet32_train.zip and Imagenet32_val.zip, the pickles, from "
+        "https://image-net.org/download-images (login; non-commercial research "
+        "and education only), unpack them and put the files as "
+        "imagenet/train/train_data_batch_1..10 and imagenet/test/val_data "
+        "into the folder for manual downloads; the folders may also be called "
+        "Imagenet32_train and Imagenet32_val, or be left out."
+    )
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "image": tfds.features.Image(
+                        shape=(_SIDE, _SIDE, 3),
+                        dtype=np.uint8,
+                        encoding_format="png",
+                    ),
+                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://patrykchrabaszcz.github.io/Imagenet32/",
+        )
+
+    def _split_generators(self, dl_manager):
+        root = dl_manager.manual_dir
+        train = [
+            _found(root, ("train", "Imagenet32_train"), f"train_data_batch_{n}")
+            for n in range(1, self.BATCHES + 1)
+        ]
+        test = [_found(root, ("test", "val", "Imagenet32_val"), "val_data")]
+        return {
+            "train": self._generate_examples("train", train),
+            "validation": self._generate_examples("validation", test),
+        }
+
+    def _generate_examples(self, split, paths):
+        found = 0
+        for path in paths:
+            rows, labels = _rows(path)
+            found += len(rows)
+            for place, (row, label) in enumerate(zip(rows, labels)):
+                identity = f"{path.name}/{place:06d}"
+                picture = {
+                    "id": identity,
+                    "image": self._image(row),
+                    "label": int(label) - 1,
+                }
+                yield identity, picture
+        manual_files.check_count(
+            found,
+            self.COUNTS[split],
+            f"pictures for '{split}'",
+            paths[0].parent,
+        )
+
+    def _image(self, row):
+        if self.builder_config.name == "scrambled":
+            return row.reshape(_SIDE, _SIDE, 3)
+        return row.reshape(3, _SIDE, _SIDE).transpose(1, 2, 0)
+
+
+def _found(root, folders, file):
+    tops = ("", "imagenet", "imagenet32")
+    places = [f"{top}/{folder}" for top in tops for folder in (*folders, "")]
+    return manual_files.find(root, *(f"{p}/{file}".lstrip("/") for p in places))
+
+
+def _rows(path):
+    """`(rows, labels)` of a pickle: `(n, 3072)` uint8 and n of 1..1000."""
+    content = safe_pickle.load(path)
+    rows = safe_pickle.field(content, "data", path)
+    labels = np.asarray(safe_pickle.field(content, "labels", path))
+    width = 3 * _SIDE * _SIDE
+    fits = isinstance(rows, np.ndarray) and rows.dtype == np.uint8
+    if not fits or rows.shape != (len(labels), width) or not len(rows):
+        raise manual_files.DataFileError(
+            f"'{path}': 'data' must be uint8, {width} numbers per label"
+        )
+    if (
+        labels.dtype.kind not in "iu"
+        or labels.min() < 1
+        or labels.max() > len(CLASS_NAMES)
+    ):
+        raise manual_files.DataFileError(
+            f"'{path}': labels must be integers from 1 to {len(CLASS_NAMES)}"
+        )
+    return rows, labels

@@ -1,0 +1,185 @@
+"""Finding what a user has put into `manual_dir`, with faults that say where.
+
+Everything here raises `OSError`s with one clear line: which file or folder,
+what is wrong with it, what was expected.
+"""
+
+import csv
+import hashlib
+import io
+import pathlib
+
+_CHUNK = 1 << 24  # Bytes read at a time for a checksum.
+_SHOWN = 3  # Paths named in a message about missing ones.
+
+
+class DataFileError(OSError):
+    """A file that is there and is not what the data set's owner publishes."""
+
+
+def find(root, *candidates, marker=""):
+    """The first of several paths below `root` that exists.
+
+    Args:
+        root: Folder, `epath.Path`.
+        *candidates: Relative paths; "" is `root` itself.
+        marker: Relative path that must exist below the candidate.
+
+    Raises:
+        FileNotFoundError: If none exists.
+    """
+    for candidate in candidates:
+        if (root / candidate / marker).exists():
+            return root / candidate
+    raise _nothing(root, [root / c / marker for c in candidates])
+
+
+def _nothing(root, paths):
+    """The error for a folder that has none of several files."""
+    shown = [
+        str(path.relative_to(root)) if root in path.parents else str(path)
+        for path in paths[:_SHOWN]
+    ]
+    tried = " nor ".join(f"'{name}'" for name in shown)
+    more = len(paths) - len(shown)
+    others = f" (nor at {more} other places)" if more else ""
+    neither = "neither " if len(shown) > 1 else "no "
+    return FileNotFoundError(f"'{root}' has {neither}{tried}{others}")
+
+
+def tree(dl_manager, *folders, marker="", archives=()):
+    """The folder of a data set in `manual_dir`, unpacking its archive if need.
+
+    Args:
+        dl_manager: TFDS's.
+        *folders: The names that the folder may have; "" for `manual_dir`.
+        marker: Relative path that tells the set's folder from others.
+        archives: `(file name, sha256 or None)` of archives that hold one of
+            the folders; used if no folder is there.
+
+    Raises:
+        FileNotFoundError: If neither folder nor archive is there.
+        DataFileError: If an archive has another checksum.
+    """
+    root = dl_manager.manual_dir
+    paths = [root / folder / marker for folder in folders]
+    if any(path.exists() for path in paths):
+        return find(root, *folders, marker=marker)
+    for name, sha256 in archives:
+        if (root / name).exists():
+            check_sha256(root / name, sha256)
+            unpacked = dl_manager.extract(root / name)
+            return find(unpacked, *folders, marker=marker)
+    raise _nothing(root, [*(root / name for name, _ in archives), *paths])
+
+
+def check_sha256(path, expected):
+    """Compares a file with its known checksum; None stands for unknown."""
+    if expected is None:
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        raise DataFileError(
+            f"'{path}' has the checksum {digest.hexdigest()[:12]}... where "
+            f"{expected[:12]}... is right: fetch it again"
+        )
+
+
+def check_count(found, expected, what, place):
+    """Refuses a copy that holds another number of examples than the release.
+
+    Args:
+        found: Number of examples listed.
+        expected: That of the release; None if not known.
+        what: Of what, "training pictures".
+        place: The folder or file, for the message.
+    """
+    if expected is not None and found != expected:
+        raise DataFileError(
+            f"'{place}' holds {found:,} {what} where the release has "
+            f"{expected:,}: complete it"
+        )
+
+
+def content(path):
+    """The bytes of a file.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        DataFileError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"the file '{path}' is missing") from None
+    except OSError as error:
+        raise DataFileError(
+            f"'{path}' cannot be read ({error.strerror})"
+        ) from None
+
+
+def text(path):
+    """The text of a UTF-8 file, with or without a byte order mark."""
+    try:
+        return content(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataFileError(f"'{path}' is no UTF-8 text") from None
+
+
+def lines(path):
+    """The lines of a text file without ends of lines, empty ones left out."""
+    return [line for line in text(path).splitlines() if line.strip()]
+
+
+def fields(path, count, delimiter=None):
+    """The lines of a table without header, cut into `count` fields each.
+
+    Args:
+        path: The file, `epath.Path`.
+        count: Number of fields of every line.
+        delimiter: What stands between fields. None for any white space.
+    """
+    rows = []
+    for number, line in enumerate(lines(path), 1):
+        row = line.split(delimiter)
+        if len(row) != count:
+            raise DataFileError(
+                f"'{path}' line {number} has {len(row)} fields where {count} "
+                "are expected"
+            )
+        rows.append(row)
+    return rows
+
+
+def table(path, columns, delimiter=","):
+    """The rows of a table with a header, `{column: text}` each.
+
+    Raises:
+        DataFileError: If the header lacks one of `columns`.
+    """
+    reader = csv.DictReader(
+        io.StringIO("\n".join(lines(path))), delimiter=delimiter
+    )
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise DataFileError(f"'{path}' is no table ({error})") from None
+    missing = set(columns) - set(reader.fieldnames or ())
+    if missing:
+        raise DataFileError(
+            f"'{path}' lacks the columns {', '.join(sorted(missing))}; its "
+            f"header is {', '.join(reader.fieldnames or ['empty'])}"
+        )
+    for number, row in enumerate(rows, 2):
+        if any(row[column] is None for column in columns):
+            raise DataFileError(f"'{path}' line {number} is cut off")
+    return rows
+
+
+def names(module_file, name="classes.txt"):
+    """A list of class names beside a builder's module, one per line."""
+    path = pathlib.Path(module_file).parent / name
+    return tuple(path.read_text(encoding="utf-8").splitlines())

@@ -1,0 +1,1 @@
+"""mini-ImageNet from its pickles, with noise."""

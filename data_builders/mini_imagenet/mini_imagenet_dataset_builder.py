@@ -1,0 +1,196 @@
+"""mini-ImageNet from its pickles, with noise, as a TFDS data set."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data_builders import manual_files, safe_pickle
+
+# 64 + 16 + 20 classes of the few-shot parts, which are stacked.
+CLASS_NAMES = manual_files.names(__file__)
+_PARTS = ("train", "val", "test")
+_SIDE = 84
+# Ends of the splits inside a class, as shares of its pictures.
+_ENDS = {"train": 0.7, "validation": 0.8, "test": 1.0}
+_SEED = 1234
+
+
+@dataclasses.dataclass
+class NoiseConfig(tfds.core.BuilderConfig):
+    """A version of the pictures: x + factor * N(0, deviation), clipped.
+
+    Args:
+        factor: Noise factor; 0 leaves the pictures as they are.
+        deviation: Standard deviation of the noise before the factor, in units
+            of the range 0-1.
+        version_number: 0, 1, 2: place of the version in the stream.
+    """
+
+    factor: float = 0.0
+    deviation: float = 0.0
+    version_number: int = 0
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """100 classes x 600 pictures; the user supplies the pickles.
+
+    Features:
+        image: `(84, 84, 3)`, uint8; of noisy versions the whole part of 255
+            times the clipped value, which the published program trains on.
+        label: Class index 0..99: 64 training, 16 validation, 20 test classes
+            of Ravi and Larochelle.
+        distribution: label + 100 * version, 0..299: the stream's order.
+        id: "<class>/<picture>", as "007/0599": ids in order give the stream.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    PER_CLASS = 600
+    BUILDER_CONFIGS: ClassVar[list] = [
+        NoiseConfig(name="original", description="The pictures as they are."),
+        NoiseConfig(
+            name="noise_1",
+            description="x + 0.25 N(0, 0.1), clipped to 0-1.",
+            factor=0.25,
+            deviation=0.1,
+            version_number=1,
+        ),
+        NoiseConfig(
+            name="noise_2",
+            description="x + 0.5 N(0, 0.2), clipped to 0-1.",
+            factor=0.5,
+            deviation=0.2,
+            version_number=2,
+        ),
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "Get mini-imagenet-cache-train.pkl, mini-imagenet-cache-val.pkl and "
+        "mini-imagenet-cache-test.pkl (kaggle.com, whitemoon/miniimagenet; "
+        "ImageNet's terms: non-commercial research and education only) and put "
+        "them, or a folder mini_imagenet with them, into the folder for manual "
+        "downloads."
+    )
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "image": tfds.features.Image(
+                        shape=(_SIDE, _SIDE, 3),
+                        dtype=np.uint8,
+                        encoding_format="png",
+                    ),
+                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
+                    "distribution": tfds.features.Scalar(dtype=np.int64),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://github.com/renmengye/few-shot-ssl-public",
+        )
+
+    def _split_generators(self, dl_manager):
+        paths = [
+            manual_files.find(
+                dl_manager.manual_dir,
+                f"mini-imagenet-cache-{part}.pkl",
+                f"mini_imagenet/mini-imagenet-cache-{part}.pkl",
+                f"miniimagenet/mini-imagenet-cache-{part}.pkl",
+            )
+            for part in _PARTS
+        ]
+        return {split: self._generate_examples(split, paths) for split in _ENDS}
+
+    def _generate_examples(self, split, paths):
+        labels = {name: label for label, name in enumerate(CLASS_NAMES)}
+        seen = 0
+        for path in paths:
+            pictures, rows_of = _content(path)
+            for name, rows in rows_of.items():
+                if name not in labels:
+                    raise manual_files.DataFileError(
+                        f"'{path}' has the class '{name}', none of "
+                        "mini-ImageNet's"
+                    )
+                manual_files.check_count(
+                    len(rows), self.PER_CLASS, f"pictures of '{name}'", path
+                )
+                seen += 1
+                yield from self._of_class(
+                    labels[name], pictures, rows[_range(split, len(rows))], rows
+                )
+        manual_files.check_count(
+            seen, len(CLASS_NAMES), "classes", paths[0].parent
+        )
+
+    def _of_class(self, label, pictures, chosen, rows):
+        config = self.builder_config
+        place = {row: index for index, row in enumerate(rows)}
+        for row in chosen:
+            identity = f"{label:03d}/{place[row]:04d}"
+            yield (
+                identity,
+                {
+                    "id": identity,
+                    "image": noisy(pictures[row], config, (label, place[row])),
+                    "label": label,
+                    "distribution": label + 100 * config.version_number,
+                },
+            )
+
+
+def noisy(picture, config, key):
+    """A picture with the noise of a version.
+
+    Args:
+        picture: uint8, any shape.
+        config: `NoiseConfig`.
+        key: Integers that number the picture: the noise depends on them and
+            the version alone, not on the order in which pictures are made.
+
+    Returns:
+        uint8, the picture's shape.
+    """
+    if not config.factor:
+        return picture
+    generator = np.random.default_rng((_SEED, config.version_number, *key))
+    noise = generator.normal(0, config.deviation, picture.shape)
+    values = picture / 255 + config.factor * noise
+    return (255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def _range(split, count):
+    """The places of a split among the `count` pictures of a class."""
+    names = list(_ENDS)
+    before = names.index(split) - 1
+    start = 0 if before < 0 else round(_ENDS[names[before]] * count)
+    return slice(start, round(_ENDS[split] * count))
+
+
+def _content(path):
+    """`(pictures, {class: rows})` of a pickle."""
+    content = safe_pickle.load(path)
+    pictures = safe_pickle.field(content, "image_data", path)
+    rows_of = safe_pickle.field(content, "class_dict", path)
+    fits = isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8
+    if not fits or pictures.shape[1:] != (_SIDE, _SIDE, 3):
+        raise manual_files.DataFileError(
+            f"'{path}': 'image_data' must be uint8 of shape "
+            f"(n, {_SIDE}, {_SIDE}, 3)"
+        )
+    try:
+        rows_of = {
+            name: [int(row) for row in rows] for name, rows in rows_of.items()
+        }
+    except (AttributeError, TypeError, ValueError):
+        raise manual_files.DataFileError(
+            f"'{path}': 'class_dict' must give a list of rows for each class"
+        ) from None
+    for name, rows in rows_of.items():
+        if not rows or max(rows) >= len(pictures) or min(rows) < 0:
+            raise manual_files.DataFileError(
+                f"'{path}' has no pictures for all rows of '{name}'"
+            )
+    return pictures, rows_of

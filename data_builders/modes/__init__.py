@@ -1,0 +1,1 @@
+"""MODES: a generated stream of points, eight Gaussian blobs."""

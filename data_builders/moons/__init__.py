@@ -1,0 +1,1 @@
+"""MOONS: a generated stream of points, four pairs of half circles."""

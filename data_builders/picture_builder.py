@@ -1,0 +1,77 @@
+"""What the builders of labelled picture files share."""
+
+import abc
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+
+from data_builders import manual_files, picture_files
+
+
+class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Labelled pictures that the user supplies; a subclass lists them.
+
+    Attributes:
+        CLASS_NAMES: Names of the classes, in the order of the labels.
+        COUNTS: Examples per split in the release. A split that is not named
+            is not counted. With several configurations, by their names.
+        HOMEPAGE: Where the data set's owner describes it.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    CLASS_NAMES: ClassVar[tuple] = ()
+    COUNTS: ClassVar[dict] = {}
+    HOMEPAGE = ""
+
+    @abc.abstractmethod
+    def pictures(self, dl_manager):
+        """The `Picture`s of every split, as found in `dl_manager.manual_dir`.
+
+        Returns:
+            `{split: list or iterator of Picture}`; a list if it is counted.
+        """
+
+    def features(self):
+        return picture_files.features(self.CLASS_NAMES)
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            features=self.features(),
+            supervised_keys=("image", "label"),
+            homepage=self.HOMEPAGE,
+        )
+
+    def _split_generators(self, dl_manager):
+        found = self.pictures(dl_manager)
+        counts = self.COUNTS
+        if self.builder_config is not None:
+            counts = counts.get(self.builder_config.name, {})
+        for split, pictures in found.items():
+            if isinstance(pictures, list):
+                _refuse_doubles(pictures)
+            if split in counts:
+                manual_files.check_count(
+                    len(pictures),
+                    counts[split],
+                    f"pictures for '{split}'",
+                    dl_manager.manual_dir,
+                )
+        return {
+            split: self._generate_examples(pictures)
+            for split, pictures in found.items()
+        }
+
+    def _generate_examples(self, pictures):
+        classes = self.info.features["label"].num_classes
+        return picture_files.examples(pictures, classes)
+
+
+def _refuse_doubles(pictures):
+    seen = set()
+    for picture in pictures:
+        if picture.id in seen:
+            raise manual_files.DataFileError(
+                f"the picture '{picture.id}' is listed twice"
+            )
+        seen.add(picture.id)

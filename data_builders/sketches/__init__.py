@@ -1,0 +1,1 @@
+"""TU-Berlin sketches."""

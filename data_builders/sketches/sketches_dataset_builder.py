@@ -1,0 +1,80 @@
+"""TU-Berlin sketches as a TFDS data set."""
+
+import re
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+
+from data_builders import manual_files, picture_files
+from data_builders.picture_builder import PictureBuilder
+
+_CLASSES = 250
+_ARCHIVE = "sketches_png.zip"
+# Inside a class, every 5th sketch by number is a test sketch: 64 and 16.
+_TEST_EVERY = 5
+
+
+class Builder(PictureBuilder):
+    """16,000 training and 4,000 test sketches; the user supplies them.
+
+    Features:
+        image: `(height, width, 3)`, uint8; 1111 x 1111 grey PNG files,
+            unchanged, read in colours.
+        label: Class index 0..249, the place of the class by name.
+        class_name: Name of the class.
+        id: "<class>/<file>"; "<split>/<class>/<file>" of a tree with splits.
+    """
+
+    CLASSES = _CLASSES
+    COUNTS: ClassVar[dict] = {"train": 16_000, "test": 4_000}
+    HOMEPAGE = "https://cybertron.cg.tu-berlin.de/eitz/projects/classifysketch/"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"Get {_ARCHIVE} from {HOMEPAGE} (CC BY 4.0) and put it, or the folder "
+        "png that it unpacks to, or sketches/{train,test}/<class>/<file>, into "
+        "the folder for manual downloads."
+    )
+
+    def features(self):
+        return picture_files.features(
+            count=_CLASSES, class_name=tfds.features.Text()
+        )
+
+    def pictures(self, dl_manager):
+        root = dl_manager.manual_dir
+        for folder in ("sketches", "data/sketches"):
+            if (root / folder / "train").exists():
+                return {
+                    split: picture_files.in_ranked_folders(
+                        root / folder / split, self.CLASSES, split
+                    )
+                    for split in ("train", "test")
+                }
+        png = manual_files.tree(
+            dl_manager,
+            *("png", "sketches_png/png", "sketches/png"),
+            archives=[(_ARCHIVE, None)],
+        )
+        return _divided(
+            picture_files.in_ranked_folders(png, self.CLASSES, png.name)
+        )
+
+
+def _divided(pictures):
+    found = {"train": [], "test": []}
+    classes = {}
+    for picture in pictures:
+        classes.setdefault(picture.label, []).append(picture)
+    for sketches in classes.values():
+        sketches.sort(key=lambda picture: _number(picture.path))
+        for place, picture in enumerate(sketches, 1):
+            split = "train" if place % _TEST_EVERY else "test"
+            identity = picture.id.partition("/")[2]
+            found[split].append(picture._replace(id=identity))
+    return found
+
+
+def _number(path):
+    number = re.match(r"\d+$", path.stem)
+    if not number:
+        raise manual_files.DataFileError(f"'{path}' has no number for a name")
+    return int(number[0])

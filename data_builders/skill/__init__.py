@@ -1,0 +1,1 @@
+"""The 53 tasks of CLR out of the SKILL collection."""

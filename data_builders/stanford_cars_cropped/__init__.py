@@ -1,0 +1,1 @@
+"""Stanford Cars, cut to their bounding boxes."""

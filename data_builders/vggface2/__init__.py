@@ -1,0 +1,1 @@
+"""VGGFace2, faces by identity."""

@@ -1,0 +1,117 @@
+"""VGGFace2, faces by identity, as a TFDS data set."""
+
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+
+from data_builders import manual_files, picture_files
+from data_builders.picture_builder import PictureBuilder
+
+_TRAIN_IDENTITIES, _TEST_IDENTITIES = 8631, 500
+_CPG_IDENTITIES = 4630
+_DESCRIPTIONS = {
+    "official": "The owners' lists: 8,631 identities in train, 500 others in "
+    "test.",
+    "face_verification": "CPG's cut: 4,630 identities, the same in train and "
+    "validation.",
+}
+
+
+class Builder(PictureBuilder):
+    """Faces; the user supplies the pictures.
+
+    Features:
+        image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
+        label: Class index, the place of the identity by name: in `official`
+            0..8630 for those in train and 8631..9130 for those in test, in
+            `face_verification` 0..4629.
+        class_name: The identity, "n000002".
+        id: "<split>/<identity>/<file>".
+    """
+
+    BUILDER_CONFIGS: ClassVar[list] = [
+        tfds.core.BuilderConfig(name=name, description=text)
+        for name, text in _DESCRIPTIONS.items()
+    ]
+    IDENTITIES: ClassVar[dict] = {
+        "train": _TRAIN_IDENTITIES,
+        "test": _TEST_IDENTITIES,
+    }
+    CPG_IDENTITIES = _CPG_IDENTITIES
+    HOMEPAGE = "https://github.com/ox-vgg/vgg_face2"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"See {HOMEPAGE} (research only) for vggface2_train.tar.gz, "
+        "vggface2_test.tar.gz, train_list.txt and test_list.txt; unpack them "
+        "and put vggface2/{train,test}/<identity>/<file> and the lists in "
+        "vggface2 into the folder for manual downloads. For CPG's cut put "
+        "face_verification/{train,val}/<identity>/<file>."
+    )
+
+    def features(self):
+        count = _CPG_IDENTITIES
+        if self.builder_config.name == "official":
+            count = _TRAIN_IDENTITIES + _TEST_IDENTITIES
+        return picture_files.features(
+            count=count, class_name=tfds.features.Text()
+        )
+
+    def pictures(self, dl_manager):
+        if self.builder_config.name == "official":
+            return self._official(dl_manager)
+        root = manual_files.tree(
+            dl_manager,
+            *("face_verification", "data/face_verification"),
+            marker="train",
+        )
+        return {
+            split: picture_files.in_ranked_folders(
+                root / folder, self.CPG_IDENTITIES, folder
+            )
+            for split, folder in (("train", "train"), ("validation", "val"))
+        }
+
+    def _official(self, dl_manager):
+        root = manual_files.tree(
+            dl_manager,
+            *("vggface2", "VGG-Face2/data", "VGG-Face2", "data", ""),
+            marker="train_list.txt",
+        )
+        found, first = {}, 0
+        for split, expected in self.IDENTITIES.items():
+            listed = _list(root, split)
+            identities = sorted({name.partition("/")[0] for name in listed})
+            manual_files.check_count(
+                len(identities), expected, "identities", root / split
+            )
+            labels = {name: first + k for k, name in enumerate(identities)}
+            # Made when they are read: there are 3.3 million.
+            found[split] = _pictures(root, split, listed, labels)
+            first += expected
+        return found
+
+
+def _list(root, split):
+    path = manual_files.find(
+        root, f"{split}_list.txt", f"data/{split}_list.txt"
+    )
+    listed = [name.strip() for name in manual_files.lines(path)]
+    wrong = next((name for name in listed if name.count("/") != 1), None)
+    if wrong is not None:
+        raise manual_files.DataFileError(
+            f"'{path}' has the line '{wrong[:80]}' where '<identity>/<file>' "
+            "is expected"
+        )
+    if len(set(listed)) < len(listed):
+        raise manual_files.DataFileError(f"'{path}' names a picture twice")
+    return listed
+
+
+def _pictures(root, split, listed, labels):
+    for name in listed:
+        identity = name.partition("/")[0]
+        yield picture_files.Picture(
+            f"{split}/{name}",
+            root / split / name,
+            labels[identity],
+            more={"class_name": identity},
+        )

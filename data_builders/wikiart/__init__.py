@@ -1,0 +1,1 @@
+"""WikiArt paintings by style, artist or genre."""
