@@ -80,7 +80,8 @@ class FolderSplits:
         if len(groups) >= needed:
             return
         same = ", the same ones counted once" if len(groups) < len(mine) else ""
-        why = f" ({' and '.join(missing)} are cut from it)" if missing else ""
+        cut = " and ".join(missing)
+        why = f" (it also gives the {cut} pictures)" if missing else ""
         raise UserError(
             f"Task '{self._task_name}', class '{name}': {len(groups)} "
             f"picture(s){same}, at least {needed} are needed{why}. Add "
