@@ -49,6 +49,8 @@ def package_builder(root, data_dir, image_size, resize, skip_bad=False):
             fit=functools.partial(fitted, image_shape=shape, resize=resize),
             **options,
         )
+    if data_dir is not None:
+        data_dir = os.path.expanduser(data_dir)
     return Builder(data_dir=data_dir, config=config)
 
 
