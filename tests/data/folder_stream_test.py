@@ -12,6 +12,7 @@ from tests.testing.folders import draw, draw_task, save
 from tfcl.data import picture_files
 from tfcl.data.folder_stream import folder_stream
 from tfcl.data.picture_files import read_picture
+from tfcl.data.split import channel_statistics
 from tfcl.errors import UserError
 
 _SPLITS = ("train", "validation", "test")
@@ -207,10 +208,11 @@ def test_training_pictures_standardise_every_split(tree):
 def test_pictures_may_stay_in_their_files(tree):
     held, left = (opened(tree, in_memory=m).tasks for m in (True, False))
     for one, other in zip(held, left):
+        assert one.fingerprint() == other.fingerprint()
         for name in _SPLITS:
             split, files = getattr(one, name), getattr(other, name)
-            np.testing.assert_allclose(files.mean, split.mean, atol=1e-6)
-            np.testing.assert_allclose(files.std, split.std, atol=1e-6)
+            np.testing.assert_array_equal(files.mean, split.mean)
+            np.testing.assert_array_equal(files.std, split.std)
             assert isinstance(files.images, picture_files.PictureFiles)
             assert files.images.shape == split.images.shape
             assert len(files.images) == len(split)
@@ -218,6 +220,17 @@ def test_pictures_may_stay_in_their_files(tree):
             np.testing.assert_array_equal(
                 files.images[order], split.images[order]
             )
+
+
+def test_statistics_of_files_are_exact():
+    pictures = np.random.default_rng(0).integers(0, 256, (50, 5, 4, 3))
+    pictures = pictures.astype(np.uint8)
+    pictures[..., 1] = 7  # Floored.
+    for part in (7, 50, 64):
+        np.testing.assert_array_equal(
+            picture_files.counted_statistics(pictures, part),
+            channel_statistics(pictures),
+        )
 
 
 def test_a_file_that_breaks_later_is_named(tree):
@@ -257,6 +270,20 @@ def test_bad_files_stop_or_are_counted(tree, change, message, caplog):
     np.testing.assert_array_equal(task.train.images[:2], wanted)
     assert len(task.train) == 4
     assert "Left out 1 file(s)" in caplog.text and message in caplog.text
+
+
+def test_large_photographs_are_read_one_at_a_time(tree, monkeypatch):
+    monkeypatch.setattr(picture_files, "_LARGE", 200_000)
+    # Black at the left, white at the right.
+    ramp = np.linspace(0, 255, 600).astype(np.uint8)
+    pixels = np.broadcast_to(ramp[None, :, None], (400, 600, 3))
+    for name in "xy":
+        save(tree / f"birds/train/magpie/{name}.jpg", pixels, quality=95)
+    task = opened(tree, tasks=["birds"]).tasks[0]
+    found = task.train.images[3]
+    np.testing.assert_array_equal(found, task.train.images[4])
+    wanted = (np.arange(12) + 0.5) * 255 / 12
+    assert np.abs(found - wanted[None, :, None]).max() <= 3
 
 
 def test_a_bomb_is_refused(tree):
@@ -441,7 +468,8 @@ def test_what_may_not_be_read_is_named(tree):
         ({"on_bad_picture": "x"}, "`on_bad_picture`"),
         ({"validation_fraction": 0.0}, "`validation_fraction`"),
         ({"test_fraction": 0.9}, "their sum must be below 1"),
-        ({"statistics": "all"}, "`statistics`"),
+        ({"statistics": "all"}, "`statistics`.*statistics='all'"),
+        ({"statistics": "split"}, "`statistics`"),
         ({"statistics": (0.5,)}, "`statistics`.*a pair"),
         ({"statistics": ((0.5, 0.5), 1.0)}, "`statistics`"),
         ({"batch_size": 100}, "batch of 100 is larger"),

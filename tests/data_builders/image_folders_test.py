@@ -98,6 +98,7 @@ class PackageTest(tf.test.TestCase):
         shutil.rmtree(self.root)
         for in_memory in (True, False):
             found = self._opened(packed, in_memory=in_memory)
+            self.assertEqual(found.name, "my_8x6_crop")
             for one, other in zip(wanted.tasks, found.tasks, strict=True):
                 self.assertEqual(one.class_names, other.class_names)
                 for name in ("train", "validation", "test"):

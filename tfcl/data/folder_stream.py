@@ -12,11 +12,11 @@ from tfcl.data.folder_splits import FolderSplits
 from tfcl.data.picture_files import (
     PictureFiles,
     Source,
-    combined_statistics,
+    counted_statistics,
     read_all,
 )
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, check_statistics
+from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
 
 
@@ -119,8 +119,14 @@ def folder_stream(
             len(bad.skipped),
             *bad.skipped[0],
         )
-    name = pathlib.Path(root).expanduser().resolve().name
-    return TaskStream(name or "folders", learned, batch_size)
+    return TaskStream(_name_of(root), learned, batch_size)
+
+
+def _name_of(root):
+    path = pathlib.Path(root).expanduser().resolve()
+    if folder_package.is_package(root):
+        path = path.parent  # Above the folder of the version.
+    return path.name or "folders"
 
 
 def _found(root, bad, tasks):
@@ -195,15 +201,16 @@ def _constants(statistics, train):
     """What `assemble_task` takes, also for pictures that stay in files."""
     if statistics == "train" and isinstance(train, PictureFiles):
         if len(train):
-            return combined_statistics(train)
+            return counted_statistics(train)
     return statistics
 
 
 def _check_statistics(statistics, channels):
-    if isinstance(statistics, str):
-        check_statistics(statistics)
+    if statistics in ("train", "none"):
         return
-    shapes = [np.shape(value) for value in statistics]
+    shapes = []
+    if isinstance(statistics, tuple):
+        shapes = [np.shape(value) for value in statistics]
     if len(shapes) != 2 or not set(shapes) <= {(), (channels,)}:
         raise ValueError(
             "Argument `statistics` must be 'train', 'none' or a pair (mean, "

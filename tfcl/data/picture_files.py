@@ -1,10 +1,12 @@
 """Picture files as the network's input: read, checked, brought to one shape."""
 
 import concurrent.futures
+import contextlib
 import functools
 import hashlib
 import os
 import pathlib
+import threading
 import typing
 
 import numpy as np
@@ -12,11 +14,12 @@ import tensorflow as tf
 
 from data_builders.image_folders.picture_file import BadPicture, decode
 from tfcl.data.preprocessing import grey_levels
-from tfcl.data.split import channel_statistics
 from tfcl.errors import UserError
 
-# Pictures in work at once: a large photograph takes 1 GB while it is resized.
-_AT_ONCE = 4
+_AT_ONCE = 4  # Pictures in work at once.
+# Resizing takes 44 bytes per pixel: from this size on, one picture at a time.
+_LARGE = 12_000_000  # Pixels; half a gigabyte.
+_ONE_LARGE = threading.Lock()
 
 
 class Source(typing.NamedTuple):
@@ -165,7 +168,10 @@ def fitted(pixels, image_shape, resize):
     """
     if pixels.shape == tuple(image_shape):
         return pixels
-    return _fitting(tuple(image_shape), resize)(tf.constant(pixels)).numpy()
+    fit = _fitting(tuple(image_shape), resize)
+    large = pixels.shape[0] * pixels.shape[1] >= _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        return fit(tf.constant(pixels)).numpy()
 
 
 @functools.cache
@@ -182,27 +188,26 @@ def _fitting(image_shape, resize):
     return fit
 
 
-def combined_statistics(pictures, part=256):
-    """`channel_statistics` of pictures that do not fit into the memory.
+def counted_statistics(pictures, part=256):
+    """`channel_statistics` of pictures that need not fit into the memory.
 
     Args:
         pictures: `PictureFiles`, or an array.
-        part: Pictures to look at together.
+        part: Pictures to decode at a time.
 
     Returns:
-        Mean and deviation per channel, as `channel_statistics`, but rounded
-        part by part.
+        Mean and deviation per channel, to the last bit those of
+        `channel_statistics`.
     """
-    starts = range(0, len(pictures), part)
-    counts, means, squares = [], [], []
-    for start in starts:
-        indices = np.arange(start, min(start + part, len(pictures)))
-        mean, std = channel_statistics(pictures[indices])
-        counts.append(len(indices))
-        means.append(mean.astype(np.float64))
-        squares.append(std.astype(np.float64) ** 2 + means[-1] ** 2)
-    mean = np.average(means, axis=0, weights=counts)
-    variance = np.average(squares, axis=0, weights=counts) - mean**2
-    # Floored as there.
-    variance = np.maximum(variance, 1.0 / np.prod(pictures.shape[:3]))
-    return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+    counts = np.zeros((pictures.shape[-1], 256), np.int64)
+    for start in range(0, len(pictures), part):
+        rows = np.arange(start, min(start + part, len(pictures)))
+        flat = pictures[rows].reshape(-1, len(counts))
+        for mine, values in zip(counts, flat.T):
+            mine += np.bincount(values, minlength=256)
+    pixels = int(np.prod(pictures.shape[:3]))
+    levels = np.arange(256, dtype=np.float64) / 255.0
+    mean = counts @ levels / pixels
+    variance = np.maximum(counts @ levels**2 / pixels - mean**2, 0.0)
+    std = np.maximum(np.sqrt(variance), 1.0 / np.sqrt(pixels))
+    return mean.astype(np.float32), std.astype(np.float32)
