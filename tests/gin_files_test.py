@@ -7,14 +7,16 @@ import gin
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import folders, pictures
 from tfcl import configuration
 from tfcl.engine.experiment import Experiment
+from tfcl.errors import UserError
 from tfcl.optimizers.schedules import Clock
 
 _GIN = pathlib.Path(__file__).resolve().parents[1] / "gin"
+_KINDS = ("augmentation", "methods", "streams")
 _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
-_PARTS = sorted([*_GIN.glob("methods/*.gin"), *_GIN.glob("streams/*.gin")])
+_PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
 _OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
 _ALPHABETS = tuple(
     f"{name}_{k}" for name in ("Greek", "Tifinagh") for k in range(6)
@@ -53,7 +55,12 @@ def no_bindings_left():
 def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     configuration.load(
         [f"gin/{path.name}"],
-        ["EPOCHS = 1", "Experiment.exports = False", *_smaller(path)],
+        [
+            "EPOCHS = 1",
+            "Experiment.exports = False",
+            *_own_pictures(path, tmp_path),
+            *_smaller(path),
+        ],
     )
     run = Experiment(model_dir=tmp_path / "run")
     try:
@@ -63,10 +70,21 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
         run.close()
 
 
+def _own_pictures(path, folder):
+    """What a user binds to learn own pictures: some of any size."""
+    if not path.stem.endswith("_folders"):
+        return []
+    for name, size in (("birds", (20, 30)), ("cars", (9, 9))):
+        folders.draw_task(folder / "my", name, {"x": 15, "y": 15}, size=size)
+    return [f"folder_stream.root = '{folder / 'my'}'"]
+
+
 def _smaller(path):
     """Bindings that spare a test the large networks and pictures."""
     if path.stem.endswith(("_cifar100", "_digits")):
         return []
+    if path.stem.endswith("_folders"):
+        return ["lasem_cnn.channels = (4, 4, 4, 4)"]
     configuration.load([f"gin/{path.name}"], [])
     depth = len(gin.query_parameter("lasem_cnn.channels"))
     smaller = [f"lasem_cnn.channels = {(4,) * depth}"]
@@ -94,6 +112,12 @@ def _take_two_steps(run):
     assert np.isfinite(sums["loss"]) and sums["loss"] > 0
     after = [v.variable.numpy() for v in owned]
     assert not all(map(np.array_equal, before, after))
+
+
+@pytest.mark.parametrize("name", ["lasem_folders", "stl_folders"])
+def test_own_pictures_must_be_named(name):
+    with pytest.raises(UserError, match="folder_stream.root.*is required"):
+        configuration.load([f"gin/{name}.gin"], [])
 
 
 @pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)

@@ -21,11 +21,14 @@ _ORDER = (
     ("engine",),
     ("configuration",),
     ("commands",),
-    ("train", "evaluate", "predict", "export"),
+    ("train", "evaluate", "predict", "export", "build"),
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]
 _BASE = ("__init__", "errors", "randomness")
+# A program that lies in a layer's folder, because users type its module:
+# `python -m tfcl.data.build`. It is no part of that layer.
+_PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
 _MAX_FILE, _MAX_FUNCTION = 400, 60  # Lines; a docstring is no function.
 # Packages that are installed under another name than they are imported by.
 _INSTALLED_AS = {
@@ -225,6 +228,7 @@ def _sources():
             first = "base"
         elif not rest and first.startswith("configuration"):
             first = "configuration"
+        first = _PROGRAMS_ELSEWHERE.get(_shown(path), first)
         found.append((path, first))
     assert found
     return found

@@ -28,15 +28,17 @@ def _waves(height, width, channels):
     return np.rint(127.5 + 110.0 * waves).astype(np.uint8)
 
 
-def _levels(image_shape):
+def _levels(image_shape, *resize):
     """Leaves grey levels as they are."""
     channels = image_shape[-1]
     # 1 / 255 in the unit of the pixels.
-    return Preprocessing(image_shape, (0.0,) * channels, (1.0,) * channels)
+    return Preprocessing(
+        image_shape, (0.0,) * channels, (1.0,) * channels, *resize
+    )
 
 
-def _pixels(image_shape, image):
-    values = _levels(image_shape)(tf.constant(image[None]))[0].numpy()
+def _pixels(image_shape, image, *resize):
+    values = _levels(image_shape, *resize)(tf.constant(image[None]))[0].numpy()
     levels = np.rint(values * 255.0)
     np.testing.assert_allclose(values * 255.0, levels, atol=1e-3)
     return levels.astype(int)
@@ -96,6 +98,34 @@ def test_resizing_is_pillow_s_to_one_grey_level(kind, size, wanted):
     # that lies half-way between two levels may go either way.
     assert difference.max() <= 1
     assert difference.mean() < 0.005
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "covering"),
+    [
+        ((100, 75), (32, 32), (42, 32)),
+        ((75, 100), (32, 32), (32, 42)),
+        ((60, 60), (32, 20), (32, 32)),
+        ((10, 30), (32, 32), (32, 96)),
+        ((64, 40), (32, 20), (32, 20)),
+        ((1, 200), (4, 4), (4, 800)),
+    ],
+)
+def test_crops_are_the_middle_of_pillow_s(size, wanted, covering):
+    image = _waves(*size, 3)
+    pillow = Image.fromarray(image).resize(covering[::-1], Image.BICUBIC)
+    top, left = ((c - w) // 2 for c, w in zip(covering, wanted))
+    middle = np.asarray(pillow)[top : top + wanted[0], left : left + wanted[1]]
+    found = _pixels((*wanted, 3), image, "crop")
+    assert np.abs(found - middle.astype(int)).max() <= 1
+
+
+def test_tasks_banked_before_there_was_a_choice_are_stretched():
+    note = _levels((4, 4, 3)).to_json()
+    assert note.pop("resize") == "stretch"
+    assert Preprocessing.from_json(note) == _levels((4, 4, 3))
+    cropping = _levels((4, 4, 3), "crop")
+    assert Preprocessing.from_json(cropping.to_json()) == cropping
 
 
 @pytest.mark.parametrize(("size", "wanted"), _SIZES[:4])

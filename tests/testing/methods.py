@@ -78,7 +78,7 @@ def run_method_test(
     _keeps_old_logits(make_method, folder, forgets, class_counts)
     _counts_its_bytes(run)
     _serves_what_it_predicts(run, make_method)
-    _agrees_with_two_replicas(make_method, class_counts)
+    agrees_with_two_replicas(make_method, class_counts)
 
 
 def _learns_above_chance(run, class_counts):
@@ -144,7 +144,8 @@ def _stored_numbers(path):
     )
 
 
-def _agrees_with_two_replicas(make_method, class_counts):
+def agrees_with_two_replicas(make_method, class_counts):
+    """Holds twenty steps on two replicas to those on one."""
     strategies = (tf.distribute.get_strategy(), two_replicas())
     stream = tiny_stream(class_counts)()
     weights = []

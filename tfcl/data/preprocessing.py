@@ -18,6 +18,9 @@ class Preprocessing:
             or 3.
         mean: Per-channel mean of pixels / 255.
         std: Per-channel deviation of pixels / 255.
+        resize: "stretch" brings a picture to the wanted shape as it is; "crop"
+            keeps its proportions: resized until it just covers that shape,
+            then cut to its middle.
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing
@@ -28,9 +31,10 @@ class Preprocessing:
     image_shape: tuple
     mean: tuple
     std: tuple
+    resize: str = "stretch"
 
     def __call__(self, images):
-        pixels = grey_levels(images, self.image_shape)
+        pixels = grey_levels(images, self.image_shape, self.resize)
         # The order of operations of a training batch, to the last bit.
         mean = tf.constant(self.mean, tf.float32)
         std = tf.constant(self.std, tf.float32)
@@ -45,20 +49,26 @@ class Preprocessing:
             "image_shape": list(self.image_shape),
             "mean": [float(v) for v in self.mean],
             "std": [float(v) for v in self.std],
+            "resize": self.resize,
         }
 
     @classmethod
     def from_json(cls, value):
-        return cls(*(tuple(value[k]) for k in ("image_shape", "mean", "std")))
+        return cls(
+            *(tuple(value[k]) for k in ("image_shape", "mean", "std")),
+            # Tasks banked before there was a choice.
+            value.get("resize", "stretch"),
+        )
 
 
-def grey_levels(images, image_shape):
+def grey_levels(images, image_shape, resize="stretch"):
     """Pictures of any size and number of channels in one shape.
 
     Args:
         images: `(batch, any height, any width, 1 to 4 channels)`, uint8.
         image_shape: `(height, width, channels)` of the result; channels is 1
             or 3.
+        resize: "stretch" or "crop", see `Preprocessing`.
 
     Returns:
         Whole grey levels 0 to 255, float32 `(batch, height, width,
@@ -67,8 +77,9 @@ def grey_levels(images, image_shape):
     height, width, channels = image_shape
     pixels = _with_channels(tf.cast(images, tf.float32), channels)
     same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
+    fit = {"stretch": _resized, "crop": _cropped}[resize]
     pixels = tf.cond(
-        same, lambda: pixels, lambda: _resized(pixels, (height, width))
+        same, lambda: pixels, lambda: fit(pixels, (height, width))
     )
     return tf.ensure_shape(pixels, (None, height, width, channels))
 
@@ -100,6 +111,21 @@ def _resized(pixels, size):
         )
         pixels = tf.clip_by_value(_rounded(pixels), 0.0, 255.0)
     return pixels
+
+
+def _cropped(pixels, size):
+    height, width = size
+    # The smallest size of the same proportions that covers the wanted one; in
+    # whole numbers, so that it does not depend on rounding.
+    shape = tf.shape(pixels, out_type=tf.int64)
+    rows, columns = shape[1], shape[2]
+    covering = (
+        tf.cast(tf.maximum(rows * width // columns, height), tf.int32),
+        tf.cast(tf.maximum(columns * height // rows, width), tf.int32),
+    )
+    pixels = _resized(pixels, covering)
+    top, left = (covering[0] - height) // 2, (covering[1] - width) // 2
+    return pixels[:, top : top + height, left : left + width]
 
 
 def _rounded(pixels):

@@ -1,5 +1,7 @@
 """Puts a task together out of pictures, labels and pixel statistics."""
 
+import numpy as np
+
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split, channel_statistics, standardised
 from tfcl.data.task import Task
@@ -17,7 +19,9 @@ def check_statistics(statistics):
         )
 
 
-def assemble_task(index, name, class_names, splits, statistics, earlier):
+def assemble_task(
+    index, name, class_names, splits, statistics, earlier, resize="stretch"
+):
     """A `Task` whose three splits are standardised as asked.
 
     Args:
@@ -28,16 +32,19 @@ def assemble_task(index, name, class_names, splits, statistics, earlier):
             `(n, height, width, channels)` and integers `(n,)`.
         statistics: "train" standardises every split per channel by the
             training pictures, "split" each split by its own pictures, "none"
-            not at all. A pair `(mean, std)` of numbers holds for all channels,
-            in the unit of pixels / 255.
+            not at all. A pair `(mean, std)`, each a number for all channels
+            or one per channel, is in the unit of pixels / 255.
         earlier: The tasks before this one.
+        resize: How pictures of other shapes were and will be brought to the
+            stream's, see `Preprocessing`.
     """
     (train, _), _, _ = splits
     if statistics == "none":
         statistics = UNSTANDARDISED
     if isinstance(statistics, tuple):
-        channels = train.shape[-1]
-        mean, std = ((value,) * channels for value in statistics)
+        mean, std = (
+            np.broadcast_to(value, train.shape[-1:]) for value in statistics
+        )
         made = [Split(images, labels, mean, std) for images, labels in splits]
     else:
         # A user's single picture has no set of its own: serving uses the
@@ -56,6 +63,7 @@ def assemble_task(index, name, class_names, splits, statistics, earlier):
             tuple(int(v) for v in train.shape[1:]),
             tuple(float(v) for v in mean),
             tuple(float(v) for v in std),
+            resize,
         ),
         earlier=tuple(earlier),
     )

@@ -182,7 +182,8 @@ class LASEM(SearchingMethod):
         count = len(self.names)
         size = tf.cast(batch.size, tf.float32)
         with tf.GradientTape() as tape:
-            features = self._tree(batch.images, training=True)
+            images = self.training_images(batch)
+            features = self._tree(images, training=True)
             with tape.stop_recording():  # E-step, without dropout
                 posterior = self._posterior(batch, features, prior)
             # M-step: sum_c g_c grad L_c = grad of sum_c g_c L_c.

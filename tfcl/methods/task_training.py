@@ -3,6 +3,7 @@
 import gin
 import keras
 
+from tfcl.data.augmentation import Compose, Draws
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import Phase, require
 from tfcl.models.network import TaskNetwork
@@ -29,6 +30,8 @@ class TaskTraining:
         validate_every: Epochs between validations.
         stop: Optional early-stopping rule.
         restore_best: Take the weights of the best validation accuracy.
+        augmentation: Random changes of training pictures, one after another
+            (`tfcl.data.augmentation`).
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class TaskTraining:
         validate_every: int = 1,
         stop=None,
         restore_best: bool = False,
+        augmentation: list | tuple = (),
     ):
         require(epochs >= 1, "epochs", "must be at least 1", epochs)
         require(
@@ -70,6 +74,8 @@ class TaskTraining:
         self.validate_every = validate_every
         self.stop = stop
         self.restore_best = restore_best
+        self.augmentation = tuple(augmentation)
+        self._augment = Compose(self.augmentation)
 
     def backbone(self, spec):
         """A new backbone for a stream."""
@@ -115,6 +121,18 @@ class TaskTraining:
     def network(self, trunk, head):
         """Trunk and head as a `TaskNetwork`."""
         return TaskNetwork(trunk, head, self.pretrained)
+
+    def augmented(self, batch, black):
+        """The pictures of a `Batch`, changed at random.
+
+        Args:
+            batch: `Batch`; the same one gives the same pictures.
+            black: What a black pixel is after standardising, `(b, channels)`.
+        """
+        if not self.augmentation:
+            return batch.images
+        draws = Draws(batch.seed, batch.positions, batch.size)
+        return self._augment(batch.images, draws, black)
 
     def phase(self, name="train", data=None):
         """The one training phase of a task."""

@@ -1,0 +1,60 @@
+"""Any picture file as upright 8-bit RGB."""
+
+import io
+import os
+import pathlib
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+
+class BadPicture(ValueError):
+    """A file that is no picture; says what is wrong with it."""
+
+
+def decode(source: str | os.PathLike | bytes) -> np.ndarray:
+    """Decodes a picture as uint8 `(height, width, 3)`.
+
+    Any format that Pillow reads; turned upright by its EXIF note; grey,
+    palette, CMYK and 16-bit pictures become 8-bit RGB; opacity is dropped; of
+    an animation, the first picture. Pictures of more than 179 million pixels
+    are refused: a small file may claim to be one to fill the memory.
+
+    Args:
+        source: Path, or the content of the file.
+
+    Raises:
+        BadPicture: If it is no picture or a damaged one.
+        OSError: If the file cannot be read.
+    """
+    content = source
+    if not isinstance(source, bytes):
+        content = pathlib.Path(source).read_bytes()
+    if not content:
+        raise BadPicture("is no readable picture: it is empty")
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as image:
+            image = PIL.ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+                return _from_deep_grey(np.asarray(image))
+            return np.asarray(image.convert("RGB"), np.uint8)
+    except PIL.UnidentifiedImageError as error:
+        raise BadPicture("is no readable picture") from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        PIL.Image.DecompressionBombError,
+    ) as error:
+        raise BadPicture(f"is no readable picture: {error}") from error
+
+
+def _from_deep_grey(values):
+    values = values.astype(np.float64)
+    # 16 bits, unless floating numbers are plainly of a smaller range.
+    white = 65535.0
+    if values.max(initial=0.0) <= 1.0:
+        white = 1.0
+    grey = np.clip(np.rint(values * (255.0 / white)), 0, 255)
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)

@@ -1,0 +1,156 @@
+"""The builder of a user's folders against TFDS's checks and the tree."""
+
+import contextlib
+import io
+import pathlib
+import shutil
+import tempfile
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from data_builders.image_folders import image_folders_dataset_builder
+from data_builders.image_folders.image_tree import TreeError
+from data_builders.image_folders.picture_file import decode
+from tests.testing.folders import draw, draw_task
+from tfcl.data import folder_package
+from tfcl.data.folder_stream import folder_stream
+from tfcl.errors import UserError
+
+_DUMMY = image_folders_dataset_builder.Builder.code_path.parent / "dummy_data"
+
+
+class ImageFoldersTest(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = image_folders_dataset_builder.Builder
+    SPLITS: ClassVar[dict] = {"train": 6, "test": 2}
+
+    def test_records_are_the_pictures_of_the_tree(self):
+        self.builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=_DUMMY)
+        )
+        records = [
+            record
+            for split in ("train", "test")
+            for record in tfds.as_numpy(self.builder.as_dataset(split=split))
+        ]
+        records.sort(key=lambda record: record["number"])
+        told = [
+            (r["task"], r["class_name"], r["label"], r["id"]) for r in records
+        ]
+        self.assertEqual(
+            told[:3],
+            [
+                (b"birds", b"magpie", 0, b"birds/train/magpie/1.png"),
+                (b"birds", b"magpie", 0, b"birds/train/magpie/2.jpg"),
+                (b"birds", b"robin", 1, b"birds/train/robin/1.bmp"),
+            ],
+        )
+        for record in records:
+            picture = decode(_DUMMY / record["id"].decode())
+            self.assertAllEqual(record["image"], picture)
+
+
+class PackageTest(tf.test.TestCase):
+    """Built through `package_builder`, read by `folder_stream`."""
+
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.root = pathlib.Path(folder, "my")
+        self.data_dir = pathlib.Path(folder, "data")
+        self.enterContext(contextlib.redirect_stdout(io.StringIO()))
+        self.enterContext(contextlib.redirect_stderr(io.StringIO()))
+        draw_task(self.root, "cars", {"mini": 9, "beetle": 5}, size=(20, 30))
+        draw_task(
+            self.root, "birds", {"robin": 2, "magpie": 2}, ("train", "val")
+        )
+        draw(self.root / "birds/train/robin/7.jpg", size=(12, 40))
+
+    def _packed(self, size=(8, 6), resize="crop", **kwargs):
+        builder = folder_package.package_builder(
+            self.root, self.data_dir, size, resize, **kwargs
+        )
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=self.root)
+        )
+        return pathlib.Path(builder.data_dir)
+
+    def _opened(self, root, **kwargs):
+        return folder_stream(
+            root=str(root),
+            image_size=(8, 6),
+            resize="crop",
+            batch_size=1,
+            **kwargs,
+        )
+
+    def test_a_set_gives_the_stream_of_its_tree(self):
+        packed = self._packed()
+        self.assertEqual(
+            packed.relative_to(self.data_dir).as_posix(),
+            "image_folders/my_8x6_crop/1.0.0",
+        )
+        self.assertTrue(folder_package.is_package(packed))
+        self.assertFalse(folder_package.is_package(self.root))
+        wanted = self._opened(self.root)
+        shutil.rmtree(self.root)
+        for in_memory in (True, False):
+            found = self._opened(packed, in_memory=in_memory)
+            self.assertEqual(found.name, "my_8x6_crop")
+            for one, other in zip(wanted.tasks, found.tasks, strict=True):
+                self.assertEqual(one.class_names, other.class_names)
+                for name in ("train", "validation", "test"):
+                    split, again = getattr(one, name), getattr(other, name)
+                    rows = np.arange(len(split))
+                    self.assertAllEqual(again.labels, split.labels)
+                    self.assertAllEqual(again.images[rows], split.images)
+
+    def test_pictures_may_keep_their_size(self):
+        packed = self._packed(size=None)
+        wanted, found = self._opened(self.root), self._opened(packed)
+        for one, other in zip(wanted.tasks, found.tasks):
+            self.assertEqual(one.fingerprint(), other.fingerprint())
+
+    def test_tasks_are_chosen_and_unknown_ones_named(self):
+        packed = self._packed()
+        (task,) = self._opened(packed, tasks=["cars"]).tasks
+        self.assertEqual(task.name, "cars")
+        with self.assertRaisesRegex(UserError, "'car'. Did you mean 'cars'"):
+            self._opened(packed, tasks=["car"])
+
+    def test_copies_in_two_splits_are_still_found(self):
+        copy = self.root / "birds/val/magpie/9.png"
+        copy.write_bytes((self.root / "birds/train/robin/0.png").read_bytes())
+        with self.assertRaisesRegex(UserError, "robin/0.png' .*same content"):
+            self._opened(self._packed())
+
+    def test_bad_files_stop_the_packing_or_are_left_out(self):
+        (self.root / "cars/mini/0.png").write_bytes(b"no picture")
+        with self.assertRaisesRegex(TreeError, "mini/0.png' is no readable"):
+            self._packed()
+        self.assertFalse(list(self.data_dir.glob("image_folders/*/1.0.0")))
+        packed = self._packed(skip_bad=True)
+        task = self._opened(packed, tasks=["cars"]).tasks[0]
+        self.assertLen(task.train, 13 - 2 - 2)
+
+    def test_another_set_is_refused(self):
+        packed = self._packed()
+        info = packed / "features.json"
+        info.write_text(info.read_text().replace('"content"', '"other"'))
+        with self.assertRaisesRegex(UserError, "not one that"):
+            self._opened(packed)
+
+    def test_damage_is_named(self):
+        packed = self._packed()
+        (shard,) = packed.glob("*-train.tfrecord*")
+        content = bytearray(shard.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        shard.write_bytes(content)
+        with self.assertRaisesRegex(UserError, f"'{shard}' is damaged"):
+            self._opened(packed)
+
+
+if __name__ == "__main__":
+    tfds.testing.test_main()

@@ -1,0 +1,69 @@
+"""The example programs, on made-up sources."""
+
+import pathlib
+import runpy
+
+import numpy as np
+import pytest
+
+from tests.testing.folders import draw
+from tfcl.data.folder_stream import folder_stream
+from tfcl.data.picture_files import read_picture
+
+_EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def lay_out():
+    return runpy.run_path(str(_EXAMPLES / "folders_from_samples.py"))["main"]
+
+
+def test_sources_become_tasks(lay_out, tmp_path):
+    for k in range(6):
+        draw(tmp_path / f"birds/images/{'ab'[k % 2]}.bird/{k}.jpg", k)
+        draw(tmp_path / f"tiny/n{k % 2}/images/{k}.JPEG", k + 10)
+    cifar = tmp_path / "cifar"
+    cifar.mkdir()
+    (cifar / "batches.meta.txt").write_text("cat\ndog\n\n")
+    rows = np.random.default_rng(0).integers(0, 256, (8, 3073), np.uint8)
+    rows[:, 0] = np.arange(8) % 2
+    (cifar / "test_batch.bin").write_bytes(rows.tobytes())
+    root = tmp_path / "my"
+    made = lay_out(
+        [
+            str(root),
+            f"birds={tmp_path / 'birds/images'}",
+            f"tiny={tmp_path / 'tiny'}",
+            f"things={cifar}",
+            "--per_class=3",
+        ]
+    )
+    assert made == {"birds": 6, "tiny": 6, "things": 6}
+    stream = folder_stream(str(root), 16, batch_size=1)
+    names = {task.name: task.class_names for task in stream}
+    assert names == {
+        "birds": ("a.bird", "b.bird"),
+        "things": ("cat", "dog"),
+        "tiny": ("n0", "n1"),
+    }
+    # Planes R, G, B of the second row.
+    dog = read_picture(root / "things/dog/test_batch_00001.png")
+    np.testing.assert_array_equal(
+        dog, rows[1, 1:].reshape(3, 32, 32).transpose(1, 2, 0)
+    )
+
+
+@pytest.mark.parametrize("source", ["birds", "birds=absent", "=."])
+def test_what_is_no_source_is_told(lay_out, tmp_path, source, capsys):
+    with pytest.raises(SystemExit):
+        lay_out([str(tmp_path / "my"), source])
+    assert "TASK=PATH" in capsys.readouterr().err
+
+
+def test_a_task_is_not_written_over(lay_out, tmp_path, capsys):
+    draw(tmp_path / "in/a/1.png")
+    arguments = [str(tmp_path / "my"), f"birds={tmp_path / 'in'}"]
+    lay_out(arguments)
+    with pytest.raises(SystemExit):
+        lay_out(arguments)
+    assert "is there already" in capsys.readouterr().err

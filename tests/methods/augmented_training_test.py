@@ -1,0 +1,110 @@
+"""Augmentation in training: per example, the same on any replicas."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.testing import methods
+from tfcl.data.augmentation import PadAndCrop, RandomFlip
+from tfcl.methods.base import Batch
+from tfcl.methods.individual import Individual
+from tfcl.methods.joint import Joint
+from tfcl.methods.lasem import LASEM
+
+_AUGMENTATION = (RandomFlip(), PadAndCrop(1))
+
+
+def training(**kwargs):
+    return methods.tiny_training(augmentation=_AUGMENTATION, **kwargs)
+
+
+def test_individual_networks_learn_augmented_pictures(tmp_path):
+    methods.run_method_test(
+        lambda: Individual(training(epochs=20)), tmp_path, forgets=False
+    )
+
+
+@pytest.mark.parametrize("method", [Joint, LASEM])
+def test_two_replicas_equal_one(method):
+    methods.agrees_with_two_replicas(lambda: method(training()), (2, 2))
+
+
+def begun(method, task=0):
+    """The method at the beginning of a task, and the task."""
+    stream = methods.tiny_stream((2, 2))()
+    method.setup(stream.spec(), seed=0)
+    method.begin_task(stream.tasks[task])
+    return stream.tasks[task]
+
+
+def batch_of(split, groups, seed=(1, 2)):
+    groups = np.asarray(groups)
+    mean = split.mean[groups][:, None, None]
+    std = split.std[groups][:, None, None]
+    count = len(groups)
+    pixels = split.images[:count] / np.float32(255.0)
+    return Batch(
+        images=tf.constant((pixels - mean) / std, tf.float32),
+        labels=tf.constant(split.labels[:count]),
+        tasks=tf.constant(groups, tf.int32),
+        positions=tf.range(count),
+        size=tf.constant(count),
+        step=tf.constant(0),
+        seed=tf.constant(seed),
+        replicas=1,
+        sum_over_replicas=lambda value: value,
+    )
+
+
+def test_borders_are_black_in_the_unit_of_each_task():
+    method = Joint(methods.tiny_training(augmentation=(PadAndCrop(8),)))
+    task = begun(method, task=1)
+    (phase,) = method.phases(task)
+    groups = [0, 1] * 8
+    batch = batch_of(phase.data, groups)
+    found = method.training_images(batch).numpy()
+    # Pictures of 8 x 8: a shift by 8 leaves the border alone.
+    black = -phase.data.mean / phase.data.std
+    assert not np.allclose(black[0], black[1])
+    for group, picture in zip(groups, found):
+        corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert (np.abs(corners - black[group]).max(-1) < 1e-5).any()
+
+
+def test_a_second_look_at_a_batch_sees_the_same_pictures():
+    method = Individual(training())
+    task = begun(method)
+    batch = batch_of(task.train, [0] * 6)
+    one, again = (method.training_images(batch) for _ in range(2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, batch.images)
+    other = method.training_images(batch_of(task.train, [0] * 6, seed=(1, 3)))
+    assert not np.array_equal(one, other)
+
+
+def test_predictions_see_pictures_as_they_are():
+    plain = Individual(methods.tiny_training())
+    changed = Individual(training())
+    task = begun(plain)
+    begun(changed)
+    images = batch_of(task.test, [0] * 5).images
+    np.testing.assert_array_equal(
+        plain.predict(images), changed.predict(images)
+    )
+    losses = [
+        method.loss_of(batch_of(task.train, [0] * 5))[0].numpy()
+        for method in (plain, changed)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_no_augmentation_leaves_pictures_untouched():
+    method = Individual(methods.tiny_training())
+    task = begun(method)
+    batch = batch_of(task.train, [0] * 5)
+    assert method.training_images(batch) is batch.images
+
+
+def test_only_functions_are_taken():
+    with pytest.raises(ValueError, match="`augmentations`.*RandomFlip"):
+        methods.tiny_training(augmentation=("flip",))

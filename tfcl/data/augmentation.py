@@ -1,0 +1,326 @@
+"""Random changes of training pictures, drawn anew for every example and step.
+
+An augmentation is a function `augmentation(images, draws, black)` inside a
+traced step, where
+
+- `images` are `(b, height, width, channels)`, standardised float32 or uint8;
+  the result has their shape and dtype;
+- `draws` is a `Draws`;
+- `black` is what a black pixel is in `images`, `(b, channels)`; None means 0.
+
+Nothing here has variables, and all numbers come from the step's seed: a run
+that is resumed draws what it would have drawn.
+"""
+
+import math
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+# Keeps the draws apart from those of dropout, which start at the same seed.
+_APART = 0x5EED
+_ATTEMPTS = 10  # Of RandomResizedCrop, as in torchvision.
+
+
+class Draws:
+    """Random numbers of one step, one row per example.
+
+    An example gets the same numbers whatever the number of replicas: they are
+    drawn for the global batch, and a replica takes the rows of its examples.
+
+    Args:
+        seed: int32 pair, the seed of the step.
+        positions: Place of each example in the global batch, int32 `(b,)`.
+        size: Examples in the global batch, int32 scalar.
+    """
+
+    def __init__(self, seed, positions, size):
+        self._seed = tf.random.experimental.stateless_fold_in(seed, _APART)
+        self._positions = positions
+        self._size = size
+        self._calls = 0
+
+    def uniform(self, count):
+        """Independent numbers in [0, 1), float32 `(b, count)`, new each call.
+
+        Calls are told apart by their order, so that the same sequence of
+        augmentations draws the same numbers.
+        """
+        seed = tf.random.experimental.stateless_fold_in(self._seed, self._calls)
+        self._calls += 1
+        everyone = tf.random.stateless_uniform([self._size, count], seed)
+        return tf.gather(everyone, self._positions)
+
+    def integers(self, limits):
+        """Whole numbers 0 .. limit - 1, int32, in the shape of `limits`.
+
+        Args:
+            limits: int32 `(b, count)`, all at least 1.
+        """
+        wanted = tf.cast(limits, tf.float32)
+        drawn = tf.cast(self.uniform(limits.shape[-1]) * wanted, tf.int32)
+        # The product may be rounded up to the limit itself.
+        return tf.minimum(drawn, limits - 1)
+
+
+@gin.configurable
+class Compose:
+    """Augmentations one after another.
+
+    Args:
+        augmentations: List or tuple of them.
+    """
+
+    def __init__(self, augmentations: list | tuple = ()):
+        for each in augmentations:
+            if not callable(each):
+                raise ValueError(
+                    "Argument `augmentations` must hold augmentations such as "
+                    "RandomFlip() (in gin: @RandomFlip(), with brackets). "
+                    f"Received: {each!r}"
+                )
+        self.augmentations = tuple(augmentations)
+
+    def __call__(self, images, draws, black=None):
+        for each in self.augmentations:
+            images = each(images, draws, black)
+        return images
+
+
+@gin.configurable
+class RandomFlip:
+    """Mirrors a picture left to right.
+
+    Args:
+        probability: Of an example to be mirrored, in [0, 1].
+    """
+
+    def __init__(self, probability: float = 0.5):
+        _check_fraction("probability", probability)
+        self.probability = probability
+
+    def __call__(self, images, draws, black=None):
+        flipped = draws.uniform(1) < self.probability
+        return tf.where(
+            flipped[:, :, None, None], tf.reverse(images, [2]), images
+        )
+
+
+@gin.configurable
+class PadAndCrop:
+    """Shifts a picture: black borders all around, then a crop of its size.
+
+    All `(2 padding + 1)^2` places of the crop are equally likely.
+
+    Args:
+        padding: Width of each border, in pixels.
+
+    Reference:
+        He, Zhang, Ren, Sun, CVPR 2016, sec. 4.2. The border is black before
+        standardising, as in the program of Hung et al., NeurIPS 2019 (CPG).
+    """
+
+    def __init__(self, padding: int = 4):
+        if padding < 0:
+            raise ValueError(
+                "Argument `padding` must not be negative, it is a number of "
+                f"pixels. Received: padding={padding}"
+            )
+        self.padding = padding
+
+    def __call__(self, images, draws, black=None):
+        height, width = tuple(images.shape[1:3])
+        count = tf.shape(images)[0]
+        places = draws.integers(tf.fill([count, 2], 2 * self.padding + 1))
+        shifts = places - self.padding
+        rows = shifts[:, :1] + tf.range(height)
+        columns = shifts[:, 1:] + tf.range(width)
+        moved = _taken(images, rows, 1, height)
+        moved = _taken(moved, columns, 2, width)
+        inside = _within(rows, height)[:, :, None]
+        inside &= _within(columns, width)[:, None, :]
+        return tf.where(inside[..., None], moved, _as_pixels(black, images))
+
+
+@gin.configurable
+class RandomResizedCrop:
+    """Magnifies a random part of a picture to the whole.
+
+    The part's area is uniform in `scale`, the logarithm of its aspect ratio
+    uniform in the logarithms of `ratio`; what does not fit into the picture is
+    drawn again, 10 times at most. Then the largest part in the middle whose
+    ratio is allowed is taken.
+
+    Args:
+        scale: Smallest and largest area, as fractions of the picture's.
+        ratio: Smallest and largest width / height of the part.
+        interpolation: "bilinear" or "bicubic", as in Pillow.
+
+    Note:
+        The part comes out of a picture that has the network's size already,
+        where the published programs crop the file's pixels and then resize.
+        Grey levels are not rounded; those of bicubic interpolation may leave
+        the range between black and white beside sharp edges (uint8 pictures
+        are rounded and clipped).
+
+    Reference:
+        Szegedy et al., CVPR 2015; rule and defaults of torchvision.
+    """
+
+    def __init__(
+        self,
+        scale: tuple = (0.08, 1.0),
+        ratio: tuple = (3 / 4, 4 / 3),
+        interpolation: str = "bilinear",
+    ):
+        if len(scale) != 2 or not 0.0 < scale[0] <= scale[1] <= 1.0:
+            raise ValueError(
+                "Argument `scale` must be two fractions of the area, 0 < "
+                f"smallest <= largest <= 1. Received: scale={scale!r}"
+            )
+        if len(ratio) != 2 or not 0.0 < ratio[0] <= ratio[1]:
+            raise ValueError(
+                "Argument `ratio` must be two positive ratios width / height, "
+                f"smallest <= largest. Received: ratio={ratio!r}"
+            )
+        if interpolation not in _KERNELS:
+            raise ValueError(
+                "Argument `interpolation` must be 'bilinear' or 'bicubic'. "
+                f"Received: interpolation={interpolation!r}"
+            )
+        self.scale = tuple(scale)
+        self.ratio = tuple(ratio)
+        self.interpolation = interpolation
+
+    def __call__(self, images, draws, black=None):
+        size = tuple(images.shape[1:3])
+        lengths = self._lengths(draws, size)
+        starts = draws.integers(tf.constant(size) - lengths + 1)
+        kernel = _KERNELS[self.interpolation]
+        pixels = tf.cast(images, tf.float32)
+        for axis, equation in ((0, "boh,bhwc->bowc"), (1, "bow,bhwc->bhoc")):
+            weights = _magnifying(
+                starts[:, axis], lengths[:, axis], size[axis], kernel
+            )
+            pixels = tf.einsum(equation, weights, pixels)
+        if images.dtype == tf.uint8:
+            pixels = tf.clip_by_value(tf.round(pixels), 0.0, 255.0)
+        return tf.cast(pixels, images.dtype)
+
+    def _lengths(self, draws, size):
+        """Height and width of the part of each example, int32 `(b, 2)`."""
+        height, width = size
+        low, high = (math.log(value) for value in self.ratio)
+        drawn = draws.uniform(2 * _ATTEMPTS)
+        span = self.scale[1] - self.scale[0]
+        area = self.scale[0] + span * drawn[:, :_ATTEMPTS]
+        area *= height * width
+        ratio = tf.exp(low + (high - low) * drawn[:, _ATTEMPTS:])
+        parts = tf.stack(
+            [tf.round(tf.sqrt(area / ratio)), tf.round(tf.sqrt(area * ratio))],
+            -1,
+        )
+        fits = tf.reduce_all((parts >= 1) & (parts <= (height, width)), -1)
+        # The first that fits.
+        first = tf.argmax(tf.cast(fits, tf.int32), -1)
+        chosen = tf.gather(parts, first, axis=1, batch_dims=1)
+        found = tf.reduce_any(fits, -1, keepdims=True)
+        middle = tf.constant(self._largest(height, width), tf.float32)
+        return tf.cast(tf.where(found, chosen, middle), tf.int32)
+
+    def _largest(self, height, width):
+        if width < self.ratio[0] * height:
+            return min(height, max(1, round(width / self.ratio[0]))), width
+        if width > self.ratio[1] * height:
+            return height, min(width, max(1, round(height * self.ratio[1])))
+        return height, width
+
+
+@gin.configurable
+class Cutout:
+    """Covers a square with the mean colour (0 after standardising).
+
+    The centre is uniform over the picture; what lies outside is cut off.
+
+    Args:
+        side: Side of the square, in pixels.
+
+    Reference:
+        DeVries and Taylor, arXiv:1708.04552; 16 in the fine-grained tasks of
+        Hung et al., NeurIPS 2019 (CPG).
+    """
+
+    def __init__(self, side: int = 16):
+        if side < 0:
+            raise ValueError(
+                "Argument `side` must not be negative, it is a number of "
+                f"pixels. Received: side={side}"
+            )
+        self.side = side
+
+    def __call__(self, images, draws, black=None):
+        height, width = tuple(images.shape[1:3])
+        count = tf.shape(images)[0]
+        limits = tf.tile([[height, width]], [count, 1])
+        first = draws.integers(limits) - self.side // 2
+        rows = tf.range(height) - first[:, :1]
+        columns = tf.range(width) - first[:, 1:]
+        covered = _within(rows, self.side)[:, :, None]
+        covered &= _within(columns, self.side)[:, None, :]
+        return tf.where(covered[..., None], tf.zeros_like(images), images)
+
+
+def _check_fraction(name, value):
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(
+            f"Argument `{name}` must lie in [0, 1]. Received: {name}={value}"
+        )
+
+
+def _as_pixels(black, images):
+    """Black of each example, to be broadcast over its pixels."""
+    if black is None:
+        return tf.zeros([], images.dtype)
+    return tf.cast(black, images.dtype)[:, None, None]
+
+
+def _taken(images, indices, axis, length):
+    """Rows or columns of each example; outside, those at the edge."""
+    indices = tf.clip_by_value(indices, 0, length - 1)
+    return tf.gather(images, indices, axis=axis, batch_dims=1)
+
+
+def _within(indices, length):
+    return (indices >= 0) & (indices < length)
+
+
+def _bilinear(distance):
+    return tf.maximum(1.0 - distance, 0.0)
+
+
+def _bicubic(distance):
+    # Keys' kernel with a = -1/2, as in Pillow.
+    near = (1.5 * distance - 2.5) * distance**2 + 1.0
+    far = ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+    far = tf.where(distance < 2.0, far, 0.0)
+    return tf.where(distance < 1.0, near, far)
+
+
+_KERNELS = {"bilinear": _bilinear, "bicubic": _bicubic}
+
+
+def _magnifying(start, length, size, kernel):
+    """Weights `(b, size, size)` from pixels to those of a magnified part.
+
+    Like Pillow's resizing of a cut-out part: nothing outside the part counts,
+    and weights add up to 1.
+    """
+    start = tf.cast(start, tf.float32)[:, None, None]
+    length = tf.cast(length, tf.float32)[:, None, None]
+    centres = np.arange(size, dtype=np.float32) + 0.5
+    wanted = start + centres[None, :, None] * length / size
+    given = centres[None, None, :]
+    inside = (given > start) & (given < start + length)
+    weights = tf.where(inside, kernel(tf.abs(wanted - given)), 0.0)
+    return weights / tf.reduce_sum(weights, -1, keepdims=True)

@@ -1,0 +1,158 @@
+"""Which of a user's pictures are for training, validation and test."""
+
+import fractions
+
+import numpy as np
+from absl import logging
+
+from data_builders.image_folders.image_tree import SPLITS
+from tfcl import randomness
+from tfcl.errors import UserError
+
+
+class FolderSplits:
+    """The pictures of one task, split by split and class by class.
+
+    Args:
+        task_name: For messages, and part of the seed of the cut.
+        sources: List of `Source`, all pictures of the task.
+        digests: SHA-256 of each.
+        pools: `{split: {class: [indices into sources]}}` as the user laid
+            them out: "train", and perhaps "validation" and "test".
+        bad: `BadPictures`, asked what to do with a picture in two splits.
+    """
+
+    def __init__(self, task_name, sources, digests, pools, bad):
+        self._task_name = task_name
+        self._sources = sources
+        self._digests = digests
+        self._bad = bad
+        self._pools = {
+            split: {name: list(mine) for name, mine in classes.items()}
+            for split, classes in pools.items()
+        }
+
+    @property
+    def class_names(self):
+        """The classes to learn, in the order of their labels."""
+        return tuple(self._pools["train"])
+
+    def complete(self, parts, seed):
+        """Cuts missing splits from the training pictures of each class.
+
+        Pictures of equal content stay together. Of a class's n different
+        pictures, `max(1, floor(n * part))` go to each missing split, in an
+        order drawn from `seed`, the names of task and class and n alone.
+
+        Args:
+            parts: `{"validation": fraction, "test": fraction}`.
+            seed: Integer.
+
+        Raises:
+            UserError: If a class has too few different pictures.
+        """
+        missing = [s for s in ("test", "validation") if s not in self._pools]
+        for split in missing:
+            self._pools[split] = {}
+        for name, mine in self._pools["train"].items():
+            groups = {}
+            for index in mine:
+                groups.setdefault(self._digests[index], []).append(index)
+            groups = list(groups.values())
+            self._check_enough(name, groups, mine, missing)
+            generator = randomness.generator(
+                seed, "folder split", self._task_name, name
+            )
+            order = generator.permutation(len(groups))
+            start = 0
+            for number, split in enumerate(missing, start=1):
+                count = max(1, _part_of(len(groups), parts[split]))
+                # At least one is left for each that comes after.
+                after = len(missing) - number + 1
+                count = min(count, len(groups) - start - after)
+                taken = order[start : start + count]
+                start += count
+                self._pools[split][name] = _joined(groups, taken)
+            self._pools["train"][name] = _joined(groups, order[start:])
+
+    def _check_enough(self, name, groups, mine, missing):
+        needed = 1 + len(missing)
+        if len(groups) >= needed:
+            return
+        same = ", the same ones counted once" if len(groups) < len(mine) else ""
+        cut = " and ".join(missing)
+        why = f" (it also gives the {cut} pictures)" if missing else ""
+        raise UserError(
+            f"Task '{self._task_name}', class '{name}': {len(groups)} "
+            f"picture(s){same}, at least {needed} are needed{why}. Add "
+            "pictures, or folders of those splits, or remove the class."
+        )
+
+    def part_duplicates(self):
+        """Sees to it that no picture is in two splits.
+
+        Raises:
+            TreeError: If one is, unless such pictures are skipped: then it
+                stays in test rather than validation rather than training.
+        """
+        held = {}
+        for split in reversed(SPLITS):
+            mine = {}
+            for name, pool in self._pools[split].items():
+                kept = []
+                for index in pool:
+                    digest = self._digests[index]
+                    if digest in held:
+                        self._refuse_copy(index, split, *held[digest])
+                        continue
+                    kept.append(index)
+                    mine[digest] = (index, split)
+                self._pools[split][name] = kept
+            held.update(mine)
+
+    def _refuse_copy(self, index, split, other, other_split):
+        self._bad(
+            self._sources[index].name,
+            f"({split}) has the same content as "
+            f"'{self._sources[other].name}' ({other_split}), so that a test "
+            "would ask for what was learned by heart",
+        )
+
+    def chosen(self):
+        """What is left: `(indices into sources, labels)` per split.
+
+        Both are int64 and int32 `(n,)`, class after class.
+
+        Raises:
+            UserError: If a class to learn has no picture.
+        """
+        result = []
+        for split in SPLITS:
+            pool = self._pools[split]
+            empty = [c for c in self.class_names if not pool.get(c)]
+            if empty and split == "train":
+                raise UserError(
+                    f"Task '{self._task_name}', class '{empty[0]}': no usable "
+                    "picture to learn from. Add some or remove the class."
+                )
+            if empty:
+                logging.warning(
+                    "Task '%s', split '%s': no picture of %s.",
+                    self._task_name,
+                    split,
+                    ", ".join(empty),
+                )
+            parts = [pool.get(name, []) for name in self.class_names]
+            labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+            indices = np.asarray(sum(parts, []), np.int64)
+            result.append((indices, labels.astype(np.int32)))
+        return result
+
+
+def _part_of(count, fraction):
+    # As written: 0.29 of 100 is 29, though the float is a little smaller.
+    return int(count * fractions.Fraction(repr(float(fraction))))
+
+
+def _joined(groups, order):
+    return [index for place in sorted(order) for index in groups[place]]

@@ -1,0 +1,257 @@
+"""A user's own pictures as a stream: one folder per task."""
+
+import pathlib
+
+import gin
+import numpy as np
+from absl import logging
+
+from data_builders.image_folders import image_tree
+from tfcl.data import folder_package
+from tfcl.data.folder_splits import FolderSplits
+from tfcl.data.picture_files import (
+    PictureFiles,
+    Source,
+    counted_statistics,
+    read_all,
+)
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task
+from tfcl.errors import UserError
+
+
+@gin.configurable(denylist=["data_dir"])
+def folder_stream(
+    root: str = gin.REQUIRED,
+    image_size: int | tuple = gin.REQUIRED,
+    tasks: list | None = None,
+    resize: str = "stretch",
+    channels: int = 3,
+    validation_fraction: float = 0.15,
+    test_fraction: float = 0.2,
+    statistics: str | tuple = "train",
+    on_bad_picture: str = "error",
+    in_memory: bool = True,
+    data_seed: int = 0,
+    batch_size: int = 16,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """Tasks out of folders of pictures; no code, no list of classes.
+
+    `root` holds a folder per task, and that
+
+    - `{train,validation,test}/<class>/*.jpg`, or
+    - `<class>/*.jpg`, or
+    - `train.txt` (`validation.txt`, `test.txt`) with lines `path label`.
+
+    Pictures are .jpg, .jpeg, .png, .webp, .bmp or .gif of any size and kind
+    (`data_builders.image_folders.picture_file.decode`). Labels follow the
+    sorted names of the classes. Validation or test pictures, where the user
+    gives none, are cut from the training pictures of each class: of n
+    different ones `max(1, floor(n * fraction))`, drawn by `data_seed`.
+
+    A run that is to go on with more tasks later should name them in `tasks`,
+    the learned ones first; by name, a new task may come between old ones.
+
+    Args:
+        root: Folder of the tasks, or folder of such a folder's TFDS set
+            (`python -m tfcl.data.build image_folders`).
+        image_size: Height and width of the network's input, in pixels; a
+            number or a pair.
+        tasks: Names of the tasks to learn, in this order. None takes all by
+            name.
+        resize: "stretch" to `image_size`, or "crop": keep the proportions and
+            cut to the middle. Bicubic with antialiasing in both. Learned
+            tasks treat the pictures that they classify alike.
+        channels: 3, or 1 for grey.
+        validation_fraction: Part of a class's training pictures to cut for
+            validation, between 0 and 1.
+        test_fraction: The same for test.
+        statistics: "train" standardises per channel by mean and deviation of
+            the task's training pictures, "none" leaves pixels between 0 and
+            1, a pair `(mean, std)` gives constants in the unit of pixels /
+            255, each a number or one per channel.
+        on_bad_picture: "error" stops at a file that is no picture, or that is
+            in two splits; "skip" leaves it out and warns with the count.
+        in_memory: Hold all pictures decoded, 1 byte per pixel and channel.
+            False decodes them each time they are needed.
+        data_seed: Seed of the cut.
+        batch_size: Examples per training step over all replicas.
+        data_dir: Accepted like every stream's, not needed.
+
+    Returns:
+        A `TaskStream`, named like the folder, of uint8 pictures
+        `(height, width, channels)`.
+
+    Raises:
+        UserError: If a folder or a file cannot be used; says which and why.
+        ValueError: If an argument breaks its rule.
+    """
+    del data_dir
+    image_shape = (*_size(image_size), channels)
+    parts = {"validation": validation_fraction, "test": test_fraction}
+    _check(resize, channels, parts, on_bad_picture)
+    _check_statistics(statistics, channels)
+    bad = image_tree.BadPictures(skip=on_bad_picture == "skip")
+    learned = []
+    try:
+        found = _found(root, bad, tasks)
+        for name, pools in found.items():
+            logging.info("Reading the pictures of task '%s'.", name)
+            read = _TaskReader(name, pools, image_shape, resize, bad)
+            splits, class_names = read.splits(parts, data_seed, in_memory)
+            learned.append(
+                assemble_task(
+                    len(learned),
+                    name,
+                    class_names,
+                    splits,
+                    _constants(statistics, splits[0][0]),
+                    learned,
+                    resize,
+                )
+            )
+    except image_tree.TreeError as error:
+        raise UserError(str(error)) from error
+    if bad.skipped:
+        logging.warning(
+            "Left out %d file(s), the first: '%s' %s.",
+            len(bad.skipped),
+            *bad.skipped[0],
+        )
+    return TaskStream(_name_of(root), learned, batch_size)
+
+
+def _name_of(root):
+    path = pathlib.Path(root).expanduser().resolve()
+    if folder_package.is_package(root):
+        path = path.parent  # Above the folder of the version.
+    return path.name or "folders"
+
+
+def _found(root, bad, tasks):
+    """`{task: {split: {class: [Source]}}}` of a tree or of its TFDS set."""
+    if folder_package.is_package(root):
+        return folder_package.open_package(root, tasks)
+    return {
+        task: {
+            split: {
+                name: [Source(str(path), path) for path in paths]
+                for name, paths in classes.items()
+            }
+            for split, classes in splits.items()
+        }
+        for task, splits in image_tree.find_pictures(root, bad, tasks).items()
+    }
+
+
+class _TaskReader:
+    """Reads all files of a task, once."""
+
+    def __init__(self, name, pools, image_shape, resize, bad):
+        self._name = name
+        self._shape = (image_shape, resize)
+        self._bad = bad
+        self._sources = []
+        self._pools = {}
+        for split, classes in pools.items():
+            self._pools[split] = {}
+            for class_name, sources in classes.items():
+                first = len(self._sources)
+                self._sources += sources
+                places = range(first, len(self._sources))
+                self._pools[split][class_name] = places
+
+    def splits(self, parts, seed, in_memory):
+        """`(pictures, labels)` of the three splits, and the class names."""
+        digests, kept, broken = [], [], set()
+        readings = read_all(self._sources, *self._shape)
+        for index, (source, reading) in enumerate(zip(self._sources, readings)):
+            digests.append(reading.digest)
+            kept.append(reading.pixels if in_memory else None)
+            if reading.fault:
+                self._bad(source.name, reading.fault)
+                broken.add(index)
+        usable = {
+            split: {
+                name: [index for index in places if index not in broken]
+                for name, places in classes.items()
+            }
+            for split, classes in self._pools.items()
+        }
+        splits = FolderSplits(
+            self._name, self._sources, digests, usable, self._bad
+        )
+        splits.complete(parts, seed)
+        splits.part_duplicates()
+        result = []
+        for indices, labels in splits.chosen():
+            if in_memory:
+                pictures = np.empty((len(indices), *self._shape[0]), np.uint8)
+                for place, index in enumerate(indices):
+                    pictures[place] = kept[index]
+            else:
+                chosen = [self._sources[index] for index in indices]
+                pictures = PictureFiles(chosen, *self._shape)
+            result.append((pictures, labels))
+        return result, splits.class_names
+
+
+def _constants(statistics, train):
+    """What `assemble_task` takes, also for pictures that stay in files."""
+    if statistics == "train" and isinstance(train, PictureFiles):
+        if len(train):
+            return counted_statistics(train)
+    return statistics
+
+
+def _check_statistics(statistics, channels):
+    if statistics in ("train", "none"):
+        return
+    shapes = []
+    if isinstance(statistics, tuple):
+        shapes = [np.shape(value) for value in statistics]
+    if len(shapes) != 2 or not set(shapes) <= {(), (channels,)}:
+        raise ValueError(
+            "Argument `statistics` must be 'train', 'none' or a pair (mean, "
+            f"std), each a number or {channels} of them, one per channel. "
+            f"Received: statistics={statistics!r}"
+        )
+
+
+def _size(image_size):
+    size = (image_size,) * 2 if isinstance(image_size, int) else image_size
+    if len(size) != 2 or not all(
+        isinstance(n, int) and n >= 1 for n in size
+    ):
+        raise ValueError(
+            "Argument `image_size` must be a positive number of pixels, or a "
+            f"pair (height, width). Received: image_size={image_size!r}"
+        )
+    return tuple(size)
+
+
+def _check(resize, channels, parts, on_bad_picture):
+    for name, value, known in (
+        ("resize", resize, ("stretch", "crop")),
+        ("channels", channels, (1, 3)),
+        ("on_bad_picture", on_bad_picture, ("error", "skip")),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"Argument `{name}` must be {known[0]!r} or {known[1]!r}. "
+                f"Received: {name}={value!r}"
+            )
+    for name, value in parts.items():
+        if not 0.0 < value < 1.0:
+            raise ValueError(
+                f"Argument `{name}_fraction` must lie between 0 and 1. "
+                f"Received: {name}_fraction={value}"
+            )
+    if sum(parts.values()) >= 1.0:
+        raise ValueError(
+            "Arguments `validation_fraction` and `test_fraction` must leave "
+            "something to learn from: their sum must be below 1. Received: "
+            f"validation_fraction={parts['validation']}, "
+            f"test_fraction={parts['test']}"
+        )
