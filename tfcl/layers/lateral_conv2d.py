@@ -2,9 +2,11 @@
 
 import keras
 
+from tfcl.layers.saves_all_variables import SavesAllVariables
+
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class LateralConv2D(keras.layers.Conv2D):
+class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
     """2-D convolution with adapters from the columns of earlier tasks.
 
     `y = activation(conv(h, W) + b + sum_j conv(z_j, U_j))`,
@@ -115,14 +117,6 @@ class LateralConv2D(keras.layers.Conv2D):
     def owned_variables(self):
         """`(name, variable, initializer)` of each variable."""
         return [(v.name, v, self._initializer_of(v.name)) for v in self.weights]
-
-    # `Conv2D` saves kernel and bias only.
-
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        keras.layers.Layer.load_own_variables(self, store)
 
     def get_config(self):
         return {

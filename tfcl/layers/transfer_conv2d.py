@@ -3,10 +3,11 @@
 import keras
 
 from tfcl.layers.hard_kernel import HardKernel
+from tfcl.layers.pair_conv2d import PairConv2D
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class TransferConv2D(keras.layers.Conv2D):
+class TransferConv2D(PairConv2D):
     """2-D convolution with a generated kernel.
 
     `y = activation(conv(x, W) + b)`, where a `KernelGenerator` computes
@@ -48,28 +49,12 @@ class TransferConv2D(keras.layers.Conv2D):
         return self.kernel_size + (channels // self.groups, self.filters)
 
     @property
-    def channel_axis(self):
-        """Axis of the channels in a picture tensor."""
-        return -1 if self.data_format == "channels_last" else 1
-
-    @property
     def effective_pair(self):
         """Kernel and bias (None without) for the active task."""
         return self.generator.pair()
 
     def call(self, inputs):
         return self.apply_pair(inputs, *self.effective_pair)
-
-    def apply_pair(self, inputs, kernel, bias):
-        """`activation(conv(inputs, kernel) + bias)`."""
-        outputs = self.convolution_op(inputs, kernel)
-        if bias is not None:
-            shape = [1, 1, 1, 1]
-            shape[self.channel_axis] = -1
-            outputs = keras.ops.add(outputs, keras.ops.reshape(bias, shape))
-        if self.activation is not None:
-            outputs = self.activation(outputs)
-        return outputs
 
     def owned_variables(self):
         """`(name, variable, initializer)` of each variable."""
@@ -81,14 +66,6 @@ class TransferConv2D(keras.layers.Conv2D):
         pair = [v for v in self.effective_pair if v is not None]
         weights = [keras.ops.convert_to_numpy(v) for v in pair]
         return keras.layers.Conv2D.from_config(config), weights
-
-    # `Conv2D` saves the one kernel that it has; here every variable counts.
-
-    def save_own_variables(self, store):
-        keras.layers.Layer.save_own_variables(self, store)
-
-    def load_own_variables(self, store):
-        keras.layers.Layer.load_own_variables(self, store)
 
     def get_config(self):
         generator = keras.saving.serialize_keras_object(self.generator)

@@ -1,0 +1,124 @@
+"""Batch normalisation that keeps the unbiased variance."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class UnbiasedBatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation as PyTorch computes it.
+
+    A batch is normalised by its own mean and variance, but the variance that
+    goes into the running one is the unbiased estimate, n / (n - 1) times the
+    batch's, where n counts the values of a channel over the batch (and over
+    the replicas). `keras.layers.BatchNormalization` keeps the biased one; its
+    defaults differ, too.
+
+    Args:
+        momentum: Share of the running statistics that a step keeps; 0.9 is
+            what PyTorch calls momentum 0.1.
+        epsilon: Added to the variance.
+        synchronized: Statistics of the batch over all replicas.
+        **kwargs: As for `keras.layers.BatchNormalization`, without `renorm`.
+
+    Input shape: any, channels on `axis`.
+    Output shape: same as the input.
+
+    Note:
+        Masks are not regarded. A channel with a single value keeps its
+        biased variance, 0, where PyTorch stops.
+
+    Reference:
+        Ioffe and Szegedy, "Batch Normalization", ICML 2015, algorithm 2;
+        `torch.nn.BatchNorm2d`.
+    """
+
+    def __init__(
+        self, momentum=0.9, epsilon=1e-5, synchronized=True, **kwargs
+    ):
+        if kwargs.get("renorm"):
+            raise ValueError(
+                "UnbiasedBatchNorm has no renormalisation; use "
+                "keras.layers.BatchNormalization. Received: renorm=True"
+            )
+        super().__init__(
+            momentum=momentum,
+            epsilon=epsilon,
+            synchronized=synchronized,
+            **kwargs,
+        )
+
+    def call(self, inputs, training=None, mask=None):
+        del mask
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        inputs = keras.ops.cast(inputs, dtype)
+        if training and self.trainable:
+            mean, variance = self._normalizing(inputs)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        outputs = keras.ops.batch_normalization(
+            inputs,
+            keras.ops.cast(mean, dtype),
+            keras.ops.cast(variance, dtype),
+            axis=self.axis,
+            offset=self.beta,
+            scale=self.gamma,
+            epsilon=self.epsilon,
+        )
+        return keras.ops.cast(outputs, self.compute_dtype)
+
+    def _normalizing(self, inputs):
+        """Mean and variance of the batch; the running ones move."""
+        replicas = self._replicas()
+        synchronized = replicas > 1
+        count = self._values_per_channel(inputs, replicas)
+        mean, variance = keras.ops.moments(
+            inputs, axes=self._reduction_axes, synchronized=synchronized
+        )
+        if synchronized:
+            # Keras takes E(x^2) - E(x)^2 here, which loses digits unless
+            # the mean is near zero.
+            shape = [1] * len(inputs.shape)
+            shape[self.axis] = -1
+            centred = inputs - keras.ops.reshape(mean, shape)
+            _, variance = keras.ops.moments(
+                centred, axes=self._reduction_axes, synchronized=True
+            )
+        unbiased = variance * count / keras.ops.maximum(count - 1.0, 1.0)
+        for running, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, unbiased),
+        ):
+            old = keras.ops.cast(running, value.dtype)
+            running.assign(self.momentum * old + (1.0 - self.momentum) * value)
+        return mean, variance
+
+    def _replicas(self):
+        """Number of replicas whose batches count as one."""
+        if not self.synchronized:
+            return 1
+        # A variable knows the strategy under which it was made.
+        strategy = getattr(
+            self.moving_mean.value, "distribute_strategy", None
+        )
+        return 1 if strategy is None else strategy.num_replicas_in_sync
+
+    def _values_per_channel(self, inputs, replicas):
+        """n: values of a channel over all replicas, a float scalar."""
+        sizes = keras.ops.shape(inputs)
+        count = 1
+        for axis in self._reduction_axes:
+            count = count * sizes[axis]
+        count = keras.ops.cast(count, inputs.dtype)
+        if replicas == 1:
+            return count
+        # The only reduction that Keras offers is a mean.
+        mean, _ = keras.ops.moments(
+            keras.ops.reshape(count, (1,)), axes=[0], synchronized=True
+        )
+        return replicas * mean
+
+    def lower(self):
+        """The plain Keras layer that serves the same, and its weights."""
+        plain = keras.layers.BatchNormalization
+        config = plain.get_config(self)
+        return plain.from_config(config), [v.numpy() for v in self.weights]

@@ -1,0 +1,26 @@
+"""Channels of a network that is a multiple as large, in parameters."""
+
+import math
+
+
+class Width:
+    """Scales channel counts by the root of a multiple of the parameters.
+
+    Args:
+        width: q. With `floor(v sqrt(q))` units in place of v on both sides,
+            a kernel has about q times the weights.
+
+    Raises:
+        ValueError: If `width` is not positive.
+    """
+
+    def __init__(self, width):
+        if width <= 0:
+            raise ValueError(
+                "Argument `width` must be positive; it multiplies the number "
+                f"of parameters. Received: width={width}"
+            )
+        self._factor = math.sqrt(width)
+
+    def __call__(self, channels):
+        return max(1, int(channels * self._factor))

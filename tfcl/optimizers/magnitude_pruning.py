@@ -1,0 +1,200 @@
+"""Pruning of the smallest weights of a task, at once or gradually.
+
+A pruned weight becomes free (owner 0); its value is not touched. Per layer,
+the candidates are the weights that the task owns and those that are free
+already, so that a sparsity counts what was freed before.
+
+All functions run in a graph as well. Notation as in `owned_weights`.
+
+Source: Hung et al., "Compacting, Picking and Growing for Unforgetting
+Continual Learning", NeurIPS 2019, and its published program; the ramp after
+Zhu and Gupta, "To prune, or not to prune", arXiv:1710.01878, eq. 1; pruning
+at once after Mallya and Lazebnik, "PackNet", CVPR 2018.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+_DIGIT = 11  # Bits per pass of `kth_smallest_magnitude`: 2048 counters.
+
+
+@dataclasses.dataclass(frozen=True)
+class GradualSparsity:
+    """A ramp of sparsity over steps, with a pruning event every few steps.
+
+    Args:
+        initial: Sparsity s_i before the ramp, fraction 0-1.
+        target: Sparsity s_f at its end.
+        begin: First step b; there is no event at this step itself.
+        end: Last step e. The target is reached exactly if `frequency`
+            divides `end - begin`.
+        frequency: Steps f between events.
+        exponent: Of the ramp.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    initial: float
+    target: float
+    begin: int
+    end: int
+    frequency: int = 10
+    exponent: float = 3.0
+
+    def __post_init__(self):
+        if not 0.0 <= self.initial <= self.target <= 1.0:
+            raise ValueError(
+                "Arguments `initial` and `target` must fulfil 0 <= initial "
+                f"<= target <= 1. Received: initial={self.initial}, "
+                f"target={self.target}"
+            )
+        if not 0 <= self.begin < self.end:
+            raise ValueError(
+                "Arguments `begin` and `end` must fulfil 0 <= begin < end. "
+                f"Received: begin={self.begin}, end={self.end}"
+            )
+        if self.frequency < 1 or self.exponent <= 0:
+            raise ValueError(
+                "Argument `frequency` must be at least 1 and `exponent` "
+                f"positive. Received: frequency={self.frequency}, "
+                f"exponent={self.exponent}"
+            )
+
+    def vector(self):
+        """The six numbers in a float64 tensor, as the functions take them.
+
+        A program that lives through several ramps keeps them in a float64
+        variable `(6,)`: one trace serves all.
+        """
+        return tf.constant(dataclasses.astuple(self), tf.float64)
+
+
+def sparsity_at(step, schedule):
+    """`s_f + (s_i - s_f) (1 - p)^exponent`, float64 scalar.
+
+    `p = (step - b) / (e - b)`, held in [0, 1].
+
+    Args:
+        step: Integer scalar.
+        schedule: Float64 `(6,)`, see `GradualSparsity.vector`.
+    """
+    initial, target, begin, end, _, exponent = tf.unstack(schedule)
+    part = (tf.cast(step, tf.float64) - begin) / (end - begin)
+    part = tf.clip_by_value(part, 0.0, 1.0)
+    return target + (initial - target) * tf.pow(1.0 - part, exponent)
+
+
+def is_event(step, schedule):
+    """Whether weights are pruned after a step: b + f, b + 2 f, ... <= e."""
+    _, _, begin, end, frequency, _ = tf.unstack(schedule)
+    step = tf.cast(step, tf.float64)
+    due = tf.equal(tf.math.floormod(step - begin, frequency), 0.0)
+    return due & (step > begin) & (step <= end)
+
+
+def prune_gradually(kernels, owners, task, step, schedule):
+    """The owners after a step: pruned at an event, else as they are.
+
+    Args:
+        kernels, owners: One of each per layer, variables or tensors.
+        task: Number of the task in training.
+        step: Steps done in this ramp before this one.
+        schedule: Float64 `(6,)`, see `GradualSparsity.vector`.
+
+    Returns:
+        List of uint8 tensors.
+    """
+    return tf.cond(
+        is_event(step, schedule),
+        lambda: prune_at_once(
+            kernels, owners, task, sparsity_at(step, schedule)
+        ),
+        lambda: [tf.identity(owner) for owner in owners],
+    )
+
+
+def prune_at_once(kernels, owners, task, sparsity):
+    """The owners after one pruning of every layer to the same sparsity.
+
+    Per layer, with n candidates: `k = round(sparsity n)` (half to even); the
+    task's own weights whose magnitude is at most the k-th smallest among
+    the candidates become free. Ties at the cut all go. With k = 0 nothing is
+    pruned.
+
+    Note:
+        The published program stops where k = 0; small layers meet that at
+        the first event of a ramp.
+
+    Args:
+        kernels, owners: One of each per layer, variables or tensors.
+        task: Number of the task in training.
+        sparsity: Fraction 0-1, float64 for the ranks of the published program.
+
+    Returns:
+        List of uint8 tensors.
+    """
+    return [
+        _pruned(tf.convert_to_tensor(kernel), owner, task, sparsity)
+        for kernel, owner in zip(kernels, owners)
+    ]
+
+
+def _pruned(kernel, owner, task, sparsity):
+    owner = tf.convert_to_tensor(owner)
+    mine = tf.equal(owner, tf.cast(task, tf.uint8))
+    candidates = mine | tf.equal(owner, 0)
+    count = tf.math.count_nonzero(candidates, dtype=tf.int32)
+    rank = prune_rank(sparsity, count)
+    cut = kth_smallest_magnitude(kernel, candidates, tf.maximum(rank, 1))
+    freed = mine & (tf.abs(kernel) <= cut) & (rank > 0)
+    return tf.where(freed, tf.zeros_like(owner), owner)
+
+
+def prune_rank(sparsity, count):
+    """`round(sparsity count)`, half to even, int32."""
+    if not tf.is_tensor(sparsity):
+        # A cast would lead it through float32.
+        sparsity = tf.constant(sparsity, tf.float64)
+    product = tf.cast(sparsity, tf.float64) * tf.cast(count, tf.float64)
+    return tf.cast(tf.round(product), tf.int32)
+
+
+def kth_smallest_magnitude(values, candidates, rank):
+    """The `rank`-th smallest `|values|` among the candidates, exactly.
+
+    The bits of non-negative floats, read as integers, are in the order of
+    the floats. They are found digit by digit, most significant first, by
+    counting how many candidates have which digit: three passes for float32,
+    where a sort of 16 million weights would need about 24.
+
+    Args:
+        values: Float tensor.
+        candidates: Boolean tensor of the same shape, `rank` of them at least.
+        rank: Counts from 1; int32 scalar.
+
+    Returns:
+        Scalar of the dtype of `values`.
+    """
+    integer = tf.int64 if values.dtype == tf.float64 else tf.int32
+    bits = tf.bitcast(tf.abs(values), integer)
+    found, left = tf.zeros((), integer), integer.size * 8 - 1
+    while left:
+        width = min(_DIGIT, left)
+        left -= width
+        size = 1 << width
+        digits = tf.bitwise.right_shift(bits, tf.cast(left, integer))
+        digits = tf.cast(
+            tf.bitwise.bitwise_and(digits, tf.cast(size - 1, integer)),
+            tf.int32,
+        )
+        # Digits that are too large are not counted.
+        counted = tf.reshape(tf.where(candidates, digits, size), [-1])
+        up_to = tf.cumsum(tf.math.bincount(counted, None, size, size))
+        digit = tf.math.count_nonzero(up_to < rank, dtype=tf.int32)
+        below = tf.where(digit > 0, up_to[tf.maximum(digit - 1, 0)], 0)
+        rank -= below
+        candidates &= tf.equal(digits, digit)
+        found = found * size + tf.cast(digit, integer)
+    return tf.bitcast(found, values.dtype)

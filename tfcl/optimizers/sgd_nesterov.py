@@ -1,0 +1,64 @@
+"""Nesterov momentum with the rate outside the velocity."""
+
+import keras
+
+
+class SGDNesterov(keras.optimizers.Optimizer):
+    """SGD with Nesterov momentum as PyTorch computes it.
+
+    `buf <- momentum buf + g`, `w <- w - rate (g + momentum buf)`, and the
+    buffer starts at zero, so that it is g after the first step.
+
+    `keras.optimizers.SGD` keeps the rate inside the velocity: the same while
+    the rate is constant, other steps after each decay. A weight whose
+    gradients are zero from the first step on never moves.
+
+    Args:
+        learning_rate: Positive float or a Keras schedule.
+        momentum: In [0, 1).
+        **kwargs: As for `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: If `momentum` is out of range.
+
+    Reference:
+        `torch.optim.SGD(momentum=..., nesterov=True)`, dampening 0; the form
+        of Sutskever et al., "On the importance of initialization and momentum
+        in deep learning", ICML 2013, with the rate factored out.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.9,
+        name="sgd_nesterov",
+        **kwargs,
+    ):
+        if not 0.0 <= momentum < 1.0:
+            raise ValueError(
+                "Argument `momentum` must lie in [0, 1). "
+                f"Received: momentum={momentum}"
+            )
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.momentum = momentum
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._buffers = self.add_optimizer_variables(variables, "buffer")
+
+    def buffer_of(self, variable):
+        """The momentum buffer of a variable, as a `keras.Variable`."""
+        return self._buffers[self._get_variable_index(variable)]
+
+    def update_step(self, gradient, variable, learning_rate):
+        buffer = self.buffer_of(variable)
+        rate = keras.ops.cast(learning_rate, variable.dtype)
+        gradient = keras.ops.cast(gradient, variable.dtype)
+        updated = self.momentum * buffer + gradient
+        self.assign(buffer, updated)
+        self.assign_sub(variable, rate * (gradient + self.momentum * updated))
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum}
