@@ -12,7 +12,6 @@ from tfcl.data.folder_splits import FolderSplits
 from tfcl.data.picture_files import (
     PictureFiles,
     Source,
-    counted_statistics,
     read_all,
 )
 from tfcl.data.task import TaskStream
@@ -106,7 +105,7 @@ def folder_stream(
                     name,
                     class_names,
                     splits,
-                    _constants(statistics, splits[0][0]),
+                    statistics,
                     learned,
                     resize,
                 )
@@ -191,18 +190,13 @@ class _TaskReader:
                 for place, index in enumerate(indices):
                     pictures[place] = kept[index]
             else:
-                chosen = [self._sources[index] for index in indices]
+                chosen = [
+                    self._sources[index]._replace(digest=digests[index])
+                    for index in indices
+                ]
                 pictures = PictureFiles(chosen, *self._shape)
             result.append((pictures, labels))
         return result, splits.class_names
-
-
-def _constants(statistics, train):
-    """What `assemble_task` takes, also for pictures that stay in files."""
-    if statistics == "train" and isinstance(train, PictureFiles):
-        if len(train):
-            return counted_statistics(train)
-    return statistics
 
 
 def _check_statistics(statistics, channels):

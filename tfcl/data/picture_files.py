@@ -73,11 +73,11 @@ def read_picture(path) -> np.ndarray:
 class PictureFiles:
     """Pictures that are decoded and resized each time they are asked for.
 
-    Behaves like a uint8 array `(n, height, width, channels)` that can be
-    indexed by integers `(k,)` only.
+    Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
 
     Args:
-        sources: List of `Source`, files that can be decoded.
+        sources: List of `Source` with their digests, files that can be
+            decoded.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
         resize: "stretch" or "crop", see `Preprocessing`.
     """
@@ -98,13 +98,33 @@ class PictureFiles:
     def __len__(self):
         return len(self._sources)
 
-    def __getitem__(self, indices):
-        """Pixels of the pictures at `indices`, uint8 `(k, h, w, c)`.
+    @property
+    def nbytes(self):
+        """Bytes of the pictures once they are decoded."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def taken(self, rows):
+        """The pictures at `rows`, not decoded."""
+        chosen = [self._sources[row] for row in rows]
+        return PictureFiles(chosen, self._image_shape, self._resize)
+
+    def digest(self):
+        """Text that differs where files do, or what is made of them."""
+        sha = hashlib.sha256(str((self.shape, self._resize)).encode())
+        for source in self._sources:
+            sha.update(source.digest.encode())
+        return sha.hexdigest()
+
+    def __getitem__(self, rows):
+        """Pixels of some pictures, uint8 `(k, height, width, channels)`.
+
+        Args:
+            rows: Slice or `(k,)` integers.
 
         Raises:
             UserError: If a file has changed and is no picture any more.
         """
-        indices = np.asarray(indices, np.int64)
+        indices = np.atleast_1d(np.arange(len(self))[rows])
         pixels = np.empty((len(indices), *self._image_shape), np.uint8)
         chosen = [self._sources[index] for index in indices]
         readings = read_all(chosen, self._image_shape, self._resize)
@@ -116,10 +136,6 @@ class PictureFiles:
                 )
             pixels[place] = reading.pixels
         return pixels
-
-    def __array__(self, dtype=None, copy=None):
-        del copy
-        return np.asarray(self[np.arange(len(self))], dtype)
 
 
 def read_all(sources, image_shape, resize="stretch"):
@@ -186,28 +202,3 @@ def _fitting(image_shape, resize):
             return tf.cast(levels, tf.uint8)
 
     return fit
-
-
-def counted_statistics(pictures, part=256):
-    """`channel_statistics` of pictures that need not fit into the memory.
-
-    Args:
-        pictures: `PictureFiles`, or an array.
-        part: Pictures to decode at a time.
-
-    Returns:
-        Mean and deviation per channel, to the last bit those of
-        `channel_statistics`.
-    """
-    counts = np.zeros((pictures.shape[-1], 256), np.int64)
-    for start in range(0, len(pictures), part):
-        rows = np.arange(start, min(start + part, len(pictures)))
-        flat = pictures[rows].reshape(-1, len(counts))
-        for mine, values in zip(counts, flat.T):
-            mine += np.bincount(values, minlength=256)
-    pixels = int(np.prod(pictures.shape[:3]))
-    levels = np.arange(256, dtype=np.float64) / 255.0
-    mean = counts @ levels / pixels
-    variance = np.maximum(counts @ levels**2 / pixels - mean**2, 0.0)
-    std = np.maximum(np.sqrt(variance), 1.0 / np.sqrt(pixels))
-    return mean.astype(np.float32), std.astype(np.float32)
