@@ -41,8 +41,8 @@ class Builder(PictureBuilder):
     def pictures(self, dl_manager):
         lists = manual_files.tree(
             dl_manager,
-            *("fceleba", "fceleba/iid", "celeba/leaf/iid", "celeba/data"),
-            *("celeba", "leaf/iid", "iid"),
+            *("fceleba", "fceleba/raw", "fceleba/iid", "celeba/leaf/iid"),
+            *("celeba/data", "celeba", "leaf/iid", "iid"),
             marker="train",
         )
         faces = manual_files.tree(
