@@ -224,7 +224,7 @@ def test_changed_files_change_the_fingerprint(tree):
     first, again = (opened(tree, in_memory=False).tasks[0] for _ in range(2))
     assert first.fingerprint() == again.fingerprint()
     picture = tree / "birds/train/robin/1.png"
-    Image.new("RGB", (9, 9), (1, 2, 3)).save(picture)
+    PIL.Image.new("RGB", (9, 9), (1, 2, 3)).save(picture)
     changed = opened(tree, in_memory=False).tasks[0]
     assert changed.fingerprint() != first.fingerprint()
 
