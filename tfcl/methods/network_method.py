@@ -67,23 +67,24 @@ class NetworkMethod(Method):
         self.redraw(self.slot, "slot", task.index)
         self.head.use_columns(range(task.num_classes))
         self.reset_optimizers()
-        self.note_black(self.trained_on(task))
+        self.note_black(task)
 
     def resume_task(self, task, values):
         super().resume_task(task, values)
-        self.note_black(self.trained_on(task))
+        self.note_black(task)
 
     def trained_on(self, task):
         """The splits that training joins, one per group of a `Batch`."""
         return [task.train]
 
-    def note_black(self, splits):
+    def note_black(self, task):
         """Notes what black pixels are, for augmentations with borders.
 
         No part of a checkpoint: a resumed run begins its task again.
         """
         if not self.training.augmentation:
             return
+        splits = self.trained_on(task)
         black = np.concatenate([-s.mean[:1] / s.std[:1] for s in splits])
         if self._black is None:
             # Joint training has more groups at every task.

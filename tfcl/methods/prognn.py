@@ -130,7 +130,7 @@ class ProgNN(NetworkMethod):
     def resume_task(self, task, values):
         self.activate(values, task.index)
         self._train(self._network.head_variables)
-        self.note_black(self.trained_on(task))
+        self.note_black(task)
 
     def _train(self, slot):
         self.slot = slot
