@@ -158,6 +158,14 @@ def test_the_kth_smallest_is_exact_with_ties_and_extremes(dtype, digits):
         assert found.numpy() == wanted[rank - 1], rank
 
 
+def test_the_kth_smallest_can_be_compiled_by_xla():
+    values = tf.random.stateless_normal((50,), (1, 2))
+    find = tf.function(kth_smallest_magnitude, jit_compile=True)
+    found = find(values, values > -1.0, tf.constant(7))
+    wanted = np.sort(np.abs(values[values > -1.0]))[6]
+    assert found.numpy() == wanted
+
+
 def test_only_weights_of_the_task_fall_and_ties_fall_together():
     kernel = tf.constant([0.1, -0.2, 0.2, 0.05, 0.3, 0.2, 0.01, 0.9])
     owner = tf.constant([3, 3, 3, 0, 3, 1, 2, 3], tf.uint8)

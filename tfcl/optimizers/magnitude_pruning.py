@@ -189,12 +189,21 @@ def kth_smallest_magnitude(values, candidates, rank):
             tf.bitwise.bitwise_and(digits, tf.cast(size - 1, integer)),
             tf.int32,
         )
-        # Digits that are too large are not counted.
-        counted = tf.reshape(tf.where(candidates, digits, size), [-1])
-        up_to = tf.cumsum(tf.math.bincount(counted, None, size, size))
+        up_to = tf.cumsum(_histogram(tf.where(candidates, digits, size), size))
         digit = tf.math.count_nonzero(up_to < rank, dtype=tf.int32)
-        below = tf.where(digit > 0, up_to[tf.maximum(digit - 1, 0)], 0)
-        rank -= below
+        rank -= tf.reduce_max(tf.where(up_to < rank, up_to, 0))
         candidates &= tf.equal(digits, digit)
         found = found * size + tf.cast(digit, integer)
     return tf.bitcast(found, values.dtype)
+
+
+def _histogram(digits, size):
+    """How often 0, ..., size - 1 occur; other digits do not count."""
+    # tf.math.bincount looks for the largest one first, which costs a pass
+    # and cannot be compiled by XLA.
+    return tf.raw_ops.DenseBincount(
+        input=tf.reshape(digits, [-1]),
+        size=size,
+        weights=tf.zeros([0], tf.int32),
+        binary_output=False,
+    )
