@@ -9,6 +9,7 @@ import pytest
 from tests.testing import pictures
 from tfcl.data.labelled_images import LabelledImages
 from tfcl.data.omniglot import OMNIGLOT_SIZES, omniglot_stream
+from tfcl.data.record_files import EncodedInMemory
 from tfcl.errors import UserError
 
 # Three alphabets, numbers past 9 among them; drawings in one part only.
@@ -119,7 +120,13 @@ def test_the_official_drawings_are_read():
         encoded = np.array([archive.read(name) for name in names], object)
     # The stock builder declares three channels; the files have one bit.
     drawings = LabelledImages(
-        encoded, np.zeros(40), ("a",), (28, 28, 1), None, "", stored_channels=3
+        EncodedInMemory(encoded),
+        np.zeros(40),
+        ("a",),
+        (28, 28, 1),
+        None,
+        "",
+        stored_channels=3,
     )
     pixels = drawings.images(range(40))
     assert pixels.shape == (40, 28, 28, 1)
