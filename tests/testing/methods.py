@@ -179,7 +179,7 @@ def two_replicas():
 def _twenty_steps(method, runner, task):
     with runner.strategy.scope():
         method.begin_task(task)
-    phase = next(method.phases(task))
+    phase = first_training(method.phases(task))
     for name in phase.rates:
         # Small steps: Adam's first ones magnify rounding of tiny gradients.
         method.optimizers[name].learning_rate.assign(1e-4)
@@ -187,3 +187,11 @@ def _twenty_steps(method, runner, task):
     for epoch in range(5):
         order = np.random.default_rng(epoch).permutation(len(split))
         runner.train(phase, split, order, 0, 4, 16, [epoch, 7], False)
+
+
+def first_training(phases):
+    """The first `Phase` of a method; questions before it are answered."""
+    phase = next(phases)
+    while phase.action == "decision":
+        phase = phases.send({"value": phase.decide()})
+    return phase

@@ -126,6 +126,7 @@ class Experiment:
             self._check_nothing_learned()
             self.journal = Journal(bindings)
         self._check_learned_tasks()
+        self.method.recall = self._recall
         place = self.journal.position
         self._grow_to(
             self.journal.structure if place is None else place.get("structure")
@@ -208,6 +209,11 @@ class Experiment:
     def learned_values(self, visit):
         """Bank values of the task of a `Visit` after its previous one."""
         return self.bank.load(visit.previous, visit.task.name).values
+
+    def _recall(self, index):
+        """Bank values of a task after its newest visit."""
+        newest = {r["index"]: r for r in self.journal.visits}[index]
+        return self.bank.load(newest["visit"], newest["name"]).values
 
     def measure_again(self):
         """Last row of R measured now, and as recorded.

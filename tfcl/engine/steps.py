@@ -111,7 +111,8 @@ class StepRunner:
 
     def evaluate(self, split, batch_size):
         """Mean loss and accuracy of the active task on a split."""
-        function = self._function(("evaluate",), self._evaluation_loop)
+        key = ("evaluate", self.method.serving_graph())
+        function = self._function(key, self._evaluation_loop)
         loss = right = 0.0
         for order, first, last in self._evaluated.windows(
             *_in_stored_order(split, batch_size), batch_size

@@ -214,7 +214,7 @@ class Trainer:
                 "test_accuracy": test,
             }
         best = place["best"]
-        if phase.restore_best and (
+        if (phase.restore_best and epoch > phase.best_after) and (
             best is None or accuracy > best["validation_accuracy"]
         ):
             owned = run.method.shared + run.method.slot
@@ -282,7 +282,15 @@ class Trainer:
         self.run.runner.accumulate(phase, split, size)
         phase.result = {"examples": len(split)}
 
-    # What the host computes
+    # Between phases
+
+    def validate(self, task, phase):
+        """`Validate`: the running task as it is."""
+        loss, accuracy = self.run.evaluator.running(task.validation)
+        phase.result = {
+            "validation/loss": loss,
+            "validation/accuracy": accuracy,
+        }
 
     def decision(self, task, phase):
         """`Decision`: computed once, recorded for a resume."""

@@ -108,6 +108,7 @@ class Phase:
         stop: Optional rule from `Clock` to bool.
         restore_best: Keep the weights of the epoch with the best validation
             accuracy (strictly greater), instead of the last.
+        best_after: Epochs at the begin that cannot be the best.
         jit_compile: Compile the whole loop by XLA; needs `drop_remainder`.
 
     Attributes:
@@ -126,6 +127,7 @@ class Phase:
     validate_every: int = 1
     stop: typing.Callable | None = None
     restore_best: bool = False
+    best_after: int = 0
     jit_compile: bool | None = None
     result: dict | None = None
     action: typing.ClassVar[str] = "fit"
@@ -208,6 +210,22 @@ class Decision:
     action: typing.ClassVar[str] = "decision"
 
 
+@dataclasses.dataclass(eq=False)
+class Validate:
+    """A measurement of the task in training, between two phases.
+
+    Args:
+        name: For journal and messages.
+
+    Attributes:
+        result: `validation/loss` and `validation/accuracy`.
+    """
+
+    name: str
+    result: dict | None = None
+    action: typing.ClassVar[str] = "validate"
+
+
 class Method(abc.ABC):
     """A few layers plus a rule: how one task after another is learned.
 
@@ -220,6 +238,10 @@ class Method(abc.ABC):
     - `state`: further `keras.Variable`s that a resumed run needs.
 
     and its optimizers in `optimizers`, built inside `setup`.
+
+    Attributes:
+        recall: Function from the index of a finished task to its bank values,
+            set by the engine: for tasks that start from an earlier one.
     """
 
     metric_shapes = {"accuracy": ()}
@@ -232,6 +254,7 @@ class Method(abc.ABC):
         self.slot = []
         self.state = []
         self.optimizers = {}
+        self.recall = None
         self._optimizer_start = {}
 
     @abc.abstractmethod
@@ -305,9 +328,17 @@ class Method(abc.ABC):
         )
 
     def graph(self):
-        """Hashable name of the graph that serves the active task.
+        """Hashable name of the network in training.
 
         Steps are traced anew when it changes: after a growth.
+        """
+        return None
+
+    def serving_graph(self):
+        """Hashable name of the network behind `predict`.
+
+        Evaluation is traced once for each: methods that grow may serve old
+        tasks by the network of their time.
         """
         return None
 
