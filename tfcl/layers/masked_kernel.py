@@ -106,6 +106,8 @@ class MaskedKernel(SavesAllVariables):
                 initializer="zeros",
                 trainable=False,
                 autocast=False,
+                # Every replica prunes alike.
+                aggregation="only_first_replica",
             )
             setattr(self, name, variable)
 

@@ -22,7 +22,8 @@ class TaskTraining:
         epochs: Epochs per task.
         schedule: Learning-rate schedule (`tfcl.optimizers.schedules`).
         optimizer: Function without arguments to a Keras optimizer.
-        head_stddev: Deviation of the head's truncated normal start kernels.
+        head_stddev: Deviation of the head's normal start kernels.
+        head_truncated: Whether they are truncated at two deviations.
         head_bias: Start value of the head's biases.
         pretrained: True starts from the backbone's weights, False draws new
             ones by its initializers.
@@ -43,6 +44,7 @@ class TaskTraining:
         schedule=gin.REQUIRED,
         optimizer=RMSPropTF1,
         head_stddev: float = 0.05,
+        head_truncated: bool = True,
         head_bias: float = 0.2,
         pretrained: bool = False,
         drop_remainder: bool = True,
@@ -68,6 +70,7 @@ class TaskTraining:
         self.schedule = schedule
         self.make_optimizer = optimizer
         self.head_stddev = head_stddev
+        self.head_truncated = head_truncated
         self.head_bias = head_bias
         self.pretrained = pretrained
         self.drop_remainder = drop_remainder
@@ -77,9 +80,9 @@ class TaskTraining:
         self.augmentation = tuple(augmentation)
         self._augment = Compose(self.augmentation)
 
-    def backbone(self, spec):
-        """A new backbone for a stream."""
-        return self.make_backbone(image_shape=spec.image_shape)
+    def backbone(self, spec, **options):
+        """A new backbone for a stream; options such as `width` go to it."""
+        return self.make_backbone(image_shape=spec.image_shape, **options)
 
     def head(self, max_classes, num_outputs=None):
         """A new head."""
@@ -111,10 +114,11 @@ class TaskTraining:
         return head, hidden
 
     def _head_initializers(self):
+        normal = keras.initializers.RandomNormal
+        if self.head_truncated:
+            normal = keras.initializers.TruncatedNormal
         return {
-            "kernel_initializer": keras.initializers.TruncatedNormal(
-                stddev=self.head_stddev
-            ),
+            "kernel_initializer": normal(stddev=self.head_stddev),
             "bias_initializer": keras.initializers.Constant(self.head_bias),
         }
 

@@ -110,6 +110,28 @@ class StepDecay:
         return self.learning_rate * self.factor**passed
 
 
+class Later:
+    """A schedule whose first epochs passed in a phase before this one.
+
+    Args:
+        schedule: Function from `Clock` to rate.
+        epochs: How many.
+    """
+
+    def __init__(self, schedule, epochs):
+        self.schedule = schedule
+        self.epochs = epochs
+
+    def __call__(self, clock):
+        return self.schedule(
+            dataclasses.replace(
+                clock,
+                epoch=clock.epoch + self.epochs,
+                epochs=clock.epochs + self.epochs,
+            )
+        )
+
+
 @gin.configurable
 class CosineDecay:
     """Half a cosine from `learning_rate` to `final_rate` over the phase."""
@@ -139,6 +161,8 @@ class EarlyStopping:
         monitor: Key of the history, e.g. "validation/loss".
         mode: "min" or "max".
         min_delta: Smallest change that counts as improvement.
+        start: Value before the phase, which the first epochs have to improve;
+            None counts the first evaluated epoch as an improvement.
 
     Epochs that were not evaluated are passed over: a phase ends only at one
     that was.
@@ -150,6 +174,7 @@ class EarlyStopping:
         monitor: str = "validation/loss",
         mode: str = "min",
         min_delta: float = 0.0,
+        start: float | None = None,
     ):
         _positive("patience", patience)
         if mode not in ("min", "max"):
@@ -166,9 +191,12 @@ class EarlyStopping:
         self.monitor = monitor
         self.sign = 1.0 if mode == "max" else -1.0
         self.min_delta = min_delta
+        self.start = start
 
     def __call__(self, clock):
         best, best_epoch, last = -math.inf, 0, 0
+        if self.start is not None:
+            best, best_epoch, last = self.sign * self.start, -1, -1
         for epoch, record in enumerate(clock.history):
             value = record.get(self.monitor)
             if value is None:

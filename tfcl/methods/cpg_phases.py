@@ -1,0 +1,148 @@
+"""What the phases of CPG are like, for gin files."""
+
+import gin
+
+from tfcl.methods.base import Phase, require
+from tfcl.optimizers.magnitude_pruning import GradualSparsity
+from tfcl.optimizers.schedules import EarlyStopping
+
+RESET = "reset"
+KEEP = "keep"
+BETTER = "better"
+PUBLISHED = "published"
+_ACCURACY = "validation/accuracy"
+
+
+@gin.configurable
+class PruningLadder:
+    """Runs of gradual pruning, each from where the one before ended.
+
+    Args:
+        schedule: Rate of the weights; scores rest.
+        ratios: Sparsities to reach, one run each, increasing in (0, 1).
+        epochs: Of each run, E_p included.
+        ramp_epochs: E_p, epochs over which a run prunes.
+        frequency: f, steps between pruning events.
+        keep_best: Go on from a run's best epoch after its ramp, instead of
+            its last.
+
+    Reference:
+        Hung et al., NeurIPS 2019; default values of experiment 1 (CIFAR-100)
+        of the published program.
+    """
+
+    def __init__(
+        self,
+        schedule=gin.REQUIRED,
+        ratios: tuple = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        epochs: int = 20,
+        ramp_epochs: int = 4,
+        frequency: int = 10,
+        keep_best: bool = False,
+    ):
+        rising = all(a < b for a, b in zip((0.0, *ratios), (*ratios, 1.0)))
+        require(
+            len(ratios) > 0 and rising,
+            "ratios",
+            "must be increasing numbers in (0, 1)",
+            ratios,
+        )
+        require(
+            1 <= ramp_epochs <= epochs,
+            "ramp_epochs",
+            f"must be 1..{epochs}, the epochs of a run",
+            ramp_epochs,
+        )
+        require(frequency >= 1, "frequency", "must be at least 1", frequency)
+        self.schedule = schedule
+        self.ratios = tuple(ratios)
+        self.epochs = epochs
+        self.ramp_epochs = ramp_epochs
+        self.frequency = frequency
+        self.keep_best = keep_best
+
+    def ramp(self, initial, target, steps_per_epoch):
+        """The `GradualSparsity` of a run."""
+        end = self.ramp_epochs * steps_per_epoch
+        return GradualSparsity(initial, target, 0, end, self.frequency)
+
+    def phase(self, target, step, drop_remainder):
+        """The `Phase` of the run to a ratio."""
+        return Phase(
+            name=f"prune_{target:g}",
+            epochs=self.epochs,
+            rates={"main": self.schedule},
+            steps=(step,),
+            drop_remainder=drop_remainder,
+            restore_best=self.keep_best,
+            best_after=self.ramp_epochs if self.keep_best else 0,
+        )
+
+
+@gin.configurable
+class PickAgain:
+    """A last training of what is left after pruning, picks included.
+
+    Args:
+        schedule: Rate of the weights.
+        picking_schedule: Rate of the scores.
+        epochs: Upper bound.
+        patience: Epochs without improvement that end it.
+        start: "reset" lets the task pick everything again, as the published
+            program does; "keep" goes on from its picks.
+        accept: "better" takes the result if it beats both its start and the
+            pruned state, "published" if it beats its start alone, which may
+            be worse than the pruned state.
+
+    Reference:
+        As of `PruningLadder`; there it is called the second finetuning.
+    """
+
+    def __init__(
+        self,
+        schedule=gin.REQUIRED,
+        picking_schedule=gin.REQUIRED,
+        epochs: int = 30,
+        patience: int = 5,
+        start: str = RESET,
+        accept: str = BETTER,
+    ):
+        require(epochs >= 1, "epochs", "must be at least 1", epochs)
+        require(
+            start in (RESET, KEEP), "start", "must be 'reset' or 'keep'", start
+        )
+        require(
+            accept in (BETTER, PUBLISHED),
+            "accept",
+            "must be 'better' or 'published'",
+            accept,
+        )
+        self.schedule = schedule
+        self.picking_schedule = picking_schedule
+        self.epochs = epochs
+        self.patience = patience
+        self.start = start
+        self.accept = accept
+
+    def phase(self, accuracy, step, drop_remainder):
+        """The `Phase`; `accuracy` is that of its start."""
+        return Phase(
+            name="pick_again",
+            epochs=self.epochs,
+            rates={"main": self.schedule, "picks": self.picking_schedule},
+            steps=(step,),
+            drop_remainder=drop_remainder,
+            stop=EarlyStopping(self.patience, _ACCURACY, "max", start=accuracy),
+            restore_best=True,
+        )
+
+    def accepts(self, accuracy, start, chosen):
+        """Whether a result replaces the pruned state.
+
+        Args:
+            accuracy: Of the best epoch.
+            start: Before the first one.
+            chosen: Of the pruned state.
+        """
+        beaten = start if self.accept == PUBLISHED else max(start, chosen)
+        return accuracy > beaten

@@ -1,0 +1,82 @@
+"""A network inside a wider one: its units are the first of every layer."""
+
+import keras
+import numpy as np
+
+from tfcl.models.rewire import rewire
+
+
+def block_view(value, shape, positions=1):
+    """The part of an array that the narrower network has; shares memory.
+
+    Args:
+        value: Array of the wider network. A kernel ends in (units below,
+            units); in a dense layer over a flattened map, the rows are
+            (positions, units below), units fastest.
+        shape: Shape of the narrower network's array, of the same rank.
+        positions: Positions of the flattened map under a dense kernel, or of
+            the one that a norm works on.
+
+    Returns:
+        View in `shape`, or with more than one of `positions`
+        `(..., positions, units below, units)`.
+    """
+    if positions == 1:
+        return value[tuple(slice(count) for count in shape)]
+    if value.ndim == 1:  # A norm's, of every place of the map.
+        return value.reshape(positions, -1)[:, : shape[0] // positions]
+    *window, rows, units = value.shape
+    view = value.reshape(*window, positions, rows // positions, units)
+    return view[..., : shape[-2] // positions, : shape[-1]]
+
+
+def block_of(value, shape, positions=1):
+    """The same as a new array in `shape`; arguments as of `block_view`."""
+    return block_view(value, shape, positions).reshape(shape).copy()
+
+
+def widened(block, fresh, positions=1):
+    """`fresh` with a narrower network's array in its leading block.
+
+    Args:
+        block: Array of the narrower network.
+        fresh: Array of the wider one, with values for what is new.
+        positions: As of `block_view`.
+    """
+    result = np.array(fresh)
+    view = block_view(result, block.shape, positions)
+    view[...] = block.reshape(view.shape)
+    return result
+
+
+def flattened_positions(model):
+    """Positions of the flattened map under each dense layer.
+
+    Args:
+        model: A functional or built sequential model.
+
+    Returns:
+        `{name: positions}` of the layers with weights that take a flattened
+        map, perhaps by way of layers that keep its layout.
+    """
+    found, behind = {}, {}
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        if len(args) != 1 or not isinstance(args[0], keras.KerasTensor):
+            return outputs
+        under = behind.get(id(args[0]), 1)
+        if isinstance(layer, keras.layers.Flatten):
+            under = int(np.prod(args[0].shape[1:-1], dtype=int))
+        elif getattr(layer, "weights", None):
+            if under > 1:
+                found[layer.name] = under
+            if isinstance(layer, keras.layers.Dense):
+                under = 1
+        behind[id(outputs)] = under
+        kept.append(outputs)  # An id counts as long as its object lives.
+        return outputs
+
+    kept = []
+    rewire(model, call)
+    return found
