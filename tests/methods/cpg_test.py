@@ -1,36 +1,23 @@
 """CPG: the controller, growth, what old tasks keep, what a kill loses."""
 
-import functools
+import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests.methods.masked_training import masked_training
 from tests.testing import toy_run
 from tests.testing.methods import (
+    learned,
     run_method_test,
-    tiny_training,
+    tiny_stream,
 )
-from tfcl.methods.accuracy_goals import OwnGoal, SameGoal
+from tfcl.errors import UserError
+from tfcl.methods.accuracy_goals import GoalFile, OwnGoal, SameGoal
 from tfcl.methods.cpg import CPG
 from tfcl.methods.cpg_phases import PickAgain, PruningLadder
-from tfcl.models.cpg_vgg import cpg_vgg
 from tfcl.optimizers.schedules import Constant
-from tfcl.optimizers.sgd_nesterov import SGDNesterov
-
-_BACKBONE = functools.partial(
-    cpg_vgg, layers=(6, "M", 8, "M"), hidden_units=(12,)
-)
-
-
-def training(epochs=8, rate=0.02, **kwargs):
-    settings = {
-        "backbone": _BACKBONE,
-        "hidden_units": (),
-        "dropout": 0.0,
-        "optimizer": SGDNesterov,
-        "head_bias": 0.0,
-        "drop_remainder": False,
-    }
-    return tiny_training(epochs, rate, **{**settings, **kwargs})
 
 
 def ladder(ratios=(0.4, 0.6), **kwargs):
@@ -46,7 +33,7 @@ def cpg(goals=None, epochs=8, rate=0.02, **kwargs):
         "pick_again": PickAgain(Constant(1e-3), Constant(1e-3), epochs=2),
     }
     return CPG(
-        training(epochs, rate),
+        masked_training(epochs, rate),
         goals or OwnGoal(0.1),
         **{**settings, **kwargs},
     )
@@ -63,9 +50,168 @@ def growing(**kwargs):
     )
 
 
-@pytest.mark.parametrize("when", ["now"])
-def test_kills_change_nothing(tmp_path, when):
+def test_kills_change_nothing(tmp_path):
     wanted = toy_run.assert_kills_change_nothing(tmp_path, growing, moments=2)
     notes = [task["method"] for task in wanted.results["tasks"]]
     assert [note["width"] for note in notes] == [2.0, 2.0, 2.0]
     assert [len(note["tried"]) for note in notes] == [3, 1, 1]
+
+
+def _goals(folder, goals):
+    path = folder / "goals.json"
+    path.write_text(json.dumps(goals))
+    return GoalFile(str(path))
+
+
+def test_a_later_task_that_grows_leaves_old_bits_alone(tmp_path):
+    names = [task.name for task in tiny_stream((2, 2, 2))().tasks]
+    goals = _goals(tmp_path, dict(zip(names, (0.0, 1.0, 0.0))))
+    logits = []
+    for counts in ((2,), (2, 2), (2, 2, 2)):
+        method = cpg(goals, epochs=1, rate=1e-7, max_width=1.5)
+        run = learned(tmp_path / "run", method, class_counts=counts)
+        task = run.stream.tasks[0]
+        entry = run.bank.load(0, task.name)
+        run.method.activate(entry.values, 0)
+        pictures = entry.preprocessing(tf.constant(task.test.images))
+        logits.append(run.method.predict(pictures).numpy())
+    np.testing.assert_array_equal(logits[0], logits[1])
+    np.testing.assert_array_equal(logits[0], logits[2])
+    records = run.results()["tasks"]
+    assert [r["method"]["width"] for r in records] == [1.0, 1.5, 1.5]
+
+
+def test_picks_are_banked_as_bits(tmp_path):
+    run = learned(tmp_path, cpg(epochs=1))
+    for index, task in enumerate(run.stream.tasks):
+        values = run.bank.load(index, task.name).values
+        for layer in run.method.masked:
+            owner = layer.owner.numpy()
+            earlier = np.count_nonzero((owner > 0) & (owner <= index))
+            picks = values[f"{layer.name}/picks"]
+            assert picks.dtype == np.uint8
+            assert picks.nbytes == -(-earlier // 8)
+        assert not any(name.endswith("/scores") for name in values)
+
+
+def test_a_missed_goal_is_pruned_for_the_tasks_to_come(tmp_path):
+    run = learned(tmp_path, cpg(SameGoal(1.0), epochs=1, rate=1e-4))
+    notes = [task["method"] for task in run.results()["tasks"]]
+    # 1 - round(1 / 3, 1), 1 - round(1 / 2, 1) and 0, in steps of the ladder.
+    assert [note["ratio"] for note in notes] == [0.6, 0.6, 0.0]
+    assert all(note["goal_missed"] for note in notes)
+
+
+def test_the_sparsest_state_within_the_goal_is_chosen(tmp_path):
+    names = [task.name for task in tiny_stream((2, 2, 2))().tasks]
+    run = learned(tmp_path, cpg(OwnGoal(0.05)))
+    for record in run.results()["tasks"]:
+        notes = record["method"]
+        good = [
+            float(ratio)
+            for ratio, accuracy in notes["accuracy_of_ratio"].items()
+            if accuracy >= notes["goal"]
+        ]
+        assert notes["ratio"] == max(good)
+        assert notes["ownership"]["sparsity"] == pytest.approx(
+            notes["ratio"], abs=0.2 if record["name"] == names[0] else 1.0
+        )
+
+
+def test_ratios_by_hand_are_taken(tmp_path):
+    names = [task.name for task in tiny_stream((2, 2))().tasks]
+    method = cpg(
+        SameGoal(0.0), epochs=1, ratios_by_hand={names[0]: 0.4, names[1]: 0.0}
+    )
+    run = learned(tmp_path, method, class_counts=(2, 2))
+    notes = [task["method"] for task in run.results()["tasks"]]
+    assert [note["ratio"] for note in notes] == [0.4, 0.0]
+    assert notes[0]["ownership"]["sparsity"] == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_worse_second_picking_is_refused(tmp_path):
+    worse = PickAgain(Constant(5.0), Constant(1.0), epochs=1)
+    run = learned(tmp_path, cpg(epochs=4, pick_again=worse))
+    for record in run.results()["tasks"][1:]:
+        notes, phases = record["method"], record["phases"]
+        assert not notes["picked_again"]
+        chosen = notes["accuracy_of_ratio"][f"{notes['ratio']:g}"]
+        assert phases[-1]["validation/accuracy"] == pytest.approx(chosen)
+
+
+def test_pae_uses_every_earlier_weight(tmp_path):
+    method = cpg(epochs=4, picks=False, pick_again=None)
+    run = learned(tmp_path, method)
+    assert "picks" not in method.optimizers
+    for index, task in enumerate(run.stream.tasks):
+        values = run.bank.load(index, task.name).values
+        assert not any(name.endswith("/picks") for name in values)
+
+
+def test_freed_weights_are_zeroed_at_once_if_wanted():
+    method = cpg(SameGoal(0.0), zero_on_prune=True)
+    stream = tiny_stream((2, 2))()
+    method.setup(stream.spec(), seed=0)
+    method.begin_task(stream.tasks[0])
+    layer = method.masked[0]
+    buffer = method.optimizers["main"].buffer_of(layer.kernel)
+    buffer.assign(np.ones(buffer.shape))
+    method.steps.begin_ramp(ladder().ramp(0.0, 0.5, 8))
+    method.steps.ramp_step.assign(8)
+    method.steps._prune()
+    free = layer.owner.numpy() == 0
+    assert 0.4 < free.mean() < 0.6
+    for variable in (layer.kernel, buffer):
+        assert not np.any(variable.numpy()[free])
+        assert np.all(variable.numpy()[~free])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no readable JSON file"),
+        ("[1]", "must hold an object of task names"),
+        ('{"task_00": 2}', "must hold an object of task names"),
+        ('{"task_00": 0.5}', "has no goal for the tasks task_01"),
+        (None, "is no readable JSON file"),
+    ],
+)
+def test_goal_files_that_do_not_serve_are_named(tmp_path, text, message):
+    path = tmp_path / "goals.json"
+    if text is not None:
+        path.write_text(text)
+    method = cpg(GoalFile(str(path)))
+    with pytest.raises(UserError, match=message):
+        learned(tmp_path / "run", method, class_counts=(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("max_width", 0.5, "must be at least 1"),
+        ("ratios_by_hand", {"task_00": 0.33}, "must be 0 or one of"),
+        ("picking_schedule", None, "must be a schedule"),
+        ("least_train_accuracy", 1.0, r"must lie in \[0, 1\)"),
+    ],
+)
+def test_wrong_arguments_are_named(argument, value, message):
+    with pytest.raises(ValueError, match=f"`{argument}` {message}"):
+        cpg(**{argument: value})
+
+
+@pytest.mark.parametrize("ratios", [(0.0, 0.5), (0.5, 0.5), (0.5, 1.0), ()])
+def test_ratios_outside_are_refused(ratios):
+    with pytest.raises(ValueError, match="must be increasing numbers"):
+        ladder(ratios)
+
+
+def test_unknown_tasks_by_hand_are_refused(tmp_path):
+    method = cpg(SameGoal(0.0), ratios_by_hand={"no_such": 0.4})
+    with pytest.raises(ValueError, match="must name tasks of the stream"):
+        learned(tmp_path, method, class_counts=(2, 2))
+
+
+def test_tasks_that_come_again_are_refused():
+    method = cpg()
+    with pytest.raises(ValueError, match="learns a task once"):
+        method.resume_task(tiny_stream((2,))().tasks[0], {})
