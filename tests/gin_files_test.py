@@ -1,5 +1,6 @@
 """Every shipped gin file builds a run that learns, on made-up pictures."""
 
+import json
 import pathlib
 import re
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.testing import folders, pictures
+from tests.testing.methods import first_training
 from tfcl import configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
@@ -18,6 +20,16 @@ _KINDS = ("augmentation", "methods", "streams")
 _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
 _PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
 _OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
+_FINE_LABELS = tuple(
+    sorted(
+        label
+        for line in (_GIN / "streams/cifar100_superclasses.gin")
+        .read_text(encoding="utf-8")
+        .splitlines()
+        if line.startswith("    [")
+        for label in re.findall(r'"(\w+)"', line)
+    )
+)
 _ALPHABETS = tuple(
     f"{name}_{k}" for name in ("Greek", "Tifinagh") for k in range(6)
 )
@@ -26,7 +38,9 @@ _SETS = {
     "cifar10": pictures.MadeUpSet(
         (32, 32, 3), 10, {"train": 210, "test": 1000}
     ),
-    "cifar100": pictures.MadeUpSet((32, 32, 3), 100, {"train": 26, "test": 4}),
+    "cifar100": pictures.MadeUpSet(
+        (32, 32, 3), _FINE_LABELS, {"train": 26, "test": 4}
+    ),
     "digits": pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
     "mnist": pictures.MadeUpSet(
         (28, 28, 1), 10, {"train": 700, "test": 1000}
@@ -59,6 +73,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
             "EPOCHS = 1",
             "Experiment.exports = False",
             *_own_pictures(path, tmp_path),
+            *_goals(path, tmp_path),
             *_smaller(path),
         ],
     )
@@ -79,8 +94,24 @@ def _own_pictures(path, folder):
     return [f"folder_stream.root = '{folder / 'my'}'"]
 
 
+def _goals(path, folder):
+    """What a user of CPG binds: the file that tfcl.goals has written."""
+    if not path.stem.startswith(("cpg_cifar100", "pae_cifar100")):
+        return []
+    configuration.load([f"gin/{path.name}"], ["GoalFile.path = ''"])
+    names = gin.query_parameter("class_split_stream.task_names")
+    file = folder / "goals.json"
+    file.write_text(json.dumps(dict.fromkeys(names, 0.5)))
+    return [f"GoalFile.path = '{file}'"]
+
+
 def _smaller(path):
     """Bindings that spare a test the large networks and pictures."""
+    if path.stem.startswith(("cpg", "pae", "packnet")):
+        return [
+            "cpg_vgg.layers = (4, 'M', 4, 'M')",
+            "cpg_vgg.hidden_units = (8,)",
+        ]
     if path.stem.endswith(("_cifar100", "_digits")):
         return []
     if path.stem.endswith("_folders"):
@@ -97,7 +128,7 @@ def _take_two_steps(run):
     task = run.stream.tasks[0]
     with run.strategy.scope():
         run.method.begin_task(task)
-    phase = next(run.method.phases(task))
+    phase = first_training(run.method.phases(task))
     assert phase.epochs == 1
     for name, schedule in phase.rates.items():
         rate = schedule(Clock(epoch=0, run_epoch=0, epochs=1, history=()))

@@ -185,7 +185,7 @@ class Rerun:
 
 
 def _cpg(backbone):
-    method = cpg(max_width=4.0, weight_decay=4e-5)
+    method = cpg(max_width=4.0)
     method.training.make_backbone = backbone
     return method
 

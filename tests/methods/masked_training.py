@@ -20,5 +20,6 @@ def masked_training(epochs=8, rate=0.02, **kwargs):
         "optimizer": SGDNesterov,
         "head_bias": 0.0,
         "drop_remainder": False,
+        "weight_decay": 4e-5,
     }
     return tiny_training(epochs, rate, **{**settings, **kwargs})

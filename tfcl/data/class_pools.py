@@ -50,6 +50,19 @@ class ClassPools:
             )
         return cls((train, train, test), pools, remedies)
 
+    @classmethod
+    def selected_on_test(cls, train, test, data_seed, remedies=("", "")):
+        """Nothing is held out: the test pictures stand for validation, too.
+
+        Args: As of `held_out`.
+        """
+        pools = {}
+        for label in range(len(train.class_names)):
+            mine = shuffled(train, label, data_seed)
+            tested = np.flatnonzero(test.labels == label)
+            pools[label] = (mine, tested, tested)
+        return cls((train, test, test), pools, remedies)
+
     @property
     def class_names(self):
         return self.sources[0].class_names

@@ -19,6 +19,7 @@ def class_split_stream(
     num_tasks: int | None = None,
     name: str | None = None,
     validation_fraction: float = 1.0 / 6.0,
+    selection_split: str = "validation",
     train_per_class: int | None = None,
     validation_per_class: int | None = None,
     test_per_class: int | None = None,
@@ -46,6 +47,9 @@ def class_split_stream(
         name: Name of the stream. Defaults to `<dataset>_<tasks>`.
         validation_fraction: Part of a class's training pictures held out,
             between 0 and 1.
+        selection_split: "validation" selects epochs, goals and widths on the
+            held-out pictures; "test" holds none out and selects on the test
+            pictures, as some published programs do: say so with the result.
         train_per_class: Training pictures per class; None takes the pool.
         validation_per_class: Validation pictures per class, likewise.
         test_per_class: Test pictures per class, likewise.
@@ -67,6 +71,7 @@ def class_split_stream(
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
     _check(validation_fraction, statistics, wanted)
+    _check_selection(selection_split)
     train = tfds_source.open_split(dataset, "train", data_dir)
     test = tfds_source.open_split(dataset, "test", data_dir)
     groups, places = _class_groups(
@@ -81,18 +86,18 @@ def class_split_stream(
         )
     else:
         task_names = [task_names[place] for place in places]
-    pools = ClassPools.held_out(
-        train,
-        test,
-        validation_fraction,
-        data_seed,
-        remedies=(
-            "Lower class_split_stream.{split}_per_class.",
-            "Choose classes with more of them, or hold out another part by "
-            "class_split_stream.validation_fraction. Received: "
-            f"validation_fraction={validation_fraction}",
-        ),
+    remedies = (
+        "Lower class_split_stream.{split}_per_class.",
+        "Choose classes with more of them, or hold out another part by "
+        "class_split_stream.validation_fraction. Received: "
+        f"validation_fraction={validation_fraction}",
     )
+    if selection_split == "test":
+        pools = ClassPools.selected_on_test(train, test, data_seed, remedies)
+    else:
+        pools = ClassPools.held_out(
+            train, test, validation_fraction, data_seed, remedies
+        )
     tasks = []
     for index, (task_name, classes) in enumerate(zip(task_names, groups)):
         splits = pools.take(classes, wanted, task_name)
@@ -120,6 +125,14 @@ def _check(validation_fraction, statistics, wanted):
                 f"Argument `{split}_per_class` must be at least 1, or None "
                 f"for all pictures. Received: {split}_per_class={count}"
             )
+
+
+def _check_selection(selection_split):
+    if selection_split not in ("validation", "test"):
+        raise ValueError(
+            "Argument `selection_split` must be 'validation' or 'test'. "
+            f"Received: selection_split={selection_split!r}"
+        )
 
 
 def _class_groups(class_names, task_classes, num_tasks, order_seed):

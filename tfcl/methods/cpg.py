@@ -51,7 +51,7 @@ class CPG(MaskedNetwork):
             epoch) above which a state counts, in [0, 1].
         ratios_by_hand: `{task name: sparsity}` chosen without regard to the
             goal; must be ratios of the ladder.
-        weight_decay, threshold, initial_score: See `MaskedNetwork`.
+        threshold, initial_score: See `MaskedNetwork`.
         zero_on_prune: See `MaskedSteps`.
 
     Raises:
@@ -79,14 +79,11 @@ class CPG(MaskedNetwork):
         margin: float = 0.0,
         least_train_accuracy: float = 0.0,
         ratios_by_hand: dict | None = None,
-        weight_decay: float = 4e-5,
         threshold: float = 0.005,
         initial_score: float = 0.01,
         zero_on_prune: bool = False,
     ):
-        super().__init__(
-            training, weight_decay, picks, threshold, initial_score
-        )
+        super().__init__(training, picks, threshold, initial_score)
         require(max_width >= 1, "max_width", "must be at least 1", max_width)
         require(width_step > 0, "width_step", "must be positive", width_step)
         require(margin >= 0, "margin", "must not be negative", margin)
@@ -134,7 +131,7 @@ class CPG(MaskedNetwork):
         return self.training.backbone(self.spec, width=width)
 
     def make_steps(self):
-        return MaskedSteps(self, self.weight_decay, self._zero_on_prune)
+        return MaskedSteps(self, self._zero_on_prune)
 
     def make_state(self):
         """Copies of a state that may be returned to."""

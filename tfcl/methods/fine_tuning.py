@@ -18,6 +18,8 @@ class FineTuning(NetworkMethod):
         ValueError: At set-up, if tasks differ in their number of classes.
     """
 
+    decays_weights = True
+
     def __init__(self, training=gin.REQUIRED):
         super().__init__(training)
 

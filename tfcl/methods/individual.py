@@ -1,10 +1,18 @@
 """Single-task learners: a network of its own for every task."""
 
+import dataclasses
+
 import gin
 
+from tfcl import randomness
 from tfcl.layers.selective_conv2d import SHARED
+from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.static_transfer import selective_layers, selective_trunk
+from tfcl.models.variables import restore
+
+AFRESH = "afresh"
+RANDOM_EARLIER = "random_earlier"
 
 
 @gin.configurable
@@ -18,11 +26,32 @@ class Individual(NetworkMethod):
         transfer: Mechanism that makes the kernels (`tfcl.methods.transfers`),
             for single-task forms like STL-DF-CNN: every task has a knowledge
             base of its own. None: plain kernels.
+        start: "afresh", or "random_earlier": task t starts from the network
+            of one of the tasks before it, drawn from the seed (the finetuned
+            models of Hung et al., NeurIPS 2019, whose accuracies are goals).
+            Its classifier counts, too, if it has as many classes.
+        later_schedule: Rate from the second task on; None for the one of
+            `training`.
     """
 
-    def __init__(self, training=gin.REQUIRED, transfer=None):
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        transfer=None,
+        start: str = AFRESH,
+        later_schedule=None,
+    ):
+        self.decays_weights = transfer is None
         super().__init__(training)
+        require(
+            start in (AFRESH, RANDOM_EARLIER),
+            "start",
+            "must be 'afresh' or 'random_earlier'",
+            start,
+        )
         self.transfer = transfer
+        self.start = start
+        self.later_schedule = later_schedule
 
     @property
     def name(self):
@@ -40,6 +69,26 @@ class Individual(NetworkMethod):
     def divide(self, network):
         self.shared = []
         self.slot = network.trunk_variables + network.head_variables
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        if self.start == AFRESH or not task.index:
+            return
+        drawn = randomness.generator(self.seed, "start from", task.index)
+        values = self.recall(int(drawn.integers(task.index)))
+        taken = self._network.trunk_variables
+        if len(values[f"{self.head.name}/columns"]) == task.num_classes:
+            taken = self.slot
+        restore(taken, values)
+        self.head.use_columns(range(task.num_classes))
+
+    def phases(self, task):
+        phase = self.training.phase()
+        if self.later_schedule is not None and task.index:
+            phase = dataclasses.replace(
+                phase, rates={"main": self.later_schedule}
+            )
+        yield phase
 
     def penalty(self):
         mechanism = []

@@ -23,6 +23,8 @@ class Joint(NetworkMethod):
             anew at every task.
     """
 
+    decays_weights = True
+
     def __init__(self, training=gin.REQUIRED, warm_start: bool = False):
         super().__init__(training)
         self.warm_start = warm_start

@@ -34,8 +34,7 @@ class MaskedNetwork(NetworkMethod):
     logits keep their bits when the network grows.
 
     Args:
-        training: `TaskTraining`.
-        weight_decay: lambda of `g + lambda W`, for masked kernels.
+        training: `TaskTraining`; its weight decay is for masked kernels.
         picks: Whether tasks pick among earlier weights.
         threshold: tau: scores above it pick a weight.
         initial_score: Score of every weight when a task begins.
@@ -47,22 +46,16 @@ class MaskedNetwork(NetworkMethod):
         steps: `MaskedSteps`.
     """
 
+    decays_weights = True
+
     def __init__(
         self,
         training,
-        weight_decay=0.0,
         picks=False,
         threshold=0.005,
         initial_score=0.01,
     ):
         super().__init__(training)
-        require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
-        )
-        self.weight_decay = weight_decay
         self.picks = picks
         self._options = {
             "picking": SCORES if picks else NONE,
@@ -130,7 +123,7 @@ class MaskedNetwork(NetworkMethod):
 
     def make_steps(self):
         """The `MaskedSteps`."""
-        return MaskedSteps(self, self.weight_decay)
+        return MaskedSteps(self)
 
     def make_state(self):
         """Further variables of a subclass, after every growth: a list."""

@@ -22,7 +22,6 @@ class MaskedSteps:
 
     Args:
         method: `MaskedNetwork`.
-        weight_decay: lambda of `g + lambda W`, for masked kernels.
         zero_on_prune: Zero a weight and its momentum as soon as it is pruned.
             False leaves that to the evaluation after the epoch, as the
             published program does.
@@ -33,10 +32,10 @@ class MaskedSteps:
         state: Both, for checkpoints.
     """
 
-    def __init__(self, method, weight_decay, zero_on_prune=False):
+    def __init__(self, method, zero_on_prune=False):
         self.method = method
-        self.weight_decay = weight_decay
         self.zero_on_prune = zero_on_prune
+        self._decay = method.training.weight_decay
         self.ramp = statistic(np.zeros(6), "ramp", "float64")
         self.ramp_step = statistic(0, "ramp_step", "int32")
         self.state = [self.ramp, self.ramp_step]
@@ -84,7 +83,7 @@ class MaskedSteps:
             loss, [kernels, plain, scores]
         )
         owners = [layer.owner.value for layer in masked]
-        number, decay = masked[0].task, self.weight_decay / batch.replicas
+        number, decay = masked[0].task, self._decay / batch.replicas
         of_kernels = [
             owned_gradient(g, w, a, number, decay)
             for g, w, a in zip(of_kernels, kernels, owners)

@@ -10,6 +10,7 @@ from tfcl.methods.base import (
     Update,
     cross_entropy,
     mean_accuracy,
+    require,
     trainable,
     values_of,
 )
@@ -31,8 +32,17 @@ class NetworkMethod(Method):
         training: `TaskTraining`.
     """
 
+    decays_weights = False
+    """Whether the method knows `TaskTraining.weight_decay`."""
+
     def __init__(self, training):
         super().__init__()
+        require(
+            self.decays_weights or not training.weight_decay,
+            "TaskTraining.weight_decay",
+            f"must be 0 for {type(self).__name__}, whose update has no decay",
+            training.weight_decay,
+        )
         self.training = training
         self._network = None
         self._trained = []
@@ -119,10 +129,13 @@ class NetworkMethod(Method):
             penalty = self.penalty()
             if penalty is not None:
                 loss += penalty / batch.replicas
+        gradients = self.training.decayed(
+            owned, tape.gradient(loss, variables), batch.replicas
+        )
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, logits)},
-            gradients=[("main", tape.gradient(loss, variables), variables)],
+            gradients=[("main", gradients, variables)],
         )
 
     def loss_of(self, batch, training=True):

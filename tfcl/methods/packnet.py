@@ -27,7 +27,6 @@ class PackNet(MaskedNetwork):
             that are free before count as pruned.
         retraining_schedule: Rate after pruning.
         retraining_epochs: Epochs after pruning; 0 leaves the retraining out.
-        weight_decay: Of masked kernels.
 
     Reference:
         Mallya, Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network
@@ -41,9 +40,8 @@ class PackNet(MaskedNetwork):
         pruned: float = 0.5,
         retraining_schedule=None,
         retraining_epochs: int = 30,
-        weight_decay: float = 4e-5,
     ):
-        super().__init__(training, weight_decay)
+        super().__init__(training)
         require(0.0 <= pruned < 1.0, "pruned", "must lie in [0, 1)", pruned)
         require(
             retraining_epochs >= 0,

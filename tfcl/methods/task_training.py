@@ -31,6 +31,9 @@ class TaskTraining:
         validate_every: Epochs between validations.
         stop: Optional early-stopping rule.
         restore_best: Take the weights of the best validation accuracy.
+        weight_decay: lambda of `g + lambda W`, the gradient of
+            `lambda / 2 ||W||^2`, for the kernels of the backbone. Methods
+            with updates of their own (LASEM, DARTS, DEN, ...) refuse it.
         augmentation: Random changes of training pictures, one after another
             (`tfcl.data.augmentation`).
     """
@@ -51,6 +54,7 @@ class TaskTraining:
         validate_every: int = 1,
         stop=None,
         restore_best: bool = False,
+        weight_decay: float = 0.0,
         augmentation: list | tuple = (),
     ):
         require(epochs >= 1, "epochs", "must be at least 1", epochs)
@@ -62,6 +66,12 @@ class TaskTraining:
             "validate_every",
             "must not be negative",
             validate_every,
+        )
+        require(
+            weight_decay >= 0,
+            "weight_decay",
+            "must not be negative",
+            weight_decay,
         )
         self.make_backbone = backbone
         self.hidden_units = tuple(hidden_units)
@@ -77,6 +87,7 @@ class TaskTraining:
         self.validate_every = validate_every
         self.stop = stop
         self.restore_best = restore_best
+        self.weight_decay = weight_decay
         self.augmentation = tuple(augmentation)
         self._augment = Compose(self.augmentation)
 
@@ -137,6 +148,22 @@ class TaskTraining:
             return batch.images
         draws = Draws(batch.seed, batch.positions, batch.size)
         return self._augment(batch.images, draws, black)
+
+    def decayed(self, owned, gradients, replicas):
+        """Gradients with the weight decay of the backbone's kernels.
+
+        Args:
+            owned: List of `Owned`, trained.
+            gradients: Of each.
+            replicas: Number of replicas that add their gradients up.
+        """
+        if not self.weight_decay:
+            return gradients
+        decay = self.weight_decay / replicas
+        return [
+            g + decay * v.variable.value if v.name.endswith("/kernel") else g
+            for v, g in zip(owned, gradients)
+        ]
 
     def phase(self, name="train", data=None):
         """The one training phase of a task."""

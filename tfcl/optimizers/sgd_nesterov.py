@@ -1,8 +1,10 @@
 """Nesterov momentum with the rate outside the velocity."""
 
+import gin
 import keras
 
 
+@gin.configurable
 class SGDNesterov(keras.optimizers.Optimizer):
     """SGD with Nesterov momentum as PyTorch computes it.
 

@@ -1,0 +1,75 @@
+"""Writes accuracy goals from runs: `python -m tfcl.goals RUN [RUN ...]`.
+
+A goal is the validation accuracy that a run reached on a task, or the mean or
+the largest of several runs. `GoalFile` reads the file.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from tfcl import commands
+from tfcl.engine.files import read_json, write_atomically
+from tfcl.errors import UserError
+
+_TAKE = {"mean": lambda values: sum(values) / len(values), "max": max}
+
+
+def goals_of(runs, take="mean"):
+    """`{task name: accuracy}` from the results of runs.
+
+    Args:
+        runs: Folders of runs with the same tasks.
+        take: "mean" or "max" over the runs.
+
+    Raises:
+        UserError: If a folder has no results, or the tasks differ.
+    """
+    found = [_accuracies(pathlib.Path(run)) for run in runs]
+    for run, accuracies in zip(runs, found):
+        if list(accuracies) != list(found[0]):
+            raise UserError(
+                f"{run} has learned other tasks than {runs[0]}: "
+                f"{', '.join(accuracies)}. Give runs of one stream, all of "
+                "them finished."
+            )
+    return {
+        name: _TAKE[take]([accuracies[name] for accuracies in found])
+        for name in found[0]
+    }
+
+
+def _accuracies(run):
+    try:
+        tasks = read_json(run / "results.json")["tasks"]
+        return {task["name"]: task["validation_accuracy"] for task in tasks}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{run} has no results of a run: {error}. Give the --model_dir of "
+            "runs that have finished."
+        ) from error
+
+
+def main(argv):
+    """Entry point; see the module."""
+    if len(argv) < 2:
+        raise UserError(
+            "Which runs? python -m tfcl.goals RUN [RUN ...] "
+            "--output=goals.json"
+        )
+    flag = flags.FLAGS
+    goals = goals_of(argv[1:], flag.take)
+    content = json.dumps(goals, indent=1) + "\n"
+    write_atomically(pathlib.Path(flag.output), content)
+    for name, accuracy in goals.items():
+        print(f"{name}: {100 * accuracy:.1f} %")
+    print(f"{len(goals)} goals in {flag.output}")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+    flags.DEFINE_enum(
+        "take", "mean", sorted(_TAKE), "What counts of several runs."
+    )
+    commands.run(main)
