@@ -248,27 +248,32 @@ class ReportTest(tf.test.TestCase):
         self.assertEqual(ids, ["Summary", "Tasks", "Pictures", "Training"])
         self.assertNotIn("configuration", page.text)
 
-    def test_each_phase_gets_its_curves(self):
+    def test_phases_follow_each_other_in_one_picture(self):
         history = {
-            "grow/train/loss": np.array([3.0, 2.0]),
-            "prune/train/loss": np.array([1.0]),
-            "prune/train/posterior": np.full((1, 2), 0.5),
+            "00_grow/train/loss": np.array([3.0, 2.0]),
+            "01_prune/train/loss": np.array([1.0]),
+            "01_prune/train/posterior": np.full((1, 2), 0.5),
         }
         task = {"labels": {"train/posterior": ["11", "01"]}}
         pictures = report.task_figures(task, history)
-        self.assertEqual(
-            list(pictures),
-            [
-                "grow/training_curves",
-                "prune/training_curves",
-                "prune/train/posterior",
-            ],
-        )
-        (line,) = pictures["grow/training_curves"].axes[0].get_lines()
-        self.assertAllClose(line.get_ydata(), [3.0, 2.0])
-        legend = pictures["prune/train/posterior"].axes[0].get_legend()
+        self.assertEqual(list(pictures), ["training_curves", "train/posterior"])
+        axes = pictures["training_curves"].axes[0]
+        self.assertAllClose(axes.get_lines()[0].get_ydata(), [3.0, 2.0, 1.0])
+        marks = [text.get_text().strip() for text in axes.texts]
+        self.assertEqual(marks, ["grow", "prune"])
+        legend = pictures["train/posterior"].axes[0].get_legend()
         names = [text.get_text() for text in legend.get_texts()]
         self.assertEqual(names, ["11  (0.50)", "01  (0.50)"])
+
+    def test_arrays_of_a_grown_method_stay_apart(self):
+        history = {
+            "00_train/train/free": np.ones((2, 3)),
+            "01_expand/train/free": np.ones((1, 4)),
+        }
+        pictures = report.task_figures({}, history)
+        self.assertEqual(
+            list(pictures), ["00_train/train/free", "01_expand/train/free"]
+        )
 
     def test_the_peak_is_reported(self):
         results = _results()

@@ -117,6 +117,8 @@ class Observer:
         self.summaries.scalars("metrics", metrics, step)
         each = dict(zip(names, row))
         self.summaries.scalars("test_accuracy", each, step)
+        record = journal.visits[-1]
+        self.summaries.scalars("method", _numbers(record["notes"]), step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 
@@ -153,3 +155,14 @@ class _disk_errors:  # noqa: N801  (reads as a statement)
                 "The last checkpoint is intact: make room and start the same "
                 "command again."
             ) from error
+
+
+def _numbers(notes, prefix=""):
+    """The numbers among a method's notes, `{name or name/key: number}`."""
+    found = {}
+    for name, value in notes.items():
+        if isinstance(value, dict):
+            found.update(_numbers(value, f"{prefix}{name}/"))
+        elif isinstance(value, int | float):
+            found[f"{prefix}{name}"] = float(value)
+    return found

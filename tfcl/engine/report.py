@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfcl.engine import figures, files, tables
+from tfcl.engine.training_pictures import task_figures
 
 # What each metric says, in the order of the table.
 _METRICS = {
@@ -161,34 +162,6 @@ def method_figures(results: dict) -> dict[str, Figure]:
             pictures[key] = figures.heat_map(
                 values, list(rows), columns, f"{key} of each task", key, 2
             )
-    return pictures
-
-
-def task_figures(task: dict, history: dict) -> dict[str, Figure]:
-    """Pictures of one task's training by name.
-
-    Args:
-        task: Entry of `results["tasks"]`.
-        history: Its arrays, the first axis being the epoch. Each 2-D array
-            becomes a picture of weights over epochs. With several phases,
-            names begin with that of the phase: `prune/train/loss`.
-    """
-    key, pictures = "train/loss", {}
-    for phase in [n.removesuffix(key) for n in history if n.endswith(key)]:
-        part = {
-            n.removeprefix(phase): array
-            for n, array in history.items()
-            if n.startswith(phase)
-        }
-        figure = figures.training_curves(part, phase.rstrip("/"))
-        pictures[f"{phase}training_curves"] = figure
-    for name, array in history.items():
-        if np.ndim(array) == 2:
-            known = task.get("labels", {}).items()
-            labels = next((la for n, la in known if name.endswith(n)), ())
-            if len(labels) != np.shape(array)[1]:
-                labels = range(np.shape(array)[1])
-            pictures[name] = figures.weights_over_epochs(array, labels, name)
     return pictures
 
 

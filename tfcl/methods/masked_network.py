@@ -292,25 +292,21 @@ class MaskedNetwork(NetworkMethod):
             picks = [
                 layer.scores.numpy() > layer.threshold for layer in self.masked
             ]
-        return {
-            "width": self.width,
-            "ownership": self._shares(owners, picks),
-            "layers": {
-                layer.name: self._shares(
-                    [owners[depth]], picks and [picks[depth]]
-                )
-                for depth, layer in enumerate(self.masked)
-            },
+        layers = {
+            layer.name: self._shares([owners[depth]], picks and [picks[depth]])
+            for depth, layer in enumerate(self.masked)
         }
+        notes = {"width": self.width, "ownership": self._shares(owners, picks)}
+        for share in ("own", "free", "shared"):
+            notes[f"{share}_by_layer"] = {
+                name: shares[share] for name, shares in layers.items()
+            }
+        return notes
 
     def _shares(self, owners, picks):
         shares = ownership(owners, self._index + 1, self.width, picks)
         # JSON has no NaN.
         return {k: None if np.isnan(v) else v for k, v in shares.items()}
-
-    def diagnostics(self):
-        shares = [np.mean(layer.owner.numpy() == 0) for layer in self.masked]
-        return {"free": (np.array(shares), [la.name for la in self.masked])}
 
 
 def _of_earlier(kernel, owner, number):
