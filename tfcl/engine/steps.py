@@ -259,8 +259,9 @@ class StepRunner:
         tensors = [update.loss]
         for _, gradients, _ in update.gradients:
             tensors += [tf.convert_to_tensor(g) for g in gradients]
-        # x * 0 is 0 for finite x and NaN otherwise: one cheap sum per tensor.
-        zeros = tf.add_n([tf.reduce_sum(t * 0.0) for t in tensors])
+        # Times 0, a finite sum of squares is 0, and all else NaN: one pass over
+        # each tensor. (Squares overflow above 1e19, which is as bad.)
+        zeros = tf.add_n([tf.nn.l2_loss(t) * 0.0 for t in tensors])
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             zeros = context.all_reduce(tf.distribute.ReduceOp.SUM, zeros)

@@ -6,6 +6,7 @@ from tfcl.layers.saves_all_variables import SavesAllVariables
 
 SCORES = "scores"
 FIXED = "fixed"
+THROUGH = "through"
 NONE = "none"
 
 
@@ -37,12 +38,14 @@ class MaskedKernel(SavesAllVariables):
         threshold: tau of the picks.
         initial_score: Start value of the scores.
         picking: "scores" trains them; "fixed" takes B(P) as a constant, and
-            the scores get no gradient; "none" leaves B(P) out (`W_eff = W` in
-            training). The attribute of this name may be set later: it is
-            read when a step is traced.
+            the scores get no gradient; "through" does the same, but passes
+            `dL/dW_eff` on as the kernel's gradient, for steps that compute
+            `B(P) G` and `W G` at once from it; "none" leaves B(P) out
+            (`W_eff = W` in training). The attribute of this name may be set
+            later: it is read when a step is traced.
 
     Raises:
-        ValueError: If `picking` is none of the three words, or needs scores
+        ValueError: If `picking` is none of the four words, or needs scores
             that the layer was built without.
 
     Reference:
@@ -122,6 +125,8 @@ class MaskedKernel(SavesAllVariables):
         kernel = keras.ops.convert_to_tensor(self.kernel)
         if self.picking == SCORES:
             return picked(kernel, self.scores, self.threshold)
+        if self.picking == THROUGH:
+            return picked_through(kernel, self.scores, self.threshold)
         if self.picking == FIXED:
             picks = picks_of(self.scores, self.threshold)
             return keras.ops.multiply(kernel, _constant(picks, kernel.dtype))
@@ -154,7 +159,7 @@ class MaskedKernel(SavesAllVariables):
         mine = keras.ops.logical_or(mine, keras.ops.equal(task, 0))
         if self.picking == SCORES:
             kernel = picked(kernel, block(self.scores), self.threshold)
-        elif self.picking == FIXED:
+        elif self.picking in (FIXED, THROUGH):
             picks = picks_of(block(self.scores), self.threshold)
             mine = keras.ops.logical_and(mine, picks)
         return keras.ops.multiply(kernel, _constant(mine, kernel.dtype))
@@ -255,14 +260,27 @@ def picked(kernel, scores, threshold=0.005):
     return product(keras.ops.copy(kernel), keras.ops.copy(scores))
 
 
+def picked_through(kernel, scores, threshold=0.005):
+    """`B(P) W`, whose gradient for W is that of the product."""
+
+    picks = _constant(picks_of(scores, threshold), kernel.dtype)
+
+    @keras.ops.custom_gradient
+    def product(kernel):
+        return kernel * picks, lambda upstream: upstream
+
+    return product(keras.ops.copy(kernel))
+
+
 def _constant(marks, dtype):
     return keras.ops.stop_gradient(keras.ops.cast(marks, dtype))
 
 
 def _checked(picking):
-    if picking not in (SCORES, FIXED, NONE):
+    if picking not in (SCORES, FIXED, THROUGH, NONE):
         raise ValueError(
-            "Argument `picking` must be 'scores', 'fixed' or 'none'. "
+            "Argument `picking` must be 'scores', 'fixed', 'through' or "
+            "'none'. "
             f"Received: picking={picking!r}"
         )
     return picking

@@ -56,6 +56,13 @@ class MaskedNetwork(NetworkMethod):
         initial_score=0.01,
     ):
         super().__init__(training)
+        require(
+            initial_score > threshold,
+            "initial_score",
+            f"must be above the threshold {threshold}, so that a task begins "
+            "with every earlier weight and keeps its own",
+            initial_score,
+        )
         self.picks = picks
         self._options = {
             "picking": SCORES if picks else NONE,

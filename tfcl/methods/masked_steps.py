@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcl.layers.masked_kernel import FIXED, NONE, SCORES
+from tfcl.layers.masked_kernel import NONE, THROUGH
 from tfcl.methods.base import Update, mean_accuracy
 from tfcl.methods.layer_choice import statistic
 from tfcl.optimizers.magnitude_pruning import is_event, prune_gradually
-from tfcl.optimizers.owned_weights import owned_gradient, score_gradient
+from tfcl.optimizers.owned_weights import gradients_through
 
 
 class MaskedSteps:
@@ -35,7 +35,6 @@ class MaskedSteps:
     def __init__(self, method, zero_on_prune=False):
         self.method = method
         self.zero_on_prune = zero_on_prune
-        self._decay = method.training.weight_decay
         self.ramp = statistic(np.zeros(6), "ramp", "float64")
         self.ramp_step = statistic(0, "ramp_step", "int32")
         self.state = [self.ramp, self.ramp_step]
@@ -47,15 +46,15 @@ class MaskedSteps:
 
     def pick(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self._step(batch, SCORES if self.method.picks else NONE)
+        return self._step(batch, picks=True, scores=True)
 
     def own(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self._step(batch, FIXED if self.method.picks else NONE)
+        return self._step(batch, picks=True, scores=False)
 
     def first(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self._step(batch, NONE)
+        return self._step(batch, picks=False, scores=False)
 
     def prune(self, batch):
         """`Batch` to `Update`; see the class."""
@@ -65,36 +64,31 @@ class MaskedSteps:
         """`Batch` to `Update`; see the class."""
         return self.first(batch)._replace(then=self._prune)
 
-    def _step(self, batch, picking):
+    def _step(self, batch, picks, scores):
         method, masked = self.method, self.method.masked
+        picks, scores = picks and method.picks, scores and method.picks
         for layer in masked:
-            layer.picking = picking
+            layer.picking = THROUGH if picks else NONE
         kernels = [layer.kernel.value for layer in masked]
         plain = [owned.variable.value for owned in method.plain_trained]
-        scores = []
-        if picking == SCORES:
-            scores = [layer.scores.value for layer in masked]
         with tf.GradientTape() as tape:
             loss, logits = method.loss_of(batch)
             penalty = method.penalty()
             if penalty is not None:
                 loss += penalty / batch.replicas
-        of_kernels, of_plain, of_scores = tape.gradient(
-            loss, [kernels, plain, scores]
-        )
-        owners = [layer.owner.value for layer in masked]
-        number, decay = masked[0].task, self._decay / batch.replicas
-        of_kernels = [
-            owned_gradient(g, w, a, number, decay)
-            for g, w, a in zip(of_kernels, kernels, owners)
+        of_kernels, of_plain = tape.gradient(loss, [kernels, plain])
+        decay = method.training.weight_decay / batch.replicas
+        treated = [
+            gradients_through(
+                gradient, layer.kernel, layer.owner, layer.task, decay, scores
+            )
+            for gradient, layer in zip(of_kernels, masked)
         ]
+        of_kernels = [gradients[0] for gradients in treated]
         gradients = [("main", [*of_kernels, *of_plain], [*kernels, *plain])]
         if scores:
-            of_scores = [
-                score_gradient(g, a, number)
-                for g, a in zip(of_scores, owners)
-            ]
-            gradients.append(("picks", of_scores, scores))
+            trained = [layer.scores.value for layer in masked]
+            gradients.append(("picks", [g[1] for g in treated], trained))
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, logits)},

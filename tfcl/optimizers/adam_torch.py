@@ -1,6 +1,9 @@
 """Adam with epsilon outside the bias correction."""
 
 import keras
+import tensorflow as tf
+
+from tfcl.optimizers.sgd_nesterov import resource_of
 
 
 class AdamTorch(keras.optimizers.Optimizer):
@@ -64,30 +67,36 @@ class AdamTorch(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         mean, square = self._means[index], self._squares[index]
-        gradient = keras.ops.cast(gradient, variable.dtype)
-        updated = self.beta_1 * mean + (1.0 - self.beta_1) * gradient
-        self.assign(mean, updated)
-        squares = self.beta_2 * square + (1.0 - self.beta_2) * (
-            gradient * gradient
-        )
-        self.assign(square, squares)
         # 1 - 0.999^k in float32 would be off by 5e-5 in the first step.
-        rate = keras.ops.cast(learning_rate, "float64") / self._left(
-            self.beta_1
-        )
-        root = keras.ops.sqrt(self._left(self.beta_2))
-        dtype = variable.dtype
-        root = keras.ops.sqrt(squares) / keras.ops.cast(root, dtype)
-        self.assign_sub(
-            variable,
-            keras.ops.cast(rate, dtype) * updated / (root + self.epsilon),
+        root = tf.sqrt(self._left(self.beta_2))
+        rate = tf.cast(learning_rate, tf.float64) * root
+        rate /= self._left(self.beta_1)
+
+        def as_weight(value):
+            if tf.is_tensor(value):
+                return tf.cast(value, variable.dtype)
+            # A cast would lead a number through float32.
+            return tf.constant(value, variable.dtype)
+
+        # The operation has epsilon inside the correction and corrects by powers
+        # of beta: both are given so that algorithm 1 results.
+        tf.raw_ops.ResourceApplyAdam(
+            var=resource_of(variable),
+            m=resource_of(mean),
+            v=resource_of(square),
+            beta1_power=as_weight(0.0),
+            beta2_power=as_weight(0.0),
+            lr=as_weight(rate),
+            beta1=as_weight(self.beta_1),
+            beta2=as_weight(self.beta_2),
+            epsilon=as_weight(self.epsilon * root),
+            grad=as_weight(gradient),
         )
 
     def _left(self, beta):
         """`1 - beta^k`, float64."""
-        step = keras.ops.cast(self.iterations + 1, "float64")
-        beta = keras.ops.convert_to_tensor(beta, "float64")
-        return 1.0 - keras.ops.power(beta, step)
+        step = tf.cast(self.iterations + 1, tf.float64)
+        return 1.0 - tf.pow(tf.constant(beta, tf.float64), step)
 
     def get_config(self):
         return {

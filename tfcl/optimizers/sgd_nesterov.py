@@ -2,6 +2,7 @@
 
 import gin
 import keras
+import tensorflow as tf
 
 
 @gin.configurable
@@ -55,12 +56,25 @@ class SGDNesterov(keras.optimizers.Optimizer):
         return self._buffers[self._get_variable_index(variable)]
 
     def update_step(self, gradient, variable, learning_rate):
-        buffer = self.buffer_of(variable)
-        rate = keras.ops.cast(learning_rate, variable.dtype)
-        gradient = keras.ops.cast(gradient, variable.dtype)
-        updated = self.momentum * buffer + gradient
-        self.assign(buffer, updated)
-        self.assign_sub(variable, rate * (gradient + self.momentum * updated))
+        # One operation instead of seven passes over the weights.
+        tf.raw_ops.ResourceApplyMomentum(
+            var=resource_of(variable),
+            accum=resource_of(self.buffer_of(variable)),
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            momentum=tf.constant(self.momentum, variable.dtype),
+            use_nesterov=True,
+        )
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum}
+
+
+def resource_of(variable):
+    """The handle of a `keras.Variable` or `tf.Variable`, for raw operations.
+
+    Of a mirrored one inside an optimizer's update: this replica's.
+    """
+    if isinstance(variable, keras.Variable):
+        variable = variable.value
+    return variable.handle
