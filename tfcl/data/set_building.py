@@ -16,7 +16,7 @@ from absl import logging
 from tensorflow_datasets.core.download import download_manager
 
 from data_builders.image_folders.image_tree import TreeError
-from tfcl.data import catalog, tfds_source
+from tfcl.data import catalog, prepared_sets
 from tfcl.data.set_check import damaged, read_split
 from tfcl.errors import UserError
 
@@ -32,7 +32,7 @@ _ARCHIVE_ERRORS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class _WholeSet(tfds_source._Place):
+class _WholeSet(prepared_sets.Place):
     """A data set as the user asked for it, to be named in messages."""
 
     def __str__(self):
@@ -53,7 +53,7 @@ def catalog_builder(name, data_dir=None):
     source = catalog.find(name)
     place = _WholeSet(name, "", data_dir)
     try:
-        return tfds_source._builder(source, place)
+        return prepared_sets.make_builder(source, place)
     except ImportError as error:
         raise _package_missing(name, error) from error
 
@@ -96,7 +96,7 @@ def build_set(name, make_builder, manual_dir=None):
     ).expanduser()
     _check_manual(name, builder, manual)
     try:
-        with tfds_source._only_one(builder):
+        with prepared_sets.only_one(builder):
             # Another process may have built it while this one waited.
             builder = make_builder()
             if builder.is_prepared():
@@ -107,7 +107,7 @@ def build_set(name, make_builder, manual_dir=None):
         raise UserError(str(error)) from error
     except ImportError as error:
         raise _package_missing(name, error) from error
-    except (*tfds_source._PREPARE_ERRORS, *_ARCHIVE_ERRORS) as error:
+    except (*prepared_sets.PREPARE_ERRORS, *_ARCHIVE_ERRORS) as error:
         raise UserError(
             f"Data set '{name}' cannot be built in '{builder.data_dir}' "
             f"({_told(error)}). {_remedy(builder, error, manual)}; then run "
@@ -142,7 +142,7 @@ def check_set(name, builder, label_key=None):
         )
     if label_key is not None:
         place = _WholeSet(name, "", builder.data_dir_root)
-        tfds_source._class_names(builder, place, label_key)
+        prepared_sets.class_names(builder, place, label_key)
     for split, info in builder.info.splits.items():
         count = sum(1 for _ in read_split(builder, split))
         yield split, count, len(info.filepaths)
@@ -162,7 +162,7 @@ def _check_manual(name, builder, manual):
 
 
 def _remove_leftovers(builder):
-    # Only this process builds here, see `_only_one`.
+    # Only this process builds here, see `only_one`.
     final = builder.data_path
     for path in final.parent.glob(f"incomplete.*_{final.name}"):
         logging.info("Removing what a killed process left: %s", path)
@@ -199,7 +199,7 @@ def _instructions(builder):
 
 
 def _told(error):
-    text = tfds_source._brief(error, 300)
+    text = prepared_sets.brief(error, 300)
     path = getattr(error, "filename", None)
     return f"{text}: '{path}'" if path else text
 
