@@ -48,10 +48,12 @@ class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         if self.builder_config is not None:
             counts = counts.get(self.builder_config.name, {})
         for split, pictures in found.items():
+            pictures = manual_files.present(pictures, dl_manager.manual_dir)
+            found[split] = pictures
             if isinstance(pictures, list):
                 _refuse_doubles(pictures)
             if split in counts:
-                manual_files.check_count(
+                manual_files.check_whole(
                     len(pictures),
                     counts[split],
                     f"pictures for '{split}'",

@@ -62,10 +62,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         root = dl_manager.manual_dir
-        train = [
-            _found(root, ("train", "Imagenet32_train"), f"train_data_batch_{n}")
-            for n in range(1, self.BATCHES + 1)
-        ]
+        train = []
+        for number in range(1, self.BATCHES + 1):
+            try:
+                train.append(
+                    _found(
+                        root,
+                        ("train", "Imagenet32_train"),
+                        f"train_data_batch_{number}",
+                    )
+                )
+            except FileNotFoundError as error:
+                manual_files.lacking(error)
+        if not train:
+            raise FileNotFoundError(f"there is no train_data_batch in '{root}'")
         test = [_found(root, ("test", "val", "Imagenet32_val"), "val_data")]
         return {
             "train": self._generate_examples("train", train),
@@ -85,7 +95,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     "label": int(label) - 1,
                 }
                 yield identity, picture
-        manual_files.check_count(
+        manual_files.check_whole(
             found,
             self.COUNTS[split],
             f"pictures for '{split}'",

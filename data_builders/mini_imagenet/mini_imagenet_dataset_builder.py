@@ -47,6 +47,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    COUNTS: ClassVar[dict] = {
+        "train": 42_000,
+        "validation": 6_000,
+        "test": 12_000,
+    }
     PER_CLASS = 600
     BUILDER_CONFIGS: ClassVar[list] = [
         NoiseConfig(name="original", description="The pictures as they are."),
@@ -114,14 +119,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         f"'{path}' has the class '{name}', none of "
                         "mini-ImageNet's"
                     )
-                manual_files.check_count(
+                manual_files.check_whole(
                     len(rows), self.PER_CLASS, f"pictures of '{name}'", path
                 )
                 seen += 1
                 yield from self._of_class(
                     labels[name], pictures, rows[_range(split, len(rows))], rows
                 )
-        manual_files.check_count(
+        manual_files.check_whole(
             seen, len(CLASS_NAMES), "classes", paths[0].parent
         )
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import picture_files
+from data_builders import manual_files, picture_files
 
 # In the order of the owners' list; the places are the class indices.
 CLASS_NAMES = (
@@ -85,8 +85,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(known[0], folders)}
 
     def _generate_examples(self, domain, folders):
-        for label, (name, folder) in enumerate(zip(CLASS_NAMES, folders)):
-            for path in picture_files.listed(folder):
+        for label, name in enumerate(CLASS_NAMES):
+            if name not in folders:
+                continue
+            for path in picture_files.listed(folders[name]):
                 identity = f"{domain}/{name}/{path.stem}"
                 image = picture_files.read(path)
                 yield (
@@ -96,12 +98,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _class_folders(domain):
-    """The folder of every class, in the order of `CLASS_NAMES`."""
+    """`{class: folder}` of every class."""
     by_name = {path.name.lower(): path for path in domain.iterdir()}
     missing = [name for name in CLASS_NAMES if name.lower() not in by_name]
     if missing:
-        raise FileNotFoundError(
+        error = FileNotFoundError(
             f"'{domain}' lacks {len(missing)} of the 65 classes: "
             f"{', '.join(missing)}"
         )
-    return [by_name[name.lower()] for name in CLASS_NAMES]
+        if len(missing) == len(CLASS_NAMES):
+            raise error
+        manual_files.lacking(error)
+    return {
+        name: by_name[name.lower()]
+        for name in CLASS_NAMES
+        if name not in missing
+    }

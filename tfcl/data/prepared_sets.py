@@ -114,6 +114,15 @@ def description(folder):
     return os.path.join(folder, "dataset_info.json")
 
 
+def release_size(builder, split):
+    """Examples of a split in the owners' release, None if not known."""
+    counts = getattr(builder, "COUNTS", {})
+    if builder.builder_config is not None:
+        counts = counts.get(builder.builder_config.name, counts)
+    size = counts.get(split)
+    return size if isinstance(size, int) else None
+
+
 @contextlib.contextmanager
 def only_one(builder):
     """Keeps other processes from preparing the same data set meanwhile.

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tensorflow_datasets.core.download import download_manager
 
+from data_builders import manual_files
 from data_builders.image_folders.image_tree import TreeError
 from tfcl.data import catalog, prepared_sets
 from tfcl.data.set_check import damaged, read_split
@@ -68,7 +69,7 @@ def needs_manual_files(name) -> bool:
     return bool(cls.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
-def build_set(name, make_builder, manual_dir=None):
+def build_set(name, make_builder, manual_dir=None, partial=False):
     """Builds a data set, unless it is there.
 
     TFDS writes into a folder beside the final one and renames it when it is
@@ -81,6 +82,8 @@ def build_set(name, make_builder, manual_dir=None):
         make_builder: Function without arguments to the set's TFDS builder.
         manual_dir: Folder of the files that the user supplies. Defaults to
             `<data_dir>/downloads/manual`.
+        partial: Take a part of the owners' release, warning of what it lacks,
+            instead of refusing it.
 
     Returns:
         The builder, and whether it was built now.
@@ -102,7 +105,8 @@ def build_set(name, make_builder, manual_dir=None):
             if builder.is_prepared():
                 return builder, False
             _remove_leftovers(builder)
-            _prepare(builder, manual_dir and os.fspath(manual))
+            with manual_files.parts_accepted(partial):
+                _prepare(builder, manual_dir and os.fspath(manual))
     except TreeError as error:
         raise UserError(str(error)) from error
     except ImportError as error:
@@ -111,7 +115,7 @@ def build_set(name, make_builder, manual_dir=None):
         raise UserError(
             f"Data set '{name}' cannot be built in '{builder.data_dir}' "
             f"({_told(error)}). {_remedy(builder, error, manual)}; then run "
-            "the same command again."
+            f"the same command again.{_way_with_parts(builder, partial)}"
         ) from error
     if not builder.is_prepared():
         # TFDS takes a folder without this file for a finished one.
@@ -184,6 +188,11 @@ def _remedy(builder, error, manual):
     ):
         return "Make room on the disk"
     if isinstance(error, download_manager.NonMatchingChecksumError):
+        if f"{manual}{os.sep}" in str(error):
+            return (
+                "Replace that file by the one that the owners publish, or take "
+                "it away to have it downloaded"
+            )
         downloads = os.path.join(builder.data_dir_root, "downloads")
         return (
             f"Delete the archive in '{downloads}': it was cut on its way, or "
@@ -191,7 +200,16 @@ def _remedy(builder, error, manual):
         )
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         return f"{_instructions(builder)}. The folder for this is '{manual}'"
-    return "Remove the cause (a download needs the internet)"
+    return (
+        "Remove the cause (a download needs the internet; archives that you "
+        "have already may lie in the folder that --manual_dir names)"
+    )
+
+
+def _way_with_parts(builder, partial):
+    if partial or not getattr(builder, "COUNTS", None):
+        return ""
+    return " A part of the release is taken with --partial."
 
 
 def _instructions(builder):

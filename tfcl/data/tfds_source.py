@@ -62,6 +62,7 @@ def open_split(
             prepared_sets.description(builder.data_dir),
             f"lacks '{splits[split]}'",
         )
+    _tell_of_parts(builder, place, splits[split])
     features = builder.info.features
     class_names = prepared_sets.class_names(builder, place, source.label_key)
     stored_shape = _stored_shape(features[source.image_key], place, image_shape)
@@ -81,6 +82,19 @@ def open_split(
         place=place,
         stored_channels=stored_shape[-1] if image_shape else None,
     )
+
+
+def _tell_of_parts(builder, place, tfds_split):
+    found = builder.info.splits[tfds_split].num_examples
+    whole = prepared_sets.release_size(builder, tfds_split)
+    if whole and found < whole:
+        logging.warning(
+            "%s: a part of the release, %d of its %d pictures (built with "
+            "--partial).",
+            place,
+            found,
+            whole,
+        )
 
 
 def _prepared(source, place):
