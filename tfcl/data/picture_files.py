@@ -127,14 +127,17 @@ class PictureFiles:
         indices = np.atleast_1d(np.arange(len(self))[rows])
         pixels = np.empty((len(indices), *self._image_shape), np.uint8)
         chosen = [self._sources[index] for index in indices]
-        readings = read_all(chosen, self._image_shape, self._resize)
-        for place, (source, reading) in enumerate(zip(chosen, readings)):
-            if reading.fault:
-                raise UserError(
-                    f"'{source.name}' {reading.fault}. It was a picture when "
-                    "the run began: put it back and start again."
-                )
-            pixels[place] = reading.pixels
+        with contextlib.closing(
+            read_all(chosen, self._image_shape, self._resize)
+        ) as readings:
+            for place, reading in enumerate(readings):
+                if reading.fault:
+                    raise UserError(
+                        f"'{chosen[place].name}' {reading.fault}. It was a "
+                        "picture when the run began: put it back and start "
+                        "again."
+                    )
+                pixels[place] = reading.pixels
         return pixels
 
 
@@ -147,7 +150,8 @@ def read_all(sources, image_shape, resize="stretch"):
         resize: "stretch" or "crop", see `Preprocessing`.
 
     Yields:
-        A `Reading` per source, in their order.
+        A `Reading` per source, in their order. Whoever stops early closes the
+        generator: its threads cannot wait for themselves.
     """
     read = functools.partial(_read, tuple(image_shape), resize)
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
