@@ -34,18 +34,19 @@ class Picture(NamedTuple):
     more: dict = {}
 
 
-def features(names=None, count=None, **more):
-    """Features of labelled pictures of any size, in colours.
+def features(names=None, count=None, image=None, **more):
+    """Features of labelled pictures.
 
     Args:
         names: Names of the classes, in order.
         count: Number of classes whose names are not fixed.
+        image: Feature of the picture; None for colours of any size.
         **more: Further features by name.
     """
     return tfds.features.FeaturesDict(
         {
             "id": tfds.features.Text(),
-            "image": any_picture(),
+            "image": image or any_picture(),
             "label": tfds.features.ClassLabel(names=names, num_classes=count),
             **more,
         }
@@ -56,6 +57,13 @@ def any_picture():
     """`(height, width, 3)` uint8, any size; grey and CMYK files are turned
     into colours when they are read."""
     return tfds.features.Image(shape=(None, None, 3), dtype=np.uint8)
+
+
+def png(height, width, channels):
+    """`(height, width, channels)` uint8, stored without loss."""
+    return tfds.features.Image(
+        shape=(height, width, channels), dtype=np.uint8, encoding_format="png"
+    )
 
 
 def examples(pictures, classes):

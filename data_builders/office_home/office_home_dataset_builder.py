@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data_builders import manual_files, picture_files
+from data_builders.picture_builder import LabelledBuilder, configurations
 
 # In the order of the owners' list; the places are the class indices.
 CLASS_NAMES = (
@@ -32,7 +33,7 @@ _FOLDERS = {
 _ARCHIVE = "OfficeHomeDataset_10072016"
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(LabelledBuilder):
     """65 kinds of everyday objects; the user supplies the pictures.
 
     Features:
@@ -41,36 +42,23 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         id: "<domain>/<class>/<file without ending>".
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(
-            name=name, description=f"The domain '{folders[0]}'."
-        )
-        for name, folders in _FOLDERS.items()
-    ]
+    CLASS_NAMES = CLASS_NAMES
+    HOMEPAGE = "https://www.hemanthdv.org/officeHomeDataset.html"
+    BUILDER_CONFIGS: ClassVar[list] = configurations(
+        {name: f"The domain '{each[0]}'." for name, each in _FOLDERS.items()}
+    )
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        f"Get {_ARCHIVE}.zip from "
-        "https://www.hemanthdv.org/officeHomeDataset.html (non-commercial "
+        f"Get {_ARCHIVE}.zip from {HOMEPAGE} (non-commercial "
         "research only) and unpack it: "
         f"{_ARCHIVE}/Product/Alarm_Clock/00001.jpg and so on."
     )
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(None, None, 3),
-                        dtype=np.uint8,
-                        encoding_format="jpeg",
-                    ),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
-                }
+    def features(self):
+        return picture_files.features(
+            self.CLASS_NAMES,
+            image=tfds.features.Image(
+                shape=(None, None, 3), dtype=np.uint8, encoding_format="jpeg"
             ),
-            supervised_keys=("image", "label"),
-            homepage="https://www.hemanthdv.org/officeHomeDataset.html",
         )
 
     def _split_generators(self, dl_manager):
