@@ -97,6 +97,11 @@ def read(path, box=None):
     JPEG and PNG files are taken unchanged; others, and the cut-outs, are
     encoded as PNG, which loses nothing.
 
+    The look is TensorFlow's, since TFDS has it decode the stored bytes at every
+    reading: what passes here can be read, and cut-outs have the pixels that
+    the whole picture would have. Files of users, which come in more kinds and
+    are stored as pixels, are read by `image_folders.picture_file`.
+
     Args:
         path: The file, `epath.Path`.
         box: See `Picture`.
