@@ -179,10 +179,20 @@ def content(path):
         FileNotFoundError: If it is missing.
         DataFileError: If it cannot be read.
     """
+    with opened(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A file opened for reading bytes, with the errors of `content`."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"the file '{path}' is missing") from None
+    except DataFileError:
+        raise
     except OSError as error:
         raise DataFileError(
             f"'{path}' cannot be read ({error.strerror})"
