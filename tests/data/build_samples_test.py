@@ -99,6 +99,9 @@ def test_a_part_of_a_release_is_told_wherever_it_is_used(
     assert code == 0
     assert "3 of the release's 100000 train, 1 of the release's 10000" in out
     assert "'manual' holds 1 pictures for 'validation' where" in caplog.text
+    assert (
+        "from more of the release, delete" in run("tiny_imagenet", **values)[1]
+    )
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         opened = tfds_source.open_split(
@@ -106,6 +109,28 @@ def test_a_part_of_a_release_is_told_wherever_it_is_used(
         )
     np.testing.assert_array_equal(opened.labels, [7, 7, 7])
     assert "a part of the release, 3 of its 100000 pictures" in caplog.text
+
+
+def test_classes_may_be_missing_from_a_part(run, tmp_path):
+    tree = tmp_path / "OfficeHomeDataset_10072016/Product"
+    for name in ("Mug", "Alarm_Clock"):
+        dummy_pictures.write(tree / name / "00001.jpg")
+    values = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
+    line = one_line(run("office_home_product", **values))
+    assert "lacks 63 of the 65 classes: Backpack" in line
+    code, out, _ = run("office_home_product", partial=True, **values)
+    assert code == 0 and "2 of the release's 4439 train" in out
+    opened = tfds_source.open_split(
+        "office_home_product", "train", tmp_path / "data", image_shape=(4, 4, 3)
+    )
+    names = [opened.class_names[label] for label in opened.labels]
+    assert names == ["Alarm_Clock", "Mug"]
+    (tree / "Mug/00001.jpg").unlink()
+    (tree / "Alarm_Clock").rename(tree / "Clock")
+    (tree / "Mug").rename(tree / "Cup")
+    values["data_dir"] = str(tmp_path / "other")
+    line = one_line(run("office_home_product", partial=True, **values))
+    assert "lacks 65 of the 65 classes" in line
 
 
 def test_names_of_families_are_answered_with_their_sets(run):

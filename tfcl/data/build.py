@@ -95,6 +95,8 @@ def _build(name):
     )
     state = "Built" if built else "Was there already:"
     print(f"{state} '{name}' in {builder.data_dir} ({counts} records)")
+    if not built and " of the release's " in counts:
+        print("To build it from more of the release, delete that folder first.")
     if name != _FOLDERS:
         return
     if not built:

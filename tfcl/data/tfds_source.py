@@ -89,8 +89,7 @@ def _tell_of_parts(builder, place, tfds_split):
     whole = prepared_sets.release_size(builder, tfds_split)
     if whole and found < whole:
         logging.warning(
-            "%s: a part of the release, %d of its %d pictures (built with "
-            "--partial).",
+            "%s: a part of the release, %d of its %d pictures.",
             place,
             found,
             whole,
