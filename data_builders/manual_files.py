@@ -4,17 +4,71 @@ Everything here raises `OSError`s with one clear line: which file or folder,
 what is wrong with it, what was expected.
 """
 
+import contextlib
+import contextvars
 import csv
 import hashlib
 import io
+import os
 import pathlib
+
+from absl import logging
 
 _CHUNK = 1 << 24  # Bytes read at a time for a checksum.
 _SHOWN = 3  # Paths named in a message about missing ones.
+_WAY_OUT = ": complete it"
+_PARTIAL = contextvars.ContextVar("partial", default=False)
 
 
 class DataFileError(OSError):
     """A file that is there and is not what the data set's owner publishes."""
+
+
+@contextlib.contextmanager
+def parts_accepted(accepted=True):
+    """Within, builders take a part of a release, and warn of what it lacks.
+
+    Args:
+        accepted: False leaves all as it is: only whole releases.
+    """
+    token = _PARTIAL.set(accepted)
+    try:
+        yield
+    finally:
+        _PARTIAL.reset(token)
+
+
+def lacking(error):
+    """Raises over something that is missing; warns if parts are accepted."""
+    if not _PARTIAL.get():
+        raise error
+    logging.warning(
+        "A part of the release: %s.", str(error).removesuffix(_WAY_OUT)
+    )
+
+
+def present(pictures, place):
+    """The pictures whose files are there, as a list, if parts are accepted.
+
+    Otherwise all of them, as they are given: reading tells which is missing.
+
+    Args:
+        pictures: Iterable of `picture_files.Picture`.
+        place: The folder or file, for the message.
+
+    Raises:
+        FileNotFoundError: If no file is there.
+    """
+    if not _PARTIAL.get():
+        return pictures
+    pictures = list(pictures)
+    found = [picture for picture in pictures if picture.path.exists()]
+    if pictures and not found:
+        raise FileNotFoundError(
+            f"none of the {len(pictures):,} listed pictures is in '{place}', "
+            f"the first being '{pictures[0].path}'"
+        )
+    return found
 
 
 def find(root, *candidates, marker=""):
@@ -22,16 +76,19 @@ def find(root, *candidates, marker=""):
 
     Args:
         root: Folder, `epath.Path`.
-        *candidates: Relative paths; "" is `root` itself.
+        *candidates: Paths below it as texts, "" is `root` itself; a path
+            object is taken as it is.
         marker: Relative path that must exist below the candidate.
 
     Raises:
         FileNotFoundError: If none exists.
     """
-    for candidate in candidates:
-        if (root / candidate / marker).exists():
-            return root / candidate
-    raise _nothing(root, [root / c / marker for c in candidates])
+    # Joining `root` to a path that begins with it would double a relative one.
+    paths = [c if isinstance(c, os.PathLike) else root / c for c in candidates]
+    for path in paths:
+        if (path / marker).exists():
+            return path
+    raise _nothing(root, [path / marker for path in paths])
 
 
 def _nothing(root, paths):
@@ -91,6 +148,7 @@ def check_sha256(path, expected):
 def check_count(found, expected, what, place):
     """Refuses a copy that holds another number of examples than the release.
 
+
     Args:
         found: Number of examples listed.
         expected: That of the release; None if not known.
@@ -100,8 +158,18 @@ def check_count(found, expected, what, place):
     if expected is not None and found != expected:
         raise DataFileError(
             f"'{place}' holds {found:,} {what} where the release has "
-            f"{expected:,}: complete it"
+            f"{expected:,}{_WAY_OUT}"
         )
+
+
+def check_whole(found, expected, what, place):
+    """`check_count`, but within `parts_accepted` warns if there are fewer."""
+    try:
+        check_count(found, expected, what, place)
+    except DataFileError as error:
+        if not 0 < found < expected:
+            raise
+        lacking(error)
 
 
 def content(path):
@@ -111,10 +179,20 @@ def content(path):
         FileNotFoundError: If it is missing.
         DataFileError: If it cannot be read.
     """
+    with opened(path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A file opened for reading bytes, with the errors of `content`."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"the file '{path}' is missing") from None
+    except DataFileError:
+        raise
     except OSError as error:
         raise DataFileError(
             f"'{path}' cannot be read ({error.strerror})"

@@ -1,4 +1,4 @@
-"""What the builders of labelled picture files share."""
+"""What the builders of labelled pictures share."""
 
 import abc
 from typing import ClassVar
@@ -8,31 +8,33 @@ import tensorflow_datasets as tfds
 from data_builders import manual_files, picture_files
 
 
-class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Labelled pictures that the user supplies; a subclass lists them.
+def configurations(descriptions):
+    """`BUILDER_CONFIGS` that differ by name alone.
+
+    Args:
+        descriptions: `{name: description}`.
+    """
+    return [
+        tfds.core.BuilderConfig(name=name, description=text)
+        for name, text in descriptions.items()
+    ]
+
+
+class LabelledBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Labelled pictures.
 
     Attributes:
         CLASS_NAMES: Names of the classes, in the order of the labels.
-        COUNTS: Examples per split in the release. A split that is not named
-            is not counted. With several configurations, by their names.
         HOMEPAGE: Where the data set's owner describes it.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
     CLASS_NAMES: ClassVar[tuple] = ()
-    COUNTS: ClassVar[dict] = {}
     HOMEPAGE = ""
 
-    @abc.abstractmethod
-    def pictures(self, dl_manager):
-        """The `Picture`s of every split, as found in `dl_manager.manual_dir`.
-
-        Returns:
-            `{split: list or iterator of Picture}`; a list if it is counted.
-        """
-
     def features(self):
+        """The features of an example, `image` and `label` among them."""
         return picture_files.features(self.CLASS_NAMES)
 
     def _info(self):
@@ -42,16 +44,37 @@ class PictureBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             homepage=self.HOMEPAGE,
         )
 
+
+class PictureBuilder(LabelledBuilder, skip_registration=True):
+    """Labelled picture files that the user supplies; a subclass lists them.
+
+    Attributes:
+        COUNTS: Examples per split in the release. A split that is not named
+            is not counted. With several configurations, by their names.
+    """
+
+    COUNTS: ClassVar[dict] = {}
+
+    @abc.abstractmethod
+    def pictures(self, dl_manager):
+        """The `Picture`s of every split, as found in `dl_manager.manual_dir`.
+
+        Returns:
+            `{split: list or iterator of Picture}`; a list if it is counted.
+        """
+
     def _split_generators(self, dl_manager):
         found = self.pictures(dl_manager)
         counts = self.COUNTS
         if self.builder_config is not None:
             counts = counts.get(self.builder_config.name, {})
         for split, pictures in found.items():
+            pictures = manual_files.present(pictures, dl_manager.manual_dir)
+            found[split] = pictures
             if isinstance(pictures, list):
                 _refuse_doubles(pictures)
             if split in counts:
-                manual_files.check_count(
+                manual_files.check_whole(
                     len(pictures),
                     counts[split],
                     f"pictures for '{split}'",

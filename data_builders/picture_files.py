@@ -34,18 +34,19 @@ class Picture(NamedTuple):
     more: dict = {}
 
 
-def features(names=None, count=None, **more):
-    """Features of labelled pictures of any size, in colours.
+def features(names=None, count=None, image=None, **more):
+    """Features of labelled pictures.
 
     Args:
         names: Names of the classes, in order.
         count: Number of classes whose names are not fixed.
+        image: Feature of the picture; None for colours of any size.
         **more: Further features by name.
     """
     return tfds.features.FeaturesDict(
         {
             "id": tfds.features.Text(),
-            "image": any_picture(),
+            "image": image or any_picture(),
             "label": tfds.features.ClassLabel(names=names, num_classes=count),
             **more,
         }
@@ -56,6 +57,13 @@ def any_picture():
     """`(height, width, 3)` uint8, any size; grey and CMYK files are turned
     into colours when they are read."""
     return tfds.features.Image(shape=(None, None, 3), dtype=np.uint8)
+
+
+def png(height, width, channels):
+    """`(height, width, channels)` uint8, stored without loss."""
+    return tfds.features.Image(
+        shape=(height, width, channels), dtype=np.uint8, encoding_format="png"
+    )
 
 
 def examples(pictures, classes):
@@ -88,6 +96,11 @@ def read(path, box=None):
 
     JPEG and PNG files are taken unchanged; others, and the cut-outs, are
     encoded as PNG, which loses nothing.
+
+    The look is TensorFlow's, since TFDS has it decode the stored bytes at every
+    reading: what passes here can be read, and cut-outs have the pixels that
+    the whole picture would have. Files of users, which come in more kinds and
+    are stored as pixels, are read by `image_folders.picture_file`.
 
     Args:
         path: The file, `epath.Path`.

@@ -2,10 +2,8 @@
 
 from typing import ClassVar
 
-import tensorflow_datasets as tfds
-
 from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders.picture_builder import PictureBuilder, configurations
 
 _AGES = (
     *("(0, 2)", "(4, 6)", "(8, 12)", "(15, 20)"),
@@ -32,13 +30,12 @@ class Builder(PictureBuilder):
             tree with splits.
     """
 
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(
-            name=f"age{fold}",
-            description=f"Fold {fold} for testing, the others for training.",
-        )
-        for fold in range(len(_FOLDS))
-    ]
+    BUILDER_CONFIGS: ClassVar[list] = configurations(
+        {
+            f"age{fold}": f"Fold {fold} for testing, the others for training."
+            for fold in range(len(_FOLDS))
+        }
+    )
     CLASS_NAMES = _AGES
     COUNTS: ClassVar[dict] = {
         f"age{fold}": {"train": sum(_FOLDS) - count, "test": count}

@@ -12,6 +12,7 @@ _AGES = ("(0, 2)", "(60, 100)", "(25, 32)", "(4, 6)", "(8, 12)")
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/adience"
     for fold, age in enumerate(_AGES):
         user = f"{fold}@N03"

@@ -19,6 +19,7 @@ _ROWS = {
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/affectnet"
     for name in ("689/a.jpg", "7/c.jpg"):
         path = root / "Manually_Annotated_Images" / name

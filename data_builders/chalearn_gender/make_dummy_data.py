@@ -15,6 +15,7 @@ _LISTS = {
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/chalearn_gender"
     for split, files in (("train", "ab"), ("valid", "c")):
         for name in files:

@@ -18,6 +18,7 @@ _PICTURES = (
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     tree = pathlib.Path(__file__).parent / "dummy_data/CUB_200_2011"
     for _, name, *_ in _PICTURES:
         dummy_pictures.write(tree / "images" / name, size=(6, 8))

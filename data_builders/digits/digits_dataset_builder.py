@@ -3,7 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-import tensorflow_datasets as tfds
+
+from data_builders import picture_files
+from data_builders.picture_builder import LabelledBuilder
 
 _NAMES = (
     "zero",
@@ -23,7 +25,7 @@ _TEST_EVERY = 5
 _FULL = 16
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(LabelledBuilder):
     """1,797 grey digits; builds offline, nothing is downloaded.
 
     Features:
@@ -33,25 +35,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         id: "digit_0000" to "digit_1796", the place in shipped order.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    HOMEPAGE = "https://archive.ics.uci.edu/dataset/80"
     RELEASE_NOTES: ClassVar[dict] = {
         "1.0.0": "First release: 1,442 training and 355 test pictures."
     }
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(8, 8, 1), dtype=np.uint8, encoding_format="png"
-                    ),
-                    "label": tfds.features.ClassLabel(names=_NAMES),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://archive.ics.uci.edu/dataset/80",
-        )
+    def features(self):
+        return picture_files.features(_NAMES, image=picture_files.png(8, 8, 1))
 
     def _split_generators(self, dl_manager):
         del dl_manager

@@ -15,6 +15,7 @@ _USERS = {
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data"
     for split, users in _USERS.items():
         samples = {

@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import leaf, manual_files
+from data_builders import leaf, manual_files, picture_files
+from data_builders.picture_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = tuple(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -20,7 +21,7 @@ _CONFIGS = {
 }
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(LabelledBuilder):
     """62 characters, 28 x 28, about 22,000 per file; the user supplies them.
 
     Features:
@@ -31,12 +32,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         id: "<user>/<split>/<place in the file>", all padded with zeros.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(name=name, description=text)
-        for name, text in _CONFIGS.items()
-    ]
+    CLASS_NAMES = CLASS_NAMES
+    HOMEPAGE = "https://leaf.cmu.edu/"
+    BUILDER_CONFIGS: ClassVar[list] = configurations(_CONFIGS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Make the files with LEAF (https://github.com/TalwalkarLab/leaf, "
         "data/femnist: ./preprocess.sh -s iid --iu 0.01 --sf 1.0 -k 0 -t "
@@ -44,22 +42,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "into the folder for manual downloads."
     )
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(_SIDE, _SIDE, 1),
-                        dtype=np.uint8,
-                        encoding_format="png",
-                    ),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
-                    "user": tfds.features.Scalar(dtype=np.int64),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://leaf.cmu.edu/",
+    def features(self):
+        return picture_files.features(
+            self.CLASS_NAMES,
+            image=picture_files.png(_SIDE, _SIDE, 1),
+            user=tfds.features.Scalar(dtype=np.int64),
         )
 
     def _split_generators(self, dl_manager):

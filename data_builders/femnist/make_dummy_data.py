@@ -12,6 +12,7 @@ _SIZES = {"train": 2, "test": 1}
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/femnist"
     for number in range(2):
         for split, size in _SIZES.items():

@@ -15,6 +15,7 @@ _PARTS = {"trnid": (5, 2), "valid": (3,), "tstid": (1, 4)}
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data"
     for number in range(1, len(_LABELS) + 1):
         dummy_pictures.write(root / f"jpg/image_{number:05d}.jpg")

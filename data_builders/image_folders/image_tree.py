@@ -97,15 +97,33 @@ def find_pictures(
             f"of the task's own: {root.name}/<task>/train/<class>/*.jpg."
         )
     _check_capitals(folders, root, "tasks")
+    chosen = chosen_tasks(tasks, folders, root)
+    return {name: _task(folders[name], bad) for name in chosen}
+
+
+def chosen_tasks(tasks, known, root):
+    """The tasks to take out of a folder.
+
+    Args:
+        tasks: Names in order; None takes all.
+        known: Names of the tasks that are there.
+        root: The folder, for the message.
+
+    Returns:
+        `tasks` or `known`.
+
+    Raises:
+        TreeError: If a task is not there; names the nearest.
+    """
     for name in tasks or ():
-        if name not in folders:
-            near = difflib.get_close_matches(name, folders, n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             raise TreeError(
                 f"'{root}' holds no task '{name}'.{hint} It holds: "
-                f"{', '.join(folders)}."
+                f"{', '.join(known)}."
             )
-    return {name: _task(folders[name], bad) for name in tasks or folders}
+    return tasks or known
 
 
 def _task(folder, bad):

@@ -23,6 +23,7 @@ _FILES = (
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     for number, name in enumerate(_FILES):
         pixels = np.random.default_rng(number).integers(
             0, 256, (4 + number % 3, 5, 3), np.uint8

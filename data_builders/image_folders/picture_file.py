@@ -21,6 +21,11 @@ def decode(source: str | os.PathLike | bytes) -> np.ndarray:
     an animation, the first picture. Pictures of more than 179 million pixels
     are refused: a small file may claim to be one to fill the memory.
 
+    By Pillow, since TensorFlow's decoder knows neither EXIF notes nor CMYK,
+    16-bit grey and floating numbers, nor a limit of size. The published sets,
+    whose files are stored as they are, are looked at by
+    `data_builders.picture_files.read`.
+
     Args:
         source: Path, or the content of the file.
 

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-import tensorflow_datasets as tfds
 
-from data_builders import manual_files, safe_pickle
+from data_builders import manual_files, picture_files, safe_pickle
+from data_builders.picture_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = manual_files.names(__file__)
 _SIDE = 32
@@ -16,7 +16,7 @@ _CONFIGS = {
 }
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(LabelledBuilder):
     """1,281,167 training and 50,000 validation pictures of 1,000 classes.
 
     Features:
@@ -26,14 +26,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         id: "<file>/<row>", rows padded with zeros.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    CLASS_NAMES = CLASS_NAMES
+    HOMEPAGE = "https://patrykchrabaszcz.github.io/Imagenet32/"
     COUNTS: ClassVar[dict] = {"train": 1_281_167, "validation": 50_000}
     BATCHES = 10
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(name=name, description=text)
-        for name, text in _CONFIGS.items()
-    ]
+    BUILDER_CONFIGS: ClassVar[list] = configurations(_CONFIGS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "Get Imagenet32_train.zip and Imagenet32_val.zip, the pickles, from "
         "https://image-net.org/download-images (login; non-commercial research "
@@ -43,29 +40,28 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "Imagenet32_train and Imagenet32_val, or be left out."
     )
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(_SIDE, _SIDE, 3),
-                        dtype=np.uint8,
-                        encoding_format="png",
-                    ),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://patrykchrabaszcz.github.io/Imagenet32/",
+    def features(self):
+        return picture_files.features(
+            self.CLASS_NAMES,
+            image=picture_files.png(_SIDE, _SIDE, 3),
         )
 
     def _split_generators(self, dl_manager):
         root = dl_manager.manual_dir
-        train = [
-            _found(root, ("train", "Imagenet32_train"), f"train_data_batch_{n}")
-            for n in range(1, self.BATCHES + 1)
-        ]
+        train = []
+        for number in range(1, self.BATCHES + 1):
+            try:
+                train.append(
+                    _found(
+                        root,
+                        ("train", "Imagenet32_train"),
+                        f"train_data_batch_{number}",
+                    )
+                )
+            except FileNotFoundError as error:
+                manual_files.lacking(error)
+        if not train:
+            raise FileNotFoundError(f"there is no train_data_batch in '{root}'")
         test = [_found(root, ("test", "val", "Imagenet32_val"), "val_data")]
         return {
             "train": self._generate_examples("train", train),
@@ -85,7 +81,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                     "label": int(label) - 1,
                 }
                 yield identity, picture
-        manual_files.check_count(
+        manual_files.check_whole(
             found,
             self.COUNTS[split],
             f"pictures for '{split}'",

@@ -16,6 +16,7 @@ _FILES = {
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/imagenet"
     for seed, (name, labels) in enumerate(_FILES.items()):
         content = {"data": planes(seed, len(labels)), "labels": labels}

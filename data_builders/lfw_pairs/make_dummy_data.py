@@ -17,6 +17,7 @@ _FACES = ("Ann_A 1", "Ann_A 2", "Bob_B 1", "Cyd_C 1", "Cyd_C 3")
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data"
     for face in _FACES:
         name, number = face.split()

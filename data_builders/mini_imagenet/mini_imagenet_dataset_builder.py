@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, safe_pickle
+from data_builders import manual_files, picture_files, safe_pickle
+from data_builders.picture_builder import LabelledBuilder
 
 # 64 + 16 + 20 classes of the few-shot parts, which are stacked.
 CLASS_NAMES = manual_files.names(__file__)
@@ -33,7 +34,7 @@ class NoiseConfig(tfds.core.BuilderConfig):
     version_number: int = 0
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(LabelledBuilder):
     """100 classes x 600 pictures; the user supplies the pickles.
 
     Features:
@@ -45,8 +46,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         id: "<class>/<picture>", as "007/0599": ids in order give the stream.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
+    CLASS_NAMES = CLASS_NAMES
+    HOMEPAGE = "https://github.com/renmengye/few-shot-ssl-public"
+    COUNTS: ClassVar[dict] = {
+        "train": 42_000,
+        "validation": 6_000,
+        "test": 12_000,
+    }
     PER_CLASS = 600
     BUILDER_CONFIGS: ClassVar[list] = [
         NoiseConfig(name="original", description="The pictures as they are."),
@@ -73,22 +79,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "downloads."
     )
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(_SIDE, _SIDE, 3),
-                        dtype=np.uint8,
-                        encoding_format="png",
-                    ),
-                    "label": tfds.features.ClassLabel(names=CLASS_NAMES),
-                    "distribution": tfds.features.Scalar(dtype=np.int64),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://github.com/renmengye/few-shot-ssl-public",
+    def features(self):
+        return picture_files.features(
+            self.CLASS_NAMES,
+            image=picture_files.png(_SIDE, _SIDE, 3),
+            distribution=tfds.features.Scalar(dtype=np.int64),
         )
 
     def _split_generators(self, dl_manager):
@@ -114,14 +109,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                         f"'{path}' has the class '{name}', none of "
                         "mini-ImageNet's"
                     )
-                manual_files.check_count(
+                manual_files.check_whole(
                     len(rows), self.PER_CLASS, f"pictures of '{name}'", path
                 )
                 seen += 1
                 yield from self._of_class(
                     labels[name], pictures, rows[_range(split, len(rows))], rows
                 )
-        manual_files.check_count(
+        manual_files.check_whole(
             seen, len(CLASS_NAMES), "classes", paths[0].parent
         )
 

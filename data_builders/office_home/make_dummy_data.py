@@ -17,6 +17,7 @@ _OTHER_CAPITALS = {"Ruler": "ruler", "ToothBrush": "Toothbrush"}
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     for place, domain in enumerate(("Product", "Real World")):
         for label, name in enumerate(CLASS_NAMES):
             folder = _TREE / domain / _OTHER_CAPITALS.get(name, name)

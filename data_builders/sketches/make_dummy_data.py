@@ -9,6 +9,7 @@ from data_builders import dummy_pictures
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/png"
     for label, name in enumerate(("airplane", "alarm clock")):
         for number in range(8 + 5 * label, 13 + 5 * label):

@@ -22,6 +22,7 @@ _FILES = (
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/skill"
     for _, path, file, _, task, problem, _ in _FILES:
         if task == 69 and not problem:

@@ -17,6 +17,7 @@ _TEST = ((3, 1, 5, 5, 1),)
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data"
     _write(root, "cars_train", "devkit/cars_train_annos.mat", _TRAIN)
     _write(root, "cars_test", "cars_test_annos_withlabels.mat", _TEST)

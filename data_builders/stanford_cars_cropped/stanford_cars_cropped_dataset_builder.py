@@ -52,28 +52,46 @@ class Builder(PictureBuilder):
 
     def pictures(self, dl_manager):
         root = dl_manager.manual_dir
-        for folder in (_CROPPED, f"data/{_CROPPED}"):
-            if (root / folder).exists():
-                return picture_files.in_split_folders(
-                    root / folder,
-                    tuple(_SPLITS),
-                    self.CLASS_NAMES,
-                    numbered=True,
-                )
-        devkit = _unpacked(dl_manager, "devkit", "car_devkit")
-        return {
-            split: annotated(
-                split,
-                _unpacked(dl_manager, folder, folder),
-                manual_files.find(
-                    root,
-                    devkit / annotations,
-                    annotations,
-                    f"stanford_cars/{annotations}",
-                ),
+        found = {}
+        for split in _SPLITS:
+            try:
+                found[split] = self._split(dl_manager, split)
+            except FileNotFoundError as error:
+                manual_files.lacking(error)
+        if not found:
+            raise FileNotFoundError(f"there is no picture of a car in '{root}'")
+        return found
+
+    def _split(self, dl_manager, split):
+        root = dl_manager.manual_dir
+        cropped = _cropped(root)
+        if cropped is not None:
+            return picture_files.in_class_folders(
+                cropped / split, self.CLASS_NAMES, split, numbered=True
             )
-            for split, (folder, annotations) in _SPLITS.items()
-        }
+        folder, annotations = _SPLITS[split]
+        devkit = _unpacked(dl_manager, "devkit", "car_devkit")
+        return annotated(
+            split,
+            _unpacked(dl_manager, folder, folder),
+            manual_files.find(
+                root,
+                devkit / annotations,
+                annotations,
+                f"stanford_cars/{annotations}",
+            ),
+        )
+
+
+def _cropped(root):
+    """The folder of pictures that are cut already, None if there is none."""
+    for folder in (_CROPPED, f"data/{_CROPPED}"):
+        if (root / folder).exists():
+            return root / folder
+    # Or `root` itself, unless its `train` is another data set's.
+    if any(path.is_dir() for path in root.glob("train/001*")):
+        return root
+    return None
 
 
 def _unpacked(dl_manager, folder, archive):

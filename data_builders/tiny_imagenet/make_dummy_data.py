@@ -11,6 +11,7 @@ _NAMES = ("n01443537", "n02124075")
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     tree = pathlib.Path(__file__).parent / "dummy_data/tiny-imagenet-200"
     for name in _NAMES:
         for number in range(2):

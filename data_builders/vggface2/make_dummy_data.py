@@ -14,6 +14,7 @@ _LISTS = {
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/vggface2"
     for split, names in _LISTS.items():
         for name in names:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders.picture_builder import PictureBuilder, configurations
 
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 8631, 500
 _CPG_IDENTITIES = 4630
@@ -29,10 +29,7 @@ class Builder(PictureBuilder):
         id: "<split>/<identity>/<file>".
     """
 
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(name=name, description=text)
-        for name, text in _DESCRIPTIONS.items()
-    ]
+    BUILDER_CONFIGS: ClassVar[list] = configurations(_DESCRIPTIONS)
     IDENTITIES: ClassVar[dict] = {
         "train": _TRAIN_IDENTITIES,
         "test": _TEST_IDENTITIES,

@@ -12,6 +12,7 @@ _HELD_OUT = (("Cubism/f_g.jpg", 7),)
 
 
 def main():
+    """Writes the files into the folder dummy_data beside this program."""
     root = pathlib.Path(__file__).parent / "dummy_data/wikiart"
     for ending, rows in (("train", _TRAIN), ("val", _HELD_OUT)):
         for name, _ in rows:

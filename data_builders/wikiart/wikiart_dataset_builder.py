@@ -5,7 +5,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders.picture_builder import PictureBuilder, configurations
 
 _NAMES = {
     name: manual_files.names(__file__, f"{name}_classes.txt")
@@ -31,10 +31,7 @@ class Builder(PictureBuilder):
         id: "<style>/<file>"; in `piggyback` "<split>/<folder>/<file>".
     """
 
-    BUILDER_CONFIGS: ClassVar[list] = [
-        tfds.core.BuilderConfig(name=name, description=text)
-        for name, text in _DESCRIPTIONS.items()
-    ]
+    BUILDER_CONFIGS: ClassVar[list] = configurations(_DESCRIPTIONS)
     COUNTS: ClassVar[dict] = {
         "style": {"train": 57_025, "validation": 24_421},
         "artist": {"train": 13_347, "validation": 5_707},

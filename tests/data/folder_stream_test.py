@@ -474,3 +474,9 @@ def test_what_may_not_be_read_is_named(tree):
 def test_arguments_are_checked(tree, arguments, message):
     with pytest.raises(ValueError, match=message):
         opened(tree, **arguments)
+
+
+def test_a_task_smaller_than_a_batch_is_told(tree):
+    with pytest.raises(ValueError, match="'birds'.* the task's 5 train") as e:
+        folder_stream(str(tree), 8, batch_size=6)
+    assert "folder_stream.batch_size = 5'" in str(e.value)

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import pathlib
 import types
 
 import pytest
 
-from data_builders import leaf, manual_files
+from data_builders import leaf, manual_files, picture_files
 from data_builders.manual_files import DataFileError
 
 
@@ -49,6 +50,32 @@ def test_counts_are_compared_where_they_are_known():
     manual_files.check_count(3, 3, "pictures", "x")
     with pytest.raises(DataFileError, match="'x' holds 3 pic.* has 1,000: com"):
         manual_files.check_count(3, 1000, "pictures", "x")
+
+
+def test_parts_of_a_release_are_taken_where_they_are_accepted(tmp_path):
+    with pytest.raises(DataFileError, match="complete it"):
+        manual_files.check_whole(3, 1000, "pictures", "x")
+    (tmp_path / "b").touch()
+    listed = [picture_files.Picture(name, tmp_path / name, 0) for name in "abc"]
+    with manual_files.parts_accepted():
+        manual_files.check_whole(3, 1000, "pictures", "x")
+        for wrong in (0, 1001):
+            with pytest.raises(DataFileError, match="the release has 1,000"):
+                manual_files.check_whole(wrong, 1000, "pictures", "x")
+        assert manual_files.present(listed, "x") == listed[1:2]
+        with pytest.raises(FileNotFoundError, match="none of the 1 listed"):
+            manual_files.present(listed[:1], "x")
+    assert manual_files.present(listed, "x") is listed
+    with pytest.raises(FileNotFoundError, match="gone"):
+        manual_files.lacking(FileNotFoundError("gone"))
+
+
+def test_a_path_that_is_known_already_is_not_joined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "manual/devkit").mkdir(parents=True)
+    root = pathlib.Path("manual")
+    found = manual_files.find(root, "absent", root / "devkit")
+    assert found == root / "devkit"
 
 
 def test_tables_may_have_any_ends_of_lines_and_a_mark(tmp_path):

@@ -2,6 +2,7 @@
 
 import pathlib
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -98,6 +99,31 @@ def test_cut_off_pickles_are_named(tmp_path, kept):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DataFileError, match="file.pkl' is no whole pickle"):
         safe_pickle.load(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_large_array_is_not_copied_while_it_is_read(tmp_path, protocol):
+    size = 1 << 24
+    content = {"data": np.zeros(size, np.uint8)}
+    path = tmp_path / "file.pkl"
+    if protocol == 4:
+        path.write_bytes(pickle.dumps(content, protocol=4))
+    else:  # As Python 2 wrote it.
+        path.write_bytes(
+            b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\n"
+            b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01J\x00\x00\x00\x01\x85"
+            b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff"
+            b"\xffJ\xff\xff\xff\xffK\x00tb\x89T\x00\x00\x00\x01"
+            + bytes(size)
+            + b"tbs."
+        )
+    tracemalloc.start()
+    try:
+        assert safe_pickle.load(path)["data"].shape == (size,)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (2.2 if protocol == 2 else 1.2) * size
 
 
 def test_missing_key_is_named():

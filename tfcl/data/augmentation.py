@@ -18,6 +18,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.data.arguments import check_pixels
+
 # Keeps the draws apart from those of dropout, which start at the same seed.
 _APART = 0x5EED
 _ATTEMPTS = 10  # Of RandomResizedCrop, as in torchvision.
@@ -122,11 +124,7 @@ class PadAndCrop:
     """
 
     def __init__(self, padding: int = 4):
-        if padding < 0:
-            raise ValueError(
-                "Argument `padding` must not be negative, it is a number of "
-                f"pixels. Received: padding={padding}"
-            )
+        check_pixels("padding", padding)
         self.padding = padding
 
     def __call__(self, images, draws, black=None):
@@ -252,11 +250,7 @@ class Cutout:
     """
 
     def __init__(self, side: int = 16):
-        if side < 0:
-            raise ValueError(
-                "Argument `side` must not be negative, it is a number of "
-                f"pixels. Received: side={side}"
-            )
+        check_pixels("side", side)
         self.side = side
 
     def __call__(self, images, draws, black=None):

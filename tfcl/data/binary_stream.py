@@ -5,6 +5,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data import tfds_source
+from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, check_statistics
@@ -148,12 +149,13 @@ def _sizes(dataset, kind, data_percent):
             f"Received: kind={kind!r}"
         )
     table, test_size = BINARY_SIZES[dataset, kind]
-    if data_percent not in table:
-        raise ValueError(
-            f"Argument `data_percent` must be one of the published "
-            f"{', '.join(map(str, table))} for '{dataset}'. "
-            f"Received: data_percent={data_percent}"
-        )
+    check_choice(
+        "data_percent",
+        data_percent,
+        table,
+        "the published ",
+        f" for '{dataset}'",
+    )
     return table, test_size
 
 

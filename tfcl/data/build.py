@@ -9,7 +9,13 @@ import re
 from absl import flags
 
 from tfcl import commands
-from tfcl.data import catalog, folder_package, set_building, set_check
+from tfcl.data import (
+    catalog,
+    folder_package,
+    prepared_sets,
+    set_building,
+    set_check,
+)
 from tfcl.errors import UserError
 
 _FOLDERS = "image_folders"
@@ -24,6 +30,11 @@ _CHECK = flags.DEFINE_bool(
     "check", False, "Read a built set from end to end instead."
 )
 _LIST = flags.DEFINE_bool("list", False, "Print the sets that can be built.")
+_PARTIAL = flags.DEFINE_bool(
+    "partial",
+    False,
+    "Build from a part of the release, with a warning of what it lacks.",
+)
 _IMAGE_SIZE = flags.DEFINE_string(
     "image_size",
     None,
@@ -76,14 +87,16 @@ def _show(name, by_hand, terms):
 
 def _build(name):
     builder, built = set_building.build_set(
-        name, lambda: _builder(name), _MANUAL_DIR.value
+        name, lambda: _builder(name), _MANUAL_DIR.value, _PARTIAL.value
     )
     counts = ", ".join(
-        f"{info.num_examples} {split}"
+        f"{_counted(builder, split, info.num_examples)} {split}"
         for split, info in builder.info.splits.items()
     )
     state = "Built" if built else "Was there already:"
     print(f"{state} '{name}' in {builder.data_dir} ({counts} records)")
+    if not built and " of the release's " in counts:
+        print("To build it from more of the release, delete that folder first.")
     if name != _FOLDERS:
         return
     if not built:
@@ -103,7 +116,15 @@ def _check(name):
         if name != _FOLDERS:
             label_key = catalog.find(name).label_key
     for split, count, files in set_building.check_set(name, builder, label_key):
-        print(f"{split}: {count} records in {files} file(s), whole")
+        records = _counted(builder, split, count)
+        print(f"{split}: {records} records in {files} file(s), whole")
+
+
+def _counted(builder, split, count):
+    release = prepared_sets.release_size(builder, split)
+    if release is None or count >= release:
+        return str(count)
+    return f"{count} of the release's {release}"
 
 
 def _builder(name):

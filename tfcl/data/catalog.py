@@ -258,6 +258,16 @@ _BUILT_HERE = {
     ),
 }
 
+# Names under which people know sets of which there are several versions.
+_ALSO_CALLED = {
+    "celeba": ("fceleba",),
+    "cub_200_2011": ("cub_cropped", "caltech_birds2011"),
+    "cub": ("cub_cropped", "caltech_birds2011"),
+    "imagenet": ("imagenet2012", "imagenet32"),
+    "lfw": ("lfw_pairs",),
+    "stanford_cars": ("stanford_cars_cropped", "cars196"),
+}
+
 CATALOG = dict(sorted({**_STOCK, **_BUILT_HERE}.items()))
 
 
@@ -269,11 +279,21 @@ def find(name: str) -> DataSource:
     """
     if name in CATALOG:
         return CATALOG[name]
-    nearest = difflib.get_close_matches(str(name).lower(), CATALOG, n=1)
-    hint = f"Did you mean '{nearest[0]}'? " if nearest else ""
+    hint = _hint(str(name).lower())
     listed = [known for known in CATALOG if not known.startswith("skill_")]
     raise UserError(
-        f"Unknown data set '{name}'. {hint}Set the stream's `dataset` to one "
-        f"of: {', '.join(listed)}, or skill_<task> or skill_<task>_full of "
+        f"Unknown data set '{name}'. {hint}Give one of: "
+        f"{', '.join(listed)}, or skill_<task> or skill_<task>_full of "
         f"SKILL's {len(TASKS)} tasks, as skill_{TASKS[0].plain_name}."
     )
+
+
+def _hint(name):
+    versions = _ALSO_CALLED.get(name) or [
+        known for known in CATALOG if known.startswith(f"{name}_")
+    ]
+    if name == "skill" or not versions:
+        versions = difflib.get_close_matches(name, CATALOG, n=1)
+    if not versions:
+        return ""
+    return "Did you mean " + " or ".join(f"'{v}'" for v in versions) + "? "

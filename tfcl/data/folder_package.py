@@ -1,6 +1,5 @@
 """Folders of pictures packed into a TFDS set, and taken out of it again."""
 
-import difflib
 import functools
 import os
 import pathlib
@@ -11,7 +10,11 @@ from data_builders.image_folders.image_folders_dataset_builder import (
     Builder,
     FolderConfig,
 )
-from data_builders.image_folders.image_tree import SPLITS, BadPictures
+from data_builders.image_folders.image_tree import (
+    SPLITS,
+    BadPictures,
+    chosen_tasks,
+)
 from tfcl.data.picture_files import Source, fitted
 from tfcl.data.set_check import read_split, set_in
 from tfcl.errors import UserError
@@ -71,7 +74,8 @@ def open_package(root, tasks=None):
         `{task: {split: {class: [Source]}}}`, in the order of the folder.
 
     Raises:
-        UserError: If the set is damaged, another one or lacks a task.
+        UserError: If the set is damaged or another one.
+        TreeError: If it lacks a task.
     """
     builder = set_in(root)
     if set(builder.info.features) != _FEATURES:
@@ -101,15 +105,8 @@ def open_package(root, tasks=None):
                 record["content"].decode(),
             )
         )
-    for task in tasks or ():
-        if task not in found:
-            near = difflib.get_close_matches(task, found, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise UserError(
-                f"'{root}' holds no task '{task}'.{hint} It holds: "
-                f"{', '.join(found)}."
-            )
-    return {task: _by_label(found[task]) for task in tasks or found}
+    chosen = chosen_tasks(tasks, found, root)
+    return {task: _by_label(found[task]) for task in chosen}
 
 
 _FEATURES = {"id", "number", "task", "class_name", "label", "content", "image"}

@@ -1,5 +1,6 @@
 """A user's own pictures as a stream: one folder per task."""
 
+import contextlib
 import pathlib
 
 import gin
@@ -118,6 +119,14 @@ def folder_stream(
             len(bad.skipped),
             *bad.skipped[0],
         )
+    for task in learned:
+        if len(task.train) < batch_size:
+            raise ValueError(
+                f"Task '{task.name}': a batch of {batch_size} is larger than "
+                f"the task's {len(task.train)} training pictures. Add some, or "
+                "make batches smaller: "
+                f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
+            )
     return TaskStream(_name_of(root), learned, batch_size)
 
 
@@ -164,13 +173,15 @@ class _TaskReader:
     def splits(self, parts, seed, in_memory):
         """`(pictures, labels)` of the three splits, and the class names."""
         digests, kept, broken = [], [], set()
-        readings = read_all(self._sources, *self._shape)
-        for index, (source, reading) in enumerate(zip(self._sources, readings)):
-            digests.append(reading.digest)
-            kept.append(reading.pixels if in_memory else None)
-            if reading.fault:
-                self._bad(source.name, reading.fault)
-                broken.add(index)
+        with contextlib.closing(
+            read_all(self._sources, *self._shape)
+        ) as readings:
+            for index, reading in enumerate(readings):
+                digests.append(reading.digest)
+                kept.append(reading.pixels if in_memory else None)
+                if reading.fault:
+                    self._bad(self._sources[index].name, reading.fault)
+                    broken.add(index)
         usable = {
             split: {
                 name: [index for index in places if index not in broken]

@@ -2,6 +2,7 @@
 
 import gin
 
+from tfcl.data.arguments import check_choice
 from tfcl.data.class_split import class_split_stream
 from tfcl.data.task import TaskStream
 
@@ -139,12 +140,13 @@ def lasem_cifar100_stream(
         ("num_tasks", num_tasks, LASEM_CIFAR100_CLASSES),
         ("data_percent", data_percent, LASEM_CIFAR100_SIZES),
     ):
-        if value not in known:
-            raise ValueError(
-                f"Argument `{argument}` must be one of the published "
-                f"{', '.join(map(str, known))}; for others use "
-                f"class_split_stream. Received: {argument}={value}"
-            )
+        check_choice(
+            argument,
+            value,
+            known,
+            "the published ",
+            "; for others use class_split_stream",
+        )
     train, validation = LASEM_CIFAR100_SIZES[data_percent]
     return class_split_stream(
         dataset="cifar100",

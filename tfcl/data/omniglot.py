@@ -4,6 +4,7 @@ import gin
 import numpy as np
 
 from tfcl.data import tfds_source
+from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import UNSTANDARDISED, assemble_task
@@ -93,15 +94,8 @@ def omniglot_stream(
 
 
 def _check(data_percent, part, image_size):
-    for name, value, known in (
-        ("data_percent", data_percent, OMNIGLOT_SIZES),
-        ("part", part, _PARTS),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"Argument `{name}` must be one of "
-                f"{', '.join(map(str, known))}. Received: {name}={value!r}"
-            )
+    check_choice("data_percent", data_percent, OMNIGLOT_SIZES)
+    check_choice("part", part, _PARTS)
     if image_size < 1:
         raise ValueError(
             "Argument `image_size` must be a positive number of pixels. "

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_builders.image_folders.picture_file import BadPicture, decode
+from tfcl.data.pictures import Pictures
 from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
@@ -70,10 +71,8 @@ def read_picture(path) -> np.ndarray:
         raise UserError(f"{path} {error}") from error
 
 
-class PictureFiles:
+class PictureFiles(Pictures):
     """Pictures that are decoded and resized each time they are asked for.
-
-    Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
 
     Args:
         sources: List of `Source` with their digests, files that can be
@@ -82,26 +81,10 @@ class PictureFiles:
         resize: "stretch" or "crop", see `Preprocessing`.
     """
 
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
     def __init__(self, sources, image_shape, resize="stretch"):
         self._sources = tuple(sources)
-        self._image_shape = tuple(image_shape)
         self._resize = resize
-
-    @property
-    def shape(self):
-        """`(n, height, width, channels)`."""
-        return (len(self._sources), *self._image_shape)
-
-    def __len__(self):
-        return len(self._sources)
-
-    @property
-    def nbytes(self):
-        """Bytes of the pictures once they are decoded."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        super().__init__(len(self._sources), image_shape)
 
     def taken(self, rows):
         """The pictures at `rows`, not decoded."""
@@ -127,14 +110,17 @@ class PictureFiles:
         indices = np.atleast_1d(np.arange(len(self))[rows])
         pixels = np.empty((len(indices), *self._image_shape), np.uint8)
         chosen = [self._sources[index] for index in indices]
-        readings = read_all(chosen, self._image_shape, self._resize)
-        for place, (source, reading) in enumerate(zip(chosen, readings)):
-            if reading.fault:
-                raise UserError(
-                    f"'{source.name}' {reading.fault}. It was a picture when "
-                    "the run began: put it back and start again."
-                )
-            pixels[place] = reading.pixels
+        with contextlib.closing(
+            read_all(chosen, self._image_shape, self._resize)
+        ) as readings:
+            for place, reading in enumerate(readings):
+                if reading.fault:
+                    raise UserError(
+                        f"'{chosen[place].name}' {reading.fault}. It was a "
+                        "picture when the run began: put it back and start "
+                        "again."
+                    )
+                pixels[place] = reading.pixels
         return pixels
 
 
@@ -147,7 +133,8 @@ def read_all(sources, image_shape, resize="stretch"):
         resize: "stretch" or "crop", see `Preprocessing`.
 
     Yields:
-        A `Reading` per source, in their order.
+        A `Reading` per source, in their order. Whoever stops early closes the
+        generator: its threads cannot wait for themselves.
     """
     read = functools.partial(_read, tuple(image_shape), resize)
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:

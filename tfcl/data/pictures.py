@@ -1,5 +1,6 @@
 """Pictures that are decoded when they are asked for."""
 
+import abc
 import hashlib
 
 import numpy as np
@@ -9,10 +10,53 @@ LARGEST_IN_MEMORY = 2**30
 _PART = 1024
 
 
-class LazyPictures:
-    """Some pictures of a source, as an array that decodes when indexed.
+class Pictures(abc.ABC):
+    """Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
 
-    Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
+    Args:
+        count: Number of pictures.
+        image_shape: `(height, width, channels)`.
+    """
+
+    ndim = 4
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, count, image_shape):
+        self._count = count
+        self._image_shape = tuple(image_shape)
+
+    @property
+    def shape(self):
+        """`(n, height, width, channels)`."""
+        return (self._count, *self._image_shape)
+
+    @property
+    def nbytes(self):
+        """Bytes of the pictures once they are decoded."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self):
+        return self._count
+
+    @abc.abstractmethod
+    def __getitem__(self, rows):
+        """Pixels, uint8 `(k, height, width, channels)`.
+
+        Args:
+            rows: Slice or `(k,)` integers.
+        """
+
+    @abc.abstractmethod
+    def taken(self, rows):
+        """The pictures at `rows`, `(k,)` integers, as a `Split` holds them."""
+
+    @abc.abstractmethod
+    def digest(self):
+        """Text that differs where pictures do."""
+
+
+class LazyPictures(Pictures):
+    """Some pictures of a source, as an array that decodes when indexed.
 
     Args:
         source: Object with `image_shape`, `images(indices)` that returns
@@ -21,27 +65,12 @@ class LazyPictures:
         indices: Pictures of the source, `(n,)` integers.
     """
 
-    ndim = 4
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, source, indices):
+        super().__init__(len(indices), source.image_shape)
         self._source = source
         self._indices = np.asarray(indices, np.int64)
 
-    @property
-    def shape(self):
-        return (len(self._indices), *self._source.image_shape)
-
-    @property
-    def nbytes(self):
-        """Bytes of the pictures once they are decoded."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    def __len__(self):
-        return len(self._indices)
-
     def __getitem__(self, rows):
-        """Decodes: uint8, for a slice or an integer array."""
         return self._source.images(np.atleast_1d(self._indices[rows]))
 
     def taken(self, rows):
@@ -49,31 +78,20 @@ class LazyPictures:
         return LazyPictures(self._source, self._indices[rows])
 
     def digest(self):
-        """Text that differs where pictures do."""
         return self._source.digest(self._indices)
 
 
-class JoinedPictures:
-    """Several arrays or `LazyPictures` of one shape, one after another."""
+class JoinedPictures(Pictures):
+    """Several arrays or `Pictures` of one shape, one after another.
 
-    ndim = 4
-    dtype = np.dtype(np.uint8)
+    Args:
+        parts: Non-empty iterable of them.
+    """
 
     def __init__(self, parts):
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in self._parts])
-
-    @property
-    def shape(self):
-        return (len(self), *self._parts[0].shape[1:])
-
-    @property
-    def nbytes(self):
-        """Bytes of the pictures once they are decoded."""
-        return sum(part.nbytes for part in self._parts)
-
-    def __len__(self):
-        return int(self._ends[-1])
+        super().__init__(int(self._ends[-1]), self._parts[0].shape[1:])
 
     def __getitem__(self, rows):
         rows = np.atleast_1d(np.arange(len(self))[rows])
@@ -91,7 +109,6 @@ class JoinedPictures:
         return self[rows]
 
     def digest(self):
-        """Text that differs where pictures do."""
         return "".join(map(picture_digest, self._parts))
 
 
@@ -127,8 +144,17 @@ def parts_of(pictures):
 
 def picture_digest(pictures):
     """Text that differs where pixels do (for lazy ones: where files do)."""
-    if not isinstance(pictures, np.ndarray):
+    if isinstance(pictures, Pictures):
         return pictures.digest()
-    sha = hashlib.sha256(str(pictures.shape).encode())
-    sha.update(np.ascontiguousarray(pictures))
+    sha = hashlib.sha256()
+    add_pictures(sha, pictures)
     return sha.hexdigest()
+
+
+def add_pictures(sha, pictures):
+    """Updates a hash, as `hashlib` makes it, by an array or `Pictures`."""
+    if isinstance(pictures, Pictures):
+        sha.update(pictures.digest().encode())
+        return
+    sha.update(str(pictures.shape).encode())
+    sha.update(np.ascontiguousarray(pictures))

@@ -15,8 +15,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tensorflow_datasets.core.download import download_manager
 
+from data_builders import manual_files
 from data_builders.image_folders.image_tree import TreeError
-from tfcl.data import catalog, tfds_source
+from tfcl.data import catalog, prepared_sets
 from tfcl.data.set_check import damaged, read_split
 from tfcl.errors import UserError
 
@@ -32,7 +33,7 @@ _ARCHIVE_ERRORS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class _WholeSet(tfds_source._Place):
+class _WholeSet(prepared_sets.Place):
     """A data set as the user asked for it, to be named in messages."""
 
     def __str__(self):
@@ -53,7 +54,7 @@ def catalog_builder(name, data_dir=None):
     source = catalog.find(name)
     place = _WholeSet(name, "", data_dir)
     try:
-        return tfds_source._builder(source, place)
+        return prepared_sets.make_builder(source, place)
     except ImportError as error:
         raise _package_missing(name, error) from error
 
@@ -68,7 +69,7 @@ def needs_manual_files(name) -> bool:
     return bool(cls.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
-def build_set(name, make_builder, manual_dir=None):
+def build_set(name, make_builder, manual_dir=None, partial=False):
     """Builds a data set, unless it is there.
 
     TFDS writes into a folder beside the final one and renames it when it is
@@ -81,6 +82,8 @@ def build_set(name, make_builder, manual_dir=None):
         make_builder: Function without arguments to the set's TFDS builder.
         manual_dir: Folder of the files that the user supplies. Defaults to
             `<data_dir>/downloads/manual`.
+        partial: Take a part of the owners' release, warning of what it lacks,
+            instead of refusing it.
 
     Returns:
         The builder, and whether it was built now.
@@ -96,22 +99,23 @@ def build_set(name, make_builder, manual_dir=None):
     ).expanduser()
     _check_manual(name, builder, manual)
     try:
-        with tfds_source._only_one(builder):
+        with prepared_sets.only_one(builder):
             # Another process may have built it while this one waited.
             builder = make_builder()
             if builder.is_prepared():
                 return builder, False
             _remove_leftovers(builder)
-            _prepare(builder, manual_dir and os.fspath(manual))
+            with manual_files.parts_accepted(partial):
+                _prepare(builder, manual_dir and os.fspath(manual))
     except TreeError as error:
         raise UserError(str(error)) from error
     except ImportError as error:
         raise _package_missing(name, error) from error
-    except (*tfds_source._PREPARE_ERRORS, *_ARCHIVE_ERRORS) as error:
+    except (*prepared_sets.PREPARE_ERRORS, *_ARCHIVE_ERRORS) as error:
         raise UserError(
             f"Data set '{name}' cannot be built in '{builder.data_dir}' "
             f"({_told(error)}). {_remedy(builder, error, manual)}; then run "
-            "the same command again."
+            f"the same command again.{_way_with_parts(builder, partial)}"
         ) from error
     if not builder.is_prepared():
         # TFDS takes a folder without this file for a finished one.
@@ -142,7 +146,7 @@ def check_set(name, builder, label_key=None):
         )
     if label_key is not None:
         place = _WholeSet(name, "", builder.data_dir_root)
-        tfds_source._class_names(builder, place, label_key)
+        prepared_sets.class_names(builder, place, label_key)
     for split, info in builder.info.splits.items():
         count = sum(1 for _ in read_split(builder, split))
         yield split, count, len(info.filepaths)
@@ -162,7 +166,7 @@ def _check_manual(name, builder, manual):
 
 
 def _remove_leftovers(builder):
-    # Only this process builds here, see `_only_one`.
+    # Only this process builds here, see `only_one`.
     final = builder.data_path
     for path in final.parent.glob(f"incomplete.*_{final.name}"):
         logging.info("Removing what a killed process left: %s", path)
@@ -184,6 +188,11 @@ def _remedy(builder, error, manual):
     ):
         return "Make room on the disk"
     if isinstance(error, download_manager.NonMatchingChecksumError):
+        if f"{manual}{os.sep}" in str(error):
+            return (
+                "Replace that file by the one that the owners publish, or take "
+                "it away to have it downloaded"
+            )
         downloads = os.path.join(builder.data_dir_root, "downloads")
         return (
             f"Delete the archive in '{downloads}': it was cut on its way, or "
@@ -191,7 +200,16 @@ def _remedy(builder, error, manual):
         )
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         return f"{_instructions(builder)}. The folder for this is '{manual}'"
-    return "Remove the cause (a download needs the internet)"
+    return (
+        "Remove the cause (a download needs the internet; archives that you "
+        "have already may lie in the folder that --manual_dir names)"
+    )
+
+
+def _way_with_parts(builder, partial):
+    if partial or not getattr(builder, "COUNTS", None):
+        return ""
+    return " A part of the release is taken with --partial."
 
 
 def _instructions(builder):
@@ -199,7 +217,7 @@ def _instructions(builder):
 
 
 def _told(error):
-    text = tfds_source._brief(error, 300)
+    text = prepared_sets.brief(error, 300)
     path = getattr(error, "filename", None)
     return f"{text}: '{path}'" if path else text
 

@@ -6,7 +6,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfcl.data import tfds_source
+from tfcl.data import prepared_sets
 from tfcl.errors import UserError
 
 
@@ -31,7 +31,7 @@ def set_in(folder):
         raise damaged(
             path,
             path / "dataset_info.json",
-            f"cannot be used ({tfds_source._brief(error)})",
+            f"cannot be used ({prepared_sets.brief(error)})",
         ) from error
     return builder
 
@@ -66,7 +66,7 @@ def read_split(builder, split, decoders=None):
             yield record
             count += 1
     except tf.errors.OpError as error:
-        path, fault = tfds_source._damage(builder, split)
+        path, fault = prepared_sets.damage(builder, split)
         if os.fspath(path).endswith("dataset_info.json"):
             # The files are whole, so it is what a record holds.
             path = builder.info.splits[split].filepaths[0]

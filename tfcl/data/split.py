@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 
-from tfcl.data.pictures import concatenated, parts_of
+from tfcl.data.pictures import add_pictures, concatenated, parts_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Split:
 
     Args:
         images: Pictures, shape `(n, height, width, channels)`, uint8 (0-255)
-            or float32: an array, or `LazyPictures` for what is larger than
+            or float32: an array, or `Pictures` for what is larger than
             memory.
         labels: Class index inside the task, shape `(n,)`, int32, from 0.
         mean: Per-channel mean of the scaled pixels, shape
@@ -113,11 +113,7 @@ class Split:
     def digest(self):
         """SHA-256 over pictures and labels, as hexadecimal text."""
         sha = hashlib.sha256()
-        if isinstance(self.images, np.ndarray):
-            sha.update(str(self.images.shape).encode())
-            sha.update(np.ascontiguousarray(self.images))
-        else:
-            sha.update(self.images.digest().encode())
+        add_pictures(sha, self.images)
         arrays = (self.labels, self.groups, self.mean, self.std)
         for array in (*arrays, np.float64(self.scale)):
             sha.update(str(array.shape).encode())
