@@ -114,7 +114,6 @@ class DEN(GrowingNetwork):
         self.split_threshold = tuple(split_threshold)
         self.expansion = expansion
         self.proximal = proximal
-        self._seen_again = False
 
     # What every growth builds anew
 
@@ -196,12 +195,10 @@ class DEN(GrowingNetwork):
 
     def begin_task(self, task):
         super().begin_task(task)
-        self._seen_again = False
         self.remember()
 
     def resume_task(self, task, values):
         super().resume_task(task, values)
-        self._seen_again = True
         self.remember()
 
     def phases(self, task):
@@ -209,12 +206,12 @@ class DEN(GrowingNetwork):
             self._train_all()
             yield self._stage("train", "sparse", self.sparse_step)
             return
-        if not self._seen_again:
+        if not self.seen_again:
             self._train_all(hidden=0.0)
             yield self._stage("head", "sparse", self.sparse_step)
         self._train_between(self._selected())
         result = yield self._stage("retrain", "main", self.retrain_step)
-        if self._seen_again:
+        if self.seen_again:
             return
         if result["train/cross_entropy"] > self.loss_threshold:
             self._expand()

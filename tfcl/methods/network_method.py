@@ -29,11 +29,16 @@ class NetworkMethod(Method):
 
     Args:
         training: `TaskTraining`.
+
+    Attributes:
+        seen_again: Whether the task in hand goes on from what it has learned
+            at an earlier visit.
     """
 
     def __init__(self, training):
         super().__init__()
         self.training = training
+        self.seen_again = False
         self._network = None
         self._trained = []
         self._black = None
@@ -64,12 +69,14 @@ class NetworkMethod(Method):
         """Sets `shared` and `slot` from the network's variables."""
 
     def begin_task(self, task):
+        self.seen_again = False
         self.redraw(self.slot, "slot", task.index)
         self.head.use_columns(range(task.num_classes))
         self.reset_optimizers()
         self.note_black(task)
 
     def resume_task(self, task, values):
+        self.seen_again = True
         super().resume_task(task, values)
         self.note_black(task)
 
