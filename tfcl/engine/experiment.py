@@ -128,7 +128,7 @@ class Experiment:
         self._check_learned_tasks()
         place = self.journal.position
         self._grow_to(
-            self.journal.structure if place is None else place.get("structure")
+            self.journal.structure if place is None else place["structure"]
         )
         self.trainer = Trainer(self)
 
@@ -193,9 +193,7 @@ class Experiment:
 
     def unlearned_visits(self):
         """The visits still to be made, with the journal at each begin."""
-        if self.journal.position is None:
-            self._checkpoints.restore(self.method, between_tasks=True)
-        elif self.resumed:
+        if self.journal.position is not None:
             logging.info(
                 "Resuming task %d after %d steps.",
                 self.journal.position["task"],
