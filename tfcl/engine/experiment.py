@@ -266,10 +266,9 @@ class Experiment:
         labels.update(
             {f"train/{n}": la for n, la in method.metric_labels().items()}
         )
-        record = results.task_record(task, place, labels)
         entry = self.bank.load(visit.number, task.name)
+        record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
-        record["notes"] = entry.notes
         record["row"] = self.evaluator.row(self.stream, visit.number)
         self.journal.end_task(record)
         self.save()

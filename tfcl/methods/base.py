@@ -320,7 +320,8 @@ class Method(abc.ABC):
         return stored(self.slot)
 
     def bank_notes(self):
-        """JSON-ready facts of the finished task, for results and reports."""
+        """JSON-ready facts of the task, for results and reports; among them
+        `validation_accuracy` if it is not the last phase's."""
         return {}
 
     def activate(self, values, task_index):
