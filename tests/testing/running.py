@@ -1,4 +1,7 @@
-"""Runs a method without an experiment around it."""
+"""Runs a method without an experiment around it, or without pictures."""
+
+import contextlib
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +21,24 @@ def plain_split(images, labels):
         np.ones(channels),
         scale=1.0,
     )
+
+
+@contextlib.contextmanager
+def undrawn_pictures():
+    """Builds figures and reports, but renders no pixel of them.
+
+    That takes half the time of a toy run; `report_test` and `figures_test`
+    look at the pixels.
+    """
+    with mock.patch("tfcl.engine.figures.png_bytes", return_value=b"undrawn"):
+        yield
+
+
+@contextlib.contextmanager
+def no_pictures():
+    """Leaves figures and report out."""
+    with mock.patch("tfcl.engine.results.write_pictures"), undrawn_pictures():
+        yield
 
 
 def runner_for(method, image_shape, dtype=np.uint8, strategy=None, **kwargs):
