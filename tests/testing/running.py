@@ -47,6 +47,30 @@ def runner_for(method, image_shape, dtype=np.uint8, strategy=None, **kwargs):
     return StepRunner(method, strategy, image_shape, dtype, **kwargs)
 
 
+def go_through_phases(method, task, perform):
+    """Drives a task's phases by hand, where not all need to be trained.
+
+    Args:
+        method: A method that has begun `task`.
+        task: `Task`.
+        perform: Function from a phase to its result; decisions are taken.
+
+    Returns:
+        The names of the phases and decisions.
+    """
+    phases, result, names = method.phases(task), None, []
+    while True:
+        try:
+            phase = phases.send(result)
+        except StopIteration:
+            return names
+        names.append(phase.name)
+        if phase.action == "decision":
+            result = {"value": phase.decide()}
+        else:
+            result = perform(phase)
+
+
 def train_task(method, runner, task, batch_size, steps_limit=None):
     """Trains all phases of a task, without validation; returns the sums."""
     with runner.strategy.scope():
