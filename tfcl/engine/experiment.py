@@ -272,8 +272,9 @@ class Experiment:
         record["row"] = self.evaluator.row(self.stream, visit.number)
         self.journal.end_task(record)
         self.save()
-        self._publish()
-        self.observer.end_task(task, self.journal, self.results())
+        content = self.results()
+        self._publish(content)
+        self.observer.end_task(task, self.journal, content)
 
     def _footprint(self, entry):
         shared = [v.variable.numpy() for v in self.method.shared]
@@ -288,22 +289,23 @@ class Experiment:
         """The content of `results.json`."""
         return results.collect(self)
 
-    def _publish(self):
+    def _publish(self, content):
         if self.chief:
-            results.write_numbers(self.results(), self.model_dir)
+            results.write_numbers(content, self.model_dir)
 
     def finish(self):
         """Writes figures, report and exports of a finished run."""
         self.observer.close()
         if not self.chief:
             return
-        self._publish()
+        content = self.results()
+        self._publish(content)
         learned = self.stream.learned_versions(len(self.journal.visits) - 1)
         histories = {
             task.index: self.bank.history(visit, task.name)
             for task, visit in learned
         }
-        results.write_pictures(self.results(), histories, self.model_dir)
+        results.write_pictures(content, histories, self.model_dir)
         if self.exports:
             for task, visit in learned:
                 self.export(self.bank.load(visit, task.name))

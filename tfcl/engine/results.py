@@ -1,5 +1,6 @@
 """What a run leaves in its folder, derived from journal and bank."""
 
+import functools
 import importlib.metadata
 import json
 import pathlib
@@ -156,11 +157,10 @@ def _seeds(run):
     return seeds
 
 
+@functools.cache
 def _versions():
-    versions = {"tfcl": __version__}
-    for package in _PACKAGES:
-        versions[package] = importlib.metadata.version(package)
-    return versions
+    found = {p: importlib.metadata.version(p) for p in _PACKAGES}
+    return {"tfcl": __version__, **found}
 
 
 def write_texts(model_dir, texts):
