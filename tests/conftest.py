@@ -1,6 +1,9 @@
 """Two logical CPUs in every test process, for distribution strategies."""
 
+import gc
 import os
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,3 +18,14 @@ tf.config.set_logical_device_configuration(
 # machine.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _swept_memory():
+    """Frees what the last file has left, sets aside what stays.
+
+    TensorFlow keeps graphs for good; Python would look through all of them
+    again and again.
+    """
+    gc.collect()
+    gc.freeze()

@@ -1,19 +1,15 @@
 """APD against the published program, and its retention option."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.testing import golden, running
 from tests.testing.methods import run_method_test, tiny_stream, tiny_training
-from tfcl.data.task import StreamSpec
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.methods.transfers import AdditiveTransfer
-from tfcl.models.lasem_cnn import lasem_cnn
 
 
 @pytest.fixture(scope="module", name="data")
@@ -23,33 +19,18 @@ def _data():
 
 def _published(data):
     """The published network of two layers with the published weights."""
-    kernels = [data[f"apd_shared_{i}"] for i in (0, 2)]
-    heads = [data[f"apd_fc_{i}"] for i in range(4)]
-    training = tiny_training(
-        backbone=functools.partial(
-            lasem_cnn,
-            channels=tuple(int(c) for c in data["channels"][1:]),
-            kernel_sizes=tuple(k.shape[0] for k in kernels),
-            pool_sizes=tuple(int(p) for p in data["pools"]),
-        ),
-        hidden_units=(heads[0].shape[1],),
-        dropout=0.0,
+    method = golden.published_network(
+        data,
+        "apd",
+        [data[f"apd_shared_{i}"] for i in (0, 2)],
+        lambda training: StaticTransfer(training, "11", AdditiveTransfer()),
     )
-    method = StaticTransfer(training, "11", AdditiveTransfer())
-    classes = tuple(map(str, range(heads[-1].shape[0])))
-    spec = StreamSpec("golden", data["x"].shape[1:], ("task",), (classes,), 4)
-    method.setup(spec, seed=0)
     for i, layer in enumerate(method.layers):
         generator = layer.generator
         generator.shared_kernel.assign(data[f"apd_shared_{2 * i}"])
         generator.bias.assign(data[f"apd_shared_{2 * i + 1}"])
         generator.mask.assign(data[f"apd_mask_{i}"])
         generator.tau.assign(data[f"apd_tau_{i}"])
-    for i, (kernel, bias) in enumerate(
-        zip(method.head.kernels, method.head.biases)
-    ):
-        kernel.assign(heads[2 * i])
-        bias.assign(heads[2 * i + 1])
     return method
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.testing import methods
 from tfcl.data.augmentation import PadAndCrop, RandomFlip
+from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
@@ -37,18 +38,18 @@ def begun(method, task=0):
     return stream.tasks[task]
 
 
-def batch_of(split, groups, seed=(1, 2)):
-    groups = np.asarray(groups)
-    mean = split.mean[groups][:, None, None]
-    std = split.std[groups][:, None, None]
-    count = len(groups)
-    pixels = split.images[:count] / np.float32(255.0)
+def batch_of(split, rows, seed=(1, 2)):
+    resident = ResidentSplit(split.image_shape, split.images.dtype)
+    resident.load(split)
+    rows = tf.constant(list(rows))
+    images, labels, groups, black = resident.gather(rows)
     return Batch(
-        images=tf.constant((pixels - mean) / std, tf.float32),
-        labels=tf.constant(split.labels[:count]),
-        tasks=tf.constant(groups, tf.int32),
-        positions=tf.range(count),
-        size=tf.constant(count),
+        images=images,
+        labels=labels,
+        tasks=groups,
+        black=black,
+        positions=tf.range(len(rows)),
+        size=tf.size(rows),
         step=tf.constant(0),
         seed=tf.constant(seed),
         replicas=1,
@@ -60,9 +61,11 @@ def test_borders_are_black_in_the_unit_of_each_task():
     method = Joint(methods.tiny_training(augmentation=(PadAndCrop(8),)))
     task = begun(method, task=1)
     (phase,) = method.phases(task)
-    groups = [0, 1] * 8
-    batch = batch_of(phase.data, groups)
-    found = method.training_images(batch).numpy()
+    rows = np.arange(0, len(phase.data), 8)
+    groups = phase.data.groups[rows]
+    assert set(groups) == {0, 1}
+    batch = batch_of(phase.data, rows)
+    found = method.training.augmented(batch).numpy()
     # Pictures of 8 x 8: a shift by 8 leaves the border alone.
     black = -phase.data.mean / phase.data.std
     assert not np.allclose(black[0], black[1])
@@ -74,11 +77,12 @@ def test_borders_are_black_in_the_unit_of_each_task():
 def test_a_second_look_at_a_batch_sees_the_same_pictures():
     method = Individual(training())
     task = begun(method)
-    batch = batch_of(task.train, [0] * 6)
-    one, again = (method.training_images(batch) for _ in range(2))
+    batch = batch_of(task.train, range(6))
+    one, again = (method.training.augmented(batch) for _ in range(2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, batch.images)
-    other = method.training_images(batch_of(task.train, [0] * 6, seed=(1, 3)))
+    later = batch_of(task.train, range(6), seed=(1, 3))
+    other = method.training.augmented(later)
     assert not np.array_equal(one, other)
 
 
@@ -87,12 +91,12 @@ def test_predictions_see_pictures_as_they_are():
     changed = Individual(training())
     task = begun(plain)
     begun(changed)
-    images = batch_of(task.test, [0] * 5).images
+    images = batch_of(task.test, range(5)).images
     np.testing.assert_array_equal(
         plain.predict(images), changed.predict(images)
     )
     losses = [
-        method.loss_of(batch_of(task.train, [0] * 5))[0].numpy()
+        method.loss_of(batch_of(task.train, range(5)))[0].numpy()
         for method in (plain, changed)
     ]
     assert losses[0] != losses[1]
@@ -101,8 +105,8 @@ def test_predictions_see_pictures_as_they_are():
 def test_no_augmentation_leaves_pictures_untouched():
     method = Individual(methods.tiny_training())
     task = begun(method)
-    batch = batch_of(task.train, [0] * 5)
-    assert method.training_images(batch) is batch.images
+    batch = batch_of(task.train, range(5))
+    assert method.training.augmented(batch) is batch.images
 
 
 def test_only_functions_are_taken():

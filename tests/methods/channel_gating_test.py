@@ -1,7 +1,5 @@
 """Channel gating against the published program, and its own rules."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -9,11 +7,9 @@ import tensorflow as tf
 
 from tests.testing import golden, running
 from tests.testing.methods import run_method_test, tiny_stream, tiny_training
-from tfcl.data.task import StreamSpec
 from tfcl.layers.channel_gate import ChannelGate
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.channel_gating import ChannelGating
-from tfcl.models.lasem_cnn import lasem_cnn
 
 # A whole network in float32, and a softmax at temperature 0.1.
 _CLOSE = {"rtol": 1e-5, "atol": 5e-6}
@@ -31,32 +27,18 @@ def _gates(method):
 
 def _published(data):
     """The published network with the published weights."""
-    heads = [data[f"cg_fc_{i}"] for i in range(4)]
-    kernels = [data[f"cg_conv_{i}"] for i in (0, 2)]
-    training = tiny_training(
-        backbone=functools.partial(
-            lasem_cnn,
-            channels=tuple(int(c) for c in data["channels"][1:]),
-            kernel_sizes=tuple(k.shape[0] for k in kernels),
-            pool_sizes=tuple(int(p) for p in data["pools"]),
-        ),
-        hidden_units=(heads[0].shape[1],),
-        dropout=0.0,
+    hidden_units = data["cg_gate_0"].shape[1]
+    method = golden.published_network(
+        data,
+        "cg",
+        [data[f"cg_conv_{i}"] for i in (0, 2)],
+        lambda training: ChannelGating(training, hidden_units),
     )
-    method = ChannelGating(training, data["cg_gate_0"].shape[1])
-    classes = tuple(map(str, range(heads[-1].shape[0])))
-    spec = StreamSpec("golden", data["x"].shape[1:], ("task",), (classes,), 4)
-    method.setup(spec, seed=0)
     trunk = method.network().trunk
     for i, gate in enumerate(_gates(method)):
         conv = trunk.get_layer(f"conv_{i}")
         conv.set_weights([data[f"cg_conv_{2 * i + k}"] for k in range(2)])
         gate.set_weights([data[f"cg_gate_{4 * i + k}"] for k in range(4)])
-    for i, (kernel, bias) in enumerate(
-        zip(method.head.kernels, method.head.biases)
-    ):
-        kernel.assign(heads[2 * i])
-        bias.assign(heads[2 * i + 1])
     return method
 
 

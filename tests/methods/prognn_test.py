@@ -233,5 +233,5 @@ def test_adapters_never_vanish():
 
 def test_kills_change_nothing(tmp_path):
     toy_run.assert_kills_change_nothing(
-        tmp_path, lambda: ProgNN(toy_run.toy_training())
+        tmp_path, lambda: ProgNN(toy_run.toy_training(epochs=1))
     )

@@ -3,19 +3,11 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.testing.methods import two_replicas
+from tests.testing.optimizers import take_steps, take_steps_on_two_replicas
 from tfcl.optimizers.adam_torch import AdamTorch
 
 _GRADIENTS = np.random.default_rng(0).normal(size=(6, 4))
-
-
-def _steps(optimizer, variable, gradients):
-    optimizer.build([variable])
-    for gradient in gradients:
-        optimizer.apply([tf.constant(gradient, variable.dtype)], [variable])
-    return variable.numpy()
 
 
 def _by_hand(gradients, rate, epsilon=1e-8, b1=0.9, b2=0.999):
@@ -35,7 +27,7 @@ def _by_hand(gradients, rate, epsilon=1e-8, b1=0.9, b2=0.999):
 def test_trajectory_is_that_of_the_paper(dtype, rtol, scale):
     rate = float(np.float32(0.01))  # Keras keeps rates in float32.
     variable = keras.Variable(np.ones(4), dtype=dtype)
-    found = _steps(AdamTorch(rate), variable, scale * _GRADIENTS)
+    found = take_steps(AdamTorch(rate), variable, scale * _GRADIENTS)
     wanted = _by_hand(scale * _GRADIENTS, rate)
     np.testing.assert_allclose(found, wanted, rtol=rtol)
 
@@ -44,26 +36,15 @@ def test_tiny_gradients_move_farther_than_by_keras():
     moved = []
     for make in (AdamTorch, keras.optimizers.Adam):
         variable = keras.Variable(np.ones(4))
-        _steps(make(0.01), variable, 1e-7 * _GRADIENTS[:1])
+        take_steps(make(0.01), variable, 1e-7 * _GRADIENTS[:1])
         moved.append(np.abs(variable.numpy() - 1.0))
     assert (moved[0] > 5 * moved[1]).all()
 
 
 def test_two_replicas_sum_their_gradients():
-    strategy = two_replicas()
-    with strategy.scope():
-        variable = keras.Variable(np.ones(4))
-        optimizer = AdamTorch(0.01)
-        optimizer.build([variable])
-
-    def update(gradient):
-        optimizer.apply([gradient / 2.0], [variable.value])
-
-    run = tf.function(lambda gradient: strategy.run(update, args=(gradient,)))
-    for gradient in _GRADIENTS:
-        run(tf.constant(gradient, tf.float32))
+    found = take_steps_on_two_replicas(lambda: AdamTorch(0.01), _GRADIENTS)
     wanted = _by_hand(_GRADIENTS, 0.01)
-    np.testing.assert_allclose(variable.numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_survives_its_own_configuration():

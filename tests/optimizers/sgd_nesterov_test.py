@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing.methods import two_replicas
+from tests.testing.optimizers import take_steps, take_steps_on_two_replicas
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
 
 _GRADIENTS = np.random.default_rng(0).normal(size=(6, 4))
@@ -13,11 +13,7 @@ _RATES = (0.1, 0.1, 0.02, 0.02, 0.5, 0.5)
 
 
 def _steps(optimizer, variable, rates=_RATES):
-    optimizer.build([variable])
-    for gradient, rate in zip(_GRADIENTS, rates):
-        optimizer.learning_rate.assign(rate)
-        optimizer.apply([tf.constant(gradient, variable.dtype)], [variable])
-    return variable.numpy()
+    return take_steps(optimizer, variable, _GRADIENTS, rates)
 
 
 def test_the_rate_is_outside_the_velocity():
@@ -54,21 +50,10 @@ def test_weights_without_gradient_never_move():
 
 
 def test_two_replicas_sum_their_gradients():
-    strategy = two_replicas()
-    with strategy.scope():
-        variable = keras.Variable(np.ones(4))
-        optimizer = SGDNesterov(0.1)
-        optimizer.build([variable])
-
-    def update(gradient):
-        optimizer.apply([gradient / 2.0], [variable.value])
-
-    run = tf.function(lambda gradient: strategy.run(update, args=(gradient,)))
-    for gradient in _GRADIENTS:
-        run(tf.constant(gradient, tf.float32))
+    found = take_steps_on_two_replicas(lambda: SGDNesterov(0.1), _GRADIENTS)
     alone = keras.Variable(np.ones(4))
     wanted = _steps(SGDNesterov(), alone, (0.1,) * len(_GRADIENTS))
-    np.testing.assert_allclose(variable.numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_survives_its_own_configuration():

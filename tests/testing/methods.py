@@ -50,8 +50,9 @@ def learned(folder, method, **kwargs):
     run = Experiment(
         folder, method=method, stream=tiny_stream(**kwargs), exports=False
     )
-    run.start({})
-    learn_stream(run)
+    with running.undrawn_pictures():
+        run.start({})
+        learn_stream(run)
     run.close()
     return run
 
@@ -70,12 +71,14 @@ def run_method_test(
         class_counts: Classes of the three tasks.
         grows: Whether the method may be traced anew at each growth.
     """
-    folder = pathlib.Path(folder)
-    run = learned(folder / "run", make_method(), class_counts=class_counts)
+    folder = pathlib.Path(folder) / "run"
+    if forgets:
+        run = learned(folder, make_method(), class_counts=class_counts)
+    else:
+        run = _keeps_old_logits(make_method, folder, class_counts, grows)
     _learns_above_chance(run, class_counts)
     if not grows:
         _keeps_one_trace(run)
-    _keeps_old_logits(make_method, folder, forgets, class_counts)
     _counts_its_bytes(run)
     _serves_what_it_predicts(run, make_method)
     agrees_with_two_replicas(make_method, class_counts)
@@ -94,19 +97,20 @@ def _keeps_one_trace(run):
     assert not traces, traces
 
 
-def _keeps_old_logits(make_method, folder, forgets, class_counts):
-    if forgets:
-        return
+def _keeps_old_logits(make_method, folder, class_counts, grows):
     # Two tasks, then the same folder goes on with the third.
     logits = []
     for counts in (class_counts[:2], class_counts):
-        run = learned(folder / "longer", make_method(), class_counts=counts)
+        run = learned(folder, make_method(), class_counts=counts)
+        if not grows:
+            _keeps_one_trace(run)
         task = run.stream.tasks[0]
         entry = run.bank.load(0, task.name)
         run.method.activate(entry.values, 0)
         pictures = entry.preprocessing(tf.constant(task.test.images))
         logits.append(run.method.predict(pictures).numpy())
     np.testing.assert_array_equal(*logits)
+    return run
 
 
 def _counts_its_bytes(run):

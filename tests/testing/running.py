@@ -1,4 +1,7 @@
-"""Runs a method without an experiment around it."""
+"""Runs a method without an experiment around it, or without pictures."""
+
+import contextlib
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -20,10 +23,52 @@ def plain_split(images, labels):
     )
 
 
+@contextlib.contextmanager
+def undrawn_pictures():
+    """Builds figures and reports, but renders no pixel of them.
+
+    That takes half the time of a toy run; `report_test` and `figures_test`
+    look at the pixels.
+    """
+    with mock.patch("tfcl.engine.figures.png_bytes", return_value=b"undrawn"):
+        yield
+
+
+@contextlib.contextmanager
+def no_pictures():
+    """Leaves figures and report out."""
+    with mock.patch("tfcl.engine.results.write_pictures"), undrawn_pictures():
+        yield
+
+
 def runner_for(method, image_shape, dtype=np.uint8, strategy=None, **kwargs):
     """A `StepRunner` for a method that is set up."""
     strategy = strategy or tf.distribute.get_strategy()
     return StepRunner(method, strategy, image_shape, dtype, **kwargs)
+
+
+def go_through_phases(method, task, perform):
+    """Drives a task's phases by hand, where not all need to be trained.
+
+    Args:
+        method: A method that has begun `task`.
+        task: `Task`.
+        perform: Function from a phase to its result; decisions are taken.
+
+    Returns:
+        The names of the phases and decisions.
+    """
+    phases, result, names = method.phases(task), None, []
+    while True:
+        try:
+            phase = phases.send(result)
+        except StopIteration:
+            return names
+        names.append(phase.name)
+        if phase.action == "decision":
+            result = {"value": phase.decide()}
+        else:
+            result = perform(phase)
 
 
 def train_task(method, runner, task, batch_size, steps_limit=None):

@@ -15,6 +15,7 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.testing.methods import tiny_training
+from tests.testing.running import no_pictures
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.experiment import Experiment
@@ -115,13 +116,6 @@ def learn(folder, method=None, stream=None, texts=None, **kwargs):
         run,
         found,
     )
-
-
-@contextlib.contextmanager
-def no_pictures():
-    """Leaves figures and report out, which take most of a toy run's time."""
-    with mock.patch("tfcl.engine.results.write_pictures"):
-        yield
 
 
 @contextlib.contextmanager

@@ -129,7 +129,7 @@ class Experiment:
         self.method.recall = self._recall
         place = self.journal.position
         self._grow_to(
-            self.journal.structure if place is None else place.get("structure")
+            self.journal.structure if place is None else place["structure"]
         )
         self.trainer = Trainer(self)
 
@@ -194,9 +194,7 @@ class Experiment:
 
     def unlearned_visits(self):
         """The visits still to be made, with the journal at each begin."""
-        if self.journal.position is None:
-            self._checkpoints.restore(self.method, between_tasks=True)
-        elif self.resumed:
+        if self.journal.position is not None:
             logging.info(
                 "Resuming task %d after %d steps.",
                 self.journal.position["task"],
@@ -274,15 +272,15 @@ class Experiment:
         labels.update(
             {f"train/{n}": la for n, la in method.metric_labels().items()}
         )
-        record = results.task_record(task, place, labels)
         entry = self.bank.load(visit.number, task.name)
+        record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
-        record["notes"] = entry.notes
         record["row"] = self.evaluator.row(self.stream, visit.number)
         self.journal.end_task(record)
         self.save()
-        self._publish()
-        self.observer.end_task(task, self.journal, self.results())
+        content = self.results()
+        self._publish(content)
+        self.observer.end_task(task, self.journal, content)
 
     def _footprint(self, entry):
         shared = [v.variable.numpy() for v in self.method.shared]
@@ -297,22 +295,23 @@ class Experiment:
         """The content of `results.json`."""
         return results.collect(self)
 
-    def _publish(self):
+    def _publish(self, content):
         if self.chief:
-            results.write_numbers(self.results(), self.model_dir)
+            results.write_numbers(content, self.model_dir)
 
     def finish(self):
         """Writes figures, report and exports of a finished run."""
         self.observer.close()
         if not self.chief:
             return
-        self._publish()
+        content = self.results()
+        self._publish(content)
         learned = self.stream.learned_versions(len(self.journal.visits) - 1)
         histories = {
             task.index: self.bank.history(visit, task.name)
             for task, visit in learned
         }
-        results.write_pictures(self.results(), histories, self.model_dir)
+        results.write_pictures(content, histories, self.model_dir)
         if self.exports:
             for task, visit in learned:
                 self.export(self.bank.load(visit, task.name))

@@ -79,13 +79,20 @@ class ResidentSplit:
                 yield local, start, stop
 
     def gather(self, rows):
-        """Standardised images, labels and groups of `rows` (int32)."""
+        """What a batch says of the examples `rows` (int32).
+
+        Returns:
+            Standardised images, labels, groups and what a black pixel is in
+            each image, float32 `(b, channels)`.
+        """
         groups = tf.gather(self._groups, rows)
         pixels = tf.cast(tf.gather(self._images, rows), tf.float32)
-        mean = tf.gather(self._mean, groups)[:, None, None]
-        std = tf.gather(self._std, groups)[:, None, None]
-        images = (pixels * self._scale - mean) / std
-        return images, tf.gather(self._labels, rows), groups
+        mean, std = tf.gather(self._mean, groups), tf.gather(self._std, groups)
+        images = pixels * self._scale - mean[:, None, None]
+        images /= std[:, None, None]
+        # Steps that do not ask for black do not compute it: TensorFlow leaves
+        # out what nothing uses.
+        return images, tf.gather(self._labels, rows), groups, -mean / std
 
 
 def _in_memory(split, rows):

@@ -1,5 +1,6 @@
 """What a run leaves in its folder, derived from journal and bank."""
 
+import functools
 import importlib.metadata
 import json
 import pathlib
@@ -18,19 +19,22 @@ _EPOCHS = 60
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 
 
-def task_record(task, place, labels):
+def task_record(task, place, labels, notes):
     """The journal's record of a learned task.
 
     Args:
         task: `Task`.
         place: The journal's position at the end of the task.
         labels: `{history name: labels}` of arrays per epoch.
+        notes: The method's facts; `validation_accuracy` is among them if it
+            keeps what another than the last phase has learned.
     """
     validations = [
         result["validation/accuracy"]
         for result in place["results"]
         if "validation/accuracy" in result
     ]
+    last, notes = validations[-1] if validations else None, dict(notes)
     return {
         "index": task.index,
         "visit": place["visit"],
@@ -45,9 +49,10 @@ def task_record(task, place, labels):
         "epochs": place["epochs"],
         "steps": place["steps"],
         "seconds": place["seconds"],
-        "validation_accuracy": validations[-1] if validations else None,
+        "validation_accuracy": notes.pop("validation_accuracy", last),
         "peak": place["peak"],
         "phases": place["results"],
+        "notes": notes,
         "labels": labels,
     }
 
@@ -152,11 +157,10 @@ def _seeds(run):
     return seeds
 
 
+@functools.cache
 def _versions():
-    versions = {"tfcl": __version__}
-    for package in _PACKAGES:
-        versions[package] = importlib.metadata.version(package)
-    return versions
+    found = {p: importlib.metadata.version(p) for p in _PACKAGES}
+    return {"tfcl": __version__, **found}
 
 
 def write_texts(model_dir, texts):

@@ -235,7 +235,7 @@ class StepRunner:
             mine = context.replica_id_in_sync_group
             positions = positions[mine :: self.replicas]
             rows = rows[mine :: self.replicas]
-        images, labels, groups = resident.gather(rows)
+        images, labels, groups, black = resident.gather(rows)
 
         def sum_over_replicas(value):
             if self.replicas == 1:
@@ -243,15 +243,16 @@ class StepRunner:
             return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
         return Batch(
-            images,
-            labels,
-            groups,
-            positions,
-            size,
-            step,
-            seed,
-            self.replicas,
-            sum_over_replicas,
+            images=images,
+            labels=labels,
+            tasks=groups,
+            black=black,
+            positions=positions,
+            size=size,
+            step=step,
+            seed=seed,
+            replicas=self.replicas,
+            sum_over_replicas=sum_over_replicas,
         )
 
     def _all_finite(self, update):

@@ -2,11 +2,12 @@
 
 import keras
 
+from tfcl.layers.has_initializers import HasInitializers
 from tfcl.layers.kernel_generator import KernelGenerator
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class AdditiveKernel(KernelGenerator):
+class AdditiveKernel(HasInitializers, KernelGenerator):
     """`W = S * sigmoid(M) + tau`: S and the bias serve all tasks.
 
     Mask logits M and tau have the kernel's shape and belong to the task.
@@ -28,29 +29,15 @@ class AdditiveKernel(KernelGenerator):
 
     prefix = "additive"
 
-    def __init__(
-        self,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        initial_stddev=0.05,
-        retains=False,
-        **kwargs,
-    ):
+    def __init__(self, initial_stddev=0.05, retains=False, **kwargs):
         super().__init__(**kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
         self.initial_stddev = initial_stddev
         self.retains = retains
 
     def make_weights(self, kernel_shape):
-        self.shared_kernel = self.shared_weight(
-            "kernel", kernel_shape, self.kernel_initializer
+        self.shared_kernel, self.bias = self.shared_pair(
+            kernel_shape, self.kernel_initializer, self.bias_initializer
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.shared_weight(
-                "bias", kernel_shape[-1:], self.bias_initializer
-            )
         if self.retains:
             self.old_kernel = self.shared_weight(
                 "old_kernel", kernel_shape, "zeros", trainable=False
@@ -90,12 +77,6 @@ class AdditiveKernel(KernelGenerator):
     def get_config(self):
         return {
             **super().get_config(),
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(
-                self.bias_initializer
-            ),
             "initial_stddev": self.initial_stddev,
             "retains": self.retains,
         }

@@ -2,9 +2,11 @@
 
 import keras
 
+from tfcl.layers.has_initializers import HasInitializers
+
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class ChannelGate(keras.layers.Layer):
+class ChannelGate(HasInitializers, keras.layers.Layer):
     """One factor per picture and output channel, from a layer's input.
 
     `softmax(FC2(relu(FC1(flatten(input)))) / temperature)`; multiply the
@@ -32,15 +34,7 @@ class ChannelGate(keras.layers.Layer):
         Behpour, Eaton, ICML 2021 (softmax in place of binary gates).
     """
 
-    def __init__(
-        self,
-        filters,
-        hidden_units=256,
-        temperature=0.1,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
+    def __init__(self, filters, hidden_units=256, temperature=0.1, **kwargs):
         if temperature <= 0:
             raise ValueError(
                 "Argument `temperature` must be positive. "
@@ -50,8 +44,6 @@ class ChannelGate(keras.layers.Layer):
         self.filters = filters
         self.hidden_units = hidden_units
         self.temperature = temperature
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):
         sizes = {"hidden": self.hidden_units, "output": self.filters}
@@ -125,12 +117,6 @@ class ChannelGate(keras.layers.Layer):
             "filters": self.filters,
             "hidden_units": self.hidden_units,
             "temperature": self.temperature,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(
-                self.bias_initializer
-            ),
         }
 
 

@@ -2,11 +2,12 @@
 
 import keras
 
+from tfcl.layers.has_initializers import HasInitializers
 from tfcl.layers.kernel_generator import KernelGenerator
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class HardKernel(KernelGenerator):
+class HardKernel(HasInitializers, KernelGenerator):
     """A kernel and a bias that all tasks use as they are.
 
     Args:
@@ -16,25 +17,10 @@ class HardKernel(KernelGenerator):
 
     prefix = "shared"
 
-    def __init__(
-        self,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-
     def make_weights(self, kernel_shape):
-        self.kernel = self.shared_weight(
-            "kernel", kernel_shape, self.kernel_initializer
+        self.kernel, self.bias = self.shared_pair(
+            kernel_shape, self.kernel_initializer, self.bias_initializer
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.shared_weight(
-                "bias", kernel_shape[-1:], self.bias_initializer
-            )
 
     def pair(self):
         return self.kernel, self.bias
@@ -42,14 +28,3 @@ class HardKernel(KernelGenerator):
     def adopt(self, weights):
         for variable, value in zip(self.shared_variables, weights):
             variable.assign(value)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(
-                self.bias_initializer
-            ),
-        }

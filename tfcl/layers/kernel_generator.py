@@ -52,6 +52,16 @@ class KernelGenerator(keras.layers.Layer, abc.ABC):
             name, shape, initializer, self.shared_variables, trainable
         )
 
+    def shared_pair(self, kernel_shape, kernel_initializer, bias_initializer):
+        """A kernel that serves all tasks, and its bias or None."""
+        kernel = self.shared_weight("kernel", kernel_shape, kernel_initializer)
+        bias = None
+        if self.use_bias:
+            bias = self.shared_weight(
+                "bias", kernel_shape[-1:], bias_initializer
+            )
+        return kernel, bias
+
     def task_weight(self, name, shape, initializer):
         """A weight of the task in hand."""
         return self._weight(name, shape, initializer, self.task_variables)

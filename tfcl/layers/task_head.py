@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 
+from tfcl.layers.has_initializers import HasInitializers
+
 
 @keras.saving.register_keras_serializable(package="tfcl")
-class TaskHead(keras.layers.Layer):
+class TaskHead(HasInitializers, keras.layers.Layer):
     """Dense hidden layers (ReLU) and an output layer shared by a slot.
 
     One head serves every task of a stream: it has `num_outputs` columns, of
@@ -31,8 +33,6 @@ class TaskHead(keras.layers.Layer):
         max_classes,
         num_outputs=None,
         hidden_units=(),
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -47,8 +47,6 @@ class TaskHead(keras.layers.Layer):
         self.max_classes = max_classes
         self.num_outputs = num_outputs
         self.hidden_units = tuple(hidden_units)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape):
         widths = (input_shape[-1], *self.hidden_units, self.num_outputs)
@@ -177,12 +175,6 @@ class TaskHead(keras.layers.Layer):
             "max_classes": self.max_classes,
             "num_outputs": self.num_outputs,
             "hidden_units": self.hidden_units,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(
-                self.bias_initializer
-            ),
         }
 
 

@@ -19,6 +19,7 @@ class Batch(typing.NamedTuple):
         labels: Local labels, int32 `(b,)`.
         tasks: Group of each example in its split (joint training: the task),
             int32 `(b,)`.
+        black: What a black pixel is in each picture, float32 `(b, channels)`.
         positions: Place of each example in the global batch, int32 `(b,)`.
         size: Examples in the global batch, int32 scalar. Divide sums by it.
         step: Number of the step in its epoch, int32 scalar.
@@ -30,6 +31,7 @@ class Batch(typing.NamedTuple):
     images: tf.Tensor
     labels: tf.Tensor
     tasks: tf.Tensor
+    black: tf.Tensor
     positions: tf.Tensor
     size: tf.Tensor
     step: tf.Tensor
@@ -349,7 +351,8 @@ class Method(abc.ABC):
         return stored(self.slot)
 
     def bank_notes(self):
-        """JSON-ready facts of the finished task, for results and reports."""
+        """JSON-ready facts of the task, for results and reports; among them
+        `validation_accuracy` if it is not the last phase's."""
         return {}
 
     def activate(self, values, task_index):

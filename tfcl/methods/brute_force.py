@@ -121,10 +121,11 @@ class BruteForce(SearchingMethod):
         self.choice.defined.assign(np.asarray(taken, np.float32))
 
     def bank_notes(self):
-        return {
-            **super().bank_notes(),
-            "validation_accuracies": self._accuracies,
-        }
+        notes = super().bank_notes()
+        if self._accuracies:
+            # The last candidate's weights are not those that were kept.
+            notes["validation_accuracy"] = max(self._accuracies.values())
+        return {**notes, "validation_accuracies": self._accuracies}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,6 @@ class DEN(GrowingNetwork):
         self.split_threshold = tuple(split_threshold)
         self.expansion = expansion
         self.proximal = proximal
-        self._seen_again = False
 
     # What every growth builds anew
 
@@ -196,12 +195,10 @@ class DEN(GrowingNetwork):
 
     def begin_task(self, task):
         super().begin_task(task)
-        self._seen_again = False
         self.remember()
 
     def resume_task(self, task, values):
         super().resume_task(task, values)
-        self._seen_again = True
         self.remember()
 
     def phases(self, task):
@@ -209,12 +206,12 @@ class DEN(GrowingNetwork):
             self._train_all()
             yield self._stage("train", "sparse", self.sparse_step)
             return
-        if not self._seen_again:
+        if not self.seen_again:
             self._train_all(hidden=0.0)
             yield self._stage("head", "sparse", self.sparse_step)
         self._train_between(self._selected())
         result = yield self._stage("retrain", "main", self.retrain_step)
-        if self._seen_again:
+        if self.seen_again:
             return
         if result["train/cross_entropy"] > self.loss_threshold:
             self._expand()
@@ -271,10 +268,10 @@ class DEN(GrowingNetwork):
     def _drifted_units(self):
         """Per layer the old units that moved too far, the farthest first."""
         result, below = [], self.inputs
-        for depth, units in enumerate(self.old_widths):
-            now = self.views()[depth][:, :below, :units]
-            before = self.views_before()[depth][:, :below, :units]
-            distance = np.sqrt(np.square(now - before).sum(axis=(0, 1)))
+        layers = zip(self.old_widths, self.views(), self.views_before())
+        for depth, (units, now, before) in enumerate(layers):
+            moved = (now - before)[:, :below, :units]
+            distance = np.sqrt(np.square(moved).sum(axis=(0, 1)))
             limit = self.split_threshold[0 if self.chain.is_conv[depth] else 1]
             far = np.flatnonzero(distance > limit)
             far = far[np.argsort(-distance[far], kind="stable")]
@@ -290,6 +287,7 @@ class DEN(GrowingNetwork):
         # Nothing above the last layer is old: the head is the new task's.
         old = [self.inputs, *self.old_widths, 0]
         before = self.views_before()
+        biases_before = [v.numpy() for v in self.before[len(self.kernels) :]]
         for depth, units in enumerate(drifted):
             copies = range(self.widths[depth] - len(units), self.widths[depth])
             above, above_old = kernels[depth + 1], old[depth + 2]
@@ -301,8 +299,7 @@ class DEN(GrowingNetwork):
                     :, : old[depth], unit
                 ]
                 incoming[:, old[depth] :] = 0.0
-                bias_before = self.before[len(self.kernels) + depth]
-                biases[depth][unit] = bias_before.numpy()[unit]
+                biases[depth][unit] = biases_before[depth][unit]
         for variable, value in zip(
             [*self.kernels, self.head.kernels[0], *self.biases],
             [*kernels, *biases],

@@ -129,7 +129,8 @@ class EWC(NetworkMethod):
         return added([super().penalty(), 0.5 * self.strength * sum(terms)])
 
     def end_task(self, task):
-        examples = len(self._fisher_data(task))
+        count = len(task.train)
+        examples = min(self.fisher_examples or count, count)
         for fisher, sums, anchor, owned in zip(
             self.fisher, self._sums, self.anchor, self._held
         ):

@@ -20,15 +20,6 @@ class FrozenBackbone(NetworkMethod):
 
     def __init__(self, training=gin.REQUIRED):
         super().__init__(training)
-        self._seen_again = False
-
-    def begin_task(self, task):
-        super().begin_task(task)
-        self._seen_again = False
-
-    def resume_task(self, task, values):
-        super().resume_task(task, values)
-        self._seen_again = True
 
     def divide(self, network):
         self.shared = network.trunk_variables
@@ -37,7 +28,7 @@ class FrozenBackbone(NetworkMethod):
     def phases(self, task):
         phase = self.training.phase()
         # Whatever was learned before, this task too, rests on the trunk.
-        if task.earlier or self._seen_again or self.training.pretrained:
+        if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase
 

@@ -55,12 +55,10 @@ class Joint(NetworkMethod):
     def resume_task(self, task, values):
         self.begin_task(task)  # Nothing that it has learned is its own.
 
-    def trained_on(self, task):
-        return [t.train for t in (*task.earlier, task)]
-
     def phases(self, task):
-        offsets = [self._offsets[t.index] for t in (*task.earlier, task)]
-        data = joined(self.trained_on(task), offsets)
+        tasks = (*task.earlier, task)
+        offsets = [self._offsets[t.index] for t in tasks]
+        data = joined([t.train for t in tasks], offsets)
         yield self.training.phase("joint", data)
 
     def training_logits(self, batch, features, mask):

@@ -182,7 +182,7 @@ class LASEM(SearchingMethod):
         count = len(self.names)
         size = tf.cast(batch.size, tf.float32)
         with tf.GradientTape() as tape:
-            images = self.training_images(batch)
+            images = self.training.augmented(batch)
             features = self._tree(images, training=True)
             with tape.stop_recording():  # E-step, without dropout
                 posterior = self._posterior(batch, features, prior)

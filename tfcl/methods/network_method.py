@@ -2,7 +2,6 @@
 
 import abc
 
-import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import (
@@ -30,6 +29,10 @@ class NetworkMethod(Method):
 
     Args:
         training: `TaskTraining`.
+
+    Attributes:
+        seen_again: Whether the task in hand goes on from what it has learned
+            at an earlier visit.
     """
 
     decays_weights = False
@@ -44,9 +47,9 @@ class NetworkMethod(Method):
             training.weight_decay,
         )
         self.training = training
+        self.seen_again = False
         self._network = None
         self._trained = []
-        self._black = None
 
     def setup(self, spec, seed):
         self.spec, self.seed = spec, seed
@@ -74,40 +77,14 @@ class NetworkMethod(Method):
         """Sets `shared` and `slot` from the network's variables."""
 
     def begin_task(self, task):
+        self.seen_again = False
         self.redraw(self.slot, "slot", task.index)
         self.head.use_columns(range(task.num_classes))
         self.reset_optimizers()
-        self.note_black(task)
 
     def resume_task(self, task, values):
+        self.seen_again = True
         super().resume_task(task, values)
-        self.note_black(task)
-
-    def trained_on(self, task):
-        """The splits that training joins, one per group of a `Batch`."""
-        return [task.train]
-
-    def note_black(self, task):
-        """Notes what black pixels are, for augmentations with borders.
-
-        No part of a checkpoint: a resumed run begins its task again.
-        """
-        if not self.training.augmentation:
-            return
-        splits = self.trained_on(task)
-        black = np.concatenate([-s.mean[:1] / s.std[:1] for s in splits])
-        if self._black is None:
-            # Joint training has more groups at every task.
-            open_shape = (None, black.shape[-1])
-            self._black = tf.Variable(black, shape=open_shape, trainable=False)
-        self._black.assign(black)
-
-    def training_images(self, batch):
-        """The pictures of a batch, augmented."""
-        if not self.training.augmentation:
-            return batch.images
-        black = tf.gather(self._black, batch.tasks)
-        return self.training.augmented(batch, black)
 
     def phases(self, task):
         yield self.training.phase()
@@ -140,7 +117,7 @@ class NetworkMethod(Method):
 
     def loss_of(self, batch, training=True):
         """This replica's part of the mean cross-entropy, and the logits."""
-        hidden = self.features(self.training_images(batch), training)
+        hidden = self.features(self.training.augmented(batch), training)
         mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
         logits = self.training_logits(batch, hidden, mask)
         losses = cross_entropy(batch.labels, logits)

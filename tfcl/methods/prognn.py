@@ -128,9 +128,8 @@ class ProgNN(NetworkMethod):
         super().begin_task(task)
 
     def resume_task(self, task, values):
-        self.activate(values, task.index)
+        super().resume_task(task, values)
         self._train(self._network.head_variables)
-        self.note_black(task)
 
     def _train(self, slot):
         self.slot = slot

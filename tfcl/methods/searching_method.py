@@ -27,7 +27,6 @@ class SearchingMethod(NetworkMethod):
     Attributes:
         layers: The `SelectiveConv2D`s, input to output.
         choice: `LayerChoice`.
-        seen_again: Whether the task in hand has been learned before.
     """
 
     def __init__(self, training, transfer=None):
@@ -35,7 +34,6 @@ class SearchingMethod(NetworkMethod):
         self.transfer = transfer or HardTransfer()
         self.layers = []
         self.choice = None
-        self.seen_again = False
 
     @property
     @abc.abstractmethod
@@ -64,12 +62,10 @@ class SearchingMethod(NetworkMethod):
         super().begin_task(task)
 
     def begin_task(self, task):
-        self.seen_again = False
         self.begin_slot(task)
         self._begin_sharing(task)
 
     def resume_task(self, task, values):
-        self.seen_again = True
         super().resume_task(task, values)
         self._begin_sharing(task)
 

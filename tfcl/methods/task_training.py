@@ -137,17 +137,15 @@ class TaskTraining:
         """Trunk and head as a `TaskNetwork`."""
         return TaskNetwork(trunk, head, self.pretrained)
 
-    def augmented(self, batch, black):
+    def augmented(self, batch):
         """The pictures of a `Batch`, changed at random.
 
-        Args:
-            batch: `Batch`; the same one gives the same pictures.
-            black: What a black pixel is after standardising, `(b, channels)`.
+        The same batch gives the same pictures.
         """
         if not self.augmentation:
             return batch.images
         draws = Draws(batch.seed, batch.positions, batch.size)
-        return self._augment(batch.images, draws, black)
+        return self._augment(batch.images, draws, batch.black)
 
     def decayed(self, owned, gradients, replicas):
         """Gradients with the weight decay of the backbone's kernels.

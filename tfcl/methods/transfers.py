@@ -195,9 +195,9 @@ class AdditiveTransfer(Transfer):
     def generator(self, depth, conv):
         del depth
         return AdditiveKernel(
-            conv.kernel_initializer,
-            conv.bias_initializer,
             retains=self.retention > 0,
+            kernel_initializer=conv.kernel_initializer,
+            bias_initializer=conv.bias_initializer,
         )
 
     def begin_task(self, layers, known):
