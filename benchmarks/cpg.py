@@ -32,10 +32,10 @@ from benchmarks import timing  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
 from tfcl.methods.accuracy_goals import OwnGoal  # noqa: E402
-from tfcl.methods.base import Phase  # noqa: E402
 from tfcl.methods.cpg import CPG  # noqa: E402
 from tfcl.methods.cpg_phases import PruningLadder  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
+from tfcl.methods.work import Phase  # noqa: E402
 from tfcl.models.cpg_vgg import cpg_vgg  # noqa: E402
 from tfcl.optimizers.magnitude_pruning import GradualSparsity  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402

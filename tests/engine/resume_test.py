@@ -19,9 +19,10 @@ from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
-from tfcl.methods.base import Accumulate, Phase, Scan, Update
+from tfcl.methods.base import Update
 from tfcl.methods.individual import Individual
 from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.work import Accumulate, Phase, Scan
 from tfcl.optimizers.schedules import Constant, EarlyStopping
 
 

@@ -14,7 +14,7 @@ from tests.methods.cpg_test import cpg
 from tests.methods.packnet_test import packnet
 from tests.testing import golden, running
 from tfcl.data.task import StreamSpec
-from tfcl.methods.base import Phase
+from tfcl.methods.work import Phase
 from tfcl.models.cpg_vgg import cpg_vgg
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
 

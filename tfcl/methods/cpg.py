@@ -5,11 +5,12 @@ import dataclasses
 import gin
 import numpy as np
 
-from tfcl.methods.base import Decision, Validate, require
+from tfcl.methods.base import require
 from tfcl.methods.cpg_phases import RESET
 from tfcl.methods.layer_choice import statistic
 from tfcl.methods.masked_network import MaskedNetwork
 from tfcl.methods.masked_steps import MaskedSteps
+from tfcl.methods.work import Decision, Validate
 from tfcl.optimizers.schedules import Later
 
 _ACCURACY = "validation/accuracy"

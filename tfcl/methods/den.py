@@ -4,15 +4,10 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import (
-    Decision,
-    Update,
-    mean_accuracy,
-    require,
-    values_of,
-)
+from tfcl.methods.base import Update, mean_accuracy, require, values_of
 from tfcl.methods.growing_network import GrowingNetwork
 from tfcl.methods.layer_choice import statistic
+from tfcl.methods.work import Decision
 from tfcl.models.growing_chain import NEW, entry_mask
 from tfcl.optimizers.proximal import (
     shrink_groups,

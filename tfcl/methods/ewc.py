@@ -5,15 +5,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
-from tfcl.methods.base import (
-    Accumulate,
-    cross_entropy,
-    require,
-    trainable,
-    values_of,
-)
+from tfcl.methods.base import cross_entropy, require, trainable, values_of
 from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.work import Accumulate
 
 MODEL = "model"
 DATA = "data"

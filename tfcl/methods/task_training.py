@@ -5,7 +5,8 @@ import keras
 
 from tfcl.data.augmentation import Compose, Draws
 from tfcl.layers.task_head import TaskHead
-from tfcl.methods.base import Phase, require
+from tfcl.methods.base import require
+from tfcl.methods.work import Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
 
