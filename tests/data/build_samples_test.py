@@ -49,9 +49,9 @@ def test_samples_are_built(run, tmp_path, sample, name, counts, is_part):
         "data_dir": str(tmp_path),
     }
     if is_part:
-        line = one_line(run(name, **values))
-        assert line.endswith("A part of the release is taken with --partial.")
-    code, out, _ = run(name, partial=is_part, **values)
+        line = one_line(run(name, whole=True, **values))
+        assert line.endswith("A part of the release is taken without --whole.")
+    code, out, _ = run(name, **values)
     assert code == 0
     shown = [part.split() for part in counts.split(", ")]
     for count, split in shown:
@@ -70,9 +70,7 @@ def test_samples_without_pictures_are_refused(
     run, tmp_path, sample, name, message
 ):
     manual = samples.folder(f"raw/{sample}")
-    ended = run(
-        name, manual_dir=str(manual), data_dir=str(tmp_path), partial=True
-    )
+    ended = run(name, manual_dir=str(manual), data_dir=str(tmp_path))
     assert message in one_line(ended)
     assert not list(tmp_path.rglob("1.0.0"))
 
@@ -92,10 +90,10 @@ def test_a_part_of_a_release_is_told_wherever_it_is_used(
     (tree / "wnids.txt").write_text(f"{name}\n")
     (tree / "val/val_annotations.txt").write_text("\n".join(lines))
     values = {"manual_dir": "manual", "data_dir": "data"}
-    line = one_line(run("tiny_imagenet", **values))
+    line = one_line(run("tiny_imagenet", whole=True, **values))
     assert "holds 3 pictures for 'train' where the release has 100,000" in line
     with caplog.at_level(logging.WARNING):
-        code, out, _ = run("tiny_imagenet", partial=True, **values)
+        code, out, _ = run("tiny_imagenet", **values)
     assert code == 0
     assert "3 of the release's 100000 train, 1 of the release's 10000" in out
     assert "'manual' holds 1 pictures for 'validation' where" in caplog.text
@@ -116,9 +114,9 @@ def test_classes_may_be_missing_from_a_part(run, tmp_path):
     for name in ("Mug", "Alarm_Clock"):
         dummy_pictures.write(tree / name / "00001.jpg")
     values = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
-    line = one_line(run("office_home_product", **values))
+    line = one_line(run("office_home_product", whole=True, **values))
     assert "lacks 63 of the 65 classes: Backpack" in line
-    code, out, _ = run("office_home_product", partial=True, **values)
+    code, out, _ = run("office_home_product", **values)
     assert code == 0 and "2 of the release's 4439 train" in out
     opened = tfds_source.open_split(
         "office_home_product", "train", tmp_path / "data", image_shape=(4, 4, 3)
@@ -129,7 +127,7 @@ def test_classes_may_be_missing_from_a_part(run, tmp_path):
     (tree / "Alarm_Clock").rename(tree / "Clock")
     (tree / "Mug").rename(tree / "Cup")
     values["data_dir"] = str(tmp_path / "other")
-    line = one_line(run("office_home_product", partial=True, **values))
+    line = one_line(run("office_home_product", **values))
     assert "lacks 65 of the 65 classes" in line
 
 

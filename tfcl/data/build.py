@@ -30,10 +30,10 @@ _CHECK = flags.DEFINE_bool(
     "check", False, "Read a built set from end to end instead."
 )
 _LIST = flags.DEFINE_bool("list", False, "Print the sets that can be built.")
-_PARTIAL = flags.DEFINE_bool(
-    "partial",
+_WHOLE = flags.DEFINE_bool(
+    "whole",
     False,
-    "Build from a part of the release, with a warning of what it lacks.",
+    "Refuse a part of the release, instead of warning of what it lacks.",
 )
 _IMAGE_SIZE = flags.DEFINE_string(
     "image_size",
@@ -87,7 +87,7 @@ def _show(name, by_hand, terms):
 
 def _build(name):
     builder, built = set_building.build_set(
-        name, lambda: _builder(name), _MANUAL_DIR.value, _PARTIAL.value
+        name, lambda: _builder(name), _MANUAL_DIR.value, not _WHOLE.value
     )
     counts = ", ".join(
         f"{_counted(builder, split, info.num_examples)} {split}"

@@ -209,7 +209,7 @@ def _remedy(builder, error, manual):
 def _way_with_parts(builder, partial):
     if partial or not getattr(builder, "COUNTS", None):
         return ""
-    return " A part of the release is taken with --partial."
+    return " A part of the release is taken without --whole."
 
 
 def _instructions(builder):
