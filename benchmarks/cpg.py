@@ -78,7 +78,6 @@ def _method(later):
             owner = layer.owner.numpy()
             owner[kernel < np.median(kernel)] = 0
             layer.owner.assign(owner)
-        method.zero_free()
         method.begin_task(stream.tasks[1])
     return method, stream.tasks[int(later)]
 

@@ -41,7 +41,8 @@ class Builder(LabelledBuilder):
         image: `(84, 84, 3)`, uint8; of noisy versions the whole part of 255
             times the clipped value, which the published program trains on.
         label: Class index 0..99: 64 training, 16 validation, 20 test classes
-            of Ravi and Larochelle.
+            of Ravi and Larochelle. Pickles with other classes count as a part
+            of a release: their classes are labelled in their order.
         distribution: label + 100 * version, 0..299: the stream's order.
         id: "<class>/<picture>", as "007/0599": ids in order give the stream.
     """
@@ -81,7 +82,7 @@ class Builder(LabelledBuilder):
 
     def features(self):
         return picture_files.features(
-            self.CLASS_NAMES,
+            None,  # Set when the pickles are known.
             image=picture_files.png(_SIDE, _SIDE, 3),
             distribution=tfds.features.Scalar(dtype=np.int64),
         )
@@ -96,19 +97,34 @@ class Builder(LabelledBuilder):
             )
             for part in _PARTS
         ]
-        return {split: self._generate_examples(split, paths) for split in _ENDS}
+        names = self._class_names(paths)
+        self.info.features["label"].names = names
+        labels = {name: label for label, name in enumerate(names)}
+        return {
+            split: self._generate_examples(split, paths, labels)
+            for split in _ENDS
+        }
 
-    def _generate_examples(self, split, paths):
-        labels = {name: label for label, name in enumerate(CLASS_NAMES)}
+    def _class_names(self, paths):
+        """The classes of mini-ImageNet, or those of the pickles."""
+        found = {}
+        for path in paths:
+            found.update(dict.fromkeys(_content(path)[1], path))
+        for name in sorted(set(found) - set(CLASS_NAMES)):
+            manual_files.lacking(
+                manual_files.DataFileError(
+                    f"'{found[name]}' has the class '{name}', none of "
+                    "mini-ImageNet's"
+                )
+            )
+        known = set(found) <= set(CLASS_NAMES)
+        return CLASS_NAMES if known else tuple(found)
+
+    def _generate_examples(self, split, paths, labels):
         seen = 0
         for path in paths:
             pictures, rows_of = _content(path)
             for name, rows in rows_of.items():
-                if name not in labels:
-                    raise manual_files.DataFileError(
-                        f"'{path}' has the class '{name}', none of "
-                        "mini-ImageNet's"
-                    )
                 manual_files.check_whole(
                     len(rows), self.PER_CLASS, f"pictures of '{name}'", path
                 )

@@ -27,15 +27,20 @@ _BUILT = (
     ("femnist", "femnist_published", "36 train, 4 test", False),
     ("imagenet32", "imagenet32", "200 train, 50 validation", True),
     ("imagenet32", "imagenet32_scrambled", "200 train, 50 validation", True),
+    (
+        "mini_imagenet",
+        "mini_imagenet_noise_1",
+        "56 train, 8 validation, 16 test",
+        True,
+    ),
     ("stanford_cars", "stanford_cars_cropped", "12 train", True),
     ("stanford_cars_cropped", "stanford_cars_cropped", "24 train", True),
     ("tiny_imagenet", "tiny_imagenet", "300 train, 80 validation", True),
 )
-# Samples without pictures, or with classes of another set.
+# Samples without pictures.
 _REFUSED = (
     ("celeba", "fceleba", "neither 'img_align_celeba.zip' nor"),
     ("lfw", "lfw_pairs", "neither 'lfw.tgz' nor"),
-    ("mini_imagenet", "mini_imagenet_original", "none of mini-ImageNet's"),
     ("oxford_flowers102", "flowers_cpg", "neither '102flowers.tgz' nor"),
     ("vggface2", "vggface2", "train_list.txt'"),
     ("wikiart", "wikiart_style", "none of the 1,426 listed pictures is in"),

@@ -1,10 +1,12 @@
 """What trains a task's weights leaves those of others exactly alone."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfcl.optimizers.owned_weights import (
     claimed,
+    gradients_through,
     owned_gradient,
     score_gradient,
     without_foreign,
@@ -31,6 +33,23 @@ def test_only_scores_of_earlier_tasks_are_trained():
         score_gradient(_ONES, _OWNER, 3), [0, 1, 1, 0, 1]
     )
     assert not score_gradient(_ONES, _OWNER, 1).numpy().any()
+
+
+@pytest.mark.parametrize("side", [4, 200], ids=["plain", "compiled"])
+def test_both_gradients_follow_from_that_of_the_product(side):
+    rng = np.random.default_rng(0)
+    gradient, kernel = (
+        tf.constant(rng.normal(size=(side, side)), tf.float32)
+        for _ in range(2)
+    )
+    owner = tf.constant(rng.integers(0, 4, (side, side)), tf.uint8)
+    own, scores = gradients_through(gradient, kernel, owner, 2, 0.25)
+    wanted = owned_gradient(gradient, kernel, owner, 2, 0.25)
+    np.testing.assert_allclose(own, wanted, rtol=1e-6)
+    wanted = score_gradient(gradient * kernel, owner, 2)
+    np.testing.assert_allclose(scores, wanted, rtol=1e-6)
+    (alone,) = gradients_through(gradient, kernel, owner, 2, 0.25, False)
+    np.testing.assert_array_equal(alone, own)
 
 
 def test_foreign_values_do_not_even_leave_a_nan():

@@ -16,6 +16,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from tfcl.optimizers.owned_weights import fused_if_large
+
 _DIGIT = 11  # Bits per pass of `kth_smallest_magnitude`: 2048 counters.
 
 
@@ -142,14 +144,26 @@ def prune_at_once(kernels, owners, task, sparsity):
 
 
 def _pruned(kernel, owner, task, sparsity):
-    owner = tf.convert_to_tensor(owner)
-    mine = tf.equal(owner, tf.cast(task, tf.uint8))
-    candidates = mine | tf.equal(owner, 0)
-    count = tf.math.count_nonzero(candidates, dtype=tf.int32)
+    owner, task = tf.convert_to_tensor(owner), tf.cast(task, tf.uint8)
+    fuse = fused_if_large(kernel)
+    candidates = fuse(_candidates)(owner, task)
+    count = fuse(_count)(candidates)
     rank = prune_rank(sparsity, count)
     cut = kth_smallest_magnitude(kernel, candidates, tf.maximum(rank, 1))
-    freed = mine & (tf.abs(kernel) <= cut) & (rank > 0)
-    return tf.where(freed, tf.zeros_like(owner), owner)
+    return fuse(_freed)(kernel, owner, task, cut, rank > 0)
+
+
+def _candidates(owner, task):
+    return tf.equal(owner, task) | tf.equal(owner, 0)
+
+
+def _count(marks):
+    return tf.reduce_sum(tf.cast(marks, tf.int32))
+
+
+def _freed(kernel, owner, task, cut, anything):
+    small = tf.equal(owner, task) & (tf.abs(kernel) <= cut) & anything
+    return tf.where(small, tf.zeros_like(owner), owner)
 
 
 def prune_rank(sparsity, count):
@@ -166,8 +180,8 @@ def kth_smallest_magnitude(values, candidates, rank):
 
     The bits of non-negative floats, read as integers, are in the order of
     the floats. They are found digit by digit, most significant first, by
-    counting how many candidates have which digit: three passes for float32,
-    where a sort of 16 million weights would need about 24.
+    counting how many candidates have which digit. Only those that have the
+    digits found so far go on to the next one.
 
     Args:
         values: Float tensor.
@@ -178,23 +192,33 @@ def kth_smallest_magnitude(values, candidates, rank):
         Scalar of the dtype of `values`.
     """
     integer = tf.int64 if values.dtype == tf.float64 else tf.int32
-    bits = tf.bitcast(tf.abs(values), integer)
     found, left = tf.zeros((), integer), integer.size * 8 - 1
     while left:
         width = min(_DIGIT, left)
         left -= width
-        size = 1 << width
-        digits = tf.bitwise.right_shift(bits, tf.cast(left, integer))
-        digits = tf.cast(
-            tf.bitwise.bitwise_and(digits, tf.cast(size - 1, integer)),
-            tf.int32,
-        )
-        up_to = tf.cumsum(_histogram(tf.where(candidates, digits, size), size))
+        digits_of = fused_if_large(values)(_digits)
+        digits = digits_of(values, candidates, width, left)
+        up_to = tf.cumsum(_histogram(digits, 1 << width))
         digit = tf.math.count_nonzero(up_to < rank, dtype=tf.int32)
         rank -= tf.reduce_max(tf.where(up_to < rank, up_to, 0))
-        candidates &= tf.equal(digits, digit)
-        found = found * size + tf.cast(digit, integer)
+        found = found * (1 << width) + tf.cast(digit, integer)
+        # Few have the first digit: the other passes cost nothing.
+        values = tf.boolean_mask(values, tf.equal(digits, digit))
+        candidates = tf.ones_like(values, tf.bool)
     return tf.bitcast(found, values.dtype)
+
+
+def _digits(values, candidates, width, left):
+    """`width` bits of each candidate's magnitude, int32; 2^width of others.
+
+    `left` bits stand behind them.
+    """
+    integer = tf.int64 if values.dtype == tf.float64 else tf.int32
+    bits = tf.bitcast(tf.abs(values), integer)
+    shifted = tf.bitwise.right_shift(bits, tf.constant(left, integer))
+    ones = tf.constant((1 << width) - 1, integer)
+    digits = tf.cast(tf.bitwise.bitwise_and(shifted, ones), tf.int32)
+    return tf.where(candidates, digits, 1 << width)
 
 
 def _histogram(digits, size):

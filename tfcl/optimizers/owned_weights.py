@@ -8,7 +8,11 @@ Source: Hung et al., "Compacting, Picking and Growing for Unforgetting
 Continual Learning", NeurIPS 2019, and its published program.
 """
 
+import functools
+
 import tensorflow as tf
+
+_LARGE = 1 << 15  # Weights.
 
 
 def claimed(owner, task):
@@ -60,8 +64,7 @@ def gradients_through(
     kernel, owner = tf.convert_to_tensor(kernel), tf.convert_to_tensor(owner)
     task = tf.cast(task, tf.uint8)
     decay = tf.cast(weight_decay, kernel.dtype)
-    # Fused by XLA, these are one pass over the weights instead of six.
-    treated = _fused if _is_large(kernel) else _treated
+    treated = fused_if_large(kernel)(_treated)
     return treated(gradient, kernel, owner, task, decay, scores)
 
 
@@ -72,12 +75,20 @@ def _treated(gradient, kernel, owner, task, decay, scores):
     return result
 
 
-_fused = tf.function(_treated, jit_compile=True, autograph=False)
+def fused_if_large(kernel):
+    """A decorator for functions that go over a kernel several times.
+
+    Compiled by XLA, they go over it once. For small kernels compiling costs
+    more than it saves: it leaves them as they are.
+    """
+    if (kernel.shape.num_elements() or 0) < _LARGE:
+        return lambda function: function
+    return _fused
 
 
-def _is_large(kernel):
-    # Below, compiling costs more than it saves.
-    return (kernel.shape.num_elements() or 0) >= 1 << 15
+@functools.cache
+def _fused(function):
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def without_foreign(kernel, owner, task):
