@@ -58,13 +58,15 @@ def main(argv):
             "Which runs? python -m tfcl.goals RUN [RUN ...] "
             "--output=goals.json"
         )
-    flag = flags.FLAGS
-    goals = goals_of(argv[1:], flag.take)
-    content = json.dumps(goals, indent=1) + "\n"
-    write_atomically(pathlib.Path(flag.output), content)
+    write(flags.FLAGS.output, goals_of(argv[1:], flags.FLAGS.take))
+
+
+def write(path, goals):
+    """Writes goals for `GoalFile`, and says what they are."""
+    write_atomically(path, json.dumps(goals, indent=1) + "\n")
     for name, accuracy in goals.items():
         print(f"{name}: {100 * accuracy:.1f} %")
-    print(f"{len(goals)} goals in {flag.output}")
+    print(f"{len(goals)} goals in {path}")
 
 
 if __name__ == "__main__":

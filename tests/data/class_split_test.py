@@ -71,6 +71,13 @@ def test_everything_is_used_once_unless_less_is_asked_for(make, source):
         assert sorted(used) == sorted(image.tobytes() for image in pictures)
 
 
+def test_selection_on_test_holds_nothing_out(make, source):
+    for task, classes in zip(make(selection_split="test"), _PAIRS):
+        counts = [int((source["train"].labels == c).sum()) for c in classes]
+        assert len(task.train) == sum(counts)
+        assert _keys(task.validation) == _keys(task.test)
+
+
 def test_sizes_are_those_asked_for(make):
     stream = make(train_per_class=9, validation_per_class=4, test_per_class=5)
     for task in stream:
@@ -225,6 +232,7 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"selection_split": "train"}, "selection_split='train'"),
         ({"validation_fraction": 0.0}, "validation_fraction=0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
         ({"statistics": "test"}, "'train', 'split' or 'none'.*'test'"),

@@ -11,6 +11,7 @@ from tfcl.optimizers.schedules import (
     CosineDecay,
     EarlyStopping,
     InverseTimeDecay,
+    Later,
     StepDecay,
 )
 
@@ -113,6 +114,20 @@ def test_the_larger_value_can_be_the_better_one():
     rule = EarlyStopping(2, "validation/accuracy", mode="max")
     values = [0.1, 0.5, 0.4, 0.3, 0.9]
     assert _epochs_until_stop(rule, values, "validation/accuracy") == 4
+
+
+def test_the_first_epochs_must_beat_the_start_if_there_is_one():
+    rule = EarlyStopping(2, "validation/accuracy", mode="max", start=0.5)
+    key = "validation/accuracy"
+    assert _epochs_until_stop(rule, [0.5, 0.4, 0.9], key) == 2
+    assert _epochs_until_stop(rule, [0.4, 0.6, 0.5, 0.6], key) == 4
+
+
+def test_a_later_phase_goes_on_with_a_schedule():
+    schedule = StepDecay(1.0, (2, 4), 0.1)
+    assert _rates(Later(schedule, 3), 2) == _rates(schedule, 5)[3:]
+    cosine = CosineDecay(1.0)
+    assert _rates(Later(cosine, 3), 2) == _rates(cosine, 5)[3:]
 
 
 def test_a_change_below_the_smallest_counts_as_none():

@@ -177,8 +177,9 @@ class MaskedNetwork(NetworkMethod):
         self._build(width)
         self.redraw(self.shared, "shared", task.index, repr(width))
         for layer, (kernel, owner) in zip(self.masked, blocks):
-            self._lead(layer.name, layer.kernel, kernel)
-            self._lead(layer.name, layer.owner, owner)
+            name = f"{layer.name}/kernel"
+            self._lead(name, layer.kernel, kernel)
+            self._lead(name, layer.owner, owner)
         self.begin_task(task)
 
     def _lead(self, name, variable, block):
@@ -234,8 +235,7 @@ class MaskedNetwork(NetworkMethod):
         head = {owned.name for owned in self._network.head_variables}
         for owned in self._plain_owned:
             if owned.name not in head:
-                layer = owned.name.rpartition("/")[0]
-                self._lead(layer, owned.variable, values[owned.name])
+                self._lead(owned.name, owned.variable, values[owned.name])
 
     def pick_everything(self):
         """Sets every score to its start value."""

@@ -16,7 +16,7 @@ class ServedNetworks:
 
     Args:
         build: Function from a width to a `TaskNetwork` of plain layers.
-        positions: `{layer name: positions}`, see `flattened_positions`.
+        positions: `{"layer/weight": positions}`, see `flattened_positions`.
     """
 
     def __init__(self, build, positions):
@@ -42,7 +42,7 @@ class ServedNetworks:
         """Leading blocks of arrays in the shape of a layer's kernel."""
         plain = self.network(width).trunk.get_layer(layer.name).kernel
         shape = tuple(plain.shape)
-        positions = self._positions.get(layer.name, 1)
+        positions = self._positions.get(f"{layer.name}/kernel", 1)
         return [block_view(array, shape, positions) for array in arrays]
 
     def pack(self, width, masked, number):

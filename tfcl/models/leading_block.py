@@ -50,14 +50,14 @@ def widened(block, fresh, positions=1):
 
 
 def flattened_positions(model):
-    """Positions of the flattened map under each dense layer.
+    """Positions of the flattened map that each weight works on.
 
     Args:
         model: A functional or built sequential model.
 
     Returns:
-        `{name: positions}` of the layers with weights that take a flattened
-        map, perhaps by way of layers that keep its layout.
+        `{"layer/weight": positions}`: kernels of dense layers over a flattened
+        map, and all weights of norms between the two.
     """
     found, behind = {}, {}
 
@@ -69,10 +69,12 @@ def flattened_positions(model):
         if isinstance(layer, keras.layers.Flatten):
             under = int(np.prod(args[0].shape[1:-1], dtype=int))
         elif getattr(layer, "weights", None):
+            dense = isinstance(layer, keras.layers.Dense)
+            weights = [layer.kernel] if dense else layer.weights
             if under > 1:
-                found[layer.name] = under
-            if isinstance(layer, keras.layers.Dense):
-                under = 1
+                names = [f"{layer.name}/{weight.name}" for weight in weights]
+                found.update(dict.fromkeys(names, under))
+            under = 1 if dense else under
         behind[id(outputs)] = under
         kept.append(outputs)  # An id counts as long as its object lives.
         return outputs
