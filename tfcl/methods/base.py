@@ -3,6 +3,7 @@
 import abc
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
@@ -244,8 +245,10 @@ class Method(abc.ABC):
         """Builds an optimizer on `Owned` or variables and lists it."""
         optimizer.build([getattr(o, "variable", o) for o in owned])
         self.optimizers[name] = optimizer
+        # Nearly all are zeros, as large as the weights: not worth a copy.
         self._optimizer_start[name] = [
-            v.numpy() for v in optimizer.variables
+            value if np.any(value) else None
+            for value in (v.numpy() for v in optimizer.variables)
         ]
 
     def reset_optimizers(self):
@@ -253,6 +256,8 @@ class Method(abc.ABC):
         for name, optimizer in self.optimizers.items():
             start = self._optimizer_start[name]
             for variable, value in zip(optimizer.variables, start):
+                if value is None:
+                    value = tf.zeros(variable.shape, variable.dtype)
                 variable.assign(value)
 
     def redraw(self, owned, *key):
