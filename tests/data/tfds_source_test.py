@@ -126,6 +126,14 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         pixels = resized.images([0, 5])
         self.assertEqual(pixels.dtype, np.uint8)
         self.assertAllEqual(pixels, levels)
+        cropped = tfds_source.open_split(
+            "digits", "test", self.prepared, wanted, "crop"
+        )
+        levels = preprocessing.grey_levels(
+            tf.constant(pictures), wanted, "crop"
+        )
+        self.assertAllEqual(cropped.images([0, 5]), levels)
+        self.assertNotEqual(cropped.digest([0, 5]), resized.digest([0, 5]))
         # A picture that has the shape is not touched.
         same = tfds_source.open_split(
             "digits", "test", self.prepared, image_shape=(8, 8, 1)

@@ -6,12 +6,15 @@ import math
 import pytest
 
 from tfcl.optimizers.schedules import (
+    ByTask,
     Clock,
     Constant,
     CosineDecay,
     EarlyStopping,
     InverseTimeDecay,
     Later,
+    PlateauDecay,
+    PlateauStop,
     StepDecay,
 )
 
@@ -190,3 +193,100 @@ def test_arguments_out_of_range_are_named(make, message):
 def test_early_stopping_refuses_to_watch_what_no_history_has():
     with pytest.raises(ValueError, match="monitor"):
         EarlyStopping(patience=2, monitor="val_loss")
+
+
+# Worked by hand with patience 2 and three decays. After epoch   counter
+_BY_HAND = [
+    (0.50, 0),  # 1: the first is an improvement                0
+    (0.60, 0),  # 2: better                                     0
+    (0.60, 0),  # 3: equal is not better                        1
+    (0.55, 1),  # 4: first decay                                2, then 0
+    (0.61, 1),  # 5: better                                     0
+    (0.61, 1),  # 6                                             1
+    (0.40, 2),  # 7: second decay                               2, then 0
+    (0.60, 2),  # 8                                             1
+    (0.61, 3),  # 9: third decay                                2, then 0
+    (0.70, 3),  # 10: better, but the last                      0
+]
+
+
+def _plateau_history(count):
+    return tuple(
+        {"train/loss": 1.0, "validation/accuracy": accuracy}
+        for accuracy, _ in _BY_HAND[:count]
+    )
+
+
+@pytest.mark.parametrize("most", [None, 3, 1, 0])
+def test_plateaus_decay_the_rate_as_worked_by_hand(most):
+    schedule = PlateauDecay(1e-2, patience=2, decays=3, factor=0.1, most=most)
+    assert schedule(Clock(0, 0, 300)) == 1e-2
+    for epoch, (_, decays) in enumerate(_BY_HAND, start=1):
+        counted = decays if most is None else min(decays, most)
+        found = schedule(Clock(epoch, epoch, 300, _plateau_history(epoch)))
+        assert math.isclose(found, 1e-2 * 0.1**counted), epoch
+
+
+def test_exactly_one_epoch_runs_after_the_last_decay():
+    values = [accuracy for accuracy, _ in _BY_HAND] + [0.8] * 5
+    stop = PlateauStop(patience=2, decays=3)
+    assert _epochs_until_stop(stop, values, "validation/accuracy") == 10
+
+
+def test_the_shortest_phase_with_plateaus():
+    # Never better than at first: 1 + 3 decays of 5 epochs each, and one more.
+    values = [0.5] * 40
+    found = _epochs_until_stop(PlateauStop(), values, "validation/accuracy")
+    assert found == 17
+
+
+def test_plateaus_pass_over_what_was_not_validated():
+    values = [0.5, None, None, 0.4, None, 0.4, None, 0.4]
+    stop = PlateauStop(patience=2, decays=1)
+    assert _epochs_until_stop(stop, values, "validation/accuracy") == 8
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"patience": 0}, "`patience` must be positive"),
+        ({"decays": 0}, "`decays` must be at least 1"),
+        ({"factor": 0.0}, r"`factor` must lie in \(0, 1\]"),
+        ({"most": 4}, r"`most` must be 0\.\.3"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
+    ],
+)
+def test_wrong_plateaus_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        PlateauDecay(**{"learning_rate": 0.1, **kwargs})
+
+
+def _of_task(schedule, task, tasks=("birds", "cars")):
+    return schedule(Clock(0, 0, 10, task=task, tasks=tasks))
+
+
+def test_some_tasks_have_schedules_of_their_own():
+    schedule = ByTask({"cars": Constant(1e-2)}, Constant(1e-3))
+    assert _of_task(schedule, "cars") == 1e-2
+    assert _of_task(schedule, "birds") == 1e-3
+    assert schedule(Clock(0, 0, 10)) == 1e-3
+
+
+def test_schedules_of_unknown_tasks_are_refused():
+    schedule = ByTask({"planes": Constant(1e-2)}, Constant(1e-3))
+    with pytest.raises(ValueError, match="birds, cars. Received: planes"):
+        _of_task(schedule, "cars")
+
+
+def test_a_task_without_a_schedule_is_named():
+    schedule = ByTask({"cars": Constant(1e-2)})
+    assert _of_task(schedule, "cars") == 1e-2
+    with pytest.raises(ValueError, match="no schedule for task 'birds'"):
+        _of_task(schedule, "birds")
+
+
+def test_what_is_no_schedule_is_refused():
+    with pytest.raises(ValueError, match="Received for cars: 0.01"):
+        ByTask({"cars": 1e-2}, Constant(1e-3))
+    with pytest.raises(ValueError, match="Received for cars: None"):
+        ByTask({"cars": None})

@@ -74,7 +74,10 @@ def replace_open_split(monkeypatch, sets):
         sets: `{name in the catalog: MadeUpSet}`.
     """
 
-    def opened(name, split, data_dir=None, image_shape=None):
+    def opened(
+        name, split, data_dir=None, image_shape=None, resize="stretch"
+    ):
+        del data_dir, resize  # Made in the shape asked for.
         if split not in sets[name].per_class:
             raise UserError(f"no such split: {split}")
         return MadeUpPictures(name, split, sets[name], image_shape)

@@ -28,6 +28,7 @@ class LabelledImages:
         place: What errors call this split; `place.elsewhere` is their remedy.
         stored_channels: Channels to decode if pictures are to be brought to
             `image_shape`; None if every file has that shape.
+        resize: How, see `Preprocessing`.
 
     Attributes:
         labels: Class indices, `(n,)`, int64.
@@ -46,6 +47,7 @@ class LabelledImages:
         ids,
         place,
         stored_channels=None,
+        resize="stretch",
     ):
         self.labels = np.asarray(labels, np.int64)
         self.class_names = tuple(class_names)
@@ -54,6 +56,7 @@ class LabelledImages:
         self._encoded = encoded
         self._place = place
         self._stored_channels = stored_channels
+        self._resize = resize
 
     def __len__(self):
         return len(self.labels)
@@ -91,7 +94,8 @@ class LabelledImages:
 
     def digest(self, indices):
         """Text that differs where the files at `indices` differ."""
-        return f"{self.image_shape}{self._encoded.digest(indices)}"
+        how = "" if self._resize == "stretch" else self._resize
+        return f"{self.image_shape}{how}{self._encoded.digest(indices)}"
 
     def _decode(self, encoded):
         channels = self._stored_channels or self.image_shape[-1]
@@ -99,7 +103,7 @@ class LabelledImages:
         if self._stored_channels is None:
             return tf.ensure_shape(pixels, self.image_shape)
         pixels = tf.ensure_shape(pixels, (None, None, channels))
-        levels = grey_levels(pixels[None], self.image_shape)[0]
+        levels = grey_levels(pixels[None], self.image_shape, self._resize)[0]
         return tf.cast(levels, tf.uint8)
 
     def _undecodable(self, indices):

@@ -23,6 +23,7 @@ def open_split(
     split: str,
     data_dir: str | None = None,
     image_shape: tuple | None = None,
+    resize: str = "stretch",
 ) -> LabelledImages:
     """Opens one split of a data set of the catalog, preparing it if needed.
 
@@ -43,6 +44,7 @@ def open_split(
             are resized when they are decoded, with antialiasing and like a
             user's pictures (`preprocessing.grey_levels`). None takes them as
             they are, which must be in one shape.
+        resize: "stretch" or "crop", how they are (`Preprocessing`).
 
     Raises:
         UserError: If the name or split is unknown, or the files are missing,
@@ -81,6 +83,7 @@ def open_split(
         ids=records.get("id"),
         place=place,
         stored_channels=stored_shape[-1] if image_shape else None,
+        resize=resize,
     )
 
 

@@ -54,7 +54,7 @@ class Trainer:
         journal, place = self.run.journal, self.run.journal.position
         self._best_values = self.run.best_values(place["best"])
         while True:
-            clock = self._clock(phase)
+            clock = self._clock(task, phase)
             if clock.epoch >= phase.epochs:
                 break
             if phase.stop is not None and phase.stop(clock):
@@ -67,13 +67,15 @@ class Trainer:
             self.run.save_if_due()
         self._finish_fit(phase)
 
-    def _clock(self, phase):
+    def _clock(self, task, phase):
         place = self.run.journal.position
         return Clock(
             epoch=place["epoch"],
             run_epoch=self.run.journal.run_epoch,
             epochs=getattr(phase, "epochs", 1),
             history=tuple(place["history"]),
+            task=task.name,
+            tasks=self.run.spec.task_names,
         )
 
     def _set_rates(self, rates, clock):
@@ -171,7 +173,7 @@ class Trainer:
             for name, value in place["sums"].items()
         }
         epoch = place["epoch"] + 1
-        last = epoch == phase.epochs or self._will_stop(phase, record)
+        last = epoch == phase.epochs or self._will_stop(task, phase, record)
         every = phase.validate_every
         if last or (every and epoch % every == 0):
             loss, accuracy = run.evaluator.running(task.validation)
@@ -185,11 +187,11 @@ class Trainer:
         labels = run.method.labels()
         run.observer.end_epoch(task, phase, run.journal, record, labels)
 
-    def _will_stop(self, phase, record):
+    def _will_stop(self, task, phase, record):
         """Whether the rule ends the phase unless a validation saves it."""
         if phase.stop is None:
             return False
-        clock = self._clock(phase)
+        clock = self._clock(task, phase)
         history = (*clock.history, record)
         return phase.stop(
             dataclasses.replace(
@@ -246,7 +248,7 @@ class Trainer:
         split = phase.data or task.train
         boundaries = tuple(phase.boundaries) or (len(split),)
         _check_boundaries(boundaries, len(split), phase.batch_size)
-        self._set_rates(phase.rates, self._clock(phase))
+        self._set_rates(phase.rates, self._clock(task, phase))
         order = np.arange(len(split), dtype=np.int32)
         seed = randomness.stateless_seed(
             run.seed, "scan", task.index, len(place["results"])

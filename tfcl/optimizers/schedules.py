@@ -21,12 +21,16 @@ class Clock:
         epochs: Epochs that the phase may last.
         history: Tuple of one dict per completed epoch of the phase
             (`"train/loss"`, `"validation/accuracy"`, ...; scalars only).
+        task: Name of the task in training; None if no one says.
+        tasks: Names of all tasks of the stream.
     """
 
     epoch: int
     run_epoch: int
     epochs: int
     history: tuple = ()
+    task: str | None = None
+    tasks: tuple = ()
 
 
 def _positive(name, value):
@@ -133,6 +137,50 @@ class Later:
 
 
 @gin.configurable
+class ByTask:
+    """Another schedule, or another stopping rule, for some of the tasks.
+
+    Args:
+        others: `{task name: schedule}`.
+        schedule: For all other tasks; None if `others` names every task.
+
+    Raises:
+        ValueError: When it is asked, if `others` names what is no task of the
+            stream, or nothing is known for a task.
+    """
+
+    def __init__(self, others: dict, schedule=None):
+        given = dict(others)
+        if schedule is not None:
+            given["all others"] = schedule
+        for name, each in given.items():
+            if not callable(each):
+                raise ValueError(
+                    "Arguments `others` and `schedule` must be schedules (in "
+                    "gin: @StepDecay(), with brackets). Received for "
+                    f"{name}: {each!r}"
+                )
+        self.others = dict(others)
+        self.schedule = schedule
+
+    def __call__(self, clock):
+        unknown = sorted(set(self.others) - set(clock.tasks))
+        if clock.tasks and unknown:
+            raise ValueError(
+                "Argument `others` must name tasks of the stream: "
+                f"{', '.join(clock.tasks)}. Received: {', '.join(unknown)}"
+            )
+        schedule = self.others.get(clock.task, self.schedule)
+        if schedule is None:
+            raise ValueError(
+                f"Argument `others` has no schedule for task '{clock.task}'. "
+                "Add it, or give `schedule` for all that are not named. "
+                f"Received: {', '.join(self.others) or 'none'}"
+            )
+        return schedule(clock)
+
+
+@gin.configurable
 class CosineDecay:
     """Half a cosine from `learning_rate` to `final_rate` over the phase."""
 
@@ -205,3 +253,99 @@ class EarlyStopping:
             if self.sign * value > best + self.min_delta:
                 best, best_epoch = self.sign * value, epoch
         return last - best_epoch >= self.patience
+
+
+def _plateau(history, patience, decays):
+    """Decays made by the plateau rule, and whether the phase has to end."""
+    best, waited, made = -math.inf, 0, 0
+    for record in history:
+        accuracy = record.get("validation/accuracy")
+        if accuracy is None:
+            continue
+        waited = 0 if accuracy > best else waited + 1
+        best = max(best, accuracy)
+        if made == decays:
+            return made, True
+        if waited >= patience:
+            waited, made = 0, made + 1
+    return made, False
+
+
+def _check_plateau(patience, decays):
+    _positive("patience", patience)
+    if decays < 1:
+        raise ValueError(
+            "Argument `decays` must be at least 1. "
+            f"Received: decays={decays}"
+        )
+
+
+@gin.configurable
+class PlateauDecay:
+    """Multiplies the rate by `factor` where the accuracy stays for a while.
+
+    After each epoch, in this order: a better validation accuracy than ever in
+    the phase sets a counter to 0, any other adds 1 to it; the phase ends if
+    `decays` decays were made (`PlateauStop`); a counter of `patience` is set
+    to 0 and the rate decays once more. So exactly one epoch runs after the
+    last decay. Epochs that were not validated are passed over.
+
+    Args:
+        learning_rate: Rate at epoch 0.
+        patience: Epochs without improvement that make a decay.
+        decays: How many there are at most.
+        factor: Multiplier at each, in (0, 1].
+        most: Decays that count for this rate, the others leave it; None for
+            all.
+
+    Reference:
+        Fine-grained tasks of Hung et al., NeurIPS 2019 (CPG), as in its
+        program.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        patience: int = 5,
+        decays: int = 3,
+        factor: float = 0.1,
+        most: int | None = None,
+    ):
+        _positive("learning_rate", learning_rate)
+        _check_plateau(patience, decays)
+        if not 0.0 < factor <= 1.0:
+            raise ValueError(
+                "Argument `factor` must lie in (0, 1]. "
+                f"Received: factor={factor}"
+            )
+        if most is not None and not 0 <= most <= decays:
+            raise ValueError(
+                f"Argument `most` must be 0..{decays}, the decays, or None "
+                f"for all. Received: most={most}"
+            )
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.decays = decays
+        self.factor = factor
+        self.most = decays if most is None else most
+
+    def __call__(self, clock):
+        made, _ = _plateau(clock.history, self.patience, self.decays)
+        return self.learning_rate * self.factor ** min(made, self.most)
+
+
+@gin.configurable
+class PlateauStop:
+    """Ends a phase one epoch after the last decay of a `PlateauDecay`.
+
+    Args:
+        patience, decays: Those of the `PlateauDecay`.
+    """
+
+    def __init__(self, patience: int = 5, decays: int = 3):
+        _check_plateau(patience, decays)
+        self.patience = patience
+        self.decays = decays
+
+    def __call__(self, clock):
+        return _plateau(clock.history, self.patience, self.decays)[1]

@@ -1,0 +1,227 @@
+"""A stream whose tasks are data sets, one whole set each."""
+
+import gin
+import numpy as np
+
+from tfcl.data import catalog, tfds_source
+from tfcl.data.arguments import check_choice
+from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task, check_statistics
+
+_RESIZES = ("stretch", "crop")
+_SELECTION = ("validation", "test")
+
+
+@gin.configurable(denylist=["data_dir"])
+def dataset_stream(
+    datasets: list = gin.REQUIRED,
+    image_size: int = gin.REQUIRED,
+    batch_size: int = gin.REQUIRED,
+    task_names: list | None = None,
+    channels: int = 3,
+    resize: str | list = "stretch",
+    name: str | None = None,
+    validation_fraction: float = 1.0 / 6.0,
+    selection_split: str = "validation",
+    test_fraction: float | None = None,
+    train_per_class: int | None = None,
+    validation_per_class: int | None = None,
+    test_per_class: int | None = None,
+    statistics: str | tuple = "train",
+    data_seed: int = 0,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """Makes one task of each data set, with all of its classes.
+
+    Which part of a set is for what: its training part, as the catalog names
+    it, is shuffled once per class; the first `validation_fraction` of a class
+    is held out for validation, the rest is for training. The part that the
+    catalog names for tests (with some sets their "validation") is for tests.
+    Of a set that has one part alone, the first `test_fraction` of every
+    shuffled class is for tests, and what is left takes the place of the
+    training part. Any further part, such as the validation pictures of
+    `oxford_flowers102`, is not used.
+
+    Sets of more than a GiB stay encoded, and are decoded batch by batch.
+
+    Args:
+        datasets: Names in `tfcl.data.catalog`, one per task, in order.
+        image_size: Height and width of all pictures, in pixels.
+        batch_size: Examples per training step over all replicas.
+        task_names: Names of the tasks. Defaults to those of the sets.
+        channels: 3, or 1 for grey pictures.
+        resize: How pictures of other shapes are brought to `image_size`:
+            "stretch" or "crop" (`tfcl.data.preprocessing`), one for all or a
+            list with one per task.
+        name: Name of the stream. Defaults to `datasets_<tasks>`.
+        validation_fraction: Part of a class's training pictures held out,
+            rounded down, between 0 and 1.
+        selection_split: "validation" selects epochs, goals and widths on the
+            held-out pictures; "test" holds none out and selects on the test
+            pictures, as some published programs do: say so with the result.
+        test_fraction: Part of a class's pictures for tests, rounded down,
+            between 0 and 1; for sets that have one part alone.
+        train_per_class: At most so many training pictures of each class;
+            None takes all.
+        validation_per_class: Of validation pictures, likewise.
+        test_per_class: Of test pictures, likewise.
+        statistics: "train" standardises every split by the mean and deviation
+            of the task's training pictures, "split" each split by its own,
+            "none" leaves pixels between 0 and 1. A pair `(mean, std)`, each a
+            number or one per channel, in the unit of pixels / 255, holds for
+            all tasks.
+        data_seed: Seed of the shuffling inside a class.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        A `TaskStream` of uint8 pictures `(image_size, image_size, channels)`.
+
+    Raises:
+        UserError: If a data set is unknown, not there, damaged, without a
+            training part, or leaves a split without pictures.
+        ValueError: If an argument breaks its rule.
+    """
+    limits = (train_per_class, validation_per_class, test_per_class)
+    names, resizes = _per_task(datasets, task_names, resize)
+    _check_sizes(image_size, channels, limits)
+    _check_fractions(validation_fraction, test_fraction)
+    check_choice("selection_split", selection_split, _SELECTION)
+    statistics = _checked_statistics(statistics, channels)
+    shape = (image_size, image_size, channels)
+    held_out = None if selection_split == "test" else validation_fraction
+    tasks = []
+    for dataset, task_name, how in zip(datasets, names, resizes):
+        parts = _opened(dataset, test_fraction, data_dir, shape, how)
+        pools = _pools(parts, held_out, test_fraction, data_seed)
+        splits = pools.load(_limited(pools, limits), task_name)
+        tasks.append(
+            assemble_task(
+                len(tasks),
+                task_name,
+                pools.class_names,
+                splits,
+                statistics,
+                tasks,
+                how,
+            )
+        )
+    return TaskStream(name or f"datasets_{len(tasks)}", tasks, batch_size)
+
+
+def _per_task(datasets, task_names, resize):
+    """Names and ways to resize of all tasks."""
+    if isinstance(datasets, str) or not len(datasets):
+        raise ValueError(
+            "Argument `datasets` must list at least one name of the catalog. "
+            f"Received: datasets={datasets!r}"
+        )
+    names = list(datasets) if task_names is None else list(task_names)
+    resizes = resize
+    if isinstance(resize, str):
+        resizes = [resize] * len(datasets)
+    for argument, values in (("task_names", names), ("resize", resizes)):
+        if len(values) != len(datasets):
+            raise ValueError(
+                f"Argument `{argument}` must have one value per data set. "
+                f"Received: {len(values)} for {len(datasets)} data sets"
+            )
+    for each in resizes:
+        check_choice("resize", each, _RESIZES)
+    return names, resizes
+
+
+def _check_sizes(image_size, channels, limits):
+    if image_size < 1:
+        raise ValueError(
+            "Argument `image_size` must be a positive number of pixels. "
+            f"Received: image_size={image_size}"
+        )
+    check_choice("channels", channels, (1, 3))
+    for split, count in zip(SPLITS, limits):
+        if count is not None and count < 1:
+            raise ValueError(
+                f"Argument `{split}_per_class` must be at least 1, or None "
+                f"for all pictures. Received: {split}_per_class={count}"
+            )
+
+
+def _check_fractions(validation_fraction, test_fraction):
+    for argument, value in (
+        ("validation_fraction", validation_fraction),
+        ("test_fraction", test_fraction),
+    ):
+        if value is not None and not 0.0 < value < 1.0:
+            raise ValueError(
+                f"Argument `{argument}` must lie between 0 and 1. "
+                f"Received: {argument}={value}"
+            )
+
+
+def _checked_statistics(statistics, channels):
+    """The text, or the pair of means and deviations as a tuple."""
+    if isinstance(statistics, str):
+        check_statistics(statistics)
+        return statistics
+    sizes = [np.size(value) for value in statistics]
+    if len(sizes) != 2 or not set(sizes) <= {1, channels}:
+        raise ValueError(
+            "Argument `statistics` must be 'train', 'split', 'none' or a pair "
+            f"(mean, std), each one number or {channels}, one per channel. "
+            f"Received: statistics={statistics!r}"
+        )
+    return tuple(statistics)
+
+
+def _opened(dataset, test_fraction, data_dir, shape, resize):
+    """`LabelledImages` of the training and of the test part, or one."""
+    source = catalog.find(dataset)
+    if source.test_split is None and test_fraction is None:
+        raise ValueError(
+            f"Argument `test_fraction` must be given for '{dataset}', which "
+            "has one part alone: it says which part of each class is for "
+            f"tests. Received: test_fraction={test_fraction}"
+        )
+    parts = ("train",) if source.test_split is None else ("train", "test")
+    return [
+        tfds_source.open_split(dataset, part, data_dir, shape, resize)
+        for part in parts
+    ]
+
+
+def _pools(parts, held_out, test_fraction, data_seed):
+    """The `ClassPools` of a set; `held_out` None selects on test pictures."""
+    remedies = (
+        "",
+        "Hold out another part (dataset_stream.validation_fraction, "
+        "dataset_stream.test_fraction), or leave the set out.",
+    )
+    if len(parts) == 1:
+        return _cut(parts[0], held_out, test_fraction, data_seed, remedies)
+    if held_out is None:
+        return ClassPools.selected_on_test(*parts, data_seed, remedies)
+    return ClassPools.held_out(*parts, held_out, data_seed, remedies)
+
+
+def _cut(source, held_out, test_fraction, data_seed, remedies):
+    """Three pools out of the only part of a set."""
+    pools = {}
+    for label in range(len(source.class_names)):
+        mine = shuffled(source, label, data_seed)
+        count = int(len(mine) * test_fraction)
+        tested, rest = mine[:count], mine[count:]
+        if held_out is None:
+            pools[label] = (rest, tested, tested)
+            continue
+        count = int(len(rest) * held_out)
+        pools[label] = (rest[count:], rest[:count], tested)
+    return ClassPools((source,) * 3, pools, remedies)
+
+
+def _limited(pools, limits):
+    """Per split, per class the indices of at most so many pictures."""
+    labels = range(len(pools.class_names))
+    return [
+        [pools.pools[label][which][:limit] for label in labels]
+        for which, limit in enumerate(limits)
+    ]

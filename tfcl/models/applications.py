@@ -1,0 +1,168 @@
+"""Networks of `keras.applications` as backbones, and their classifiers."""
+
+import inspect
+import os
+import sys
+
+import gin
+import keras
+import numpy as np
+
+from tfcl.errors import UserError
+from tfcl.layers.colour_transform import ColourTransform
+
+_IMAGENET = "imagenet"
+
+
+@gin.configurable(denylist=["image_shape"])
+def keras_application(
+    image_shape,
+    network: str = gin.REQUIRED,
+    weights: str | None = None,
+    mean: float | tuple = 0.0,
+    std: float | tuple = 1.0,
+):
+    """A network of `keras.applications` up to its pooled features.
+
+    The network receives its pictures as its weights expect them, whatever the
+    stream's convention: the first layer undoes the stream's standardisation
+    and applies the network's own.
+
+    Args:
+        image_shape: `(height, width, 3)` of the input.
+        network: Name in `keras.applications`, such as "ResNet50".
+        weights: "imagenet" downloads Keras' own, a path reads a file of
+            weights without the top, None draws new ones. They are start
+            values with `TaskTraining.pretrained = True` only.
+        mean: Mean that the stream subtracts from pixels / 255, a number or
+            one per channel.
+        std: Deviation by which it divides them, likewise.
+
+    Returns:
+        A functional `keras.Model`: `(batch, height, width, 3)` to
+        `(batch, features)`, the mean of the last map.
+
+    Raises:
+        UserError: If the weights cannot be had.
+        ValueError: If there is no such network, it is not for such pictures,
+            or an argument breaks its rule.
+
+    Note:
+        It has no `width`, so methods cannot let it grow. Its ResNet50 has the
+        stride in the first 1 x 1 convolution of a block and biases in the
+        convolutions, other than `cpg_resnet`.
+    """
+    if image_shape[-1] != 3:
+        raise ValueError(
+            "Networks of keras.applications take pictures of 3 channels; the "
+            "stream has to bring its own to that. Received: "
+            f"image_shape={tuple(image_shape)}"
+        )
+    inputs = keras.Input(image_shape)
+    transform = _from_standardised(_factory(network), mean, std)
+    model = _built(
+        network,
+        "keras_application.weights",
+        weights,
+        include_top=False,
+        input_tensor=transform(inputs),
+        pooling="avg",
+    )
+    return keras.Model(inputs, model.outputs[0], name=network.lower())
+
+
+@gin.configurable
+def application_classifier(
+    network: str = gin.REQUIRED, weights: str = _IMAGENET
+):
+    """The last layer of a network of `keras.applications`.
+
+    Its 1,000 classes come in the order of `imagenet2012`.
+
+    Args:
+        network: As of `keras_application`.
+        weights: "imagenet", or a path to weights with the top.
+
+    Returns:
+        Kernel `(features, classes)` and bias `(classes,)`, float32 arrays.
+
+    Raises:
+        UserError: If the weights cannot be had.
+        ValueError: If the network does not end in a dense layer with a bias,
+            or an argument breaks its rule.
+    """
+    if weights is None:
+        raise ValueError(
+            "Argument `weights` must be 'imagenet' or a path: a classifier "
+            "without training is of no use. Received: weights=None"
+        )
+    argument = "application_classifier.weights"
+    model = _built(network, argument, weights, include_top=True)
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or not last.use_bias:
+        raise ValueError(
+            f"Argument `network`: {network} does not end in a dense layer "
+            "with a bias, so that it has no classifier for a task's head. "
+            f"Choose another, such as ResNet50. Received: {last.name}"
+        )
+    kernel, bias = last.get_weights()
+    return kernel, bias
+
+
+def _factory(network):
+    """The function of `keras.applications` of this name."""
+    known = [
+        name
+        for name, value in vars(keras.applications).items()
+        if name[0].isupper()
+        and callable(value)
+        and "include_top" in inspect.signature(value).parameters
+    ]
+    if network not in known:
+        raise ValueError(
+            "Argument `network` must be one of keras.applications: "
+            f"{', '.join(sorted(known))}. Received: network={network!r}"
+        )
+    return getattr(keras.applications, network)
+
+
+def _built(network, argument, weights, **kwargs):
+    factory = _factory(network)
+    if weights not in (None, _IMAGENET) and not os.path.isfile(weights):
+        raise UserError(
+            f"{argument}: no file '{weights}'. Give 'imagenet' (a download), "
+            "or a path to a file that Keras has published for "
+            f"{network} or written by save_weights."
+        )
+    try:
+        return factory(weights=weights, **kwargs)
+    except Exception as error:
+        # A failed download is a plain Exception in Keras.
+        if weights is None:
+            raise
+        raise UserError(
+            f"{argument}: the weights '{weights}' of {network} cannot be had "
+            f"or do not fit ({_brief(error)}). 'imagenet' needs the internet; "
+            "without it give the path of the file."
+        ) from error
+
+
+def _brief(error):
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _from_standardised(factory, mean, std):
+    """From the stream's convention to what a network expects.
+
+    Every network's rule is affine per pixel, so that its values for black,
+    red, green and blue say all.
+    """
+    probes = np.zeros((4, 1, 1, 3), np.float32)
+    probes[1:, 0, 0] = 255.0 * np.eye(3)
+    rule = sys.modules[factory.__module__].preprocess_input
+    black, *colours = rule(probes).reshape(4, 3).astype(np.float64)
+    levels = (np.array(colours) - black) / 255.0
+    mean, std = (255.0 * np.broadcast_to(value, 3) for value in (mean, std))
+    return ColourTransform(
+        std[:, None] * levels, mean @ levels + black, name="colours"
+    )
