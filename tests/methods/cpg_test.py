@@ -17,7 +17,8 @@ from tfcl.errors import UserError
 from tfcl.methods.accuracy_goals import GoalFile, OwnGoal, SameGoal
 from tfcl.methods.cpg import CPG
 from tfcl.methods.cpg_phases import PickAgain, PruningLadder
-from tfcl.optimizers.schedules import Constant
+from tfcl.methods.packnet import PackNet
+from tfcl.optimizers.schedules import Clock, Constant, PlateauStop
 
 
 def ladder(ratios=(0.4, 0.6), **kwargs):
@@ -68,6 +69,152 @@ def _run(tmp_path_factory):
     worse = PickAgain(Constant(5.0), Constant(1.0), epochs=1)
     method = cpg(OwnGoal(0.05), epochs=4, pick_again=worse)
     return learned(tmp_path_factory.mktemp("cpg"), method)
+
+
+def _classifier(features=12, classes=2):
+    """What `application_classifier` gives, for the tiny network."""
+    kernel = np.arange(features * classes, dtype=np.float32)
+    return kernel.reshape(features, classes), np.ones(classes, np.float32)
+
+
+def pretrained(make=_classifier, name="task_00", **kwargs):
+    """Takes the first task as it is and prunes it."""
+    training = masked_training(1, 0.02, pretrained=True)
+    settings = {
+        "pruning": ladder(keep_best=True),
+        "picking_schedule": Constant(1e-2),
+        "untrained": {name: make},
+    }
+    return CPG(training, SameGoal(0.0), **{**settings, **kwargs})
+
+
+@pytest.mark.parametrize("width", [1.0, 1.5])
+def test_a_pretrained_task_is_measured_and_pruned_alone(tmp_path, width):
+    run = learned(tmp_path, pretrained(max_width=width), class_counts=(2, 3))
+    first, second = run.results()["tasks"]
+    # What owns weights, a measurement or a training, two runs of pruning, the
+    # last measurement.
+    assert _epochs(first) == [None, None, 2, 2, None]
+    assert first["method"]["ratio"] == 0.6
+    assert first["method"]["tried"] == [
+        {
+            "width": 1.0,
+            "accuracy": first["method"]["accuracy_of_ratio"]["0"],
+        }
+    ]
+    assert _epochs(second) == [None, 1, 2, 2, None]
+
+
+def _epochs(record):
+    """Epochs of each piece of work, None for what is no training."""
+    return [result.get("epochs") for result in record["phases"]]
+
+
+def test_the_head_of_a_pretrained_task_is_the_given_one():
+    stream = tiny_stream((2, 3))()
+    method = pretrained()
+    method.setup(stream.spec(), seed=0)
+    layer = method.masked[0]
+    wanted = layer.kernel.numpy()
+    method.begin_task(stream.tasks[0])
+    np.testing.assert_array_equal(layer.kernel, wanted)
+    kernel, bias = _classifier()
+    # The head is as wide as the widest task.
+    assert method.head.kernels[0].shape == (12, 3)
+    np.testing.assert_array_equal(method.head.kernels[0][:, :2], kernel)
+    np.testing.assert_array_equal(method.head.biases[0][:2], bias)
+    phases = method.phases(stream.tasks[0])
+    assert next(phases).action == "decision"
+    work = phases.send({"value": 1})
+    assert (work.action, work.name) == ("validate", "untrained")
+
+
+def test_packnet_takes_a_pretrained_task_as_it_is(tmp_path):
+    method = PackNet(
+        masked_training(1, 0.02, pretrained=True),
+        retraining_schedule=Constant(1e-3),
+        retraining_epochs=1,
+        untrained={"task_00": _classifier},
+    )
+    run = learned(tmp_path, method, class_counts=(2, 2))
+    epochs = [_epochs(record) for record in run.results()["tasks"]]
+    assert epochs == [[None, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("task_01", _classifier, "must name the first task, 'task_00'"),
+        ("task_00", lambda: _classifier(9), r"a kernel of \(12, 2\)"),
+        ("task_00", lambda: _classifier(12, 5), r"a bias of \(2,\)"),
+    ],
+)
+def test_what_cannot_be_taken_untrained_is_named(tmp_path, name, make, message):
+    with pytest.raises(ValueError, match=f"`untrained` .*{message}"):
+        learned(tmp_path, pretrained(make, name), class_counts=(2, 2))
+
+
+def test_untrained_tasks_need_pretrained_weights():
+    with pytest.raises(ValueError, match="`untrained` must be empty unless"):
+        cpg(untrained={"task_00": _classifier})
+
+
+def test_tasks_have_pruning_of_their_own(tmp_path):
+    method = cpg(
+        SameGoal(0.0),
+        epochs=1,
+        pick_again=None,
+        task_pruning={"task_00": ladder((0.3,), epochs=1)},
+        ratios_by_hand={"task_00": 0.3, "task_01": 0.4},
+    )
+    run = learned(tmp_path, method, class_counts=(2, 2))
+    notes = [task["method"] for task in run.results()["tasks"]]
+    assert [note["ratio"] for note in notes] == [0.3, 0.4]
+    with pytest.raises(ValueError, match=r"must be 0 or one of \(0.3,\)"):
+        cpg(
+            task_pruning={"task_00": ladder((0.3,))},
+            ratios_by_hand={"task_00": 0.4},
+        )
+
+
+def test_growth_needs_a_backbone_with_a_width():
+    def narrow(image_shape):
+        raise AssertionError(image_shape)
+
+    training = masked_training(backbone=narrow)
+    with pytest.raises(ValueError, match="`max_width` must be 1 for a backb"):
+        CPG(
+            training,
+            OwnGoal(),
+            ladder(),
+            picking_schedule=Constant(1e-2),
+            max_width=1.5,
+        )
+
+
+def test_a_stopping_rule_ends_the_one_phase_of_training(tmp_path):
+    training = masked_training(
+        50, 1e-7, stop=PlateauStop(1, 2), restore_best=True
+    )
+    settings = {"pruning": ladder((0.3,)), "picking_schedule": Constant(1e-2)}
+    with pytest.raises(ValueError, match="`picking_epochs` must be None if"):
+        CPG(training, OwnGoal(), picking_epochs=3, **settings)
+    run = learned(
+        tmp_path, CPG(training, OwnGoal(), **settings), class_counts=(2,)
+    )
+    epochs = _epochs(run.results()["tasks"][0])[1]
+    assert 4 <= epochs < 50
+    accuracies = next(
+        values
+        for name, values in run.bank.history(0, "task_00").items()
+        if name.endswith("finetune/validation/accuracy")
+    )
+    history = tuple({"validation/accuracy": a} for a in accuracies)
+    ends = [
+        training.stop(Clock(n, n, 50, history[:n]))
+        for n in range(1, epochs + 1)
+    ]
+    assert ends == [False] * (epochs - 1) + [True]
 
 
 def _goals(folder, goals):

@@ -104,7 +104,7 @@ def test_the_classifier_comes_from_a_file(tiny, tmp_path):
     whole = _tiny(weights=None)
     path = tmp_path / "tiny.weights.h5"
     whole.save_weights(path)
-    kernel, bias = application_classifier(tiny, str(path))
+    kernel, bias = application_classifier(tiny, str(path))()
     np.testing.assert_array_equal(kernel, whole.layers[-1].get_weights()[0])
     assert bias.shape == (7,)
 
@@ -113,7 +113,7 @@ def test_a_failed_download_says_what_to_do(tiny):
     with pytest.raises(UserError, match="URL fetch failure.*give the path"):
         keras_application((8, 8, 3), tiny, "imagenet")
     with pytest.raises(UserError, match="^application_classifier.weights: "):
-        application_classifier(tiny)
+        application_classifier(tiny)()
 
 
 def test_a_missing_file_is_named(tiny):
@@ -131,7 +131,7 @@ def test_a_network_without_a_dense_top_has_no_classifier(
     path = tmp_path / "tiny.weights.h5"
     _tiny(include_top=False, weights=None).save_weights(path)
     with pytest.raises(ValueError, match="Tiny does not end in a dense layer"):
-        application_classifier(tiny, str(path))
+        application_classifier(tiny, str(path))()
 
 
 def test_wrong_arguments_are_named():

@@ -1,6 +1,7 @@
 """CPG: compact what is learned, pick of what there is, grow if need be."""
 
 import dataclasses
+import inspect
 
 import gin
 import numpy as np
@@ -40,9 +41,12 @@ class CPG(MaskedNetwork):
             the network may grow.
         goals: `GoalFile`, `SameGoal` or `OwnGoal`.
         pruning: `PruningLadder`.
+        task_pruning: `{task name: PruningLadder}` of tasks that are pruned
+            otherwise.
         picking_schedule: Rate of the scores in step 1, for picks.
         picking_epochs: Epochs after which the picks of step 1 stay; None for
-            never. A task that owns nothing picks to the end.
+            never. A task that owns nothing picks to the end. None if
+            `training` has a stopping rule, since no one knows the last epoch.
         pick_again: `PickAgain`, or None to leave step 4 out.
         picks: False makes every task use all earlier weights (PAE).
         max_width: Largest multiple q of the parameters.
@@ -52,6 +56,8 @@ class CPG(MaskedNetwork):
             epoch) above which a state counts, in [0, 1].
         ratios_by_hand: `{task name: sparsity}` chosen without regard to the
             goal; must be ratios of the ladder.
+        untrained: `{task name: function}` of a first task that skips step 1,
+            see `MaskedNetwork`.
         threshold, initial_score: See `MaskedNetwork`.
         zero_on_prune: See `MaskedSteps`.
 
@@ -83,10 +89,11 @@ class CPG(MaskedNetwork):
         threshold: float = 0.005,
         initial_score: float = 0.01,
         zero_on_prune: bool = False,
+        task_pruning: dict | None = None,
+        untrained: dict | None = None,
     ):
-        super().__init__(training, picks, threshold, initial_score)
-        require(max_width >= 1, "max_width", "must be at least 1", max_width)
-        require(width_step > 0, "width_step", "must be positive", width_step)
+        super().__init__(training, picks, threshold, initial_score, untrained)
+        _check_growth(training, max_width, width_step)
         require(margin >= 0, "margin", "must not be negative", margin)
         require(
             0 <= least_train_accuracy < 1,
@@ -94,26 +101,19 @@ class CPG(MaskedNetwork):
             "must lie in [0, 1)",
             least_train_accuracy,
         )
-        require(
-            not picks or picking_schedule is not None,
-            "picking_schedule",
-            "must be a schedule for methods that pick",
-            picking_schedule,
+        _check_picking(
+            training, picks, picking_schedule, picking_epochs, pick_again
         )
-        require(
-            picks or pick_again is None,
-            "pick_again",
-            "must be None for methods that do not pick",
-            pick_again,
-        )
+        self.goals, self.pruning = goals, pruning
+        self.task_pruning = dict(task_pruning or {})
         for name, ratio in (ratios_by_hand or {}).items():
+            ratios = self._ladder(name).ratios
             require(
-                ratio == 0 or ratio in pruning.ratios,
+                ratio == 0 or ratio in ratios,
                 "ratios_by_hand",
-                f"must be 0 or one of {pruning.ratios} for each task",
+                f"must be 0 or one of {ratios} for each task",
                 {name: ratio},
             )
-        self.goals, self.pruning = goals, pruning
         self.picking_schedule = picking_schedule
         self.picking_epochs = picking_epochs
         self.pick_again = pick_again
@@ -166,14 +166,16 @@ class CPG(MaskedNetwork):
     # One task
 
     def begin_task(self, task):
-        self.goals.check(self.spec.task_names)
-        unknown = sorted(set(self.ratios_by_hand) - set(self.spec.task_names))
-        require(
-            not unknown,
-            "ratios_by_hand",
-            f"must name tasks of the stream: {', '.join(self.spec.task_names)}",
-            unknown,
-        )
+        known = self.spec.task_names
+        self.goals.check(known)
+        for argument in ("ratios_by_hand", "task_pruning"):
+            unknown = sorted(set(getattr(self, argument)) - set(known))
+            require(
+                not unknown,
+                argument,
+                f"must name tasks of the stream: {', '.join(known)}",
+                unknown,
+            )
         super().begin_task(task)
 
     def phases(self, task):
@@ -185,19 +187,29 @@ class CPG(MaskedNetwork):
         # What is reported as the task's accuracy.
         yield Validate("final")
 
+    def _ladder(self, task_name):
+        return self.task_pruning.get(task_name, self.pruning)
+
     def _learn(self, task):
         """Trains, and grows until the goal is reached or the width is."""
         tried = []
         while True:
             decided = yield Decision("own_weights", self.own_weights)
             owned = decided["value"]
-            result = yield from self._finetune(task, owned)
+            untrained = task.name in self.untrained
+            if untrained:
+                result = yield Validate("untrained")
+            else:
+                result = yield from self._finetune(task, owned)
             accuracy = result[_ACCURACY]
             goal = self.goals.of(task.name, accuracy)
             missed = accuracy < goal - self.margin
-            trained = result["train/accuracy"] > self.least_train_accuracy
             tried.append({"width": self.width, "accuracy": accuracy})
-            if (trained and not missed) or self.width >= self.max_width:
+            if untrained or self.width >= self.max_width:
+                break
+            if result["train/accuracy"] > self.least_train_accuracy and (
+                not missed
+            ):
                 break
             self.grow(min(self.width + self.width_step, self.max_width), task)
         self._notes = {"goal": goal, "goal_missed": missed, "tried": tried}
@@ -238,7 +250,7 @@ class CPG(MaskedNetwork):
         by_hand = self.ratios_by_hand.get(task.name)
         chosen, ratio, accuracies = accuracy, 0.0, {"0": accuracy}
         self._keep()
-        for target in self.pruning.ratios:
+        for target in self._ladder(task.name).ratios:
             done = (missed and ratio_reached(accuracies) >= needed) or (
                 by_hand is not None and ratio_reached(accuracies) >= by_hand
             )
@@ -264,9 +276,10 @@ class CPG(MaskedNetwork):
         dropped = self.training.drop_remainder
         steps = len(task.train) / self.spec.batch_size
         steps = int(steps) if dropped else int(np.ceil(steps))
-        self.steps.begin_ramp(self.pruning.ramp(initial, target, steps))
+        ladder = self._ladder(task.name)
+        self.steps.begin_ramp(ladder.ramp(initial, target, steps))
         step = self.steps.prune if task.index else self.steps.first_prune
-        return (yield self.pruning.phase(target, step, dropped))
+        return (yield ladder.phase(target, step, dropped))
 
     def _pick_again(self, chosen):
         """Trains what is left once more, and keeps what is better."""
@@ -290,3 +303,47 @@ class CPG(MaskedNetwork):
 def ratio_reached(accuracies):
     """The last ratio of `{ratio: accuracy}`, where the next run starts."""
     return float(list(accuracies)[-1])
+
+
+def _check_growth(training, max_width, width_step):
+    require(max_width >= 1, "max_width", "must be at least 1", max_width)
+    require(
+        max_width == 1 or _takes_width(training.make_backbone),
+        "max_width",
+        "must be 1 for a backbone that takes no `width` (such as "
+        "keras_application), since it cannot grow; cpg_vgg, cpg_resnet "
+        "and spherenet can",
+        max_width,
+    )
+    require(width_step > 0, "width_step", "must be positive", width_step)
+
+
+def _takes_width(backbone):
+    parameters = inspect.signature(backbone).parameters
+    return "width" in parameters or any(
+        each.kind is each.VAR_KEYWORD for each in parameters.values()
+    )
+
+
+def _check_picking(
+    training, picks, picking_schedule, picking_epochs, pick_again
+):
+    require(
+        not picks or picking_schedule is not None,
+        "picking_schedule",
+        "must be a schedule for methods that pick",
+        picking_schedule,
+    )
+    require(
+        picks or pick_again is None,
+        "pick_again",
+        "must be None for methods that do not pick",
+        pick_again,
+    )
+    require(
+        picking_epochs is None or training.stop is None,
+        "picking_epochs",
+        "must be None if TaskTraining.stop may end the training at any "
+        "epoch",
+        picking_epochs,
+    )

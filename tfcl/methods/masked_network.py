@@ -38,6 +38,10 @@ class MaskedNetwork(NetworkMethod):
         picks: Whether tasks pick among earlier weights.
         threshold: tau: scores above it pick a weight.
         initial_score: Score of every weight when a task begins.
+        untrained: `{task name: function}` of the first task, if it needs no
+            training: the backbone's pretrained weights are its own, and the
+            function (such as `application_classifier`) returns kernel
+            `(features, classes)` and bias `(classes,)` of its classifier.
 
     Attributes:
         width: q, multiple of the parameters of the first network.
@@ -54,6 +58,7 @@ class MaskedNetwork(NetworkMethod):
         picks=False,
         threshold=0.005,
         initial_score=0.01,
+        untrained=None,
     ):
         super().__init__(training)
         require(
@@ -62,6 +67,21 @@ class MaskedNetwork(NetworkMethod):
             f"must be above the threshold {threshold}, so that a task begins "
             "with every earlier weight and keeps its own",
             initial_score,
+        )
+        self.untrained = dict(untrained or {})
+        require(
+            not self.untrained or training.pretrained,
+            "untrained",
+            "must be empty unless TaskTraining.pretrained is true and the "
+            "backbone comes with weights (gin/networks/keras_resnet50.gin)",
+            sorted(self.untrained),
+        )
+        require(
+            not self.untrained or not training.hidden_units,
+            "untrained",
+            "must be empty if TaskTraining.hidden_units puts layers before "
+            "the classifier",
+            sorted(self.untrained),
         )
         self.picks = picks
         self._options = {
@@ -215,13 +235,44 @@ class MaskedNetwork(NetworkMethod):
             "byte; start a new run for further tasks",
             task.index,
         )
+        self._check_untrained()
         self._index = task.index
         super().begin_task(task)
+        if task.name in self.untrained:
+            self._take_classifier(task)
         if task.index:
             self._start_from(self.recall(task.index - 1))
         for layer in self.masked:
             layer.task.assign(task.index + 1)
             layer.owner.assign(claimed(layer.owner, task.index + 1))
+
+    def _check_untrained(self):
+        first = self.spec.task_names[0]
+        require(
+            set(self.untrained) <= {first},
+            "untrained",
+            f"must name the first task, '{first}', or none: a later one has "
+            "to learn which weights it uses",
+            sorted(self.untrained),
+        )
+
+    def _take_classifier(self, task):
+        """The head of a task that is not trained."""
+        kernel, bias = self.untrained[task.name]()
+        wanted = (self.head.kernels[0].shape[0], task.num_classes)
+        require(
+            kernel.shape == wanted and bias.shape == wanted[1:],
+            "untrained",
+            f"must give task '{task.name}' a classifier with a kernel of "
+            f"{wanted} and a bias of {wanted[1:]}, features and classes. Train "
+            "the task, or take the classifier of this backbone",
+            (tuple(kernel.shape), tuple(bias.shape)),
+        )
+        pairs = zip((self.head.kernels[0], self.head.biases[0]), (kernel, bias))
+        for variable, block in pairs:
+            value = variable.numpy()
+            value[..., : wanted[1]] = block
+            variable.assign(value)
 
     def resume_task(self, task, values):
         raise ValueError(

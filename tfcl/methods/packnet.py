@@ -6,6 +6,7 @@ import gin
 
 from tfcl.methods.base import require
 from tfcl.methods.masked_network import MaskedNetwork
+from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once
 
 
@@ -27,6 +28,8 @@ class PackNet(MaskedNetwork):
             that are free before count as pruned.
         retraining_schedule: Rate after pruning.
         retraining_epochs: Epochs after pruning; 0 leaves the retraining out.
+        untrained: See `MaskedNetwork`; such a task is pruned and retrained
+            alone.
 
     Reference:
         Mallya, Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network
@@ -40,8 +43,9 @@ class PackNet(MaskedNetwork):
         pruned: float = 0.5,
         retraining_schedule=None,
         retraining_epochs: int = 30,
+        untrained: dict | None = None,
     ):
-        super().__init__(training)
+        super().__init__(training, untrained=untrained)
         require(0.0 <= pruned < 1.0, "pruned", "must lie in [0, 1)", pruned)
         require(
             retraining_epochs >= 0,
@@ -61,7 +65,10 @@ class PackNet(MaskedNetwork):
 
     def phases(self, task):
         finetune = self.training.phase("finetune")
-        yield dataclasses.replace(finetune, steps=(self.steps.first,))
+        if task.name in self.untrained:
+            yield Validate("untrained")
+        else:
+            yield dataclasses.replace(finetune, steps=(self.steps.first,))
         self.prune(self.pruned)
         if not self.retraining_epochs:
             return

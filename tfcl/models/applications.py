@@ -1,5 +1,6 @@
 """Networks of `keras.applications` as backbones, and their classifiers."""
 
+import functools
 import inspect
 import os
 import sys
@@ -77,25 +78,32 @@ def application_classifier(
 ):
     """The last layer of a network of `keras.applications`.
 
-    Its 1,000 classes come in the order of `imagenet2012`.
+    Its 1,000 classes come in the order of `imagenet2012`. Nothing is read
+    before it is asked for.
 
     Args:
         network: As of `keras_application`.
         weights: "imagenet", or a path to weights with the top.
 
     Returns:
-        Kernel `(features, classes)` and bias `(classes,)`, float32 arrays.
+        Function without arguments to its kernel `(features, classes)` and
+        bias `(classes,)`, float32 arrays. It raises a `UserError` if the
+        weights cannot be had, and a `ValueError` if the network does not end
+        in a dense layer with a bias.
 
     Raises:
-        UserError: If the weights cannot be had.
-        ValueError: If the network does not end in a dense layer with a bias,
-            or an argument breaks its rule.
+        ValueError: If an argument breaks its rule.
     """
+    _factory(network)
     if weights is None:
         raise ValueError(
             "Argument `weights` must be 'imagenet' or a path: a classifier "
             "without training is of no use. Received: weights=None"
         )
+    return functools.partial(_classifier, network, weights)
+
+
+def _classifier(network, weights):
     argument = "application_classifier.weights"
     model = _built(network, argument, weights, include_top=True)
     last = model.layers[-1]
@@ -105,8 +113,7 @@ def application_classifier(
             "with a bias, so that it has no classifier for a task's head. "
             f"Choose another, such as ResNet50. Received: {last.name}"
         )
-    kernel, bias = last.get_weights()
-    return kernel, bias
+    return tuple(last.get_weights())
 
 
 def _factory(network):
