@@ -58,7 +58,7 @@ def test_native_pictures_get_the_bits_of_a_training_batch(channels, traced):
     gather, serve = resident.gather, preprocessing.__call__
     if traced:
         gather, serve = tf.function(gather), tf.function(serve)
-    images, _, _ = gather(tf.range(20))
+    images, *_ = gather(tf.range(20))
     served = serve(tf.constant(split.images))
     assert served.dtype == tf.float32
     np.testing.assert_array_equal(served, images)
