@@ -249,19 +249,17 @@ class CPG(MaskedNetwork):
         needed = 1.0 - round(1.0 / left, 1)
         by_hand = self.ratios_by_hand.get(task.name)
         chosen, ratio, accuracies = accuracy, 0.0, {"0": accuracy}
+        reached = 0.0
         self._keep()
         for target in self._ladder(task.name).ratios:
-            done = (missed and ratio_reached(accuracies) >= needed) or (
-                by_hand is not None and ratio_reached(accuracies) >= by_hand
-            )
-            if done:
+            if missed and reached >= needed:
                 break
-            result = yield from self._prune(
-                task, ratio_reached(accuracies), target
-            )
+            if by_hand is not None and reached >= by_hand:
+                break
+            result = yield from self._prune(task, reached, target)
             if result["train/accuracy"] <= self.least_train_accuracy:
                 break
-            accuracy = result[_ACCURACY]
+            reached, accuracy = target, result[_ACCURACY]
             accuracies[f"{target:g}"] = accuracy
             if missed or by_hand is not None or accuracy >= goal - self.margin:
                 chosen, ratio = accuracy, target
@@ -282,8 +280,10 @@ class CPG(MaskedNetwork):
         return (yield ladder.phase(target, step, dropped))
 
     def _pick_again(self, chosen):
-        """Trains what is left once more, and keeps what is better."""
-        self._keep()
+        """Trains what is left once more, and keeps what is better.
+
+        `_compact` has kept the state that this one starts from.
+        """
         if self.pick_again.start == RESET:
             self.pick_everything()
         self.reset_optimizers()
@@ -298,11 +298,6 @@ class CPG(MaskedNetwork):
 
     def bank_notes(self):
         return {**super().bank_notes(), **self._notes}
-
-
-def ratio_reached(accuracies):
-    """The last ratio of `{ratio: accuracy}`, where the next run starts."""
-    return float(list(accuracies)[-1])
 
 
 def _check_growth(training, max_width, width_step):

@@ -1,7 +1,6 @@
 """A network whose every weight belongs to one task, or to none yet."""
 
 import numpy as np
-import tensorflow as tf
 
 from tfcl.layers.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked_dense import MaskedDense
@@ -11,12 +10,12 @@ from tfcl.methods.masked_steps import MaskedSteps
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.served_networks import ServedNetworks
 from tfcl.metrics.ownership import ownership
-from tfcl.models.leading_block import flattened_positions, widened
+from tfcl.models.leading_block import widened
 from tfcl.models.lift import lift
 from tfcl.models.network import TaskNetwork
 from tfcl.models.variables import leaf_layers
 from tfcl.optimizers.adam_torch import AdamTorch
-from tfcl.optimizers.owned_weights import claimed
+from tfcl.optimizers.owned_weights import claimed, without_foreign
 
 _MOST_TASKS = 255  # An owner is one byte; 0 is nobody.
 
@@ -102,9 +101,7 @@ class MaskedNetwork(NetworkMethod):
     def setup(self, spec, seed):
         self.spec, self.seed = spec, seed
         self._builds = 0
-        positions = flattened_positions(self.backbone(1.0))
-        self._positions = positions
-        self.served = ServedNetworks(self._plain, positions)
+        self.served = ServedNetworks(self._plain)
         self.steps = self.make_steps()
         self._build(1.0)
         self.redraw(self.shared, "shared")
@@ -131,7 +128,7 @@ class MaskedNetwork(NetworkMethod):
         ]
         self.divide(self._network)
         self.served.add(width)
-        self._serving = self.served.network(width)
+        self._serving_width = width
         self.state = [
             *self._network.random_state,
             *[layer.task for layer in self.masked],
@@ -192,8 +189,7 @@ class MaskedNetwork(NetworkMethod):
         blocks = []
         if known is not None:
             for layer, pair in zip(self.masked, earlier):
-                views = self.served.blocks(float(known), layer, *pair)
-                blocks.append(views)
+                blocks.append(self.served.blocks(float(known), layer, *pair))
         self._build(width)
         self.redraw(self.shared, "shared", task.index, repr(width))
         for layer, (kernel, owner) in zip(self.masked, blocks):
@@ -204,10 +200,7 @@ class MaskedNetwork(NetworkMethod):
 
     def _lead(self, name, variable, block):
         """Puts a narrower network's array into a variable's leading block."""
-        positions = self._positions.get(name, 1)
-        if block.ndim > len(variable.shape):  # A view by positions.
-            rows = block.shape[-3] * block.shape[-2]
-            block = block.reshape(*block.shape[:-3], rows, block.shape[-1])
+        positions = self.served.positions.get(name, 1)
         variable.assign(widened(block, variable.numpy(), positions))
 
     def structure(self):
@@ -304,10 +297,9 @@ class MaskedNetwork(NetworkMethod):
     def zero_free(self):
         """Zeroes the free weights, as evaluation does after every epoch."""
         for layer in self.masked:
-            owner = tf.convert_to_tensor(layer.owner)
-            kernel = tf.convert_to_tensor(layer.kernel)
-            zeroed = tf.where(owner > 0, kernel, tf.zeros_like(kernel))
-            layer.kernel.assign(zeroed)
+            layer.kernel.assign(
+                without_foreign(layer.kernel, layer.owner, layer.task)
+            )
 
     def end_task(self, task):
         self.zero_free()
@@ -322,13 +314,14 @@ class MaskedNetwork(NetworkMethod):
         self.activate(self.bank_values(), self._index)
 
     def predict(self, images):
-        return self._serving(images, training=False)
+        return self.network()(images, training=False)
 
     def network(self):
-        return self._serving
+        return self.served.network(self._serving_width)
 
     def read_variables(self):
-        return self._serving.trunk_variables + self._serving.head_variables
+        network = self.network()
+        return network.trunk_variables + network.head_variables
 
     def bank_values(self):
         values = {v.name: v.variable.numpy() for v in self._plain_owned}
@@ -339,9 +332,7 @@ class MaskedNetwork(NetworkMethod):
     def activate(self, values, task_index):
         width = float(values["width"])
         self._serving_width = width
-        self._serving = self.served.serve(
-            width, self.masked, task_index + 1, values
-        )
+        self.served.serve(width, self.masked, task_index + 1, values)
 
     def bank_notes(self):
         owners = [layer.owner.numpy() for layer in self.masked]

@@ -7,7 +7,7 @@ from tfcl.layers.masked_kernel import NONE, THROUGH
 from tfcl.methods.base import Update, mean_accuracy
 from tfcl.methods.layer_choice import statistic
 from tfcl.optimizers.magnitude_pruning import is_event, prune_gradually
-from tfcl.optimizers.owned_weights import gradients_through
+from tfcl.optimizers.owned_weights import gradients_through, without_foreign
 
 
 class MaskedSteps:
@@ -72,10 +72,7 @@ class MaskedSteps:
         kernels = [layer.kernel.value for layer in masked]
         plain = [owned.variable.value for owned in method.plain_trained]
         with tf.GradientTape() as tape:
-            loss, logits = method.loss_of(batch)
-            penalty = method.penalty()
-            if penalty is not None:
-                loss += penalty / batch.replicas
+            loss, logits = method.objective(batch)
         of_kernels, of_plain = tape.gradient(loss, [kernels, plain])
         decay = method.training.weight_decay / batch.replicas
         treated = [
@@ -116,10 +113,10 @@ class MaskedSteps:
 
         def zero():
             for layer in self.method.masked:
-                kept = tf.convert_to_tensor(layer.owner) > 0
                 for variable in (layer.kernel, sgd.buffer_of(layer.kernel)):
-                    value = tf.convert_to_tensor(variable)
-                    variable.assign(tf.where(kept, value, tf.zeros_like(value)))
+                    variable.assign(
+                        without_foreign(variable, layer.owner, layer.task)
+                    )
             return 0
 
         tf.cond(is_event(self.ramp_step, schedule), zero, lambda: 0)

@@ -102,10 +102,7 @@ class NetworkMethod(Method):
         """
         variables = values_of(owned)
         with tf.GradientTape() as tape:
-            loss, logits = self.loss_of(batch, training)
-            penalty = self.penalty()
-            if penalty is not None:
-                loss += penalty / batch.replicas
+            loss, logits = self.objective(batch, training)
         gradients = self.training.decayed(
             owned, tape.gradient(loss, variables), batch.replicas
         )
@@ -114,6 +111,14 @@ class NetworkMethod(Method):
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, variables)],
         )
+
+    def objective(self, batch, training=True):
+        """`loss_of` with this replica's part of the penalty."""
+        loss, logits = self.loss_of(batch, training)
+        penalty = self.penalty()
+        if penalty is not None:
+            loss += penalty / batch.replicas
+        return loss, logits
 
     def loss_of(self, batch, training=True):
         """This replica's part of the mean cross-entropy, and the logits."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfcl.models.leading_block import block_view
+from tfcl.models.leading_block import block_of, flattened_positions
 from tfcl.models.variables import restore
 
 
@@ -16,13 +16,16 @@ class ServedNetworks:
 
     Args:
         build: Function from a width to a `TaskNetwork` of plain layers.
-        positions: `{"layer/weight": positions}`, see `flattened_positions`.
+
+    Attributes:
+        positions: `{"layer/weight": positions}`, see `flattened_positions`;
+            the same at every width.
     """
 
-    def __init__(self, build, positions):
+    def __init__(self, build):
         self._build = build
-        self._positions = positions
         self._networks = {}
+        self.positions = {}
 
     @property
     def widths(self):
@@ -32,18 +35,21 @@ class ServedNetworks:
     def add(self, width):
         """Makes sure that there is a network of a width."""
         if width not in self._networks:
-            self._networks[width] = self._build(width)
+            network = self._build(width)
+            if not self._networks:
+                self.positions = flattened_positions(network.trunk)
+            self._networks[width] = network
 
     def network(self, width):
         """The `TaskNetwork` of a width."""
         return self._networks[width]
 
     def blocks(self, width, layer, *arrays):
-        """Leading blocks of arrays in the shape of a layer's kernel."""
+        """Leading blocks of arrays, each in the shape of the plain kernel."""
         plain = self.network(width).trunk.get_layer(layer.name).kernel
         shape = tuple(plain.shape)
-        positions = self._positions.get(f"{layer.name}/kernel", 1)
-        return [block_view(array, shape, positions) for array in arrays]
+        positions = self.positions.get(f"{layer.name}/kernel", 1)
+        return [block_of(array, shape, positions) for array in arrays]
 
     def pack(self, width, masked, number):
         """`{layer/picks: bits}` of a task: which earlier weights it picks.
@@ -74,9 +80,6 @@ class ServedNetworks:
         Args:
             width, masked, number: As of `pack`.
             values: Bank values: picks, and all that is not masked.
-
-        Returns:
-            The `TaskNetwork`.
         """
         network, names = self.network(width), set()
         for layer in masked:
@@ -91,7 +94,7 @@ class ServedNetworks:
                 known[earlier] = np.unpackbits(bits, count=count)
             plain = network.trunk.get_layer(layer.name).kernel
             served = np.where(known, kernel, np.zeros((), kernel.dtype))
-            plain.assign(served.reshape(plain.shape))
+            plain.assign(served)
             names.add(f"{layer.name}/kernel")
         others = [
             owned
@@ -101,4 +104,3 @@ class ServedNetworks:
         restore(others, values)
         # A head may be wider today than when the task was learned.
         network.head.use_columns(values[f"{network.head.name}/columns"])
-        return network
