@@ -270,10 +270,15 @@ class ReportTest(tf.test.TestCase):
             "00_train/train/free": np.ones((2, 3)),
             "01_expand/train/free": np.ones((1, 4)),
         }
-        pictures = report.task_figures({}, history)
+        task = {"labels": {"train/free": ["a", "b", "c", "d"]}}
+        pictures = report.task_figures(task, history)
         self.assertEqual(
             list(pictures), ["00_train/train/free", "01_expand/train/free"]
         )
+        (axes,) = pictures["01_expand/train/free"].axes
+        self.assertEmpty(axes.texts, "an epoch of one phase, not of all")
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        self.assertEqual(names[0], "a  (1.00)")
 
     def test_the_peak_is_reported(self):
         results = _results()

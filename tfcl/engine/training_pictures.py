@@ -25,13 +25,15 @@ def task_figures(task: dict, history: dict) -> dict[str, Figure]:
         pictures["training_curves"] = figures.training_curves(curves)
     for name, array in joined.items():
         if np.ndim(array) == 2:
-            labels = task.get("labels", {}).get(name, ())
+            *_, plain = _parted(name)
+            labels = task.get("labels", {}).get(plain, ())
             if len(labels) != np.shape(array)[1]:
                 labels = range(np.shape(array)[1])
             pictures[name] = figures.weights_over_epochs(array, labels, name)
-    for figure in pictures.values():
-        for axes in figure.axes:
-            _mark(axes, begins)
+    for name, figure in pictures.items():
+        if name not in joined or not _parted(name)[0]:  # Of all phases.
+            for axes in figure.axes:
+                _mark(axes, begins)
     return pictures
 
 
@@ -43,8 +45,9 @@ def joined_phases(history: dict):
 
     Returns:
         `{name: array}` without phases in the names, NaN where a phase has no
-        such array; and `{phase: number of its first epoch, from 0}`, empty
-        for a single phase.
+        such array (arrays whose width has grown stay `"phase/name"`); and
+        `{phase: number of its first epoch, from 0}`, empty for a single
+        phase.
     """
     phases = {}
     for key, array in history.items():
