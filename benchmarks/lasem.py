@@ -11,13 +11,10 @@ batch 10; dropout 0.5. `plain_keras` (and `plain_keras_office_home`, ...) is
 any machine. `prognn_1` and `prognn_10` train the first and the tenth column.
 """
 
-import argparse
 import functools
-import json
 import os
 import pathlib
 import sys
-import time
 import typing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,6 +24,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from benchmarks.timing import measure  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
 from tfcl.methods.darts import DARTS  # noqa: E402
@@ -95,39 +93,6 @@ STL10 = Scene(
         (32, 3, 1), (32, 3, 3), (64, 3, 1), (64, 3, 3), (128, 3, 1), (128, 3, 3)
     ),
 )
-
-
-def main():
-    """Measures the cases asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--case", choices=sorted(_CASES), default=None)
-    parser.add_argument("--repeats", type=int, default=9)
-    arguments = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    for name in [arguments.case] if arguments.case else _CASES:
-        scene, steps, make_epoch = _CASES[name]
-        report(name, arguments, scene.batch, steps, make_epoch(scene, steps))
-
-
-def report(name, arguments, batch, steps, epoch):
-    """Times `epoch()`, a function of `steps` steps; median of repeats."""
-    epoch()
-    epoch()
-    cpu, wall = [], []
-    for _ in range(arguments.repeats):
-        start = time.process_time(), time.perf_counter()
-        epoch()
-        cpu.append(time.process_time() - start[0])
-        wall.append(time.perf_counter() - start[1])
-    line = {
-        "case": name,
-        "threads": arguments.threads,
-        "cpu_ms_per_step": round(1e3 * float(np.median(cpu)) / steps, 3),
-        "items_per_s": round(batch * steps / float(np.median(wall)), 1),
-    }
-    print(json.dumps(line), flush=True)
 
 
 def method_epoch(scene, steps, make_method, earlier_tasks=0):
@@ -251,5 +216,13 @@ _CASES = {
 }
 
 
+def _case(scene, steps, make_epoch):
+    return scene.batch, steps, functools.partial(make_epoch, scene, steps)
+
+
 if __name__ == "__main__":
-    main()
+    measure(
+        __doc__,
+        {name: _case(*case) for name, case in _CASES.items()},
+        repeats=9,
+    )
