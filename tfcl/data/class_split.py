@@ -5,6 +5,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data import tfds_source
+from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, check_statistics
@@ -71,7 +72,9 @@ def class_split_stream(
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
     _check(validation_fraction, statistics, wanted)
-    _check_selection(selection_split)
+    check_choice(
+        "selection_split", selection_split, ("validation", "test")
+    )
     train = tfds_source.open_split(dataset, "train", data_dir)
     test = tfds_source.open_split(dataset, "test", data_dir)
     groups, places = _class_groups(
@@ -125,14 +128,6 @@ def _check(validation_fraction, statistics, wanted):
                 f"Argument `{split}_per_class` must be at least 1, or None "
                 f"for all pictures. Received: {split}_per_class={count}"
             )
-
-
-def _check_selection(selection_split):
-    if selection_split not in ("validation", "test"):
-        raise ValueError(
-            "Argument `selection_split` must be 'validation' or 'test'. "
-            f"Received: selection_split={selection_split!r}"
-        )
 
 
 def _class_groups(class_names, task_classes, num_tasks, order_seed):

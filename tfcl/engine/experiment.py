@@ -204,10 +204,6 @@ class Experiment:
             self.journal.begin_task(visit.task)
             yield visit
 
-    def learned_values(self, visit):
-        """Bank values of the task of a `Visit` after its previous one."""
-        return self.bank.load(visit.previous, visit.task.name).values
-
     def _recall(self, index):
         """Bank values of a task after its newest visit."""
         newest = {r["index"]: r for r in self.journal.visits}[index]

@@ -23,7 +23,7 @@ def learn_stream(run):
             if visit.previous is None:
                 method.begin_task(task)
             else:
-                method.resume_task(task, run.learned_values(visit))
+                method.resume_task(task, method.recall(task.index))
         for phase in replay(run, method.phases(task)):
             run.trainer.perform(task, phase)
         method.end_task(task)

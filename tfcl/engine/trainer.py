@@ -206,9 +206,7 @@ class Trainer:
         """The peak of the task, and the best weights if they are wanted."""
         run, place = self.run, self.run.journal.position
         peak = place["peak"]
-        if run.evaluation.record_peak and (
-            peak is None or accuracy > peak["validation_accuracy"]
-        ):
+        if run.evaluation.record_peak and _is_better(accuracy, peak):
             _, test = run.evaluator.running(task.test)
             place["peak"] = {
                 "epoch": epoch,
@@ -216,9 +214,8 @@ class Trainer:
                 "test_accuracy": test,
             }
         best = place["best"]
-        if (phase.restore_best and epoch > phase.best_after) and (
-            best is None or accuracy > best["validation_accuracy"]
-        ):
+        wanted = phase.restore_best and epoch > phase.best_after
+        if wanted and _is_better(accuracy, best):
             owned = run.method.shared + run.method.slot
             self._best_values = stored(owned)
             place["best"] = run.save_best(
@@ -313,3 +310,7 @@ def _check_boundaries(boundaries, count, batch_size):
 
 def _scalar(value):
     return isinstance(value, (int, float))
+
+
+def _is_better(accuracy, best):
+    return best is None or accuracy > best["validation_accuracy"]
