@@ -63,14 +63,23 @@ _SETS = {
     **{
         name: pictures.MadeUpSet((8, 8, 3), 3, {"train": 12, "test": 4})
         for name in (
+            "adience_age0",
+            "adience_age1",
+            "adience_age2",
+            "adience_age3",
+            "adience_age4",
+            "affectnet",
+            "chalearn_gender",
             "cub_cropped",
             "flowers_cpg",
             "imagenet2012",
             "sketches",
             "stanford_cars_cropped",
+            "vggface2_face_verification",
             "wikiart_piggyback",
         )
     },
+    "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 10}),
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -143,12 +152,18 @@ def _own_pictures(path, folder):
 def _goals(path, folder):
     """What a user of CPG binds: the file that tfcl.goals has written."""
     if not path.stem.startswith(
-        ("cpg_cifar100", "cpg_finegrained", "pae_cifar100")
+        (
+            "cpg_cifar100",
+            "cpg_faces",
+            "cpg_finegrained",
+            "pae_cifar100",
+            "pae_faces",
+        )
     ):
         return []
     configuration.load([f"gin/{path.name}"], ["GoalFile.path = ''"])
     key = "class_split_stream.task_names"
-    if "finegrained" in path.stem:
+    if "finegrained" in path.stem or "faces" in path.stem:
         key = "TASK_NAMES/gin.macro.value"
     names = gin.query_parameter(key)
     file = folder / "goals.json"
@@ -160,6 +175,14 @@ def _smaller(path):
     """Bindings that spare a test the large networks and pictures."""
     if "finegrained" in path.stem:
         return _smaller_finegrained(path)
+    if "faces" in path.stem:
+        return [
+            "IMAGE_SIZE = 16",
+            "BATCH_SIZES = [4, 4, 4, 4]",
+            "dataset_stream.validation_fraction = 0.4",
+            "spherenet.channels = (4, 4, 4, 4)",
+            "spherenet.units = (1, 1, 1, 1)",
+        ]
     if path.stem.startswith(("cpg", "pae", "packnet")):
         return [
             "cpg_vgg.layers = (4, 'M', 4, 'M')",

@@ -75,9 +75,15 @@ def replace_open_split(monkeypatch, sets):
     """
 
     def opened(
-        name, split, data_dir=None, image_shape=None, resize="stretch"
+        name,
+        split,
+        data_dir=None,
+        image_shape=None,
+        resize="stretch",
+        image_key=None,
     ):
-        del data_dir, resize  # Made in the shape asked for.
+        # Made in the shape asked for.
+        del data_dir, resize, image_key
         if split not in sets[name].per_class:
             raise UserError(f"no such split: {split}")
         return MadeUpPictures(name, split, sets[name], image_shape)

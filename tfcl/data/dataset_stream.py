@@ -1,11 +1,14 @@
 """A stream whose tasks are data sets, one whole set each."""
 
+import dataclasses
+
 import gin
 import numpy as np
 
 from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, check_statistics
 
@@ -17,7 +20,7 @@ _SELECTION = ("validation", "test")
 def dataset_stream(
     datasets: list = gin.REQUIRED,
     image_size: int = gin.REQUIRED,
-    batch_size: int = gin.REQUIRED,
+    batch_size: int | list = gin.REQUIRED,
     task_names: list | None = None,
     channels: int = 3,
     resize: str | list = "stretch",
@@ -29,6 +32,8 @@ def dataset_stream(
     validation_per_class: int | None = None,
     test_per_class: int | None = None,
     statistics: str | tuple = "train",
+    pairs: dict | None = None,
+    pairs_per_class: int = 4,
     data_seed: int = 0,
     data_dir: str | None = None,
 ) -> TaskStream:
@@ -48,7 +53,8 @@ def dataset_stream(
     Args:
         datasets: Names in `tfcl.data.catalog`, one per task, in order.
         image_size: Height and width of all pictures, in pixels.
-        batch_size: Examples per training step over all replicas.
+        batch_size: Examples per training step over all replicas; one number,
+            or a list with one per task.
         task_names: Names of the tasks. Defaults to those of the sets.
         channels: 3, or 1 for grey pictures.
         resize: How pictures of other shapes are brought to `image_size`:
@@ -71,7 +77,12 @@ def dataset_stream(
             "none" leaves pixels between 0 and 1. A pair `(mean, std)`, each a
             number or one per channel, in the unit of pixels / 255, holds for
             all tasks.
-        data_seed: Seed of the shuffling inside a class.
+        pairs: `{task name: data set of pairs}` of tasks that are measured by
+            telling persons apart (`PairSplit`): tests by the set, validation
+            by pairs of held-out pictures (or by the set, if
+            `selection_split` is "test").
+        pairs_per_class: Such pairs of each kind per person, at most.
+        data_seed: Seed of the shuffling inside a class, and of the pairs.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -83,7 +94,9 @@ def dataset_stream(
         ValueError: If an argument breaks its rule.
     """
     limits = (train_per_class, validation_per_class, test_per_class)
-    names, resizes = _per_task(datasets, task_names, resize)
+    names, resizes, sizes = _per_task(datasets, task_names, resize, batch_size)
+    pairs = dict(pairs or {})
+    _check_pairs(pairs, names, pairs_per_class)
     _check_sizes(image_size, channels, limits)
     _check_fractions(validation_fraction, test_fraction)
     check_choice("selection_split", selection_split, _SELECTION)
@@ -91,36 +104,48 @@ def dataset_stream(
     shape = (image_size, image_size, channels)
     held_out = None if selection_split == "test" else validation_fraction
     tasks = []
-    for dataset, task_name, how in zip(datasets, names, resizes):
+    for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
         parts = _opened(dataset, test_fraction, data_dir, shape, how)
         pools = _pools(parts, held_out, test_fraction, data_seed)
         splits = pools.load(_limited(pools, limits), task_name)
-        tasks.append(
-            assemble_task(
-                len(tasks),
-                task_name,
-                pools.class_names,
-                splits,
-                statistics,
-                tasks,
-                how,
-            )
+        task = assemble_task(
+            len(tasks),
+            task_name,
+            pools.class_names,
+            splits,
+            statistics,
+            tasks,
+            how,
         )
-    return TaskStream(name or f"datasets_{len(tasks)}", tasks, batch_size)
+        if task_name in pairs:
+            task = measured_by_pairs(
+                task,
+                open_pairs(pairs[task_name], data_dir, shape, how),
+                None if held_out is None else pairs_per_class,
+                data_seed,
+            )
+        tasks.append(dataclasses.replace(task, batch_size=size))
+    return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))
 
 
-def _per_task(datasets, task_names, resize):
-    """Names and ways to resize of all tasks."""
+def _per_task(datasets, task_names, resize, batch_size):
+    """Names, ways to resize and batch sizes of all tasks."""
     if isinstance(datasets, str) or not len(datasets):
         raise ValueError(
             "Argument `datasets` must list at least one name of the catalog. "
             f"Received: datasets={datasets!r}"
         )
     names = list(datasets) if task_names is None else list(task_names)
-    resizes = resize
+    resizes, sizes = resize, batch_size
     if isinstance(resize, str):
         resizes = [resize] * len(datasets)
-    for argument, values in (("task_names", names), ("resize", resizes)):
+    if isinstance(batch_size, int):
+        sizes = [batch_size] * len(datasets)
+    for argument, values in (
+        ("task_names", names),
+        ("resize", resizes),
+        ("batch_size", sizes),
+    ):
         if len(values) != len(datasets):
             raise ValueError(
                 f"Argument `{argument}` must have one value per data set. "
@@ -128,7 +153,21 @@ def _per_task(datasets, task_names, resize):
             )
     for each in resizes:
         check_choice("resize", each, _RESIZES)
-    return names, resizes
+    return names, resizes, sizes
+
+
+def _check_pairs(pairs, task_names, pairs_per_class):
+    unknown = sorted(set(pairs) - set(task_names))
+    if unknown:
+        raise ValueError(
+            "Argument `pairs` must name tasks of the stream: "
+            f"{', '.join(task_names)}. Received: {unknown}"
+        )
+    if pairs_per_class < 1:
+        raise ValueError(
+            "Argument `pairs_per_class` must be at least 1. "
+            f"Received: pairs_per_class={pairs_per_class}"
+        )
 
 
 def _check_sizes(image_size, channels, limits):

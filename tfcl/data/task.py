@@ -23,6 +23,8 @@ class Task:
         preprocessing: What turns a user's picture into the network's input;
             goes into the bank and the exported model.
         earlier: The tasks before this one in the stream.
+        batch_size: Examples per training step over all replicas; None for
+            the stream's.
     """
 
     index: int
@@ -33,6 +35,7 @@ class Task:
     test: Split
     preprocessing: Preprocessing
     earlier: tuple = ()
+    batch_size: int | None = None
 
     @property
     def num_classes(self):
@@ -239,9 +242,10 @@ def _check_task(stream, task):
                 f"{place}: labels must be 0..{task.num_classes - 1}, one per "
                 f"class name. Received: labels {low}..{high}"
             )
-    if len(task.train) < stream.batch_size:
+    size = task.batch_size or stream.batch_size
+    if len(task.train) < size:
         raise ValueError(
-            f"{where}: a batch of {stream.batch_size} is larger than the "
+            f"{where}: a batch of {size} is larger than the "
             f"task's {len(task.train)} training examples. Set a smaller "
             "batch_size in the stream's gin file."
         )

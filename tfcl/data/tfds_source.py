@@ -1,6 +1,7 @@
 """Labelled pictures out of TFDS: labels at once, pixels when asked for."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 
@@ -24,6 +25,7 @@ def open_split(
     data_dir: str | None = None,
     image_shape: tuple | None = None,
     resize: str = "stretch",
+    image_key: str | None = None,
 ) -> LabelledImages:
     """Opens one split of a data set of the catalog, preparing it if needed.
 
@@ -45,6 +47,8 @@ def open_split(
             user's pictures (`preprocessing.grey_levels`). None takes them as
             they are, which must be in one shape.
         resize: "stretch" or "crop", how they are (`Preprocessing`).
+        image_key: Feature that holds the picture, for sets with several;
+            None takes the catalog's.
 
     Raises:
         UserError: If the name or split is unknown, or the files are missing,
@@ -53,6 +57,8 @@ def open_split(
             without `image_shape`.
     """
     source = catalog.find(name)
+    if image_key is not None:
+        source = dataclasses.replace(source, image_key=image_key)
     place = prepared_sets.Place(name, split, data_dir)
     splits = {"train": source.train_split, "test": source.test_split}
     if splits.get(split) is None:

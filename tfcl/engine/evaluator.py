@@ -5,7 +5,9 @@ import hashlib
 import gin
 import numpy as np
 
+from tfcl.data.pairs import PairSplit
 from tfcl.methods.base import require
+from tfcl.metrics.verification import angular_distance, verification_accuracy
 
 
 @gin.configurable
@@ -47,10 +49,24 @@ class Evaluator:
     def running(self, split):
         """(loss, accuracy) of the task in training."""
         self.method.begin_evaluation()
-        return self.runner.evaluate(split, self.policy.batch_size)
+        loss, accuracy, _ = self._measured(split)
+        return loss, accuracy
+
+    def _measured(self, split):
+        """Loss and accuracy, and of pairs of pictures the `Verification`."""
+        size = self.policy.batch_size
+        if not isinstance(split, PairSplit):
+            return *self.runner.evaluate(split, size), None
+        embeddings = self.runner.embeddings(split, size)
+        distances = angular_distance(embeddings[::2], embeddings[1::2])
+        found = verification_accuracy(distances, split.same, split.folds)
+        # The loss of a choice between two answers: 1 for a wrong one.
+        return 1.0 - found.mean, found.mean, found
 
     def banked(self, task, visit, split_name="test"):
         """Accuracy of a finished task, from the bank entry of a visit.
+
+        Of a task measured by pairs, the mean over the folds.
 
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
@@ -61,9 +77,23 @@ class Evaluator:
         digest = self._digest()
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
-            _, accuracy = self.runner.evaluate(split, self.policy.batch_size)
-            self._known[key] = (digest, accuracy)
+            _, accuracy, verification = self._measured(split)
+            self._known[key] = (digest, accuracy, verification)
         return self._known[key][1]
+
+    def folds(self, visit, split_name="test"):
+        """Facts of a verification that `banked` has measured, or None.
+
+        Returns:
+            JSON-ready `{"folds": accuracies, "std": their deviation}`.
+        """
+        found = self._known[visit, split_name][2]
+        if found is None:
+            return None
+        return {
+            "folds": [float(value) for value in found.fold_accuracies],
+            "std": found.std,
+        }
 
     def row(self, stream, visit):
         """Test accuracies of all tasks seen when a visit has ended."""

@@ -272,6 +272,9 @@ class Experiment:
         record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
         record["row"] = self.evaluator.row(self.stream, visit.number)
+        verification = self.evaluator.folds(visit.number)
+        if verification is not None:
+            record["verification"] = verification
         self.journal.end_task(record)
         self.save()
         content = self.results()

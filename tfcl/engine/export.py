@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 
+import keras
 import tensorflow as tf
 
 from tfcl.errors import RunError
@@ -12,8 +13,10 @@ class ServedTask(tf.Module):
     """uint8 pictures of any size in, named class probabilities out.
 
     `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
-    `probabilities` `(n, C)` float32, `class_names` `(C,)` and the most
-    probable name of each picture, `labels` `(n,)`.
+    `probabilities` `(n, C)` float32, `class_names` `(C,)`, the most probable
+    name of each picture, `labels` `(n,)`, and `embeddings` `(n, units)`, what
+    the last layer sees: pictures of things that the task does not know are
+    compared by their angles.
 
     Holds the plain network of one task, each weight once (Keras' own export
     stores every weight twice in version 3.15).
@@ -30,13 +33,17 @@ class ServedTask(tf.Module):
         # the closure, so that nothing of Keras is saved beside them.
         self.weights = [weight.value for weight in model.weights]
         pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+        both = keras.Model(
+            model.inputs, [model.outputs[0], model.layers[-1].input]
+        )
 
         def serve(images):
-            logits = model(preprocessing(images), training=False)
+            logits, embeddings = both(preprocessing(images), training=False)
             names = tf.constant(tuple(class_names))
             return {
                 "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
                 "class_names": names,
+                "embeddings": tf.cast(embeddings, tf.float32),
                 "labels": tf.gather(names, tf.argmax(logits, axis=-1)),
             }
 

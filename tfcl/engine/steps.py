@@ -124,6 +124,19 @@ class StepRunner:
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss / len(split), right / len(split)
 
+    def embeddings(self, split, batch_size):
+        """What the active task compares pictures by, `(n, units)`."""
+        key = ("embed", self.method.serving_graph())
+        embed = self._function(key, self._embedding)
+        parts = []
+        for order, first, last in self._evaluated.windows(
+            *_in_stored_order(split, batch_size), batch_size
+        ):
+            for step in range(first, last):
+                rows = order[step * batch_size : (step + 1) * batch_size]
+                parts.append(embed(tf.constant(rows, tf.int32)).numpy())
+        return np.concatenate(parts)
+
     def accumulate(self, phase, split, batch_size):
         """Adds `phase.step` over a split into `phase.into`."""
         targets = tuple(id(variable) for variable in phase.into)
@@ -318,6 +331,16 @@ class StepRunner:
 
         return loop
 
+    def _embedding(self):
+        @tf.function(
+            input_signature=[tf.TensorSpec((None,), tf.int32)], autograph=False
+        )
+        def embed(rows):
+            self.traces["embed"] += 1
+            return self.method.embed(self._evaluated.gather(rows)[0])
+
+        return embed
+
     def _accumulation_loop(self, step, into):
         @tf.function(input_signature=_RANGE, autograph=False)
         def loop(order, counts):
@@ -371,10 +394,3 @@ def _rows(order, step, size, static_size=None):
 
 def _step_name(function):
     return getattr(function, "__name__", type(function).__name__)
-
-
-def epoch_order(count, shuffle, generator):
-    """The order of an epoch, int32 `(count,)`."""
-    if not shuffle:
-        return np.arange(count, dtype=np.int32)
-    return generator.permutation(count).astype(np.int32)

@@ -8,7 +8,6 @@ import tensorflow as tf
 from absl import logging
 
 from tfcl import randomness
-from tfcl.engine.steps import epoch_order
 from tfcl.errors import Interrupted, RunError
 from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
@@ -86,7 +85,7 @@ class Trainer:
     def _epoch(self, task, phase):
         place = self.run.journal.position
         split = phase.data or task.train
-        size = phase.batch_size or self.run.spec.batch_size
+        size = self._batch_size(task, phase)
         key = (task.index, len(place["results"]), place["epoch"])
         order = epoch_order(
             len(split),
@@ -98,6 +97,9 @@ class Trainer:
             steps = -(-len(split) // size)
         seed = randomness.stateless_seed(self.run.seed, "steps", *key)
         self._stretch(task, phase, split, order, steps, size, seed)
+
+    def _batch_size(self, task, phase):
+        return phase.batch_size or task.batch_size or self.run.spec.batch_size
 
     def _stretch(self, task, phase, split, order, last, size, seed):
         """Runs up to step `last` of the epoch in calls of bounded length."""
@@ -275,7 +277,7 @@ class Trainer:
     def accumulate(self, task, phase):
         """`Accumulate`: sums over data, into the method's variables."""
         split = phase.data or task.train
-        size = phase.batch_size or self.run.spec.batch_size
+        size = self._batch_size(task, phase)
         if phase.one_by_one:
             size = self.run.runner.replicas
         self.run.runner.accumulate(phase, split, size)
@@ -314,3 +316,10 @@ def _scalar(value):
 
 def _is_better(accuracy, best):
     return best is None or accuracy > best["validation_accuracy"]
+
+
+def epoch_order(count, shuffle, generator):
+    """The order of an epoch, int32 `(count,)`."""
+    if not shuffle:
+        return np.arange(count, dtype=np.int32)
+    return generator.permutation(count).astype(np.int32)

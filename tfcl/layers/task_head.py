@@ -49,7 +49,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.hidden_units = tuple(hidden_units)
 
     def build(self, input_shape):
-        widths = (input_shape[-1], *self.hidden_units, self.num_outputs)
+        widths = (input_shape[-1], *self.hidden_units, self.dense_columns)
         self.kernels, self.biases = [], []
         for depth, (rows, units) in enumerate(zip(widths, widths[1:])):
             self.kernels.append(
@@ -74,6 +74,15 @@ class TaskHead(HasInitializers, keras.layers.Layer):
             trainable=False,
         )
         self.built = True
+
+    @property
+    def dense_columns(self):
+        """Columns of the output layer's kernel."""
+        return self.num_outputs
+
+    def embedding(self, inputs):
+        """What pictures are compared by: the head's input."""
+        return inputs
 
     def call(self, inputs, dropout_mask=None):
         """Logits; the mask multiplies the features (scaled dropout)."""

@@ -163,6 +163,14 @@ class Method(abc.ABC):
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
+    def embed(self, images):
+        """Traced: standardised pictures to what they are compared by.
+
+        Returns:
+            `(b, units)`, for tasks that are measured by pairs of pictures.
+        """
+        return self.network().embedding(images)
+
     @property
     def name(self):
         """What reports call the method."""

@@ -52,6 +52,7 @@ class CPG(MaskedNetwork):
         max_width: Largest multiple q of the parameters.
         width_step: By how much q grows at a time.
         margin: How much a task may fall short of its goal.
+        task_margins: `{task name: margin}` of tasks with another one.
         least_train_accuracy: Training accuracy (running mean of the last
             epoch) above which a state counts, in [0, 1].
         ratios_by_hand: `{task name: sparsity}` chosen without regard to the
@@ -91,10 +92,13 @@ class CPG(MaskedNetwork):
         zero_on_prune: bool = False,
         task_pruning: dict | None = None,
         untrained: dict | None = None,
+        task_margins: dict | None = None,
     ):
         super().__init__(training, picks, threshold, initial_score, untrained)
         _check_growth(training, max_width, width_step)
-        require(margin >= 0, "margin", "must not be negative", margin)
+        self.task_margins = dict(task_margins or {})
+        for value in (margin, *self.task_margins.values()):
+            require(value >= 0, "margin", "must not be negative", value)
         require(
             0 <= least_train_accuracy < 1,
             "least_train_accuracy",
@@ -168,7 +172,7 @@ class CPG(MaskedNetwork):
     def begin_task(self, task):
         known = self.spec.task_names
         self.goals.check(known)
-        for argument in ("ratios_by_hand", "task_pruning"):
+        for argument in ("ratios_by_hand", "task_pruning", "task_margins"):
             unknown = sorted(set(getattr(self, argument)) - set(known))
             require(
                 not unknown,
@@ -190,6 +194,10 @@ class CPG(MaskedNetwork):
     def _ladder(self, task_name):
         return self.task_pruning.get(task_name, self.pruning)
 
+    def _least(self, task, goal):
+        """The accuracy that counts as reaching the goal."""
+        return goal - self.task_margins.get(task.name, self.margin)
+
     def _learn(self, task):
         """Trains, and grows until the goal is reached or the width is."""
         tried = []
@@ -203,7 +211,7 @@ class CPG(MaskedNetwork):
                 result = yield from self._finetune(task, owned)
             accuracy = result[_ACCURACY]
             goal = self.goals.of(task.name, accuracy)
-            missed = accuracy < goal - self.margin
+            missed = accuracy < self._least(task, goal)
             tried.append({"width": self.width, "accuracy": accuracy})
             if untrained or self.width >= self.max_width:
                 break
@@ -261,9 +269,12 @@ class CPG(MaskedNetwork):
                 break
             reached, accuracy = target, result[_ACCURACY]
             accuracies[f"{target:g}"] = accuracy
-            if missed or by_hand is not None or accuracy >= goal - self.margin:
+            reaches = accuracy >= self._least(task, goal)
+            if missed or by_hand is not None or reaches:
                 chosen, ratio = accuracy, target
                 self._keep()
+            elif self._ladder(task.name).ends_below_goal:
+                break
         self._return()
         self._notes.update(ratio=ratio, accuracy_of_ratio=accuracies)
         return chosen
@@ -272,7 +283,7 @@ class CPG(MaskedNetwork):
         """One run of gradual pruning; returns its result."""
         self.reset_optimizers()
         dropped = self.training.drop_remainder
-        steps = len(task.train) / self.spec.batch_size
+        steps = len(task.train) / (task.batch_size or self.spec.batch_size)
         steps = int(steps) if dropped else int(np.ceil(steps))
         ladder = self._ladder(task.name)
         self.steps.begin_ramp(ladder.ramp(initial, target, steps))

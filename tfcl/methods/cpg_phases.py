@@ -26,6 +26,8 @@ class PruningLadder:
         frequency: f, steps between pruning events.
         keep_best: Go on from a run's best epoch after its ramp, instead of
             its last.
+        ends_below_goal: End with the first run that falls short of the goal;
+            False tries all ratios.
 
     Reference:
         Hung et al., NeurIPS 2019; default values of experiment 1 (CIFAR-100)
@@ -40,6 +42,7 @@ class PruningLadder:
         ramp_epochs: int = 4,
         frequency: int = 10,
         keep_best: bool = False,
+        ends_below_goal: bool = False,
     ):
         rising = all(a < b for a, b in zip((0.0, *ratios), (*ratios, 1.0)))
         require(
@@ -61,6 +64,7 @@ class PruningLadder:
         self.ramp_epochs = ramp_epochs
         self.frequency = frequency
         self.keep_best = keep_best
+        self.ends_below_goal = ends_below_goal
 
     def ramp(self, initial, target, steps_per_epoch):
         """The `GradualSparsity` of a run."""

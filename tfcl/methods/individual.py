@@ -3,6 +3,7 @@
 import dataclasses
 
 import gin
+import numpy as np
 
 from tfcl import randomness
 from tfcl.layers.selective_conv2d import SHARED
@@ -12,6 +13,7 @@ from tfcl.methods.static_transfer import selective_layers, selective_trunk
 from tfcl.models.variables import restore
 
 AFRESH = "afresh"
+FIRST = "first"
 RANDOM_EARLIER = "random_earlier"
 
 
@@ -26,10 +28,11 @@ class Individual(NetworkMethod):
         transfer: Mechanism that makes the kernels (`tfcl.methods.transfers`),
             for single-task forms like STL-DF-CNN: every task has a knowledge
             base of its own. None: plain kernels.
-        start: "afresh", or "random_earlier": task t starts from the network
-            of one of the tasks before it, drawn from the seed (the finetuned
-            models of Hung et al., NeurIPS 2019, whose accuracies are goals).
-            Its classifier counts, too, if it has as many classes.
+        start: "afresh"; "first": all later tasks start from the network of
+            the first; or "random_earlier": task t starts from that of one of
+            the tasks before it, drawn from the seed (the finetuned models of
+            Hung et al., NeurIPS 2019, whose accuracies are goals). Its
+            classifier counts, too, if it has as many classes.
         later_schedule: Rate from the second task on; None for the one of
             `training`.
     """
@@ -41,12 +44,12 @@ class Individual(NetworkMethod):
         start: str = AFRESH,
         later_schedule=None,
     ):
-        self.decays_weights = transfer is None
+        self.decays_weights = self.takes_losses = transfer is None
         super().__init__(training)
         require(
-            start in (AFRESH, RANDOM_EARLIER),
+            start in (AFRESH, FIRST, RANDOM_EARLIER),
             "start",
-            "must be 'afresh' or 'random_earlier'",
+            "must be 'afresh', 'first' or 'random_earlier'",
             start,
         )
         self.transfer = transfer
@@ -74,13 +77,17 @@ class Individual(NetworkMethod):
         super().begin_task(task)
         if self.start == AFRESH or not task.index:
             return
-        drawn = randomness.generator(self.seed, "start from", task.index)
-        values = self.recall(int(drawn.integers(task.index)))
+        earlier = 0
+        if self.start == RANDOM_EARLIER:
+            drawn = randomness.generator(self.seed, "start from", task.index)
+            earlier = int(drawn.integers(task.index))
+        values = self.recall(earlier)
         taken = self._network.trunk_variables
-        if len(values[f"{self.head.name}/columns"]) == task.num_classes:
+        columns = values[f"{self.head.name}/columns"]
+        if np.array_equal(columns, self.head.active_columns):
             taken = self.slot
         restore(taken, values)
-        self.head.use_columns(range(task.num_classes))
+        self.training.begin_task(self.head, task)
 
     def phases(self, task):
         phase = self.training.phase()

@@ -50,6 +50,7 @@ class MaskedNetwork(NetworkMethod):
     """
 
     decays_weights = True
+    takes_losses = True
 
     def __init__(
         self,

@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfcl.methods.base import (
     Method,
     Update,
-    cross_entropy,
     mean_accuracy,
     require,
     trainable,
@@ -38,6 +37,9 @@ class NetworkMethod(Method):
     decays_weights = False
     """Whether the method knows `TaskTraining.weight_decay`."""
 
+    takes_losses = False
+    """Whether every task may have a loss and head columns of its own."""
+
     def __init__(self, training):
         super().__init__()
         require(
@@ -45,6 +47,13 @@ class NetworkMethod(Method):
             "TaskTraining.weight_decay",
             f"must be 0 for {type(self).__name__}, whose update has no decay",
             training.weight_decay,
+        )
+        require(
+            self.takes_losses or not training.own_losses,
+            "training",
+            f"must be a plain TaskTraining for {type(self).__name__}, which "
+            "knows cross-entropy alone",
+            type(training).__name__,
         )
         self.training = training
         self.seen_again = False
@@ -70,7 +79,7 @@ class NetworkMethod(Method):
 
     def make_head(self, spec):
         """The head."""
-        return self.training.head(spec.max_classes)
+        return self.training.task_head(spec)
 
     @abc.abstractmethod
     def divide(self, network):
@@ -79,7 +88,7 @@ class NetworkMethod(Method):
     def begin_task(self, task):
         self.seen_again = False
         self.redraw(self.slot, "slot", task.index)
-        self.head.use_columns(range(task.num_classes))
+        self.training.begin_task(self.head, task)
         self.reset_optimizers()
 
     def resume_task(self, task, values):
@@ -121,12 +130,13 @@ class NetworkMethod(Method):
         return loss, logits
 
     def loss_of(self, batch, training=True):
-        """This replica's part of the mean cross-entropy, and the logits."""
+        """This replica's part of the mean loss, and the logits."""
         hidden = self.features(self.training.augmented(batch), training)
         mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
         logits = self.training_logits(batch, hidden, mask)
-        losses = cross_entropy(batch.labels, logits)
-        loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
+        loss = self.training.loss(
+            batch, logits, self.head, hidden, self.optimizers
+        )
         return loss, logits
 
     def features(self, images, training):

@@ -2,10 +2,11 @@
 
 import gin
 import keras
+import tensorflow as tf
 
 from tfcl.data.augmentation import Compose, Draws
 from tfcl.layers.task_head import TaskHead
-from tfcl.methods.base import require
+from tfcl.methods.base import cross_entropy, require
 from tfcl.methods.work import Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
@@ -38,6 +39,9 @@ class TaskTraining:
         augmentation: Random changes of training pictures, one after another
             (`tfcl.data.augmentation`).
     """
+
+    own_losses = False
+    """Whether some tasks have another loss than cross-entropy."""
 
     def __init__(
         self,
@@ -105,6 +109,28 @@ class TaskTraining:
             **self._head_initializers(),
             name="head",
         )
+
+    def task_head(self, spec):
+        """A new head for the tasks of a stream."""
+        return self.head(spec.max_classes)
+
+    def begin_task(self, head, task):
+        """Prepares a head of `task_head` for a task."""
+        head.use_columns(range(task.num_classes))
+
+    def loss(self, batch, logits, head, features, optimizers):
+        """This replica's part of a batch's mean loss.
+
+        Args:
+            batch: `Batch`.
+            logits: What the head gave.
+            head: The head.
+            features: What it got, `(b, features)`.
+            optimizers: Those of the method; "main" counts the steps.
+        """
+        del head, features, optimizers
+        losses = cross_entropy(batch.labels, logits)
+        return tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
 
     def head_and_hidden_layers(self, max_classes):
         """The head as an output layer alone, and its hidden layers as such.

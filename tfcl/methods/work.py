@@ -17,7 +17,7 @@ class Phase:
         steps: Step functions applied one after another to every batch.
             Defaults to the method's `train_step`.
         data: Split to train on. Defaults to the task's training split.
-        batch_size: Defaults to the stream's.
+        batch_size: Defaults to the task's, else the stream's.
         shuffle: New order every epoch, or always the stored one.
         drop_remainder: Leave out the last, smaller batch.
         validate_every: Epochs between validations; 0 never. The last epoch
@@ -90,7 +90,7 @@ class Accumulate:
         into: Variables that receive the sums; set to zero first. Sums live
             in variables so that they are checkpointed.
         data: Split. Defaults to the task's training split.
-        batch_size: Defaults to the stream's.
+        batch_size: Defaults to the task's, else the stream's.
         one_by_one: A replica sees one example at a time, for sums of what is
             not linear in the examples (squared gradients).
     """

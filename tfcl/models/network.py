@@ -44,6 +44,10 @@ class TaskNetwork:
     def __call__(self, images, training=False):
         return self.head(self.trunk(images, training=training))
 
+    def embedding(self, images):
+        """What pictures are compared by, `(batch, units)`."""
+        return self.head.embedding(self.trunk(images, training=False))
+
     def lower(self):
         """The active task's plain Keras model, pictures to logits."""
         trunk = lower(self.trunk)
