@@ -203,7 +203,7 @@ class DEN(GrowingNetwork):
             return
         if not self.seen_again:
             self._train_all(hidden=0.0)
-            yield self._stage("head", "sparse", self.sparse_step)
+            yield self._stage("head", "sparse", self.head_step)
         self._train_between(self._selected())
         result = yield self._stage("retrain", "main", self.retrain_step)
         if self.seen_again:
@@ -319,6 +319,10 @@ class DEN(GrowingNetwork):
         """CE; the proximal step follows each update."""
         return self._masked_step(batch, "sparse", lambda: 0.0)
 
+    def head_step(self, batch):
+        """`sparse_step` of the head alone, without gradients of the rest."""
+        return self._masked_step(batch, "sparse", lambda: 0.0, first=-2)
+
     def retrain_step(self, batch):
         """CE + l2 ||W||^2 / 2 of the weights in training."""
         return self._masked_step(batch, "main", self._size)
@@ -343,15 +347,15 @@ class DEN(GrowingNetwork):
         ]
         return self.drift * sum(squares)
 
-    def _masked_step(self, batch, optimizer, penalty):
-        variables = values_of(self._trained)
+    def _masked_step(self, batch, optimizer, penalty, first=0):
+        variables = values_of(self._trained)[first:]
         with tf.GradientTape() as tape:
             cross_entropy, logits = self.loss_of(batch)
             loss = cross_entropy + penalty() / batch.replicas
         gradients = [
             gradient * mask
             for gradient, mask in zip(
-                tape.gradient(loss, variables), self.masks
+                tape.gradient(loss, variables), self.masks[first:]
             )
         ]
         return Update(
