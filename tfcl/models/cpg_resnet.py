@@ -55,20 +55,53 @@ def cpg_resnet(
             f"Argument `depth` must be one of {sorted(_DEPTHS)}. "
             f"Received: depth={depth}"
         )
-    stages, bottleneck = _DEPTHS[depth]
+    counts, bottleneck = _DEPTHS[depth]
+    return residual_network(
+        image_shape,
+        tuple(zip(_PLANES, counts)),
+        bottleneck,
+        width=width,
+        initial_stddev=initial_stddev,
+        name=f"cpg_resnet{depth}",
+    )
+
+
+def residual_network(
+    image_shape,
+    stages,
+    bottleneck,
+    name,
+    stem_channels=64,
+    width=1.0,
+    initial_stddev=None,
+):
+    """The same for any stages.
+
+    Args:
+        image_shape, width, initial_stddev: As of `cpg_resnet`.
+        stages: `((planes, blocks), ...)`; every stage but the first opens
+            with stride 2.
+        bottleneck: Whether blocks are bottlenecks, `4 * planes` wide at their
+            end, or two 3 x 3 convolutions.
+        name: Of the model.
+        stem_channels: Channels of the first convolution.
+
+    Returns:
+        As of `cpg_resnet`.
+    """
     net = _Builder(Width(width), initial_stddev)
     inputs = keras.Input(image_shape)
-    hidden = net.convolved(inputs, 64, 7, 2, "stem")
+    hidden = net.convolved(inputs, stem_channels, 7, 2, "stem")
     # No value after a ReLU is below the zeros of the border.
     hidden = keras.layers.ZeroPadding2D(1)(keras.layers.ReLU()(hidden))
     hidden = keras.layers.MaxPooling2D(3, 2)(hidden)
     block = net.bottleneck if bottleneck else net.basic_block
-    for stage, (planes, count) in enumerate(zip(_PLANES, stages)):
+    for stage, (planes, count) in enumerate(stages):
         for number in range(count):
             stride = 2 if stage > 0 and number == 0 else 1
             hidden = block(hidden, planes, stride, f"block_{stage}_{number}")
     features = keras.layers.GlobalAveragePooling2D(name="features")(hidden)
-    return keras.Model(inputs, features, name=f"cpg_resnet{depth}")
+    return keras.Model(inputs, features, name=name)
 
 
 class _Builder:

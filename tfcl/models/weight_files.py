@@ -1,0 +1,144 @@
+"""Weights of other programs: safetensors and npz files, without pickle."""
+
+import json
+import os
+import struct
+
+import numpy as np
+
+from tfcl.errors import UserError
+from tfcl.models.variables import leaf_layers
+
+_FORMATS = (".safetensors", ".npz")
+_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+
+
+def read_arrays(path):
+    """`{name: array}` of a `.safetensors` or `.npz` file.
+
+    Nothing in the file is run: files of PyTorch's own kind (.pt, .pth, .bin)
+    and pickled arrays are refused.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        UserError: If there is no such file, or it cannot be read.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _FORMATS:
+        raise UserError(
+            f"Weights '{path}': give a file of type {' or '.join(_FORMATS)}. "
+            "A PyTorch file may run code when it is opened; write its state "
+            "dict by safetensors.torch.save_file or numpy.savez first."
+        )
+    if not os.path.isfile(path):
+        raise UserError(f"Weights '{path}': no such file. Check the path.")
+    try:
+        if suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return {key: file[key] for key in file.files}
+        return _safetensors(path)
+    except Exception as error:
+        raise UserError(
+            f"Weights '{path}' cannot be read ({error}). The file is damaged "
+            f"or is no {suffix} file; get it again."
+        ) from error
+
+
+def _safetensors(path):
+    """Length of the header (8 bytes), header (JSON), the arrays' bytes."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > os.path.getsize(path) - 8:
+            raise ValueError(f"its header would have {length} bytes")
+        header = json.loads(file.read(length))
+        data = file.read()
+    header.pop("__metadata__", None)
+    return {name: _array(name, note, data) for name, note in header.items()}
+
+
+def _array(name, note, data):
+    begin, end = note["data_offsets"]
+    shape, kind = tuple(note["shape"]), note["dtype"]
+    if not 0 <= begin <= end <= len(data):
+        raise ValueError(f"'{name}' lies outside the file")
+    if kind == "BF16":
+        # The upper half of a float32.
+        words = np.frombuffer(data[begin:end], "<u2").astype("<u4") << 16
+        return words.view("<f4").reshape(shape)
+    if kind not in _DTYPES:
+        raise ValueError(f"'{name}' is of the unknown type {kind}")
+    values = np.frombuffer(data[begin:end], _DTYPES[kind])
+    return values.reshape(shape)
+
+
+def assign_arrays(model, path, place):
+    """Gives a model the weights of a file.
+
+    Args:
+        model: A `keras.Model`.
+        path: Of the file.
+        place: Function from an array's name to `(layer name, weight name)`,
+            or None for arrays that are none of the model's (a classifier).
+
+    Raises:
+        UserError: If a weight of the model is missing in the file, has
+            another shape, or an array belongs to a layer that the model does
+            not have; names the layer.
+    """
+    given = {}
+    for name, array in read_arrays(path).items():
+        where = place(name)
+        if where is not None:
+            given[where] = (name, _keras_order(array, *where, name))
+    wanted = {
+        (layer.name, weight.name): weight
+        for layer in leaf_layers(model)
+        for weight in layer.weights
+    }
+    _require_the_same_layers(model, path, given, wanted)
+    for where, weight in wanted.items():
+        name, array = given[where]
+        if array.shape != tuple(weight.shape):
+            raise UserError(
+                f"Weights '{path}' do not fit {model.name}: layer "
+                f"'{where[0]}' has a {where[1]} of shape "
+                f"{tuple(weight.shape)}, the file's '{name}' has "
+                f"{array.shape}. Choose the network that the file is of."
+            )
+        weight.assign(array.astype(weight.dtype))
+
+
+def _keras_order(array, layer, weight, name):
+    """An array of PyTorch (`....weight`) in Keras' order of axes."""
+    del layer
+    if weight == "kernel" and name.endswith(".weight"):
+        order = {4: (2, 3, 1, 0), 2: (1, 0)}.get(array.ndim)
+        if order is not None:
+            return array.transpose(order)
+    return array
+
+
+def _require_the_same_layers(model, path, given, wanted):
+    for kind, missing in (
+        ("the file has nothing for", wanted.keys() - given.keys()),
+        ("the network has no", given.keys() - wanted.keys()),
+    ):
+        if missing:
+            layer, weight = min(missing)
+            raise UserError(
+                f"Weights '{path}' do not fit {model.name}: {kind} "
+                f"layer '{layer}' ({weight}; {len(missing)} weights in "
+                "all). Choose the network that the file is of."
+            )
