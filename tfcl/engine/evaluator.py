@@ -1,11 +1,27 @@
 """Accuracies: of the running task, and of every task learned so far."""
 
 import hashlib
+import typing
 
 import gin
 import numpy as np
 
 from tfcl.methods.base import require
+
+
+class Evaluation(typing.NamedTuple):
+    """How the active task does on a split.
+
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Fraction of right answers.
+        batch_losses: Sum over batches of their mean losses; a smaller last
+            batch counts as much as the others.
+    """
+
+    loss: float
+    accuracy: float
+    batch_losses: float
 
 
 @gin.configurable
@@ -44,10 +60,16 @@ class Evaluator:
         self.policy = policy
         self._known = {}
 
-    def running(self, split):
-        """(loss, accuracy) of the task in training."""
+    def running(self, split, batch_size=None):
+        """The `Evaluation` of the task in training.
+
+        Args:
+            split: `Split`.
+            batch_size: Examples per batch; only `batch_losses` depends on it.
+                Defaults to the policy's.
+        """
         self.method.begin_evaluation()
-        return self.runner.evaluate(split, self.policy.batch_size)
+        return self.runner.evaluate(split, batch_size or self.policy.batch_size)
 
     def banked(self, task, visit, split_name="test"):
         """Accuracy of a finished task, from the bank entry of a visit.
@@ -61,8 +83,8 @@ class Evaluator:
         digest = self._digest()
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
-            _, accuracy = self.runner.evaluate(split, self.policy.batch_size)
-            self._known[key] = (digest, accuracy)
+            found = self.runner.evaluate(split, self.policy.batch_size)
+            self._known[key] = (digest, found.accuracy)
         return self._known[key][1]
 
     def row(self, stream, visit):
