@@ -15,7 +15,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # place know nothing of each other.
 _ORDER = (
     ("base", "data_builders", "startup"),
-    ("data", "layers", "metrics", "optimizers"),
+    ("data", "layers", "metrics", "optimizers", "tapes"),
     ("models",),
     ("methods",),
     ("engine",),

@@ -127,7 +127,7 @@ def _takes_any_batch_size(layer, inputs):
 def _works_in_mixed_precision(make, inputs, layer, dtype):
     mixed = make(dtype="mixed_bfloat16")
     mixed.build(inputs.shape)
-    kept = ("float32", "int32", "uint8")
+    kept = ("float32", "int32", "int64", "uint8")
     assert all(v.dtype in kept for v in mixed.variables)
     mixed.set_weights(layer.get_weights())
     outputs = mixed(inputs)

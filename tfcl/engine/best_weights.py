@@ -26,8 +26,16 @@ class BestWeights:
         present = {path.name for path in self.folder.glob("*.npz")}
         self._referenced = collections.deque([present], maxlen=keep)
 
-    def save(self, journal, values, epoch, accuracy):
-        """Writes the values; returns the note for the journal."""
+    def save(self, journal, values, epoch, accuracy, value):
+        """Writes the values; returns the note for the journal.
+
+        Args:
+            journal: `Journal`.
+            values: `{name: array}`.
+            epoch: Completed epochs of the phase.
+            accuracy: Validation accuracy, None if not measured.
+            value: What made them the best, None if nothing did.
+        """
         name = f"step_{journal.global_step}.npz"
         content = to_npz(values)
         if self.writes:
@@ -41,6 +49,7 @@ class BestWeights:
         return {
             "epoch": epoch,
             "validation_accuracy": accuracy,
+            "value": value,
             "file": name,
             "sha256": hashlib.sha256(content).hexdigest(),
         }

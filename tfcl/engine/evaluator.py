@@ -1,13 +1,35 @@
 """Accuracies: of the running task, and of every task learned so far."""
 
 import hashlib
+import typing
 
 import gin
 import numpy as np
 
 from tfcl.data.pairs import PairSplit
 from tfcl.methods.base import require
-from tfcl.metrics.verification import angular_distance, verification_accuracy
+from tfcl.metrics.verification import (
+    Verification,
+    angular_distance,
+    verification_accuracy,
+)
+
+
+class Evaluation(typing.NamedTuple):
+    """How the active task does on a split.
+
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Fraction of right answers.
+        batch_losses: Sum over batches of their mean losses; a smaller last
+            batch counts as much as the others.
+        verification: Fold by fold, of a split of pairs.
+    """
+
+    loss: float
+    accuracy: float
+    batch_losses: float
+    verification: Verification | None = None
 
 
 @gin.configurable
@@ -46,22 +68,27 @@ class Evaluator:
         self.policy = policy
         self._known = {}
 
-    def running(self, split):
-        """(loss, accuracy) of the task in training."""
-        self.method.begin_evaluation()
-        loss, accuracy, _ = self._measured(split)
-        return loss, accuracy
+    def running(self, split, batch_size=None):
+        """The `Evaluation` of the task in training.
 
-    def _measured(self, split):
-        """Loss and accuracy, and of pairs of pictures the `Verification`."""
-        size = self.policy.batch_size
+        Args:
+            split: `Split`.
+            batch_size: Examples per batch; only `batch_losses` depends on it.
+                Defaults to the policy's.
+        """
+        self.method.begin_evaluation()
+        return self._measured(split, batch_size or self.policy.batch_size)
+
+    def _measured(self, split, size):
+        """The `Evaluation` of the active task."""
         if not isinstance(split, PairSplit):
-            return *self.runner.evaluate(split, size), None
+            return self.runner.evaluate(split, size)
         embeddings = self.runner.embeddings(split, size)
         distances = angular_distance(embeddings[::2], embeddings[1::2])
         found = verification_accuracy(distances, split.same, split.folds)
         # The loss of a choice between two answers: 1 for a wrong one.
-        return 1.0 - found.mean, found.mean, found
+        wrong = 1.0 - found.mean
+        return Evaluation(wrong, found.mean, wrong, found)
 
     def banked(self, task, visit, split_name="test"):
         """Accuracy of a finished task, from the bank entry of a visit.
@@ -77,8 +104,8 @@ class Evaluator:
         digest = self._digest()
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
-            _, accuracy, verification = self._measured(split)
-            self._known[key] = (digest, accuracy, verification)
+            found = self._measured(split, self.policy.batch_size)
+            self._known[key] = (digest, found.accuracy, found.verification)
         return self._known[key][1]
 
     def folds(self, visit, split_name="test"):

@@ -245,9 +245,9 @@ class Experiment:
         if self._checkpoints.due():
             self.save()
 
-    def save_best(self, values, epoch, accuracy):
+    def save_best(self, values, epoch, accuracy, value):
         """Keeps the weights of the best epoch so far; returns its note."""
-        return self._best.save(self.journal, values, epoch, accuracy)
+        return self._best.save(self.journal, values, epoch, accuracy, value)
 
     def best_values(self, note):
         """The weights of a note of `save_best`, None without one."""

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tfcl.engine.evaluator import Evaluation
 from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
 
@@ -110,19 +111,20 @@ class StepRunner:
         return totals, done, bad, skipped, stopping > 0
 
     def evaluate(self, split, batch_size):
-        """Mean loss and accuracy of the active task on a split."""
+        """The `Evaluation` of the active task on a split."""
         key = ("evaluate", self.method.serving_graph())
         function = self._function(key, self._evaluation_loop)
-        loss = right = 0.0
+        sums = np.zeros(3)
         for order, first, last in self._evaluated.windows(
             *_in_stored_order(split, batch_size), batch_size
         ):
-            sums = function(
+            found = function(
                 tf.constant(order, tf.int32),
                 tf.constant([first, last, batch_size], tf.int32),
             )
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        return loss / len(split), right / len(split)
+            sums += [float(value) for value in found]
+        loss, right, batch_losses = sums.tolist()
+        return Evaluation(loss / len(split), right / len(split), batch_losses)
 
     def embeddings(self, split, batch_size):
         """What the active task compares pictures by, `(n, units)`."""
@@ -316,18 +318,25 @@ class StepRunner:
                 right = tf.cast(found == batch.labels, tf.int32)
                 return tf.reduce_sum(losses), tf.reduce_sum(right)
 
-            def body(number, loss, right):
+            def body(number, loss, right, means):
                 rows = _rows(order, number, size)
                 sums = self._summed(lambda: replica(rows))
-                return number + 1, loss + sums[0], right + sums[1]
+                mean = sums[0] / tf.cast(tf.size(rows), tf.float32)
+                return (
+                    number + 1,
+                    loss + sums[0],
+                    right + sums[1],
+                    means + mean,
+                )
 
-            _, loss, right = tf.while_loop(
-                lambda number, loss, right: number < end,
+            zero = tf.constant(0.0)
+            _, *sums = tf.while_loop(
+                lambda number, *_: number < end,
                 body,
-                (counts[0], tf.constant(0.0), tf.constant(0)),
+                (counts[0], zero, tf.constant(0), zero),
                 parallel_iterations=1,
             )
-            return loss, right
+            return sums
 
         return loop
 

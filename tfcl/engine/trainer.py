@@ -1,6 +1,7 @@
 """Performs the phases that a method yields."""
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -52,6 +53,8 @@ class Trainer:
         """`Phase`: epochs of training with validation in between."""
         journal, place = self.run.journal, self.run.journal.position
         self._best_values = self.run.best_values(place["best"])
+        if phase.restores_nonfinite and place["best"] is None:
+            self._keep_as_best(epoch=0, accuracy=None, value=None)
         while True:
             clock = self._clock(task, phase)
             if clock.epoch >= phase.epochs:
@@ -59,8 +62,8 @@ class Trainer:
             if phase.stop is not None and phase.stop(clock):
                 break
             self._set_rates(phase.rates, clock)
-            self._epoch(task, phase)
-            self._end_epoch(task, phase)
+            broken = self._epoch(task, phase)
+            self._end_epoch(task, phase, broken)
             journal.run_epoch += 1
             place["epochs"] += 1
             self.run.save_if_due()
@@ -96,13 +99,17 @@ class Trainer:
         if not phase.drop_remainder:
             steps = -(-len(split) // size)
         seed = randomness.stateless_seed(self.run.seed, "steps", *key)
-        self._stretch(task, phase, split, order, steps, size, seed)
+        return self._stretch(task, phase, split, order, steps, size, seed)
 
     def _batch_size(self, task, phase):
         return phase.batch_size or task.batch_size or self.run.spec.batch_size
 
     def _stretch(self, task, phase, split, order, last, size, seed):
-        """Runs up to step `last` of the epoch in calls of bounded length."""
+        """Runs up to step `last` of the epoch in calls of bounded length.
+
+        Returns:
+            Whether a step that is not finite has ended the epoch early.
+        """
         run, place = self.run, self.run.journal.position
         while place["step"] < last:
             first = place["step"]
@@ -110,7 +117,8 @@ class Trainer:
             sums, done, bad, skipped, stop = self._train(
                 phase, split, order, first, until, size, seed
             )
-            if bad >= 0 and run.on_nonfinite == "stop":
+            broken = bad >= 0 and run.on_nonfinite == "stop"
+            if broken and not getattr(phase, "restores_nonfinite", False):
                 raise self._not_finite(task, phase, bad)
             for name, value in sums.items():
                 # float64 sums of float32 calls; lists, so that JSON can
@@ -134,8 +142,17 @@ class Trainer:
                     "Stopped on request; the state is saved. Start the same "
                     "command again to go on."
                 )
+            if broken:
+                logging.warning(
+                    "Step %d of epoch %d is not finite: the best weights "
+                    "return.",
+                    bad,
+                    place["epoch"],
+                )
+                return True
             if place["step"] < last:
                 run.save_if_due()
+        return False
 
     def _train(self, phase, split, order, first, until, size, seed):
         run = self.run
@@ -166,7 +183,7 @@ class Trainer:
             "lower rate."
         )
 
-    def _end_epoch(self, task, phase):
+    def _end_epoch(self, task, phase, broken):
         run, place = self.run, self.run.journal.position
         # Skipped steps are in no sum.
         steps = max(place["step"] - place.get("skipped", 0), 1)
@@ -174,14 +191,14 @@ class Trainer:
             f"train/{name}": (np.asarray(value) / steps).tolist()
             for name, value in place["sums"].items()
         }
+        if broken:
+            record["train/loss"] = math.nan
         epoch = place["epoch"] + 1
         last = epoch == phase.epochs or self._will_stop(task, phase, record)
         every = phase.validate_every
         if last or (every and epoch % every == 0):
-            loss, accuracy = run.evaluator.running(task.validation)
-            record["validation/loss"] = loss
-            record["validation/accuracy"] = accuracy
-            self._note_best(task, phase, epoch, accuracy)
+            self._validate_epoch(task, phase, record, epoch)
+        self._restore_after_nan(phase, record)
         for name, (value, _) in run.method.diagnostics().items():
             record[name] = np.asarray(value).tolist()
         place["history"].append(record)
@@ -204,25 +221,47 @@ class Trainer:
             )
         )
 
-    def _note_best(self, task, phase, epoch, accuracy):
-        """The peak of the task, and the best weights if they are wanted."""
+    def _validate_epoch(self, task, phase, record, epoch):
+        """Adds the validation to the record; keeps what is best by it."""
+        size = phase.validation_batch_size
+        found = self.run.evaluator.running(task.validation, size)
+        record["validation/loss"] = found.loss
+        record["validation/accuracy"] = found.accuracy
+        if size:
+            record["validation/batch_losses"] = found.batch_losses
+        self._note_peak(task, epoch, found.accuracy)
+        best = self.run.journal.position["best"] or {}
+        # Notes of before there was a choice have an accuracy alone.
+        before = best.get("value", best.get("validation_accuracy"))
+        wanted = phase.restore_best and epoch > phase.best_after
+        if wanted and phase.improves(record[phase.best_by], before):
+            self._keep_as_best(epoch, found.accuracy, record[phase.best_by])
+
+    def _restore_after_nan(self, phase, record):
+        """Goes back to the best weights if the epoch was not finite."""
+        losses = [record["train/loss"], record.get("validation/loss", 0.0)]
+        if phase.restores_nonfinite and not np.isfinite(losses).all():
+            method = self.run.method
+            restore(method.shared + method.slot, self._best_values)
+
+    def _keep_as_best(self, epoch, accuracy, value):
+        run, place = self.run, self.run.journal.position
+        self._best_values = stored(run.method.shared + run.method.slot)
+        place["best"] = run.save_best(
+            self._best_values, epoch, accuracy, value
+        )
+
+    def _note_peak(self, task, epoch, accuracy):
+        """The test accuracy at the best validation accuracy so far."""
         run, place = self.run, self.run.journal.position
         peak = place["peak"]
         if run.evaluation.record_peak and _is_better(accuracy, peak):
-            _, test = run.evaluator.running(task.test)
+            test = run.evaluator.running(task.test)
             place["peak"] = {
                 "epoch": epoch,
                 "validation_accuracy": accuracy,
-                "test_accuracy": test,
+                "test_accuracy": test.accuracy,
             }
-        best = place["best"]
-        wanted = phase.restore_best and epoch > phase.best_after
-        if wanted and _is_better(accuracy, best):
-            owned = run.method.shared + run.method.slot
-            self._best_values = stored(owned)
-            place["best"] = run.save_best(
-                self._best_values, epoch, accuracy
-            )
 
     def _finish_fit(self, phase):
         run, place = self.run, self.run.journal.position
@@ -235,7 +274,8 @@ class Trainer:
             restore(run.method.shared + run.method.slot, self._best_values)
             result["best_epoch"] = place["best"]["epoch"]
             accuracy = place["best"]["validation_accuracy"]
-            result["validation/accuracy"] = accuracy
+            if accuracy is not None:
+                result["validation/accuracy"] = accuracy
         self._best_values = None
         phase.result = result
 
@@ -258,12 +298,12 @@ class Trainer:
             self._stretch(
                 task, phase, split, order, last, phase.batch_size, seed
             )
-            loss, accuracy = run.evaluator.running(task.validation)
+            found = run.evaluator.running(task.validation)
             place["history"].append(
                 {
                     "examples": boundary,
-                    "validation/loss": loss,
-                    "validation/accuracy": accuracy,
+                    "validation/loss": found.loss,
+                    "validation/accuracy": found.accuracy,
                 }
             )
             place["epoch"] += 1
@@ -281,16 +321,18 @@ class Trainer:
         if phase.one_by_one:
             size = self.run.runner.replicas
         self.run.runner.accumulate(phase, split, size)
+        if phase.then is not None:
+            phase.then()
         phase.result = {"examples": len(split)}
 
     # Between phases
 
     def validate(self, task, phase):
         """`Validate`: the running task as it is."""
-        loss, accuracy = self.run.evaluator.running(task.validation)
+        found = self.run.evaluator.running(task.validation)
         phase.result = {
-            "validation/loss": loss,
-            "validation/accuracy": accuracy,
+            "validation/loss": found.loss,
+            "validation/accuracy": found.accuracy,
         }
 
     def decision(self, task, phase):

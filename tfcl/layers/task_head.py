@@ -19,7 +19,8 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         num_outputs: Columns of the output layer. Defaults to `max_classes`.
         hidden_units: Widths of the hidden layers.
         kernel_initializer: For all kernels.
-        bias_initializer: For all biases.
+        bias_initializer: For all biases. One that has a method
+            `of_fan_in(inputs of a unit)` makes another for every layer.
 
     Input shape: `(batch, features)`.
     Output shape: `(batch, max_classes)`, float32.
@@ -63,7 +64,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
                 self.add_weight(
                     name=f"bias_{depth}",
                     shape=(units,),
-                    initializer=self.bias_initializer,
+                    initializer=self._bias_initializer(rows),
                 )
             )
         self.columns = self.add_weight(
@@ -83,6 +84,10 @@ class TaskHead(HasInitializers, keras.layers.Layer):
     def embedding(self, inputs):
         """What pictures are compared by: the head's input."""
         return inputs
+
+    def _bias_initializer(self, fan_in):
+        of_fan_in = getattr(self.bias_initializer, "of_fan_in", None)
+        return of_fan_in(fan_in) if of_fan_in else self.bias_initializer
 
     def call(self, inputs, dropout_mask=None):
         """Logits; the mask multiplies the features (scaled dropout)."""
@@ -152,7 +157,10 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         """`(name, variable, initializer)` of each variable."""
         listed = [
             (v.name, v, self.kernel_initializer) for v in self.kernels
-        ] + [(v.name, v, self.bias_initializer) for v in self.biases]
+        ] + [
+            (b.name, b, self._bias_initializer(k.shape[0]))
+            for k, b in zip(self.kernels, self.biases)
+        ]
         return listed + [("columns", self.columns, _Range())]
 
     def lower(self):

@@ -5,11 +5,15 @@ import keras
 import tensorflow as tf
 
 from tfcl.data.augmentation import Compose, Draws
+from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import cross_entropy, require
-from tfcl.methods.work import Phase
+from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
+
+NORMAL = "normal"
+FAN_IN_UNIFORM = "fan_in_uniform"
 
 
 @gin.configurable
@@ -24,6 +28,9 @@ class TaskTraining:
         epochs: Epochs per task.
         schedule: Learning-rate schedule (`tfcl.optimizers.schedules`).
         optimizer: Function without arguments to a Keras optimizer.
+        head_start: "normal" draws the head's start kernels and biases as the
+            next three say; "fan_in_uniform" as PyTorch does
+            (`tfcl.layers.fan_in_uniform`).
         head_stddev: Deviation of the head's normal start kernels.
         head_truncated: Whether they are truncated at two deviations.
         head_bias: Start value of the head's biases.
@@ -32,7 +39,12 @@ class TaskTraining:
         drop_remainder: Leave out the last, smaller batch of an epoch.
         validate_every: Epochs between validations.
         stop: Optional early-stopping rule.
-        restore_best: Take the weights of the best validation accuracy.
+        restore_best: Take the weights of the best epoch.
+        shuffle: A new order of the examples every epoch, or the stored one.
+        best_by: What is best, see `Phase`.
+        validation_batch_size: Examples per batch of the validation, where
+            schedules ask for "validation/batch_losses"; see `Phase`.
+        on_nonfinite: "run" or "restore", see `Phase`.
         weight_decay: lambda of `g + lambda W`, the gradient of
             `lambda / 2 ||W||^2`, for the kernels of the backbone. Methods
             with updates of their own (LASEM, DARTS, DEN, ...) refuse it.
@@ -51,6 +63,7 @@ class TaskTraining:
         epochs: int = gin.REQUIRED,
         schedule=gin.REQUIRED,
         optimizer=RMSPropTF1,
+        head_start: str = NORMAL,
         head_stddev: float = 0.05,
         head_truncated: bool = True,
         head_bias: float = 0.2,
@@ -59,31 +72,21 @@ class TaskTraining:
         validate_every: int = 1,
         stop=None,
         restore_best: bool = False,
+        shuffle: bool = True,
+        best_by: str = ACCURACY,
+        validation_batch_size: int | None = None,
+        on_nonfinite: str = AS_THE_RUN,
         weight_decay: float = 0.0,
         augmentation: list | tuple = (),
     ):
-        require(epochs >= 1, "epochs", "must be at least 1", epochs)
-        require(
-            0.0 <= dropout < 1.0, "dropout", "must lie in [0, 1)", dropout
-        )
-        require(
-            validate_every >= 0,
-            "validate_every",
-            "must not be negative",
-            validate_every,
-        )
-        require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
-        )
+        _check(epochs, dropout, validate_every, weight_decay, head_start)
         self.make_backbone = backbone
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.epochs = epochs
         self.schedule = schedule
         self.make_optimizer = optimizer
+        self.head_start = head_start
         self.head_stddev = head_stddev
         self.head_truncated = head_truncated
         self.head_bias = head_bias
@@ -92,6 +95,11 @@ class TaskTraining:
         self.validate_every = validate_every
         self.stop = stop
         self.restore_best = restore_best
+        self.shuffle = shuffle
+        self.best_by = best_by
+        self.validation_batch_size = validation_batch_size
+        self.on_nonfinite = on_nonfinite
+        self.phase()  # Raises what it cannot be.
         self.weight_decay = weight_decay
         self.augmentation = tuple(augmentation)
         self._augment = Compose(self.augmentation)
@@ -152,6 +160,11 @@ class TaskTraining:
         return head, hidden
 
     def _head_initializers(self):
+        if self.head_start == FAN_IN_UNIFORM:
+            return {
+                "kernel_initializer": FanInUniform(),
+                "bias_initializer": FanInUniform(),
+            }
         normal = keras.initializers.RandomNormal
         if self.head_truncated:
             normal = keras.initializers.TruncatedNormal
@@ -197,8 +210,28 @@ class TaskTraining:
             epochs=self.epochs,
             rates={"main": self.schedule},
             data=data,
+            shuffle=self.shuffle,
             drop_remainder=self.drop_remainder,
             validate_every=self.validate_every,
             stop=self.stop,
             restore_best=self.restore_best,
+            best_by=self.best_by,
+            validation_batch_size=self.validation_batch_size,
+            on_nonfinite=self.on_nonfinite,
         )
+
+
+def _check(epochs, dropout, validate_every, weight_decay, head_start):
+    require(epochs >= 1, "epochs", "must be at least 1", epochs)
+    require(0.0 <= dropout < 1.0, "dropout", "must lie in [0, 1)", dropout)
+    for name, value in (
+        ("validate_every", validate_every),
+        ("weight_decay", weight_decay),
+    ):
+        require(value >= 0, name, "must not be negative", value)
+    require(
+        head_start in (NORMAL, FAN_IN_UNIFORM),
+        "head_start",
+        f"must be '{NORMAL}' or '{FAN_IN_UNIFORM}'",
+        head_start,
+    )

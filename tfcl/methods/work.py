@@ -1,9 +1,18 @@
 """The kinds of work that a method's `phases` may yield."""
 
 import dataclasses
+import math
 import typing
 
 from tfcl.data.split import Split
+
+ACCURACY = "validation/accuracy"
+LOSS = "validation/loss"
+BATCH_LOSSES = "validation/batch_losses"
+AS_THE_RUN = "run"
+RESTORE = "restore"
+_BEST_BY = (ACCURACY, LOSS, BATCH_LOSSES)
+_ON_BAD = (AS_THE_RUN, RESTORE)
 
 
 @dataclasses.dataclass(eq=False)
@@ -23,14 +32,28 @@ class Phase:
         validate_every: Epochs between validations; 0 never. The last epoch
             is validated in any case.
         stop: Optional rule from `Clock` to bool.
-        restore_best: Keep the weights of the epoch with the best validation
-            accuracy (strictly greater), instead of the last.
+        restore_best: Keep the weights of the best epoch, instead of the last.
+        best_by: What is best: "validation/accuracy" (strictly greater), or
+            "validation/loss" or "validation/batch_losses" (strictly less).
         best_after: Epochs at the begin that cannot be the best.
+        validation_batch_size: Examples per batch of the validation, which
+            then also gives "validation/batch_losses": the sum over batches
+            of their mean losses. None: the engine's choice, without it.
+        on_nonfinite: What becomes of a step whose loss or gradient is not
+            finite, and of a validation loss that is not. "run": as the run
+            says. "restore": the step ends the epoch, which counts with NaN
+            as its training loss; after the epoch the best weights return (at
+            first those of the phase's begin), and the phase goes on.
         jit_compile: Compile the whole loop by XLA; needs `drop_remainder`.
 
     Attributes:
         result: Set by the engine at the end: `epochs`, `train/...`,
-            `validation/loss`, `validation/accuracy`, and `best_epoch`.
+            `validation/loss`, `validation/accuracy`, and `best_epoch`, 0 if
+            no epoch was better than the begin.
+
+    Raises:
+        ValueError: If `best_by` or `on_nonfinite` is none of these words, or
+            what they need is missing.
     """
 
     name: str
@@ -44,10 +67,48 @@ class Phase:
     validate_every: int = 1
     stop: typing.Callable | None = None
     restore_best: bool = False
+    best_by: str = ACCURACY
     best_after: int = 0
+    validation_batch_size: int | None = None
+    on_nonfinite: str = AS_THE_RUN
     jit_compile: bool | None = None
     result: dict | None = None
     action: typing.ClassVar[str] = "fit"
+
+    def __post_init__(self):
+        for name, known in (("best_by", _BEST_BY), ("on_nonfinite", _ON_BAD)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"Argument `{name}` must be one of {', '.join(known)}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+        if self.best_by == BATCH_LOSSES and not self.validation_batch_size:
+            raise ValueError(
+                f"Argument `best_by`='{BATCH_LOSSES}' needs a "
+                "`validation_batch_size`. Received: None"
+            )
+        if self.on_nonfinite == RESTORE and not self.restore_best:
+            raise ValueError(
+                f"Argument `on_nonfinite`='{RESTORE}' needs "
+                "`restore_best`=True. Received: False"
+            )
+
+    @property
+    def restores_nonfinite(self):
+        """Whether the phase goes on from its best weights after a NaN."""
+        return self.on_nonfinite == RESTORE
+
+    def improves(self, value, best):
+        """Whether a value of `best_by` is better than the best so far.
+
+        Args:
+            value: Number; NaN is never better.
+            best: Number, or None if there is none yet.
+        """
+        if math.isnan(value):
+            return False
+        sign = 1 if self.best_by == ACCURACY else -1
+        return best is None or sign * value > sign * best
 
 
 @dataclasses.dataclass(eq=False)
@@ -93,6 +154,9 @@ class Accumulate:
         batch_size: Defaults to the task's, else the stream's.
         one_by_one: A replica sees one example at a time, for sums of what is
             not linear in the examples (squared gradients).
+        then: Optional function without arguments that takes the sums in,
+            called on the host after the pass and before it is noted as done.
+            What it leaves of them need not be checkpointed.
     """
 
     name: str
@@ -101,6 +165,7 @@ class Accumulate:
     data: Split | None = None
     batch_size: int | None = None
     one_by_one: bool = False
+    then: typing.Callable | None = None
     result: dict | None = None
     action: typing.ClassVar[str] = "accumulate"
 

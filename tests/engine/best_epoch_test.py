@@ -1,0 +1,184 @@
+"""Which epoch a phase keeps, and how it goes on after NaN."""
+
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.testing import golden, toy_run
+from tfcl.engine.evaluator import Evaluation
+from tfcl.engine.loop import learn_stream
+from tfcl.errors import RunError
+from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.work import Phase
+from tfcl.optimizers.loss_plateau import LossPlateauDecay, LossPlateauStop
+from tfcl.optimizers.schedules import Constant
+
+_DATA = golden.load("spg/schedule.npz")
+_NAMES = sorted(
+    key.removesuffix(".train_loss")
+    for key in _DATA
+    if key.endswith(".train_loss")
+)
+_ONE_TASK = toy_run.toy_stream((2,))
+
+
+class _Weights:
+    """Takes the place of training: after epoch e the weights are e.
+
+    The losses are those of a golden sequence.
+    """
+
+    def __init__(self, run, name):
+        self.run = run
+        self.losses = _DATA[f"{name}.val_loss"]
+        self.train_losses = _DATA[f"{name}.train_loss"]
+        self.variable = run.method.shared[0].variable
+        self.variable.assign(np.full(self.variable.shape, -1.0))
+        self.at_start, self.rates = [], []
+
+    @property
+    def tag(self):
+        return float(self.variable.numpy().ravel()[0])
+
+    def train(self, phase, split, order, first, last, *rest):
+        epoch = len(self.at_start)
+        self.at_start.append(self.tag)
+        rate = self.run.method.optimizers["main"].learning_rate
+        self.rates.append(float(rate.numpy()))
+        self.variable.assign(np.full(self.variable.shape, float(epoch)))
+        loss = self.train_losses[epoch]
+        bad = first if np.isnan(loss) else -1
+        done = bad if bad >= 0 else last
+        sums = {"loss": np.float32(loss)} if bad < 0 else {}
+        return sums, done, bad, 0, False
+
+    def running(self, split, batch_size=None):
+        assert batch_size in (64, None)
+        loss = self.losses[len(self.at_start) - 1]
+        return Evaluation(float(loss), 0.5, float(loss))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_phase_keeps_and_restores_what_the_program_does(name, tmp_path):
+    training = toy_run.toy_training(
+        epochs=len(_DATA[f"{name}.val_loss"]),
+        schedule=LossPlateauDecay(),
+        stop=LossPlateauStop(),
+        restore_best=True,
+        best_by="validation/batch_losses",
+        validation_batch_size=64,
+        on_nonfinite="restore",
+    )
+    run = toy_run.open_run(tmp_path, StaticTransfer(training, "01"), _ONE_TASK)
+    run.start({})
+    run.policy.steps_per_call = 1000
+    task = run.stream.tasks[0]
+    run.journal.begin_task(task)
+    run.journal.begin_phase()
+    run.method.begin_task(task)
+    weights = _Weights(run, name)
+    phase = training.phase()
+    with (
+        mock.patch.object(run.runner, "train", weights.train),
+        mock.patch.object(run.evaluator, "running", weights.running),
+    ):
+        run.trainer.perform(task, phase)
+    run.close()
+    np.testing.assert_allclose(weights.rates, _DATA[f"{name}.lr"], rtol=1e-6)
+    np.testing.assert_array_equal(
+        weights.at_start, _DATA[f"{name}.weights_tag_at_epoch_start"]
+    )
+    assert phase.result["epochs"] == _DATA[f"{name}.last_epoch"] + 1
+    assert phase.result["best_epoch"] == weights.tag + 1
+    assert weights.tag == _DATA[f"{name}.final_weights_epoch"]
+
+
+class _Breaking(StaticTransfer):
+    """Its loss is NaN once it has taken some steps."""
+
+    def __init__(self, training, after):
+        super().__init__(training, "01")
+        self.after = after
+
+    def train_step(self, batch):
+        update = super().train_step(batch)
+        steps = self.optimizers["main"].iterations.value
+        factor = tf.where(steps == self.after, np.nan, 1.0)
+        return update._replace(loss=update.loss * tf.cast(factor, tf.float32))
+
+
+def _breaking(after, **kwargs):
+    settings = {"restore_best": True, "on_nonfinite": "restore"}
+    training = toy_run.toy_training(
+        epochs=3, schedule=Constant(0.01), **{**settings, **kwargs}
+    )
+    return _Breaking(training, after)
+
+
+@pytest.mark.parametrize("after", [0, 6])
+def test_a_real_phase_goes_on_from_its_best_weights(after, tmp_path):
+    """A step that is never applied comes again in every epoch that follows."""
+    with toy_run.no_pictures():
+        found = toy_run.learn(tmp_path, _breaking(after), _ONE_TASK)
+    losses = found.run.bank.history(0, "task_00")["train/loss"]
+    whole = after // 4
+    assert np.isfinite(losses[:whole]).all() and np.isnan(losses[whole:]).all()
+    (record,) = found.results["tasks"]
+    assert record["phases"][0]["epochs"] == 3
+    assert found.variables["shared/0"].std() > 0
+    assert all(np.isfinite(v).all() for v in found.variables.values())
+
+
+def test_without_the_rule_such_a_step_ends_the_run(tmp_path):
+    run = toy_run.open_run(
+        tmp_path,
+        _breaking(2, restore_best=False, on_nonfinite="run"),
+        _ONE_TASK,
+    )
+    run.start({})
+    with pytest.raises(RunError, match="not finite"):
+        learn_stream(run)
+    run.close()
+
+
+def test_kills_change_nothing_where_the_loss_decides(tmp_path):
+    def method():
+        return _breaking(
+            9, best_by="validation/batch_losses", validation_batch_size=10
+        )
+
+    toy_run.assert_kills_change_nothing(tmp_path, method, moments=2)
+
+
+def test_the_sum_of_batch_losses_counts_a_small_batch_fully(tmp_path):
+    run = toy_run.open_run(tmp_path, stream=_ONE_TASK)
+    task = run.stream.tasks[0]
+    run.method.begin_task(task)
+    split = task.test.taken(np.arange(25))
+    found = run.evaluator.running(split, 10)
+    parts = [
+        run.evaluator.running(split.taken(np.arange(*ends)))
+        for ends in ((0, 10), (10, 20), (20, 25))
+    ]
+    run.close()
+    np.testing.assert_allclose(
+        found.batch_losses, sum(part.loss for part in parts), rtol=1e-5
+    )
+    weighted = np.average([p.loss for p in parts], weights=[10, 10, 5])
+    np.testing.assert_allclose(found.loss, weighted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"best_by": "validation/f1"},
+        {"best_by": "validation/batch_losses"},
+        {"on_nonfinite": "ignore"},
+        {"on_nonfinite": "restore"},
+    ],
+)
+def test_phases_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Phase("train", 1, {}, **wrong)

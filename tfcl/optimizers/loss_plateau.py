@@ -1,0 +1,138 @@
+"""SPG's learning rate and early stopping, by the validation loss."""
+
+import dataclasses
+import math
+
+import gin
+
+_KEY = "validation/batch_losses"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rule:
+    """What schedule and stopping rule share; see `LossPlateauDecay`."""
+
+    learning_rate: float
+    divisor: float
+    floor: float
+    patience: int
+    threshold: float
+
+    def __post_init__(self):
+        for name, least in (("learning_rate", 0.0), ("divisor", 1.0)):
+            if not getattr(self, name) > least:
+                raise ValueError(
+                    f"Argument `{name}` must be greater than {least:g}. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
+        if not 0.0 < self.floor <= self.learning_rate:
+            raise ValueError(
+                "Argument `floor` must be positive and at most the learning "
+                f"rate. Received: floor={self.floor}"
+            )
+        if self.patience < 1:
+            raise ValueError(
+                "Argument `patience` must be at least 1. "
+                f"Received: patience={self.patience}"
+            )
+        if not 0.0 <= self.threshold < 1.0:
+            raise ValueError(
+                "Argument `threshold` must lie in [0, 1). "
+                f"Received: threshold={self.threshold}"
+            )
+
+    def after(self, history):
+        """The rate of the next epoch, and epochs waited at the floor."""
+        rate, waited = self.learning_rate, 0
+        best = plateau = math.inf
+        bad = 0
+        for record in history:
+            loss = record.get(_KEY)
+            if loss is None:
+                continue
+            # Every comparison with NaN is false: not better.
+            if loss < best:
+                best, waited = loss, 0
+            else:
+                waited = waited + 1 if rate <= self.floor else 0
+            if loss < plateau * (1.0 - self.threshold):
+                plateau, bad = loss, 0
+            else:
+                bad += 1
+            if bad >= self.patience:
+                bad = 0
+                lower = max(rate * (1.0 / self.divisor), self.floor)
+                rate = lower if rate - lower > 1e-8 else rate
+        return rate, waited
+
+
+@gin.configurable
+class LossPlateauDecay:
+    """Divides the rate where the validation loss does not fall for a while.
+
+    After each epoch, a loss below `(1 - threshold)` times the lowest that
+    counted so far sets a counter to 0, any other adds 1 to it; at `patience`
+    it returns to 0 and the rate is divided, down to `floor`. The loss is
+    "validation/batch_losses", so the phase needs a `validation_batch_size`.
+    NaN counts as no improvement. Epochs that were not validated are passed
+    over.
+
+    Args:
+        learning_rate: Rate at epoch 0.
+        divisor: Of the rate, greater than 1.
+        floor: Lowest rate.
+        patience: Epochs without improvement that make a decay.
+        threshold: Relative improvement that counts.
+
+    Raises:
+        ValueError: If a value is out of its range.
+
+    Reference:
+        Konishi et al., ICML 2023 (SPG), as in its program; PyTorch's
+        `ReduceLROnPlateau`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.25,
+        divisor: float = 3.0,
+        floor: float = 1e-3,
+        patience: int = 5,
+        threshold: float = 1e-4,
+    ):
+        self._rule = _Rule(learning_rate, divisor, floor, patience, threshold)
+
+    @property
+    def learning_rate(self):
+        """Rate at epoch 0."""
+        return self._rule.learning_rate
+
+    def __call__(self, clock):
+        return self._rule.after(clock.history)[0]
+
+
+@gin.configurable
+class LossPlateauStop:
+    """Ends a phase that waits at the floor of a `LossPlateauDecay`.
+
+    An epoch waits if its loss is not strictly below all before it and its
+    rate was the floor. `patience` such epochs in a row end the phase: a loss
+    that never falls ends it after 36 epochs.
+
+    Args:
+        learning_rate, divisor, floor, patience, threshold: Those of the
+            `LossPlateauDecay`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.25,
+        divisor: float = 3.0,
+        floor: float = 1e-3,
+        patience: int = 5,
+        threshold: float = 1e-4,
+    ):
+        self._rule = _Rule(learning_rate, divisor, floor, patience, threshold)
+
+    def __call__(self, clock):
+        return self._rule.after(clock.history)[1] >= self._rule.patience

@@ -1,0 +1,30 @@
+"""Gradient descent without momentum, in one pass over the weights."""
+
+import gin
+import keras
+import tensorflow as tf
+
+from tfcl.optimizers.sgd_nesterov import resource_of
+
+
+@gin.configurable
+class PlainSGD(keras.optimizers.Optimizer):
+    """`w <- w - rate g`.
+
+    As `keras.optimizers.SGD` without momentum, but one operation per variable
+    where that takes two.
+
+    Args:
+        learning_rate: Positive float or a Keras schedule.
+        **kwargs: As for `keras.optimizers.Optimizer`.
+    """
+
+    def __init__(self, learning_rate=0.01, name="plain_sgd", **kwargs):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+
+    def update_step(self, gradient, variable, learning_rate):
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=resource_of(variable),
+            alpha=tf.cast(learning_rate, variable.dtype),
+            delta=tf.cast(gradient, variable.dtype),
+        )
