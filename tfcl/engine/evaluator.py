@@ -49,6 +49,11 @@ class Evaluator:
         self.method.begin_evaluation()
         return self.runner.evaluate(split, self.policy.batch_size)
 
+    def running_groups(self, split):
+        """Accuracy of the task in training on each group of a split."""
+        self.method.begin_evaluation()
+        return self.runner.evaluate_groups(split, self.policy.batch_size)
+
     def banked(self, task, visit, split_name="test"):
         """Accuracy of a finished task, from the bank entry of a visit.
 

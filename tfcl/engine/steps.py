@@ -111,9 +111,20 @@ class StepRunner:
 
     def evaluate(self, split, batch_size):
         """Mean loss and accuracy of the active task on a split."""
+        loss, right = self._evaluated_sums(split, batch_size)
+        return loss / len(split), int(right.sum()) / len(split)
+
+    def evaluate_groups(self, split, batch_size):
+        """Accuracy on each group of a split, `(groups,)`, NaN where empty."""
+        _, right = self._evaluated_sums(split, batch_size)
+        counts = np.bincount(split.groups, minlength=len(right))
+        return np.where(counts, right / np.maximum(counts, 1), np.nan)
+
+    def _evaluated_sums(self, split, batch_size):
+        """Sum of losses, and number of right answers per group."""
         key = ("evaluate", self.method.serving_graph())
         function = self._function(key, self._evaluation_loop)
-        loss = right = 0.0
+        loss, right = 0.0, np.zeros(len(split.mean), np.int64)
         for order, first, last in self._evaluated.windows(
             *_in_stored_order(split, batch_size), batch_size
         ):
@@ -121,8 +132,8 @@ class StepRunner:
                 tf.constant(order, tf.int32),
                 tf.constant([first, last, batch_size], tf.int32),
             )
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        return loss / len(split), right / len(split)
+            loss, right = loss + float(sums[0]), right + sums[1].numpy()
+        return loss, right
 
     def accumulate(self, phase, split, batch_size):
         """Adds `phase.step` over a split into `phase.into`."""
@@ -259,7 +270,8 @@ class StepRunner:
         """Whether the loss and every gradient are finite on all replicas."""
         tensors = [update.loss]
         for _, gradients, _ in update.gradients:
-            tensors += [tf.convert_to_tensor(g) for g in gradients]
+            # Of a gradient of rows (tf.IndexedSlices), those.
+            tensors += [getattr(g, "values", g) for g in gradients]
         # Times 0, a finite sum of squares is 0, and all else NaN: one pass over
         # each tensor. (Squares overflow above 1e19, which is as bad.)
         zeros = tf.add_n([tf.nn.l2_loss(t) * 0.0 for t in tensors])
@@ -270,6 +282,8 @@ class StepRunner:
 
     def _apply(self, update, finite):
         def commit():
+            if update.before is not None:
+                update.before()
             for name, gradients, variables in update.gradients:
                 optimizer = self.method.optimizers[name]
                 optimizer.apply(gradients, variables)
@@ -290,6 +304,7 @@ class StepRunner:
         def loop(order, counts):
             self.traces["evaluate"] += 1
             end, size = counts[1], counts[2]
+            groups = self._evaluated.num_groups()
 
             def replica(rows):
                 batch = self._batch(
@@ -301,7 +316,9 @@ class StepRunner:
                 )
                 found = tf.argmax(logits, -1, output_type=tf.int32)
                 right = tf.cast(found == batch.labels, tf.int32)
-                return tf.reduce_sum(losses), tf.reduce_sum(right)
+                return tf.reduce_sum(losses), tf.math.unsorted_segment_sum(
+                    right, batch.tasks, groups
+                )
 
             def body(number, loss, right):
                 rows = _rows(order, number, size)
@@ -311,7 +328,7 @@ class StepRunner:
             _, loss, right = tf.while_loop(
                 lambda number, loss, right: number < end,
                 body,
-                (counts[0], tf.constant(0.0), tf.constant(0)),
+                (counts[0], tf.constant(0.0), tf.zeros([groups], tf.int32)),
                 parallel_iterations=1,
             )
             return loss, right

@@ -256,13 +256,8 @@ class Trainer:
             self._stretch(
                 task, phase, split, order, last, phase.batch_size, seed
             )
-            loss, accuracy = run.evaluator.running(task.validation)
             place["history"].append(
-                {
-                    "examples": boundary,
-                    "validation/loss": loss,
-                    "validation/accuracy": accuracy,
-                }
+                {"examples": boundary, **self._measurements(task, phase)}
             )
             place["epoch"] += 1
             run.save_if_due()
@@ -285,11 +280,17 @@ class Trainer:
 
     def validate(self, task, phase):
         """`Validate`: the running task as it is."""
-        loss, accuracy = self.run.evaluator.running(task.validation)
-        phase.result = {
-            "validation/loss": loss,
-            "validation/accuracy": accuracy,
-        }
+        phase.result = self._measurements(task, phase)
+
+    def _measurements(self, task, phase):
+        """Of the validation split, and of the groups that a phase names."""
+        evaluator = self.run.evaluator
+        loss, accuracy = evaluator.running(task.validation)
+        found = {"validation/loss": loss, "validation/accuracy": accuracy}
+        for name, split in phase.measured.items():
+            accuracies = evaluator.running_groups(split)
+            found[f"{name}/accuracies"] = accuracies.tolist()
+        return found
 
     def decision(self, task, phase):
         """`Decision`: computed once, recorded for a resume."""
