@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, toy_run
-from tfcl.engine.evaluator import Evaluation
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.measurement import Evaluation
 from tfcl.errors import RunError
 from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase

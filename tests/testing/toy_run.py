@@ -20,6 +20,7 @@ from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.measurement import Measurement
 from tfcl.engine.steps import StepRunner
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.static_transfer import StaticTransfer
@@ -223,7 +224,7 @@ class Snapshots:
         for name in ("replace", "rename"):
             self._around(os, name, lambda source, target: _kind(target))
         self._around(StepRunner, "train", lambda *_: "steps")
-        self._around(StepRunner, "evaluate", lambda *_: "evaluation")
+        self._around(Measurement, "evaluate", lambda *_: "evaluation")
         self._around_saves()
         return self
 

@@ -1,35 +1,11 @@
 """Accuracies: of the running task, and of every task learned so far."""
 
 import hashlib
-import typing
 
 import gin
 import numpy as np
 
-from tfcl.data.pairs import PairSplit
 from tfcl.methods.base import require
-from tfcl.metrics.verification import (
-    Verification,
-    angular_distance,
-    verification_accuracy,
-)
-
-
-class Evaluation(typing.NamedTuple):
-    """How the active task does on a split.
-
-    Attributes:
-        loss: Mean cross-entropy.
-        accuracy: Fraction of right answers.
-        batch_losses: Sum over batches of their mean losses; a smaller last
-            batch counts as much as the others.
-        verification: Fold by fold, of a split of pairs.
-    """
-
-    loss: float
-    accuracy: float
-    batch_losses: float
-    verification: Verification | None = None
 
 
 @gin.configurable
@@ -56,14 +32,14 @@ class Evaluator:
 
     Args:
         method: `Method`.
-        runner: `StepRunner`.
+        measurement: `Measurement`.
         bank: `Bank`.
         policy: `EvaluationPolicy`.
     """
 
-    def __init__(self, method, runner, bank, policy):
+    def __init__(self, method, measurement, bank, policy):
         self.method = method
-        self.runner = runner
+        self._measure = measurement.evaluate
         self.bank = bank
         self.policy = policy
         self._known = {}
@@ -77,18 +53,7 @@ class Evaluator:
                 Defaults to the policy's.
         """
         self.method.begin_evaluation()
-        return self._measured(split, batch_size or self.policy.batch_size)
-
-    def _measured(self, split, size):
-        """The `Evaluation` of the active task."""
-        if not isinstance(split, PairSplit):
-            return self.runner.evaluate(split, size)
-        embeddings = self.runner.embeddings(split, size)
-        distances = angular_distance(embeddings[::2], embeddings[1::2])
-        found = verification_accuracy(distances, split.same, split.folds)
-        # The loss of a choice between two answers: 1 for a wrong one.
-        wrong = 1.0 - found.mean
-        return Evaluation(wrong, found.mean, wrong, found)
+        return self._measure(split, batch_size or self.policy.batch_size)
 
     def banked(self, task, visit, split_name="test"):
         """Accuracy of a finished task, from the bank entry of a visit.
@@ -104,7 +69,7 @@ class Evaluator:
         digest = self._digest()
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
-            found = self._measured(split, self.policy.batch_size)
+            found = self._measure(split, self.policy.batch_size)
             self._known[key] = (digest, found.accuracy, found.verification)
         return self._known[key][1]
 

@@ -115,7 +115,7 @@ class Experiment:
         )
         self.bank = Bank(self.model_dir / "tasks", self.chief)
         self.evaluator = Evaluator(
-            self.method, self.runner, self.bank, self.evaluation
+            self.method, self.runner.measurement, self.bank, self.evaluation
         )
         folder = self.model_dir / "checkpoints"
         self._checkpoints = Checkpoints(folder, self.policy, self.chief)

@@ -78,6 +78,10 @@ class ResidentSplit:
                 local[begin : begin + len(window)] = np.arange(len(window))
                 yield local, start, stop
 
+    def num_groups(self):
+        """Groups of the split that is loaded, int32 scalar in a graph."""
+        return tf.shape(self._mean)[0]
+
     def gather(self, rows):
         """What a batch says of the examples `rows` (int32).
 

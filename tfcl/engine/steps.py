@@ -1,28 +1,22 @@
 """Whole stretches of training and evaluation inside one traced call."""
 
-import collections
 import functools
 
-import numpy as np
 import tensorflow as tf
 
-from tfcl.engine.evaluator import Evaluation
+from tfcl.engine.measurement import Measurement
+from tfcl.engine.replicas import RANGE, Replicas, in_stored_order, rows_of
 from tfcl.engine.resident import ResidentSplit
-from tfcl.methods.base import Batch
 
 STOP = "stop"
 SKIP = "skip"
-
-# An order of examples; first and last batch, and their size.
-_RANGE = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((3,), tf.int32)]
 
 
 class StepRunner:
     """Runs a method's steps over a resident split, in-graph.
 
     One trace per kind of step; rates, seeds, orders and counters enter as
-    tensors or variables. The only place that knows how replicas share a
-    batch: replica r takes the examples r, r + R, r + 2R, ....
+    tensors or variables. How replicas share a batch: see `Replicas`.
 
     Args:
         method: A `Method` that is set up.
@@ -35,7 +29,9 @@ class StepRunner:
         xla: Compile every loop by XLA.
 
     Attributes:
+        replicas: Their number.
         traces: Counter of traced functions by name, for tests and logs.
+        measurement: `Measurement` of the same method.
     """
 
     def __init__(
@@ -46,16 +42,17 @@ class StepRunner:
         self.replicas = strategy.num_replicas_in_sync
         self.on_nonfinite = on_nonfinite
         self.xla = xla
-        self.traces = collections.Counter()
+        self._shared = Replicas(method, strategy)
+        self.traces = self._shared.traces
         if on_nonfinite == SKIP and self.replicas > 1:
             raise ValueError(
                 "Argument `on_nonfinite`='skip' works on one replica only; "
                 f"use 'stop'. Received: {self.replicas} replicas"
             )
         self._train = ResidentSplit(image_shape, dtype)
-        self._evaluated = ResidentSplit(image_shape, dtype)
-        self._functions = {}
-        self._graph = None
+        self.measurement = Measurement(
+            method, self._shared, ResidentSplit(image_shape, dtype)
+        )
 
     # What the engine calls
 
@@ -90,7 +87,7 @@ class StepRunner:
         # By the functions, not by their names: two may have the same. The
         # bound methods of one object are equal.
         key = ("train", steps, static, jit)
-        function = self._function(
+        function = self._shared.function(
             key, lambda: self._train_loop(steps, static, jit)
         )
         totals, done, bad, skipped, stopping = {}, first, -1, 0, 0
@@ -110,46 +107,17 @@ class StepRunner:
                 break
         return totals, done, bad, skipped, stopping > 0
 
-    def evaluate(self, split, batch_size):
-        """The `Evaluation` of the active task on a split."""
-        key = ("evaluate", self.method.serving_graph())
-        function = self._function(key, self._evaluation_loop)
-        sums = np.zeros(3)
-        for order, first, last in self._evaluated.windows(
-            *_in_stored_order(split, batch_size), batch_size
-        ):
-            found = function(
-                tf.constant(order, tf.int32),
-                tf.constant([first, last, batch_size], tf.int32),
-            )
-            sums += [float(value) for value in found]
-        loss, right, batch_losses = sums.tolist()
-        return Evaluation(loss / len(split), right / len(split), batch_losses)
-
-    def embeddings(self, split, batch_size):
-        """What the active task compares pictures by, `(n, units)`."""
-        key = ("embed", self.method.serving_graph())
-        embed = self._function(key, self._embedding)
-        parts = []
-        for order, first, last in self._evaluated.windows(
-            *_in_stored_order(split, batch_size), batch_size
-        ):
-            for step in range(first, last):
-                rows = order[step * batch_size : (step + 1) * batch_size]
-                parts.append(embed(tf.constant(rows, tf.int32)).numpy())
-        return np.concatenate(parts)
-
     def accumulate(self, phase, split, batch_size):
         """Adds `phase.step` over a split into `phase.into`."""
         targets = tuple(id(variable) for variable in phase.into)
         key = ("accumulate", phase.step, targets)
-        function = self._function(
+        function = self._shared.function(
             key, lambda: self._accumulation_loop(phase.step, phase.into)
         )
         for variable in phase.into:
             variable.assign(tf.zeros_like(variable))
         for order, first, last in self._train.windows(
-            *_in_stored_order(split, batch_size), batch_size
+            *in_stored_order(split, batch_size), batch_size
         ):
             function(
                 tf.constant(order, tf.int32),
@@ -157,15 +125,6 @@ class StepRunner:
             )
 
     # Loops
-
-    def _function(self, key, build):
-        graph = self.method.graph()
-        if graph != self._graph:  # The method has grown: other variables.
-            self._functions.clear()
-            self._graph = graph
-        if key not in self._functions:
-            self._functions[key] = build()
-        return self._functions[key]
 
     def _train_loop(self, steps, static_size, jit):
         spec = [
@@ -187,7 +146,7 @@ class StepRunner:
             size = static_size or size
 
             def body(step, sums, bad, skipped):
-                rows = _rows(order, step, size, static_size)
+                rows = rows_of(order, step, size, static_size)
                 step_seed = tf.random.experimental.stateless_fold_in(
                     seed, step
                 )
@@ -211,7 +170,7 @@ class StepRunner:
                 (first, sums, tf.constant(-1), tf.constant(0)),
                 parallel_iterations=1,
             )
-            stop = self._summed(lambda: counts[3])
+            stop = self._shared.summed(lambda: counts[3])
             return sums, step, bad, skipped, stop
 
         return loop
@@ -228,7 +187,7 @@ class StepRunner:
         return sums, reduce("SUM", finite, axis=None) > 0
 
     def _replica_step(self, steps, rows, step, seed):
-        batch = self._batch(self._train, rows, step, seed)
+        batch = self._shared.batch(self._train, rows, step, seed)
         finite = tf.constant(True)
         metrics = {}
         for function in steps:
@@ -242,39 +201,12 @@ class StepRunner:
             metrics[key] = tf.where(finite, value, tf.zeros_like(value))
         return metrics, tf.cast(finite, tf.int32)
 
-    def _batch(self, resident, rows, step, seed):
-        context = tf.distribute.get_replica_context()
-        size = tf.size(rows)
-        positions = tf.range(size)
-        if self.replicas > 1:
-            mine = context.replica_id_in_sync_group
-            positions = positions[mine :: self.replicas]
-            rows = rows[mine :: self.replicas]
-        images, labels, groups, black = resident.gather(rows)
-
-        def sum_over_replicas(value):
-            if self.replicas == 1:
-                return value
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-        return Batch(
-            images=images,
-            labels=labels,
-            tasks=groups,
-            black=black,
-            positions=positions,
-            size=size,
-            step=step,
-            seed=seed,
-            replicas=self.replicas,
-            sum_over_replicas=sum_over_replicas,
-        )
-
     def _all_finite(self, update):
         """Whether the loss and every gradient are finite on all replicas."""
         tensors = [update.loss]
         for _, gradients, _ in update.gradients:
-            tensors += [tf.convert_to_tensor(g) for g in gradients]
+            # Of a gradient of rows (tf.IndexedSlices), those.
+            tensors += [getattr(g, "values", g) for g in gradients]
         # Times 0, a finite sum of squares is 0, and all else NaN: one pass over
         # each tensor. (Squares overflow above 1e19, which is as bad.)
         zeros = tf.add_n([tf.nn.l2_loss(t) * 0.0 for t in tensors])
@@ -285,6 +217,8 @@ class StepRunner:
 
     def _apply(self, update, finite):
         def commit():
+            if update.before is not None:
+                update.before()
             for name, gradients, variables in update.gradients:
                 optimizer = self.method.optimizers[name]
                 optimizer.apply(gradients, variables)
@@ -300,70 +234,20 @@ class StepRunner:
         with tf.control_dependencies([check] if check is not None else []):
             commit()
 
-    def _evaluation_loop(self):
-        @tf.function(input_signature=_RANGE, autograph=False)
-        def loop(order, counts):
-            self.traces["evaluate"] += 1
-            end, size = counts[1], counts[2]
-
-            def replica(rows):
-                batch = self._batch(
-                    self._evaluated, rows, 0, tf.zeros(2, tf.int32)
-                )
-                logits = self.method.predict(batch.images)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    batch.labels, logits
-                )
-                found = tf.argmax(logits, -1, output_type=tf.int32)
-                right = tf.cast(found == batch.labels, tf.int32)
-                return tf.reduce_sum(losses), tf.reduce_sum(right)
-
-            def body(number, loss, right, means):
-                rows = _rows(order, number, size)
-                sums = self._summed(lambda: replica(rows))
-                mean = sums[0] / tf.cast(tf.size(rows), tf.float32)
-                return (
-                    number + 1,
-                    loss + sums[0],
-                    right + sums[1],
-                    means + mean,
-                )
-
-            zero = tf.constant(0.0)
-            _, *sums = tf.while_loop(
-                lambda number, *_: number < end,
-                body,
-                (counts[0], zero, tf.constant(0), zero),
-                parallel_iterations=1,
-            )
-            return sums
-
-        return loop
-
-    def _embedding(self):
-        @tf.function(
-            input_signature=[tf.TensorSpec((None,), tf.int32)], autograph=False
-        )
-        def embed(rows):
-            self.traces["embed"] += 1
-            return self.method.embed(self._evaluated.gather(rows)[0])
-
-        return embed
-
     def _accumulation_loop(self, step, into):
-        @tf.function(input_signature=_RANGE, autograph=False)
+        @tf.function(input_signature=RANGE, autograph=False)
         def loop(order, counts):
             self.traces[_step_name(step)] += 1
             end, size = counts[1], counts[2]
 
             def replica(rows, number):
                 seed = tf.stack([number, 0])
-                batch = self._batch(self._train, rows, number, seed)
+                batch = self._shared.batch(self._train, rows, number, seed)
                 return step(batch)
 
             def body(number):
-                rows = _rows(order, number, size)
-                sums = self._summed(lambda: replica(rows, number))
+                rows = rows_of(order, number, size)
+                sums = self._shared.summed(lambda: replica(rows, number))
                 for variable, value in zip(into, sums):
                     variable.assign_add(value)
                 return (number + 1,)
@@ -377,29 +261,6 @@ class StepRunner:
             return tf.constant(0)
 
         return loop
-
-    def _summed(self, function):
-        values = self.strategy.run(function)
-        if self.replicas == 1:
-            return values
-        return tf.nest.map_structure(
-            lambda v: self.strategy.reduce("SUM", v, axis=None), values
-        )
-
-
-def _in_stored_order(split, batch_size):
-    """Split, order, first and last batch of a pass over all of it."""
-    batches = -(-len(split) // batch_size)
-    return split, np.arange(len(split), dtype=np.int32), 0, batches
-
-
-def _rows(order, step, size, static_size=None):
-    """Examples of a batch; the last one of an order may be smaller."""
-    if static_size:  # XLA needs to know the shape
-        return tf.slice(order, [step * static_size], [static_size])
-    first = step * size
-    return order[first : tf.minimum(first + size, tf.size(order))]
-
 
 def _step_name(function):
     return getattr(function, "__name__", type(function).__name__)

@@ -298,13 +298,8 @@ class Trainer:
             self._stretch(
                 task, phase, split, order, last, phase.batch_size, seed
             )
-            found = run.evaluator.running(task.validation)
             place["history"].append(
-                {
-                    "examples": boundary,
-                    "validation/loss": found.loss,
-                    "validation/accuracy": found.accuracy,
-                }
+                {"examples": boundary, **self._measurements(task, phase)}
             )
             place["epoch"] += 1
             run.save_if_due()
@@ -329,11 +324,20 @@ class Trainer:
 
     def validate(self, task, phase):
         """`Validate`: the running task as it is."""
-        found = self.run.evaluator.running(task.validation)
-        phase.result = {
+        phase.result = self._measurements(task, phase)
+
+    def _measurements(self, task, phase):
+        """Of the validation split, and of the groups that a phase names."""
+        evaluator = self.run.evaluator
+        found = evaluator.running(task.validation)
+        numbers = {
             "validation/loss": found.loss,
             "validation/accuracy": found.accuracy,
         }
+        for name, split in phase.measured.items():
+            accuracies = evaluator.running(split).group_accuracies
+            numbers[f"{name}/accuracies"] = accuracies.tolist()
+        return numbers
 
     def decision(self, task, phase):
         """`Decision`: computed once, recorded for a resume."""

@@ -79,15 +79,19 @@ class Update(typing.NamedTuple):
         loss: This replica's part of the mean loss, scalar.
         metrics: `{name: tensor}`, this replica's part of each mean, in the
             shapes of `Method.metric_shapes`; without the loss.
-        gradients: `[(optimizer name, gradients, variables), ...]`.
+        gradients: `[(optimizer name, gradients, variables), ...]`; a gradient
+            may be a `tf.IndexedSlices` of rows.
         then: Optional function that assigns the method's own variables; runs
             after the gradients were applied.
+        before: The same, but runs before that: for variables that a rule of
+            their own and an optimizer change in the same step.
     """
 
     loss: tf.Tensor
     metrics: dict
     gradients: list
     then: typing.Callable | None = None
+    before: typing.Callable | None = None
 
 
 class Method(abc.ABC):

@@ -124,9 +124,13 @@ class Scan:
         boundaries: Example counts after which the model is validated, the
             end included; each stretch runs as one compiled loop.
         jit_compile: Compile by XLA: pays for tiny steps, not for conv nets.
+        measured: `{name: Split}` whose groups are measured one by one at each
+            boundary.
 
     Attributes:
-        result: `{"validations": [(examples, loss, accuracy), ...], ...}`.
+        result: `{"validations": [{"examples": ..., "validation/loss": ...,
+            "validation/accuracy": ..., "<name>/accuracies": [one per group of
+            a measured split]}, ...]}`.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Scan:
     batch_size: int = 1
     boundaries: tuple = ()
     jit_compile: bool = True
+    measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
     action: typing.ClassVar[str] = "scan"
 
@@ -198,11 +203,14 @@ class Validate:
 
     Args:
         name: For journal and messages.
+        measured: `{name: Split}` whose groups are measured one by one.
 
     Attributes:
-        result: `validation/loss` and `validation/accuracy`.
+        result: `validation/loss`, `validation/accuracy`, and
+            `<name>/accuracies` of the groups of each measured split.
     """
 
     name: str
+    measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
     action: typing.ClassVar[str] = "validate"

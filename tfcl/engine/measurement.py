@@ -1,0 +1,156 @@
+"""Passes over a split that measure the active task and train nothing."""
+
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from tfcl.data.pairs import PairSplit
+from tfcl.engine.replicas import RANGE, in_stored_order, rows_of
+from tfcl.metrics.verification import (
+    Verification,
+    angular_distance,
+    verification_accuracy,
+)
+
+
+class Evaluation(typing.NamedTuple):
+    """How the active task does on a split.
+
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Fraction of right answers.
+        batch_losses: Sum over batches of their mean losses; a smaller last
+            batch counts as much as the others.
+        group_accuracies: Accuracy on each group of the split, `(groups,)`,
+            NaN where empty; None of a split of pairs.
+        verification: Fold by fold, of a split of pairs.
+    """
+
+    loss: float
+    accuracy: float
+    batch_losses: float
+    group_accuracies: np.ndarray | None = None
+    verification: Verification | None = None
+
+
+class Measurement:
+    """Traced passes over a resident split in its stored order.
+
+    Args:
+        method: `Method`.
+        replicas: `Replicas`.
+        resident: `ResidentSplit` that holds what is measured.
+    """
+
+    def __init__(self, method, replicas, resident):
+        self._method = method
+        self._replicas = replicas
+        self._resident = resident
+
+    def evaluate(self, split, batch_size):
+        """The `Evaluation` of the active task on a split."""
+        if isinstance(split, PairSplit):
+            return self._verified(split, batch_size)
+        key = ("evaluate", self._method.serving_graph())
+        function = self._replicas.function(key, self._evaluation_loop)
+        loss, batch_losses = 0.0, 0.0
+        right = np.zeros(len(split.mean), np.int64)
+        for order, first, last in self._resident.windows(
+            *in_stored_order(split, batch_size), batch_size
+        ):
+            sums = function(
+                tf.constant(order, tf.int32),
+                tf.constant([first, last, batch_size], tf.int32),
+            )
+            loss += float(sums[0])
+            right += sums[1].numpy()
+            batch_losses += float(sums[2])
+        counts = np.bincount(split.groups, minlength=len(right))
+        return Evaluation(
+            loss=loss / len(split),
+            accuracy=int(right.sum()) / len(split),
+            batch_losses=batch_losses,
+            group_accuracies=np.where(
+                counts, right / np.maximum(counts, 1), np.nan
+            ),
+        )
+
+    def _verified(self, split, batch_size):
+        embeddings = self._embeddings(split, batch_size)
+        distances = angular_distance(embeddings[::2], embeddings[1::2])
+        found = verification_accuracy(distances, split.same, split.folds)
+        return Evaluation(
+            # The loss of a choice between two answers: 1 for a wrong one.
+            loss=1.0 - found.mean,
+            accuracy=found.mean,
+            batch_losses=1.0 - found.mean,
+            verification=found,
+        )
+
+    def _embeddings(self, split, batch_size):
+        """What the active task compares pictures by, `(n, units)`."""
+        key = ("embed", self._method.serving_graph())
+        embed = self._replicas.function(key, self._embedding)
+        parts = []
+        for order, first, last in self._resident.windows(
+            *in_stored_order(split, batch_size), batch_size
+        ):
+            for step in range(first, last):
+                rows = order[step * batch_size : (step + 1) * batch_size]
+                parts.append(embed(tf.constant(rows, tf.int32)).numpy())
+        return np.concatenate(parts)
+
+    def _evaluation_loop(self):
+        @tf.function(input_signature=RANGE, autograph=False)
+        def loop(order, counts):
+            self._replicas.traces["evaluate"] += 1
+            end, size = counts[1], counts[2]
+            groups = self._resident.num_groups()
+
+            def replica(rows):
+                batch = self._replicas.batch(
+                    self._resident, rows, 0, tf.zeros(2, tf.int32)
+                )
+                logits = self._method.predict(batch.images)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    batch.labels, logits
+                )
+                found = tf.argmax(logits, -1, output_type=tf.int32)
+                right = tf.cast(found == batch.labels, tf.int32)
+                return tf.reduce_sum(losses), tf.math.unsorted_segment_sum(
+                    right, batch.tasks, groups
+                )
+
+            def body(number, loss, right, means):
+                rows = rows_of(order, number, size)
+                sums = self._replicas.summed(lambda: replica(rows))
+                mean = sums[0] / tf.cast(tf.size(rows), tf.float32)
+                return (
+                    number + 1,
+                    loss + sums[0],
+                    right + sums[1],
+                    means + mean,
+                )
+
+            zero = tf.constant(0.0)
+            _, *sums = tf.while_loop(
+                lambda number, *_: number < end,
+                body,
+                (counts[0], zero, tf.zeros([groups], tf.int32), zero),
+                parallel_iterations=1,
+            )
+            return sums
+
+        return loop
+
+    def _embedding(self):
+        @tf.function(
+            input_signature=[tf.TensorSpec((None,), tf.int32)], autograph=False
+        )
+        def embed(rows):
+            self._replicas.traces["embed"] += 1
+            return self._method.embed(self._resident.gather(rows)[0])
+
+        return embed
+

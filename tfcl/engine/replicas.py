@@ -1,0 +1,97 @@
+"""How replicas share a batch, and what is traced once for all of them."""
+
+import collections
+
+import numpy as np
+import tensorflow as tf
+
+from tfcl.methods.base import Batch
+
+# An order of examples; first and last batch, and their size.
+RANGE = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((3,), tf.int32)]
+
+
+class Replicas:
+    """The replicas of a strategy, with the functions traced for a method.
+
+    The only place that knows how replicas share a batch: replica r takes the
+    examples r, r + R, r + 2R, ....
+
+    Args:
+        method: `Method`.
+        strategy: `tf.distribute.Strategy`.
+
+    Attributes:
+        count: R.
+        traces: Counter of traced functions by name.
+    """
+
+    def __init__(self, method, strategy):
+        self._method = method
+        self.strategy = strategy
+        self.count = strategy.num_replicas_in_sync
+        self.traces = collections.Counter()
+        self._functions = {}
+        self._graph = None
+
+    def function(self, key, build):
+        """The traced function of a key, built once per graph."""
+        graph = self._method.graph()
+        if graph != self._graph:  # The method has grown: other variables.
+            self._functions.clear()
+            self._graph = graph
+        if key not in self._functions:
+            self._functions[key] = build()
+        return self._functions[key]
+
+    def batch(self, resident, rows, step, seed):
+        """Traced, on a replica: its `Batch` of the rows of a split."""
+        context = tf.distribute.get_replica_context()
+        size = tf.size(rows)
+        positions = tf.range(size)
+        if self.count > 1:
+            mine = context.replica_id_in_sync_group
+            positions = positions[mine :: self.count]
+            rows = rows[mine :: self.count]
+        images, labels, groups, black = resident.gather(rows)
+
+        def sum_over_replicas(value):
+            if self.count == 1:
+                return value
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+        return Batch(
+            images=images,
+            labels=labels,
+            tasks=groups,
+            black=black,
+            positions=positions,
+            size=size,
+            step=step,
+            seed=seed,
+            replicas=self.count,
+            sum_over_replicas=sum_over_replicas,
+        )
+
+    def summed(self, function):
+        """Traced: sums over replicas of what a function returns on each."""
+        values = self.strategy.run(function)
+        if self.count == 1:
+            return values
+        return tf.nest.map_structure(
+            lambda v: self.strategy.reduce("SUM", v, axis=None), values
+        )
+
+
+def in_stored_order(split, batch_size):
+    """Split, order, first and last batch of a pass over all of it."""
+    batches = -(-len(split) // batch_size)
+    return split, np.arange(len(split), dtype=np.int32), 0, batches
+
+
+def rows_of(order, step, size, static_size=None):
+    """Examples of a batch; the last one of an order may be smaller."""
+    if static_size:  # XLA needs to know the shape
+        return tf.slice(order, [step * static_size], [static_size])
+    first = step * size
+    return order[first : tf.minimum(first + size, tf.size(order))]

@@ -1,0 +1,224 @@
+"""What a `MemoryDense` changes by itself: keys, counters, scrambled units.
+
+Pure functions of tensors, so that a step may run them several times before
+anything is assigned. Shapes everywhere: b examples, q key sets, m memory units
+per key set, d entries of a key, u numbers in a unit.
+
+Source: Tiezzi et al., "Memory Head for Pre-Trained Backbones in Continual
+Learning", CoLLAs 2024, and the published program, whose order of operations
+this keeps: scramble, key step, counters.
+"""
+
+import math
+import typing
+
+import tensorflow as tf
+
+COSINE, EUCLIDEAN, DOT = "cosine", "euclidean", "dot"
+SIMILARITIES = (COSINE, EUCLIDEAN, DOT)
+_LARGE = 4096  # Numbers; above, rows are written one by one.
+
+
+class MemoryState(typing.NamedTuple):
+    """The values of a layer's variables as tensors.
+
+    Attributes:
+        keys: K, `(q, m, d)`.
+        memories: M, `(q * m, u)`; unit i of key set j is row `j * m + i`.
+        usage: mu, times that each key has won, `(q, m)` int32.
+        age: eta, examples since it did, `(q, m)` int32.
+        key_counter: Times it has won since the start, `(q, m)` int32.
+        scrambles: Units replaced so far, `(q,)` int32.
+    """
+
+    keys: tf.Tensor
+    memories: tf.Tensor
+    usage: tf.Tensor
+    age: tf.Tensor
+    key_counter: tf.Tensor
+    scrambles: tf.Tensor
+
+
+class Reading(typing.NamedTuple):
+    """What a forward pass leaves for the update.
+
+    Attributes:
+        queries: Projected inputs x_k, `(b, d)`; of unit length for cosine.
+        responses: The best `delta` of each key set, descending,
+            `(b, q, delta)`.
+        units: Their numbers in the key set, same shape, int32.
+    """
+
+    queries: tf.Tensor
+    responses: tf.Tensor
+    units: tf.Tensor
+
+
+class UpdateRule(typing.NamedTuple):
+    """The constants of the update; see `MemoryDense` for their meaning."""
+
+    similarity: str
+    bandwidth: float
+    moves_keys: bool
+    key_rate: float
+    scramble: bool
+    match_threshold: float
+    usage_threshold: int
+    age_threshold: int
+    scaled_score: bool
+    winner_moves: bool
+    random_bound: float | None
+
+
+def unit_length(vectors):
+    """Vectors over their length along the last axis, at least 1e-12."""
+    # Beside 1e-12 the root's argument would underflow in float32.
+    tiny = 1e-37 if vectors.dtype == tf.float32 else 1e-60
+    squares = tf.reduce_sum(tf.square(vectors), axis=-1, keepdims=True)
+    length = tf.sqrt(tf.maximum(squares, tiny))
+    return vectors / tf.maximum(length, 1e-12)
+
+
+def responses(queries, keys, similarity, bandwidth):
+    """s, `(b, q, m)`, of queries `(b, d)` and keys `(q, m, d)`."""
+    q, m, d = keys.shape
+    if similarity != EUCLIDEAN:
+        products = tf.matmul(
+            queries, tf.reshape(keys, [q * m, d]), transpose_b=True
+        )
+        return tf.reshape(products, [-1, q, m]) / math.sqrt(d)
+    if (queries.shape[0] or 64) * q * m * d <= 2**20:
+        gaps = queries[:, None, None] - keys
+        distances = tf.reduce_sum(tf.square(gaps), axis=-1)
+    else:  # Differences would take b q m d numbers.
+        flat = tf.reshape(keys, [q * m, d])
+        distances = tf.reduce_sum(tf.square(queries), -1, keepdims=True)
+        distances += tf.reduce_sum(tf.square(flat), -1)
+        distances -= 2.0 * tf.matmul(queries, flat, transpose_b=True)
+        distances = tf.maximum(tf.reshape(distances, [-1, q, m]), 0.0)
+    return tf.exp(-distances / (math.sqrt(d) * bandwidth))
+
+
+def updated(state, reading, rule, seed=None):
+    """The state after an example or a batch was learned.
+
+    Gradients belong to the state of before, at the units of before.
+
+    Args:
+        state: `MemoryState`.
+        reading: `Reading` of a forward pass with this state.
+        rule: `UpdateRule`.
+        seed: int32 pair, for units that are drawn anew.
+    """
+    winners = reading.units[..., 0]
+    count = tf.reduce_sum(tf.one_hot(winners, state.keys.shape[1]), axis=0)
+    counter = state.key_counter + tf.cast(count, tf.int32)
+    if rule.scramble:
+        state, winners = _scrambled(state, reading, winners, rule, seed)
+    if rule.moves_keys:
+        state, winners = _stepped(state, reading, winners, rule)
+    if rule.scramble:
+        state = _counted(state, winners)
+    return state._replace(key_counter=counter)
+
+
+def _scrambled(state, reading, winners, rule, seed):
+    """Gives the oldest weak unit of each key set to the worst match."""
+    q, m, d = state.keys.shape
+    best = reading.responses[..., 0]
+    worst = tf.argmin(best, axis=0, output_type=tf.int32)  # (q,)
+    sets = tf.range(q)
+    score = tf.gather_nd(best, tf.stack([worst, sets], axis=-1))
+    if not rule.scaled_score and rule.similarity != EUCLIDEAN:
+        score *= math.sqrt(d)
+    weak = (state.usage < rule.usage_threshold) & (
+        state.age >= rule.age_threshold
+    )
+    fires = (score < rule.match_threshold) & tf.reduce_any(weak, axis=-1)
+    # Not below 0, so that a weak unit of age 0 comes before a strong one.
+    ages = tf.where(weak, state.age + 1, 0)
+    victim = tf.argmax(ages, axis=-1, output_type=tf.int32)
+    hit = tf.one_hot(victim, m, True, False) & fires[:, None]  # (q, m)
+    query = tf.gather(reading.queries, worst)  # (q, d)
+    copied = tf.gather_nd(winners, tf.stack([worst, sets], axis=-1))
+    if rule.random_bound is None:
+        fresh = tf.gather(state.memories, sets * m + copied)
+    else:
+        fresh = tf.random.stateless_uniform(
+            [q, state.memories.shape[-1]],
+            seed,
+            -rule.random_bound,
+            rule.random_bound,
+            state.memories.dtype,
+        )
+    if rule.winner_moves:
+        moves = (tf.range(tf.shape(winners)[0])[:, None] == worst) & fires
+        winners = tf.where(moves, victim, winners)
+    age = state.age
+    if rule.winner_moves:
+        age = tf.where(hit, 0, age)
+    state = state._replace(
+        keys=tf.where(hit[..., None], query[:, None], state.keys),
+        memories=_with_rows(
+            state.memories, sets * m + victim, fresh, fires, hit
+        ),
+        usage=tf.where(hit, 0, state.usage),
+        age=age,
+        scrambles=state.scrambles + tf.cast(fires, tf.int32),
+    )
+    return state, winners
+
+
+def _with_rows(memories, rows, fresh, fires, hit):
+    """Memories with fresh rows, one per key set, where it fires."""
+    if memories.shape.num_elements() <= _LARGE:
+        q, m = hit.shape
+        cube = tf.reshape(memories, [q, m, -1])
+        cube = tf.where(hit[..., None], fresh[:, None], cube)
+        return tf.reshape(cube, memories.shape)
+    fresh = tf.where(fires[:, None], fresh, tf.gather(memories, rows))
+    return tf.tensor_scatter_nd_update(memories, rows[:, None], fresh)
+
+
+def _stepped(state, reading, winners, rule):
+    """Moves each winning key towards its examples: online k-means."""
+    keys = state.keys
+    d = keys.shape[-1]
+    queries = reading.queries
+    won = tf.one_hot(winners, keys.shape[1], dtype=keys.dtype)  # (b, q, m)
+    if rule.similarity == EUCLIDEAN:
+        rate = rule.key_rate / (math.sqrt(d) * rule.bandwidth)
+        weights = won * (rate * reading.responses[..., :1])
+        pull = tf.einsum("bqm,bd->qmd", weights, queries)
+        moved = keys + pull - tf.reduce_sum(weights, axis=0)[..., None] * keys
+    else:
+        rate = rule.key_rate
+        if rule.similarity == DOT:
+            rate /= math.sqrt(d)
+        moved = keys + tf.einsum("bqm,bd->qmd", rate * won, queries)
+
+    def one():
+        result = moved
+        if rule.similarity == COSINE:
+            any_won = tf.reduce_any(won > 0, axis=0)[..., None]
+            result = tf.where(any_won, unit_length(moved), moved)
+        return result, winners
+
+    def several():
+        result = unit_length(moved) if rule.similarity == COSINE else moved
+        again = responses(queries, result, rule.similarity, rule.bandwidth)
+        return result, tf.argmax(again, axis=-1, output_type=tf.int32)
+
+    if queries.shape[0] is None:
+        keys, winners = tf.cond(tf.shape(queries)[0] == 1, one, several)
+    else:
+        keys, winners = one() if queries.shape[0] == 1 else several()
+    return state._replace(keys=keys), winners
+
+
+def _counted(state, winners):
+    """Ages every key by the examples of the batch; winners start anew."""
+    m = state.keys.shape[1]
+    wins = tf.reduce_sum(tf.one_hot(winners, m, dtype=tf.int32), axis=0)
+    age = tf.where(wins > 0, 0, state.age) + tf.shape(winners)[0]
+    return state._replace(usage=state.usage + wins, age=age)
