@@ -34,8 +34,15 @@ def test_kills_change_nothing(tmp_path):
 
 def test_tasks_without_retraining_are_pruned_all_the_same(tmp_path):
     run = learned(tmp_path, packnet(epochs=1, retraining_epochs=0))
-    shares = run.results()["tasks"][0]["method"]["ownership"]
+    record = run.results()["tasks"][0]
+    shares = record["method"]["ownership"]
     assert shares["sparsity"] == pytest.approx(0.6, abs=0.01)
+    # Its accuracy is that of what was left.
+    entry = run.bank.load(0, record["name"])
+    run.method.activate(entry.values, 0)
+    split = run.stream.tasks[0].validation
+    found = run.runner.measurement.evaluate(split, 32).accuracy
+    assert record["validation_accuracy"] == found
 
 
 def test_a_share_of_everything_is_refused():

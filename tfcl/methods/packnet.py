@@ -71,6 +71,7 @@ class PackNet(MaskedNetwork):
             yield dataclasses.replace(finetune, steps=(self.steps.first,))
         self.prune(self.pruned)
         if not self.retraining_epochs:
+            yield Validate("final")  # Of what is left.
             return
         self.reset_optimizers()
         yield dataclasses.replace(
