@@ -1,6 +1,7 @@
 """Adam that moves only the rows of a weight that have a gradient."""
 
 import gin
+import keras
 import tensorflow as tf
 
 from tfcl.optimizers.adam_torch import AdamTorch
@@ -45,11 +46,10 @@ class LazyAdam(AdamTorch):
         same = tf.cast(rows[:, None] == rows, values.dtype)
         values = tf.matmul(same, values)
         index = self._get_variable_index(variable)
-        mean, square = (
-            getattr(v, "value", v)
-            for v in (self._means[index], self._squares[index])
+        mean, square, weight = (
+            v.value if isinstance(v, keras.Variable) else v
+            for v in (self._means[index], self._squares[index], variable)
         )
-        weight = getattr(variable, "value", variable)
         new_mean = self.beta_1 * tf.gather(mean, rows)
         new_mean += (1.0 - self.beta_1) * values
         new_square = self.beta_2 * tf.gather(square, rows)
