@@ -25,13 +25,12 @@ def sum_of(one, other):
     return sum(tf.convert_to_tensor(g) for g in both)
 
 
-def check_replay(buffer, argument, count):
+def check_replay(capacity, argument, count):
     """Raises ValueError unless a buffer can give so many examples."""
     require(
-        1 <= count <= buffer.capacity,
+        1 <= count <= capacity,
         argument,
-        f"must lie in 1..{buffer.capacity}, the buffer's capacity "
-        "(ReplayBuffer.capacity)",
+        f"must lie in 1..{capacity}, the capacity of the buffer",
         count,
     )
 
@@ -66,7 +65,7 @@ class ExperienceReplay(OnlineLearning):
         replay_size: int = gin.REQUIRED,
     ):
         super().__init__(network, training)
-        check_replay(buffer, "replay_size", replay_size)
+        check_replay(buffer.capacity, "replay_size", replay_size)
         self.buffer = buffer
         self.replay_size = replay_size
 
@@ -167,7 +166,7 @@ class MIR(ExperienceReplay):
     ):
         super().__init__(network, training, buffer, replay_size)
         self._candidates = replay_size if candidates is None else candidates
-        check_replay(buffer, "candidates", self._candidates)
+        check_replay(buffer.capacity, "candidates", self._candidates)
         require(
             self._candidates >= replay_size,
             "candidates",

@@ -265,7 +265,7 @@ class OnlineLearning(Method):
             )
 
     def predict(self, images):
-        return self._network(images)
+        return tf.cast(self._network(images), tf.float32)
 
     def network(self):
         return self._network

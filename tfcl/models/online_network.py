@@ -150,8 +150,7 @@ class OnlineNetwork:
 
     def __call__(self, images):
         logits = [
-            tf.cast(head(trunk(images, training=False)), tf.float32)
-            for trunk, head in self.members
+            head(trunk(images, training=False)) for trunk, head in self.members
         ]
         return sum(logits) / len(logits)
 
