@@ -57,7 +57,7 @@ def test_forward_and_gradients_are_the_published_ones(data, prefix):
         cfg, cfg["in_features"], cfg["out_features"], case["K"], case["M"]
     )
     inputs = tf.constant(case["x"])
-    state = layer.state()
+    state = layer.prepared(layer.state())
     with tf.GradientTape() as tape:
         watched = [inputs, state.memories, state.keys]
         tape.watch(watched)
@@ -126,7 +126,7 @@ def test_traces_are_the_published_ones(name):
     )
     moments = [(0.0, 0.0), (0.0, 0.0)]
     for step, (inputs, labels) in enumerate(zip(data["X"], data["Y"])):
-        state = layer.state()
+        state = layer.prepared(layer.state())
         logits, loss, reading, of_memories, of_keys = (
             published_memory.learned(layer, state, inputs, labels)
         )

@@ -93,6 +93,44 @@ def open_split(
     )
 
 
+def read_columns(
+    name: str, split: str, keys: tuple, data_dir: str | None = None
+) -> tuple[dict, list]:
+    """Reads a small data set without pictures, such as points of the plane.
+
+    Args:
+        name: Name in `tfcl.data.catalog`.
+        split: Split of the TFDS builder.
+        keys: Features to read.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        `{key: array (n, ...)}` in the order of the examples' `id`, and the
+        class names.
+
+    Raises:
+        UserError: If the name is unknown, or the files are damaged.
+    """
+    source = catalog.find(name)
+    place = prepared_sets.Place(name, split, data_dir)
+    builder = _prepared(source, place)
+    names = prepared_sets.class_names(builder, place, source.label_key)
+    config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    try:
+        examples = list(
+            tfds.as_numpy(
+                builder.as_dataset(
+                    split=split, shuffle_files=False, read_config=config
+                )
+            )
+        )
+    except tf.errors.OpError as error:
+        path, fault = prepared_sets.damage(builder, split)
+        raise place.damaged(path, fault) from error
+    examples.sort(key=lambda example: example["id"])
+    return {key: np.stack([e[key] for e in examples]) for key in keys}, names
+
+
 def _tell_of_parts(builder, place, tfds_split):
     found = builder.info.splits[tfds_split].num_examples
     whole = prepared_sets.release_size(builder, tfds_split)

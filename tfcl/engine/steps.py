@@ -209,7 +209,8 @@ class StepRunner:
             tensors += [getattr(g, "values", g) for g in gradients]
         # Times 0, a finite sum of squares is 0, and all else NaN: one pass over
         # each tensor. (Squares overflow above 1e19, which is as bad.)
-        zeros = tf.add_n([tf.nn.l2_loss(t) * 0.0 for t in tensors])
+        zeros = [tf.nn.l2_loss(t) * 0.0 for t in tensors]
+        zeros = tf.add_n([tf.cast(zero, tf.float32) for zero in zeros])
         if self.replicas > 1:
             context = tf.distribute.get_replica_context()
             zeros = context.all_reduce(tf.distribute.ReduceOp.SUM, zeros)

@@ -179,7 +179,7 @@ class MemoryDense(keras.layers.Layer):
 
     def call(self, inputs, key_input=None):
         """Outputs. Every unit is applied to every input, then blended."""
-        state = self.state()
+        state = self.prepared(self.state())
         inputs, reading = self._matched(inputs, key_input, state)
         if self.count_evaluations and self._counters:
             m = self.memory_units
@@ -199,14 +199,13 @@ class MemoryDense(keras.layers.Layer):
 
         Args:
             inputs: `(b, features)`.
-            state: `MemoryState`; defaults to the layer's own. Keys that are
-                trained for cosine must be of unit length: see `prepared`.
+            state: `MemoryState`, prepared; defaults to the layer's own.
             key_input: What keys are matched to, with `key_shape`.
 
         Returns:
             Outputs `(b, units)`, and a `Reading`.
         """
-        state = self.state() if state is None else state
+        state = self.prepared(self.state()) if state is None else state
         inputs, reading = self._matched(inputs, key_input, state)
         weights = self._weights(reading)
         if self.memory_update == WINNER and self.key_update == GRADIENT_WINNER:
@@ -297,35 +296,47 @@ class MemoryDense(keras.layers.Layer):
 
     # State
 
+    @property
+    def state_variables(self):
+        """The variables in the order of `MemoryState`, as far as it goes."""
+        return [self.keys, self.memories, *self._counters]
+
     def state(self):
         """`MemoryState` of the variables; zeros for counters it has not."""
-        keys = tf.convert_to_tensor(self.keys)
-        if self.similarity == COSINE and self.key_update != WINNER:
-            keys = memory_update.unit_length(keys)
-        shape = keys.shape[:2]
-        counters = [tf.convert_to_tensor(v) for v in self._counters] or [
-            *[tf.zeros(shape, tf.int32)] * 3,
-            tf.zeros(shape[:1], tf.int32),
-        ]
-        return MemoryState(keys, tf.convert_to_tensor(self.memories), *counters)
+        values = [tf.convert_to_tensor(v) for v in self.state_variables]
+        if not self._counters:
+            shape = self.keys.shape[:2]
+            values += [tf.zeros(shape, tf.int32)] * 3
+            values.append(tf.zeros(shape[:1], tf.int32))
+        return MemoryState(*values)
+
+    def prepared(self, state):
+        """The state that a forward pass reads.
+
+        Cosine keys that gradients train are brought to unit length; as
+        published, these are the values to which gradients belong.
+        """
+        if self.similarity != COSINE or self.key_update == WINNER:
+            return state
+        return state._replace(keys=memory_update.unit_length(state.keys))
 
     def assign(self, state):
         """Assigns a `MemoryState` to the variables."""
-        variables = [self.keys, self.memories, *self._counters]
-        for variable, value in zip(variables, state):
+        for variable, value in zip(self.state_variables, state):
             variable.assign(value)
 
-    def updated(self, state, reading, seed=None, **changes):
+    def updated(self, state, reading, seed=None, present=None, **changes):
         """The `MemoryState` after the layer's own update.
 
         Args:
             state: The state that was read.
             reading: `Reading` of that.
             seed: int32 pair, needed with `random_memories`.
+            present: Booleans `(b,)`; examples without do not count.
             **changes: Of `UpdateRule`, for example `key_rate=0.0`.
         """
         rule = self.rule()._replace(**changes)
-        return memory_update.updated(state, reading, rule, seed)
+        return memory_update.updated(state, reading, rule, seed, present)
 
     def rule(self):
         """The `UpdateRule` of this layer."""

@@ -99,7 +99,7 @@ def responses(queries, keys, similarity, bandwidth):
     return tf.exp(-distances / (math.sqrt(d) * bandwidth))
 
 
-def updated(state, reading, rule, seed=None):
+def updated(state, reading, rule, seed=None, present=None):
     """The state after an example or a batch was learned.
 
     Gradients belong to the state of before, at the units of before.
@@ -109,23 +109,40 @@ def updated(state, reading, rule, seed=None):
         reading: `Reading` of a forward pass with this state.
         rule: `UpdateRule`.
         seed: int32 pair, for units that are drawn anew.
+        present: Optional booleans `(b,)`: examples that count. All do by
+            default.
     """
     winners = reading.units[..., 0]
-    count = tf.reduce_sum(tf.one_hot(winners, state.keys.shape[1]), axis=0)
-    counter = state.key_counter + tf.cast(count, tf.int32)
+    if present is None:
+        present = tf.ones(tf.shape(winners)[:1], tf.bool)
+    here = tf.cast(present, tf.int32)
+    counter = state.key_counter + _wins(winners, here, state)
     if rule.scramble:
-        state, winners = _scrambled(state, reading, winners, rule, seed)
+        state, winners = _scrambled(
+            state, reading, winners, present, rule, seed
+        )
     if rule.moves_keys:
-        state, winners = _stepped(state, reading, winners, rule)
+        state, winners = _stepped(state, reading, winners, present, rule)
     if rule.scramble:
-        state = _counted(state, winners)
+        wins = _wins(winners, here, state)
+        # All keys age by the examples of the batch; winners start anew.
+        age = tf.where(wins > 0, 0, state.age) + tf.reduce_sum(here)
+        state = state._replace(usage=state.usage + wins, age=age)
     return state._replace(key_counter=counter)
 
 
-def _scrambled(state, reading, winners, rule, seed):
+def _wins(winners, here, state):
+    """Examples won by each key, `(q, m)` int32."""
+    won = tf.one_hot(winners, state.keys.shape[1], dtype=tf.int32)
+    return tf.reduce_sum(won * here[:, None, None], axis=0)
+
+
+def _scrambled(state, reading, winners, present, rule, seed):
     """Gives the oldest weak unit of each key set to the worst match."""
     q, m, d = state.keys.shape
-    best = reading.responses[..., 0]
+    best = tf.where(
+        present[:, None], reading.responses[..., 0], reading.queries.dtype.max
+    )
     worst = tf.argmin(best, axis=0, output_type=tf.int32)  # (q,)
     sets = tf.range(q)
     score = tf.gather_nd(best, tf.stack([worst, sets], axis=-1))
@@ -180,12 +197,13 @@ def _with_rows(memories, rows, fresh, fires, hit):
     return tf.tensor_scatter_nd_update(memories, rows[:, None], fresh)
 
 
-def _stepped(state, reading, winners, rule):
+def _stepped(state, reading, winners, present, rule):
     """Moves each winning key towards its examples: online k-means."""
     keys = state.keys
     d = keys.shape[-1]
     queries = reading.queries
     won = tf.one_hot(winners, keys.shape[1], dtype=keys.dtype)  # (b, q, m)
+    won *= tf.cast(present, keys.dtype)[:, None, None]
     if rule.similarity == EUCLIDEAN:
         rate = rule.key_rate / (math.sqrt(d) * rule.bandwidth)
         weights = won * (rate * reading.responses[..., :1])
@@ -214,11 +232,3 @@ def _stepped(state, reading, winners, rule):
     else:
         keys, winners = one() if queries.shape[0] == 1 else several()
     return state._replace(keys=keys), winners
-
-
-def _counted(state, winners):
-    """Ages every key by the examples of the batch; winners start anew."""
-    m = state.keys.shape[1]
-    wins = tf.reduce_sum(tf.one_hot(winners, m, dtype=tf.int32), axis=0)
-    age = tf.where(wins > 0, 0, state.age) + tf.shape(winners)[0]
-    return state._replace(usage=state.usage + wins, age=age)

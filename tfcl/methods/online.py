@@ -1,0 +1,274 @@
+"""Online learning: a network sees every example of a stream once."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfcl.methods.base import (
+    Method,
+    Update,
+    cross_entropy,
+    mean_accuracy,
+    require,
+)
+from tfcl.methods.work import Scan
+from tfcl.metrics import continual_confusion
+
+XENT, HINGE = "xent", "hinge"
+_SPLITS = ("train", "validation", "test")
+
+
+def mean_cross_entropy(labels, logits):
+    """Softmax cross-entropy, mean over the batch."""
+    return tf.reduce_mean(cross_entropy(labels, logits))
+
+
+def hinge(labels, logits):
+    """Sum over classes and batch of max(0, -s o); s = 1 for the label's
+    class and -1 for all others. Without a margin, as published."""
+    return tf.reduce_sum(_hinges(labels, logits))
+
+
+def _hinges(labels, logits):
+    signs = 2.0 * tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype) - 1.0
+    return tf.reduce_sum(tf.nn.relu(-signs * logits), axis=-1)
+
+
+@gin.configurable
+class OnlineTraining:
+    """How online methods train: loss, optimizer, what is measured when.
+
+    Args:
+        optimizer: Function without arguments to a Keras optimizer.
+        schedule: Learning-rate schedule; its clock stands still in a stream.
+        loss: "xent", softmax cross-entropy, or "hinge" without a margin.
+        weight_decay: lambda of `g + lambda W` for every trained variable.
+        lazy: Rows of a memory that no example of the batch has touched feel
+            no decay. (An optimizer may be lazy by itself: `LazyAdam`.)
+        measured: Splits whose distributions are measured one by one at each
+            boundary: some of "train", "validation" and "test".
+        measure_every: Distributions between measurements; the last one is
+            followed by one in any case.
+        jit_compile: Compile the stream's loop by XLA.
+    """
+
+    def __init__(
+        self,
+        optimizer=gin.REQUIRED,
+        schedule=gin.REQUIRED,
+        loss: str = XENT,
+        weight_decay: float = 0.0,
+        lazy: bool = False,
+        measured: tuple = _SPLITS,
+        measure_every: int = 1,
+        jit_compile: bool = True,
+    ):
+        require(
+            loss in (XENT, HINGE), "loss", "must be 'xent' or 'hinge'", loss
+        )
+        require(
+            weight_decay >= 0,
+            "weight_decay",
+            "must not be negative",
+            weight_decay,
+        )
+        require(
+            set(measured) <= set(_SPLITS),
+            "measured",
+            f"must name splits out of {_SPLITS}",
+            measured,
+        )
+        require(
+            measure_every >= 1,
+            "measure_every",
+            "must be at least 1",
+            measure_every,
+        )
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.loss = mean_cross_entropy if loss == XENT else hinge
+        self.loss_per_example = cross_entropy if loss == XENT else _hinges
+        self.weight_decay = weight_decay
+        self.lazy = lazy
+        self.measured = tuple(measured)
+        self.measure_every = measure_every
+        self.jit_compile = jit_compile
+
+    def decayed(self, gradients, values):
+        """Gradients with the weight decay of the values they belong to."""
+        if not self.weight_decay:
+            return gradients
+        return [self._decayed(g, v) for g, v in zip(gradients, values)]
+
+    def _decayed(self, gradient, value):
+        if not isinstance(gradient, tf.IndexedSlices):
+            return gradient + self.weight_decay * value
+        if not self.lazy:
+            dense = tf.convert_to_tensor(gradient)
+            return dense + self.weight_decay * value
+        # A row that is named twice would decay twice.
+        same = gradient.indices[:, None] == gradient.indices
+        share = 1.0 / tf.reduce_sum(tf.cast(same, value.dtype), axis=-1)
+        rows = tf.gather(value, gradient.indices)
+        decay = self.weight_decay * share[:, None] * rows
+        return tf.IndexedSlices(
+            gradient.values + decay, gradient.indices, gradient.dense_shape
+        )
+
+
+def ends_of_distributions(split, every=1):
+    """Example counts after which a distribution of a split has ended.
+
+    Args:
+        split: `Split` in the order of the stream; a distribution is a run of
+            examples of one group.
+        every: Take every k-th end, and the last.
+    """
+    ends = np.flatnonzero(np.diff(split.groups)) + 1
+    ends = [*ends.tolist(), len(split)]
+    return tuple(sorted({*ends[every - 1 :: every], ends[-1]}))
+
+
+@gin.configurable
+class OnlineLearning(Method):
+    """A network that takes one gradient step per batch of the stream.
+
+    The stream is one task; the groups of its splits are the distributions.
+    The learner is not told when one ends: that is where it is measured. Of
+    several tasks all train the same outputs.
+
+    Args:
+        network: Function of `image_shape` and `classes` to an
+            `OnlineNetwork` (`tfcl.models.online_networks`).
+        training: `OnlineTraining`.
+
+    Raises:
+        ValueError: At set-up, if tasks differ in their number of classes.
+    """
+
+    def __init__(self, network=gin.REQUIRED, training=gin.REQUIRED):
+        super().__init__()
+        self.make_network = network
+        self.training = training
+        self._network = None
+        self._notes = {}
+
+    def setup(self, spec, seed):
+        if len(set(spec.class_counts)) > 1:
+            raise ValueError(
+                f"{type(self).__name__} has the same outputs for all tasks, so "
+                "every task needs the same number of classes. Received: class "
+                f"counts {spec.class_counts}. Make one stream of them: "
+                "Experiment.stream = @online_stream."
+            )
+        self.spec, self.seed = spec, seed
+        self._network = self.make_network(
+            image_shape=spec.image_shape, classes=spec.max_classes
+        )
+        self.shared = self._network.owned
+        self.redraw(self.shared, "shared")
+        self.build_optimizer(
+            "main", self.training.make_optimizer(), self._network.trained
+        )
+
+    def begin_task(self, task):
+        """Nothing: the learner does not know where tasks begin."""
+        self._notes = {}
+
+    def resume_task(self, task, values):
+        del values
+        self.begin_task(task)
+
+    def phases(self, task):
+        ends = ends_of_distributions(task.train, self.training.measure_every)
+        result = yield self.scan("stream", task, ends)
+        self.note(result["validations"], task)
+
+    def scan(self, name, task, boundaries, data=None):
+        """The `Scan` of a stream or a part of it."""
+        return Scan(
+            name,
+            {"main": self.training.schedule},
+            steps=(self.train_step,),
+            data=data,
+            batch_size=self.spec.batch_size,
+            boundaries=boundaries,
+            jit_compile=self.training.jit_compile,
+            measured=self.measured(task),
+        )
+
+    def measured(self, task):
+        """Splits whose distributions are measured, by name."""
+        return {name: getattr(task, name) for name in self.training.measured}
+
+    def note(self, records, task):
+        """Keeps what the measurements at all boundaries come to.
+
+        Args:
+            records: Dicts with `<split>/accuracies`, one per boundary.
+            task: `Task`.
+        """
+        for name in self.training.measured:
+            rows = np.array([r[f"{name}/accuracies"] for r in records])
+            last = {f"distribution {k}": v for k, v in enumerate(rows[-1])}
+            self._notes[f"{name} accuracy at the end"] = last
+            # A split may have fewer distributions than the stream.
+            size = rows.shape[1]
+            square = rows[:size]
+            if square.shape == (size, size) and np.isfinite(square).all():
+                metrics = continual_confusion.summarise(square)
+                for metric, value in metrics.items():
+                    self._notes[f"{name} {metric}"] = value
+
+    def train_step(self, batch):
+        self.check_replicas(batch)
+        before = self._network.values()
+        loss, logits, gradients, after = self.learn(batch, before)
+        return self.update(batch, loss, logits, gradients, before, after)
+
+    def learn(self, batch, values):
+        """The network's `learn` of the batch itself."""
+        return self._network.learn(
+            values,
+            batch.images,
+            lambda logits: self.training.loss(batch.labels, logits),
+            batch.seed,
+        )
+
+    def update(self, batch, loss, logits, gradients, before, after, then=None):
+        """The `Update` of a step.
+
+        Args:
+            batch: `Batch`.
+            loss, logits: Of the batch.
+            gradients: Of the trained variables.
+            before, after: The network's values.
+            then: See `Update`.
+        """
+        values = [tf.convert_to_tensor(v) for v in self._network.variables]
+        gradients = self.training.decayed(gradients, values)
+        return Update(
+            loss=tf.cast(loss, tf.float32),
+            metrics={"accuracy": mean_accuracy(batch, logits)},
+            gradients=[("main", gradients, self._network.variables)],
+            before=self._network.changes(before, after),
+            then=then,
+        )
+
+    def check_replicas(self, batch):
+        """Raises ValueError on several replicas."""
+        if batch.replicas > 1:
+            raise ValueError(
+                f"{type(self).__name__} learns example by example, each step "
+                "from the last: run it on one replica (--distribution=none). "
+                f"Received: {batch.replicas} replicas"
+            )
+
+    def predict(self, images):
+        return tf.cast(self._network(images), tf.float32)
+
+    def network(self):
+        return self._network
+
+    def bank_notes(self):
+        return self._notes

@@ -1,0 +1,237 @@
+"""Networks that learn example by example, as functions of their values."""
+
+import keras
+import tensorflow as tf
+
+from tfcl.layers.memory_dense import MemoryDense
+from tfcl.models.lift import lower
+from tfcl.models.variables import Owned, leaf_layers, owned_variables
+
+
+class OnlineNetwork:
+    """One or several members, each a trunk with a head; their mean logits.
+
+    A step reads all variables into `values()`, passes them from one
+    `learn` to the next, and assigns what `changes` returns: so it may learn
+    several batches before anything is applied, and a `MemoryDense` head makes
+    its own update after each.
+
+    Args:
+        members: `(trunk, head)` pairs: `keras.Model` from pictures to features
+            `(batch, features)`, and a `keras.layers.Dense` or `MemoryDense`.
+        trains_trunk: False freezes the trunks.
+        pretrained: Whether the trunks' present weights are their start
+            values; those of layers that rest always are.
+
+    Attributes:
+        owned: `Owned` variables of all members.
+        trained: Those that gradients train.
+    """
+
+    def __init__(self, members, trains_trunk=True, pretrained=False):
+        self.members = list(members)
+        self.trains_trunk = trains_trunk
+        self.pretrained = pretrained
+        self.owned, self._live = [], []
+        for number, (trunk, head) in enumerate(self.members):
+            if not head.built:
+                head.build(trunk.output_shape)
+            if not trains_trunk:
+                trunk.trainable = False
+            mine = _trunk_variables(trunk, pretrained)
+            self._live += mine if trains_trunk else []
+            mine += _head_variables(head)
+            self._live += _head_variables(head)
+            prefix = f"member_{number}/" if len(self.members) > 1 else ""
+            self.owned += [
+                Owned(prefix + o.name, o.variable, o.initializer, o.pristine)
+                for o in mine
+            ]
+        self._variables = [o.variable for o in self._live]
+        self._trained = [
+            k for k, v in enumerate(self._variables) if v.trainable
+        ]
+        places = {id(v): k for k, v in enumerate(self._variables)}
+        self._memories = [
+            [places[id(v)] for v in head.state_variables]
+            if isinstance(head, MemoryDense)
+            else None
+            for _, head in self.members
+        ]
+
+    @property
+    def trained(self):
+        """`Owned` variables that gradients train, in their order."""
+        chosen = {id(self._variables[k]) for k in self._trained}
+        return [o for o in self.owned if id(o.variable) in chosen]
+
+    @property
+    def variables(self):
+        """The tf.Variables of `trained`."""
+        return [self._variables[k].value for k in self._trained]
+
+    @property
+    def memory_heads(self):
+        """The `MemoryDense` heads among the members."""
+        return [h for _, h in self.members if isinstance(h, MemoryDense)]
+
+    def values(self):
+        """The present value of every variable that may change, tensors."""
+        values = [tf.convert_to_tensor(v) for v in self._variables]
+        for (_, head), places in zip(self.members, self._memories):
+            if places is not None:
+                for place, value in zip(places, head.prepared(head.state())):
+                    values[place] = value
+        return values
+
+    def learn(self, values, images, objective, seed, present=None):
+        """Loss and gradients of a batch, and the values after it.
+
+        Args:
+            values: List of tensors, see `values`.
+            images: `(b, height, width, channels)`.
+            objective: Function from logits `(b, classes)` to a scalar.
+            seed: int32 pair.
+            present: Optional booleans `(b,)`: whether an example counts in
+                the networks' own updates.
+
+        Returns:
+            Loss; logits; gradients in the order of `variables`, that of a
+            memory a `tf.IndexedSlices` of rows; and the values after the
+            networks' own updates (keys and counters of memories, moving
+            averages), without the gradients.
+        """
+        watched = [values[k] for k in self._trained]
+        with tf.GradientTape() as tape:
+            tape.watch(watched)
+            with self._scope(values) as scope:
+                logits, readings = self._read(images)
+            loss = objective(logits)
+        gradients = tape.gradient(
+            loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        after = [scope.get_current_value(v) for v in self._variables]
+        for (_, head), places, reading in zip(
+            self.members, self._memories, readings
+        ):
+            if places is not None:
+                with keras.StatelessScope(self._pairs(values)):
+                    state = head.state()
+                state = head.updated(state, reading, seed, present)
+                for place, value in zip(places, state):
+                    after[place] = value
+        return loss, logits, gradients, after
+
+    def logits(self, values, images):
+        """Logits of a network with other values, outside training."""
+        with self._scope(values):
+            return self(images)
+
+    def moved(self, values, gradients, rate):
+        """Values after a plain gradient step."""
+        values = list(values)
+        for k, gradient in zip(self._trained, gradients):
+            values[k] = values[k] - rate * tf.convert_to_tensor(gradient)
+        return values
+
+    def changes(self, before, after):
+        """Function that assigns the values that are not those of before."""
+        changed = [
+            (variable, new)
+            for variable, old, new in zip(self._variables, before, after)
+            if new is not old
+        ]
+
+        def assign():
+            for variable, value in changed:
+                variable.assign(value)
+
+        return assign
+
+    def __call__(self, images):
+        logits = [
+            head(trunk(images, training=False)) for trunk, head in self.members
+        ]
+        return sum(logits) / len(logits)
+
+    def _read(self, images):
+        """Logits in training, and the reading of each memory."""
+        logits, readings = [], []
+        for trunk, head in self.members:
+            features = trunk(images, training=self.trains_trunk)
+            reading = None
+            if isinstance(head, MemoryDense):
+                found, reading = head.read(features, head.state())
+            else:
+                found = head(features)
+            logits.append(found)
+            readings.append(reading)
+        return sum(logits) / len(logits), readings
+
+    def _pairs(self, values):
+        return list(zip(self._variables, values))
+
+    def _scope(self, values):
+        return keras.StatelessScope(self._pairs(values))
+
+    def lower(self):
+        """The plain Keras model from pictures to logits."""
+        outputs = []
+        inputs = keras.Input(self.members[0][0].input_shape[1:])
+        for number, (trunk, head) in enumerate(self.members):
+            trunk = lower(trunk)
+            trunk = keras.Model(
+                trunk.inputs, trunk.outputs[0], name=f"trunk_{number}"
+            )
+            outputs.append(_served(head, number)(trunk(inputs)))
+        if len(outputs) > 1:
+            return keras.Model(inputs, keras.layers.Average()(outputs))
+        return keras.Model(inputs, outputs[0])
+
+
+def _trunk_variables(trunk, pretrained):
+    """`Owned` of a trunk; layers that rest keep their values."""
+    resting = {
+        id(weight)
+        for layer in leaf_layers(trunk)
+        if not layer.trainable
+        for weight in layer.weights
+    }
+    return [
+        Owned.of(o.name, o.variable)
+        if pretrained or id(o.variable) in resting
+        else o
+        for o in owned_variables(trunk)
+    ]
+
+
+def _head_variables(head):
+    if isinstance(head, MemoryDense):
+        return [
+            Owned.of(f"{head.name}/{name}", variable, initializer)
+            for name, variable, initializer in head.owned_variables()
+        ]
+    return [
+        Owned.of(f"{head.name}/{v.name}", v, start)
+        for v, start in (
+            (head.kernel, head.kernel_initializer),
+            *([(head.bias, head.bias_initializer)] if head.use_bias else []),
+        )
+    ]
+
+
+def _served(head, number):
+    """A copy of a head without what only training needs."""
+    config = {**head.get_config(), "name": f"served_{number}"}
+    if not isinstance(head, MemoryDense):
+        copy = type(head).from_config(config)
+        copy.build((None, head.kernel.shape[0]))
+        copy.set_weights(head.get_weights())
+        return copy
+    copy = MemoryDense.from_config(
+        {**config, "scramble": False, "count_evaluations": False}
+    )
+    copy.build((None, head.features))
+    copy.keys.assign(head.keys)
+    copy.memories.assign(head.memories)
+    return copy
