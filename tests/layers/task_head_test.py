@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing.layers import run_layer_test
+from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
 
 _FEATURES = np.random.default_rng(7).normal(size=(5, 8)).astype(np.float32)
@@ -191,3 +192,33 @@ def test_the_dropout_mask_multiplies_the_features():
     np.testing.assert_array_equal(
         head(_FEATURES, mask), head(np.float32(_FEATURES * mask))
     )
+
+
+def test_a_fan_in_start_knows_the_layer_of_each_bias():
+    keras.utils.set_random_seed(0)
+    start = {
+        f"{weight}_initializer": FanInUniform() for weight in ("kernel", "bias")
+    }
+    head = TaskHead(50, hidden_units=(400,), **start)
+    head.build((None, 25))
+    for weight, fan_in in zip(
+        (*head.kernels, *head.biases), (25, 400, 25, 400)
+    ):
+        largest = np.abs(weight.numpy()).max()
+        assert 0.85 * fan_in**-0.5 < largest <= fan_in**-0.5
+    again = TaskHead.from_config(head.get_config())
+    assert again.get_config() == head.get_config()
+    with pytest.raises(ValueError, match="fan_in"):
+        FanInUniform()((7,))
+
+
+def test_used_weights_have_zeros_where_no_task_looks():
+    head = _head(4, hidden_units=(3,))
+    head.use_columns([2, 0])
+    kernel, bias, *output = head.used_weights()
+    np.testing.assert_array_equal(kernel, head.kernels[0])
+    np.testing.assert_array_equal(bias, head.biases[0])
+    for found, whole in zip(output, (head.kernels[1], head.biases[1])):
+        wanted = whole.numpy()
+        wanted[..., [1, 3]] = 0.0
+        np.testing.assert_array_equal(found, wanted)

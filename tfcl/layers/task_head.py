@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.has_initializers import HasInitializers
 
 
@@ -19,7 +20,8 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         num_outputs: Columns of the output layer. Defaults to `max_classes`.
         hidden_units: Widths of the hidden layers.
         kernel_initializer: For all kernels.
-        bias_initializer: For all biases.
+        bias_initializer: For all biases. `FanInUniform` takes the fan-in of
+            the bias' own layer.
 
     Input shape: `(batch, features)`.
     Output shape: `(batch, max_classes)`, float32.
@@ -51,7 +53,13 @@ class TaskHead(HasInitializers, keras.layers.Layer):
     def build(self, input_shape):
         widths = (input_shape[-1], *self.hidden_units, self.num_outputs)
         self.kernels, self.biases = [], []
+        self._bias_initializers = []
         for depth, (rows, units) in enumerate(zip(widths, widths[1:])):
+            bias_initializer = self.bias_initializer
+            if isinstance(bias_initializer, FanInUniform):
+                # A bias does not show how many values its unit receives.
+                bias_initializer = FanInUniform(rows)
+            self._bias_initializers.append(bias_initializer)
             self.kernels.append(
                 self.add_weight(
                     name=f"kernel_{depth}",
@@ -63,7 +71,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
                 self.add_weight(
                     name=f"bias_{depth}",
                     shape=(units,),
-                    initializer=self.bias_initializer,
+                    initializer=bias_initializer,
                 )
             )
         self.columns = self.add_weight(
@@ -124,6 +132,19 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         columns = self.columns.numpy()
         return columns[columns >= 0]
 
+    def used_weights(self):
+        """Kernels and biases, with zeros in columns that are not in use."""
+        places = keras.ops.arange(self.num_outputs, dtype="int32")
+        columns = keras.ops.convert_to_tensor(self.columns)
+        used = keras.ops.any(columns[:, None] == places, axis=0)
+        *hidden, kernel = self.kernels
+        *hidden_biases, bias = self.biases
+        weights = [v.value for v in (*hidden, *hidden_biases)]
+        for weight in (kernel, bias):
+            mask = keras.ops.cast(used, weight.dtype)
+            weights.append(weight.value * mask)
+        return weights
+
     def trimmed(self, values):
         """Bank values `{name: array}` without this head's unused places."""
         columns = self.active_columns
@@ -143,7 +164,10 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         """`(name, variable, initializer)` of each variable."""
         listed = [
             (v.name, v, self.kernel_initializer) for v in self.kernels
-        ] + [(v.name, v, self.bias_initializer) for v in self.biases]
+        ] + [
+            (v.name, v, initializer)
+            for v, initializer in zip(self.biases, self._bias_initializers)
+        ]
         return listed + [("columns", self.columns, _Range())]
 
     def lower(self):

@@ -4,11 +4,14 @@ import gin
 import keras
 
 from tfcl.data.augmentation import Compose, Draws
+from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import require
 from tfcl.methods.work import Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
+
+NORMAL, FAN_IN = "normal", "fan_in"
 
 
 @gin.configurable
@@ -26,6 +29,9 @@ class TaskTraining:
         head_stddev: Deviation of the head's normal start kernels.
         head_truncated: Whether they are truncated at two deviations.
         head_bias: Start value of the head's biases.
+        head_start: "normal" is ruled by the three above; "fan_in" draws
+            kernels and biases uniformly within `1 / sqrt(fan-in)`, as
+            PyTorch's linear layers do, and the three do not count.
         pretrained: True starts from the backbone's weights, False draws new
             ones by its initializers.
         drop_remainder: Leave out the last, smaller batch of an epoch.
@@ -50,6 +56,7 @@ class TaskTraining:
         head_stddev: float = 0.05,
         head_truncated: bool = True,
         head_bias: float = 0.2,
+        head_start: str = NORMAL,
         pretrained: bool = False,
         drop_remainder: bool = True,
         validate_every: int = 1,
@@ -74,6 +81,12 @@ class TaskTraining:
             "must not be negative",
             weight_decay,
         )
+        require(
+            head_start in (NORMAL, FAN_IN),
+            "head_start",
+            "must be 'normal' or 'fan_in'",
+            head_start,
+        )
         self.make_backbone = backbone
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
@@ -83,6 +96,7 @@ class TaskTraining:
         self.head_stddev = head_stddev
         self.head_truncated = head_truncated
         self.head_bias = head_bias
+        self.head_start = head_start
         self.pretrained = pretrained
         self.drop_remainder = drop_remainder
         self.validate_every = validate_every
@@ -112,7 +126,17 @@ class TaskTraining:
         Returns:
             A `TaskHead` without hidden layers, and a list of
             `keras.layers.Dense` with ReLU, not built.
+
+        Raises:
+            ValueError: If there are hidden layers and `head_start` is not
+                "normal".
         """
+        require(
+            not self.hidden_units or self.head_start == NORMAL,
+            "head_start",
+            "must be 'normal' for a method that has the hidden layers apart",
+            self.head_start,
+        )
         hidden = [
             keras.layers.Dense(
                 units,
@@ -126,6 +150,11 @@ class TaskTraining:
         return head, hidden
 
     def _head_initializers(self):
+        if self.head_start == FAN_IN:
+            return {
+                "kernel_initializer": FanInUniform(),
+                "bias_initializer": FanInUniform(),
+            }
         normal = keras.initializers.RandomNormal
         if self.head_truncated:
             normal = keras.initializers.TruncatedNormal
