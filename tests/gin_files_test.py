@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_builders.skill.tasks import TASKS
 from tests.testing import folders, pictures
 from tests.testing.methods import first_training
 from tfcl import configuration
@@ -24,6 +25,7 @@ _PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
 _OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
 # Runs with the network that `made_up_application` stands for.
 _OF_KERAS = (
+    "clr_folders",
     "cpg_finegrained_imagenet",
     "cpg_finetune_finegrained",
     "cpg_finetune_finegrained_short",
@@ -80,6 +82,12 @@ _SETS = {
         )
     },
     "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 10}),
+    **{
+        f"skill_{task.plain_name}": pictures.MadeUpSet(
+            (8, 8, 3), 2, {"train": 20, "test": 2}
+        )
+        for task in TASKS
+    },
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -173,6 +181,8 @@ def _goals(path, folder):
 
 def _smaller(path):
     """Bindings that spare a test the large networks and pictures."""
+    if path.stem.startswith("clr"):
+        return _smaller_clr(path)
     if "finegrained" in path.stem:
         return _smaller_finegrained(path)
     if "faces" in path.stem:
@@ -207,6 +217,19 @@ def _smaller_finegrained(path):
     return [*smaller, "cpg_resnet.depth = 18", "cpg_resnet.width = 0.02"]
 
 
+def _smaller_clr(path):
+    if path.stem.endswith("_folders"):
+        return ["folder_stream.image_size = 33"]
+    if "skill53" in path.stem:
+        return [
+            "WEIGHTS = None",
+            "dataset_stream.image_size = 33",
+            "dataset_stream.batch_size = 4",
+            "resnet_torchvision.depth = 18",
+        ]
+    return ["WEIGHTS = None", "cifar_resnet.depth = 8"]
+
+
 def _take_two_steps(run):
     task = run.stream.tasks[0]
     with run.strategy.scope():
@@ -229,10 +252,19 @@ def _take_two_steps(run):
     assert not all(map(np.array_equal, before, after))
 
 
-@pytest.mark.parametrize("name", ["lasem_folders", "stl_folders"])
+_OWN_PICTURES = ["clr_folders", "lasem_folders", "stl_folders"]
+
+
+@pytest.mark.parametrize("name", _OWN_PICTURES)
 def test_own_pictures_must_be_named(name):
     with pytest.raises(UserError, match="folder_stream.root.*is required"):
         configuration.load([f"gin/{name}.gin"], [])
+
+
+def test_pretrained_weights_must_be_named():
+    path = "gin/clr_cifar100_resnet20.gin"
+    with pytest.raises(UserError, match="WEIGHTS.*is required"):
+        configuration.load([path], [])
 
 
 @pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)

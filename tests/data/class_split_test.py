@@ -166,6 +166,15 @@ def test_pixels_can_stay_as_they_are(make):
         assert task.preprocessing.std == (1.0,)
 
 
+def test_constants_can_be_given(make):
+    for task in make(statistics=((0.25,), 0.5)):
+        for split in (task.train, task.validation, task.test):
+            assert (split.mean == 0.25).all() and (split.std == 0.5).all()
+        assert task.preprocessing.mean == (0.25,)
+    with pytest.raises(ValueError, match="`statistics`.*one per channel"):
+        make(statistics=((0.1, 0.2, 0.3), 0.5))
+
+
 def test_equal_groups_are_cut_without_class_lists(make):
     stream = make(task_classes=None, num_tasks=5)
     assert [task.class_names for task in stream][:2] == [

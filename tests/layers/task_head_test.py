@@ -191,3 +191,15 @@ def test_the_dropout_mask_multiplies_the_features():
     np.testing.assert_array_equal(
         head(_FEATURES, mask), head(np.float32(_FEATURES * mask))
     )
+
+
+def test_used_weights_have_zeros_where_no_task_looks():
+    head = _head(4, hidden_units=(3,))
+    head.use_columns([2, 0])
+    kernel, bias, *output = head.used_weights()
+    np.testing.assert_array_equal(kernel, head.kernels[0])
+    np.testing.assert_array_equal(bias, head.biases[0])
+    for found, whole in zip(output, (head.kernels[1], head.biases[1])):
+        wanted = whole.numpy()
+        wanted[..., [1, 3]] = 0.0
+        np.testing.assert_array_equal(found, wanted)

@@ -220,9 +220,7 @@ def test_state_dicts_fit_the_cifar_network_too(tmp_path):
             arrays[path] = np.random.default_rng(0).normal(size=weight.shape)
     for torch_name, (layer, weight) in names.items():
         path = next(
-            k
-            for k in arrays
-            if k.replace("/", "_") == f"{layer}_{weight}"
+            k for k in arrays if k.replace("/", "_") == f"{layer}_{weight}"
         )
         value = arrays.pop(path)
         if value.ndim == 4:

@@ -8,7 +8,7 @@ from tfcl.data import tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, check_statistics
+from tfcl.data.task_assembly import assemble_task, checked_statistics
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -24,7 +24,7 @@ def class_split_stream(
     train_per_class: int | None = None,
     validation_per_class: int | None = None,
     test_per_class: int | None = None,
-    statistics: str = "train",
+    statistics: str | tuple = "train",
     order_seed: int | None = None,
     data_seed: int = 0,
     data_dir: str | None = None,
@@ -57,7 +57,9 @@ def class_split_stream(
         statistics: "train" standardises every split by the mean and deviation
             of the task's training pictures; "split" each split by its own
             (the LASEM protocol, which also looks at the test pictures);
-            "none" leaves them between 0 and 1.
+            "none" leaves them between 0 and 1. A pair `(mean, std)`, each a
+            number or one per channel, in the unit of pixels / 255, holds for
+            all tasks.
         order_seed: Seed of a random order of `task_classes`, or without them
             of the classes; None keeps the given one.
         data_seed: Seed of the shuffling inside a class.
@@ -71,11 +73,12 @@ def class_split_stream(
         ValueError: If an argument breaks its rule.
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
-    _check(validation_fraction, statistics, wanted)
+    _check(validation_fraction, wanted)
     check_choice(
         "selection_split", selection_split, ("validation", "test")
     )
     train = tfds_source.open_split(dataset, "train", data_dir)
+    statistics = checked_statistics(statistics, train.image_shape[-1])
     test = tfds_source.open_split(dataset, "test", data_dir)
     groups, places = _class_groups(
         train.class_names, task_classes, num_tasks, order_seed
@@ -114,14 +117,13 @@ def class_split_stream(
     return TaskStream(name, tasks, batch_size)
 
 
-def _check(validation_fraction, statistics, wanted):
+def _check(validation_fraction, wanted):
     if not 0.0 < validation_fraction < 1.0:
         raise ValueError(
             "Argument `validation_fraction` must lie between 0 and 1, so that "
             "training and validation both get pictures. Received: "
             f"validation_fraction={validation_fraction}"
         )
-    check_statistics(statistics)
     for split, count in zip(SPLITS, wanted):
         if count is not None and count < 1:
             raise ValueError(

@@ -3,14 +3,13 @@
 import dataclasses
 
 import gin
-import numpy as np
 
 from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, check_statistics
+from tfcl.data.task_assembly import assemble_task, checked_statistics
 
 _RESIZES = ("stretch", "crop")
 _SELECTION = ("validation", "test")
@@ -100,7 +99,7 @@ def dataset_stream(
     _check_sizes(image_size, channels, limits)
     _check_fractions(validation_fraction, test_fraction)
     check_choice("selection_split", selection_split, _SELECTION)
-    statistics = _checked_statistics(statistics, channels)
+    statistics = checked_statistics(statistics, channels)
     shape = (image_size, image_size, channels)
     held_out = None if selection_split == "test" else validation_fraction
     tasks = []
@@ -195,21 +194,6 @@ def _check_fractions(validation_fraction, test_fraction):
                 f"Argument `{argument}` must lie between 0 and 1. "
                 f"Received: {argument}={value}"
             )
-
-
-def _checked_statistics(statistics, channels):
-    """The text, or the pair of means and deviations as a tuple."""
-    if isinstance(statistics, str):
-        check_statistics(statistics)
-        return statistics
-    sizes = [np.size(value) for value in statistics]
-    if len(sizes) != 2 or not set(sizes) <= {1, channels}:
-        raise ValueError(
-            "Argument `statistics` must be 'train', 'split', 'none' or a pair "
-            f"(mean, std), each one number or {channels}, one per channel. "
-            f"Received: statistics={statistics!r}"
-        )
-    return tuple(statistics)
 
 
 def _opened(dataset, test_fraction, data_dir, shape, resize):

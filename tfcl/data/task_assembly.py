@@ -19,6 +19,25 @@ def check_statistics(statistics):
         )
 
 
+def checked_statistics(statistics, channels):
+    """What `assemble_task` takes: the text, or a pair as a tuple.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if isinstance(statistics, str):
+        check_statistics(statistics)
+        return statistics
+    sizes = [np.size(value) for value in statistics]
+    if len(sizes) != 2 or not set(sizes) <= {1, channels}:
+        raise ValueError(
+            "Argument `statistics` must be 'train', 'split', 'none' or a pair "
+            f"(mean, std), each one number or {channels}, one per channel. "
+            f"Received: statistics={statistics!r}"
+        )
+    return tuple(statistics)
+
+
 def assemble_task(
     index, name, class_names, splits, statistics, earlier, resize="stretch"
 ):

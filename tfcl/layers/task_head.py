@@ -138,6 +138,19 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         columns = self.columns.numpy()
         return columns[columns >= 0]
 
+    def used_weights(self):
+        """Kernels and biases, with zeros in columns that are not in use."""
+        places = keras.ops.arange(self.num_outputs, dtype="int32")
+        columns = keras.ops.convert_to_tensor(self.columns)
+        used = keras.ops.any(columns[:, None] == places, axis=0)
+        *hidden, kernel = self.kernels
+        *hidden_biases, bias = self.biases
+        weights = [v.value for v in (*hidden, *hidden_biases)]
+        for weight in (kernel, bias):
+            mask = keras.ops.cast(used, weight.dtype)
+            weights.append(weight.value * mask)
+        return weights
+
     def trimmed(self, values):
         """Bank values `{name: array}` without this head's unused places."""
         columns = self.active_columns

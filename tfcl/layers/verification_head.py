@@ -50,7 +50,10 @@ class VerificationHead(TaskHead):
             for name, shape, initializer in zip(
                 _EMBEDDING,
                 ((input_shape[-1], units), (units,)),
-                (self.kernel_initializer, self.bias_initializer),
+                (
+                    self.kernel_initializer,
+                    self._bias_initializer(input_shape[-1]),
+                ),
             )
         )
         self.angular.build((None, units))
@@ -124,7 +127,11 @@ class VerificationHead(TaskHead):
     def owned_variables(self):
         own = [
             (_EMBEDDING[0], self.embedding_kernel, self.kernel_initializer),
-            (_EMBEDDING[1], self.embedding_bias, self.bias_initializer),
+            (
+                _EMBEDDING[1],
+                self.embedding_bias,
+                self._bias_initializer(self.embedding_kernel.shape[0]),
+            ),
             (_ANGULAR, self.angular.kernel, self.angular.kernel_initializer),
         ]
         return super().owned_variables() + own

@@ -3,7 +3,7 @@
 import gin
 
 from tfcl.methods.base import trainable
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.network_method import NetworkMethod, added
 
 
 @gin.configurable
@@ -15,11 +15,13 @@ class FrozenBackbone(NetworkMethod):
 
     Args:
         training: `TaskTraining`; with `pretrained=True` the trunk is frozen
-            from the start.
+            from the start (a linear probe).
+        tensor_norms: Optional `TensorNorms`: a penalty on the head.
     """
 
-    def __init__(self, training=gin.REQUIRED):
+    def __init__(self, training=gin.REQUIRED, tensor_norms=None):
         super().__init__(training)
+        self.tensor_norms = tensor_norms
 
     def divide(self, network):
         self.shared = network.trunk_variables
@@ -31,6 +33,12 @@ class FrozenBackbone(NetworkMethod):
         if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase
+
+    def penalty(self):
+        if self.tensor_norms is None:
+            return super().penalty()
+        norms = self.tensor_norms(self.head.used_weights())
+        return added([super().penalty(), norms])
 
     def head_step(self, batch):
         """Like `train_step`, but only the head learns."""

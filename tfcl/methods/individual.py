@@ -10,6 +10,7 @@ from tfcl.layers.selective_conv2d import SHARED
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.static_transfer import selective_layers, selective_trunk
+from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import restore
 
 AFRESH = "afresh"
@@ -35,6 +36,8 @@ class Individual(NetworkMethod):
             classifier counts, too, if it has as many classes.
         later_schedule: Rate from the second task on; None for the one of
             `training`.
+        tensor_norms: Optional `TensorNorms`: a penalty on all that a task
+            trains.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Individual(NetworkMethod):
         transfer=None,
         start: str = AFRESH,
         later_schedule=None,
+        tensor_norms=None,
     ):
         self.decays_weights = self.takes_losses = transfer is None
         super().__init__(training)
@@ -55,6 +59,7 @@ class Individual(NetworkMethod):
         self.transfer = transfer
         self.start = start
         self.later_schedule = later_schedule
+        self.tensor_norms = tensor_norms
 
     @property
     def name(self):
@@ -101,5 +106,8 @@ class Individual(NetworkMethod):
         mechanism = []
         if self.transfer is not None:
             layers = selective_layers(self._network.trunk)
-            mechanism = self.transfer.penalties(layers)
+            mechanism = list(self.transfer.penalties(layers))
+        if self.tensor_norms is not None:
+            trained = trained_weights(self.slot, self.head)
+            mechanism.append(self.tensor_norms(trained))
         return added([super().penalty(), *mechanism])

@@ -146,7 +146,17 @@ class TaskTraining:
         Returns:
             A `TaskHead` without hidden layers, and a list of
             `keras.layers.Dense` with ReLU, not built.
+
+        Raises:
+            ValueError: If there are hidden layers and `head_start` is not
+                "normal".
         """
+        require(
+            not self.hidden_units or self.head_start == NORMAL,
+            "head_start",
+            "must be 'normal' for a method that has the hidden layers apart",
+            self.head_start,
+        )
         hidden = [
             keras.layers.Dense(
                 units,

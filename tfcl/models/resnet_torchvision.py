@@ -55,7 +55,5 @@ def torchvision_place(name):
     layer = "stem"
     if found.stage is not None:
         layer = f"block_{found.stage - 1}_{found.block}"
-        layer += (
-            "_shortcut" if found.number is None else f"_{found.number - 1}"
-        )
+        layer += "_shortcut" if found.number is None else f"_{found.number - 1}"
     return f"{layer}_{_KINDS[found.kind]}", found.weight

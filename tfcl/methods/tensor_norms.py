@@ -1,0 +1,75 @@
+"""A penalty on the norms of weights, tensor by tensor."""
+
+import gin
+import tensorflow as tf
+
+from tfcl.methods.base import require
+
+L1, L2, SQUARED = "l1", "l2", "squared"
+
+
+@gin.configurable
+class TensorNorms:
+    """`weight` times the sum over tensors of their norms.
+
+    Args:
+        weight: lambda of the paper, not negative.
+        kind: "l2" takes `sqrt(sum w^2)` of each tensor, not squared, as the
+            published program of CLR does: each tensor is pulled to 0 with the
+            same strength whatever its size. A tensor of zeros adds nothing
+            and has gradient 0. "l1" takes `sum |w|`, "squared" `sum w^2`.
+
+    Reference:
+        The program of Ge et al., "CLR: Channel-wise Lightweight
+        Reprogramming for Continual Learning", ICCV 2023.
+    """
+
+    def __init__(self, weight: float = 1e-5, kind: str = L2):
+        require(weight >= 0, "weight", "must not be negative", weight)
+        require(
+            kind in (L1, L2, SQUARED),
+            "kind",
+            "must be 'l1', 'l2' or 'squared'",
+            kind,
+        )
+        self.weight = weight
+        self.kind = kind
+
+    def __call__(self, tensors):
+        """The penalty of a list of tensors, a scalar."""
+        norm = {L1: _absolute, L2: _norm, SQUARED: _squares}[self.kind]
+        return self.weight * sum(norm(tensor) for tensor in tensors)
+
+
+def _absolute(tensor):
+    return tf.reduce_sum(tf.abs(tensor))
+
+
+def _squares(tensor):
+    return tf.reduce_sum(tf.square(tensor))
+
+
+def _norm(tensor):
+    squares = _squares(tensor)
+    positive = squares > 0
+    # Both branches have a gradient; that of the root at 0 would be infinite.
+    safe = tf.where(positive, squares, tf.ones_like(squares))
+    return tf.where(positive, tf.sqrt(safe), tf.zeros_like(squares))
+
+
+def trained_weights(owned, head):
+    """The tensors that a task trains, as a penalty counts them.
+
+    Of the head only those columns that the task in hand uses.
+
+    Args:
+        owned: `Owned` variables.
+        head: `TaskHead`; listed or not, its weights count.
+    """
+    start = f"{head.name}/"
+    own = [
+        item.variable.value
+        for item in owned
+        if item.variable.trainable and not item.name.startswith(start)
+    ]
+    return own + head.used_weights()
