@@ -64,7 +64,8 @@ class Observer:
         number = journal.position["visit"] + 1
         place = f"Task {number}/{self._num_visits} {task.name}"
         epochs = getattr(phase, "epochs", 1)
-        logging.info("%s, phase %s, %d epochs.", place, phase.name, epochs)
+        length = f", {epochs} epochs" if hasattr(phase, "epochs") else ""
+        logging.info("%s, %s %s%s.", place, phase.action, phase.name, length)
         if self._bar is None:
             return
         if self._line is not None:
