@@ -2,6 +2,7 @@
 
 import keras
 
+from tfcl.models.fold import folded
 from tfcl.models.lift import lower
 from tfcl.models.variables import Owned, owned_variables
 
@@ -45,7 +46,10 @@ class TaskNetwork:
         return self.head(self.trunk(images, training=training))
 
     def lower(self):
-        """The active task's plain Keras model, pictures to logits."""
+        """The active task's plain Keras model, pictures to logits.
+
+        Batch norms behind convolutions are folded into them.
+        """
         trunk = lower(self.trunk)
         outputs = trunk.outputs[0]
         layers = self.head.lower()
@@ -54,4 +58,4 @@ class TaskNetwork:
         model = keras.Model(trunk.inputs[0], outputs)
         for layer, weights in layers:
             layer.set_weights(weights)
-        return model
+        return folded(model)
