@@ -1,4 +1,7 @@
-"""Writes SavedModels: `python -m tfcl.export --model_dir=... [--task=...]`."""
+"""Writes SavedModels: `python -m tfcl.export --model_dir=... [--task=...]`.
+
+With `--bundle` all of them become one, with the shared network stored once.
+"""
 
 from absl import flags
 
@@ -10,6 +13,12 @@ _TASKS = flags.DEFINE_multi_string(
 _FOLDER = flags.DEFINE_string(
     "export_dir", None, "Where to write. Default: <model_dir>/export."
 )
+_BUNDLE = flags.DEFINE_bool(
+    "bundle",
+    False,
+    "Write one SavedModel of all these tasks, whose second input is the number "
+    "of each picture's task.",
+)
 commands.define_model_dir()
 
 
@@ -17,8 +26,12 @@ def main(argv):
     """Exports the tasks and prints the folders."""
     del argv
     learned = commands.open_learned(flags.FLAGS.model_dir)
-    for name in _TASKS.value or learned.names:
-        print(learned.export(learned.find(name), _FOLDER.value))
+    entries = map(learned.find, _TASKS.value or learned.names)
+    if _BUNDLE.value:
+        print(learned.export_bundle(list(entries), _FOLDER.value))
+        return
+    for entry in entries:
+        print(learned.export(entry, _FOLDER.value))
 
 
 if __name__ == "__main__":

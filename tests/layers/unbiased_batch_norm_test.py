@@ -59,7 +59,25 @@ def test_serving_uses_the_running_statistics_and_lower_does_so_too():
     assert type(plain) is keras.layers.BatchNormalization
     plain.build(_IMAGES.shape)
     plain.set_weights(weights)
-    np.testing.assert_array_equal(plain(_IMAGES), outputs)
+    # One operation here, several there.
+    np.testing.assert_allclose(plain(_IMAGES), outputs, rtol=1e-5, atol=1e-6)
+
+
+def test_one_operation_does_what_the_single_steps_do():
+    fused, single = (_random(UnbiasedBatchNorm()) for _ in range(2))
+    single._can_be_fused = lambda inputs, training: False
+    assert fused._can_be_fused(tf.constant(_IMAGES), True)
+    upstream = np.random.default_rng(5).normal(size=_IMAGES.shape)
+    found = []
+    for layer in (fused, single):
+        x = tf.constant(_IMAGES)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(layer(x, training=True) * upstream)
+        sources = [x, layer.gamma.value, layer.beta.value]
+        found.append([*tape.gradient(total, sources), *layer.get_weights()])
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("shares", [(3, 3), (4, 2), (6, 0)])

@@ -55,8 +55,6 @@ class ServedTask(tf.Module):
 def export_task(method, entry, folder):
     """Writes the SavedModel of a finished task.
 
-    The folder appears under its name only when it is complete.
-
     Args:
         method: `Method`, set up, shared variables restored.
         entry: `BankedTask`.
@@ -71,23 +69,37 @@ def export_task(method, entry, folder):
     method.activate(entry.values, entry.index)
     model = method.network().lower()
     module = ServedTask(model, entry.preprocessing, entry.class_names)
+    signatures = {"serving_default": module.serve}
     final = pathlib.Path(folder) / entry.name
+    return write_saved_model(module, signatures, final)
+
+
+def write_saved_model(module, signatures, final):
+    """Writes a SavedModel; it appears under its name when it is complete.
+
+    Args:
+        module: `tf.Module`.
+        signatures: `{name: tf.function}`.
+        final: Path of its folder.
+
+    Returns:
+        `final`.
+
+    Raises:
+        RunError: If the disk is full or not writable.
+    """
     temporary = final.with_name(f".{final.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(
-            module,
-            str(temporary),
-            signatures={"serving_default": module.serve},
-        )
+        tf.saved_model.save(module, str(temporary), signatures=signatures)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
     except (tf.errors.OpError, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         reason = str(error).split("\n", maxsplit=1)[0]
         raise RunError(
-            f"Cannot export task '{entry.name}' to {folder}: {reason}. Make "
+            f"Cannot export '{final.name}' to {final.parent}: {reason}. Make "
             "room and start the same command again."
         ) from error
     return final

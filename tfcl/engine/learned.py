@@ -7,6 +7,7 @@ from absl import logging
 
 from tfcl.data.task import StreamSpec
 from tfcl.engine.bank import Bank
+from tfcl.engine.bundle import export_bundle
 from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.export import export_task
 from tfcl.engine.files import read_json
@@ -87,3 +88,8 @@ class LearnedTasks:
         """Writes the SavedModel of a `BankedTask`; returns its path."""
         folder = folder or self.model_dir / "export"
         return export_task(self.method, entry, folder)
+
+    def export_bundle(self, entries, folder=None):
+        """Writes several `BankedTask`s as one SavedModel; returns its path."""
+        folder = folder or self.model_dir / "export"
+        return export_bundle(self.method, entries, folder)

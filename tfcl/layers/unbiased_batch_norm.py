@@ -1,6 +1,7 @@
 """Batch normalisation that keeps the unbiased variance."""
 
 import keras
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -51,7 +52,11 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         del mask
         dtype = keras.backend.result_type(inputs.dtype, "float32")
         inputs = keras.ops.cast(inputs, dtype)
-        if training and self.trainable:
+        training = bool(training) and self.trainable
+        if self._can_be_fused(inputs, training):
+            outputs = self._fused(inputs, training)
+            return keras.ops.cast(outputs, self.compute_dtype)
+        if training:
             mean, variance = self._normalizing(inputs)
         else:
             mean, variance = self.moving_mean, self.moving_variance
@@ -65,6 +70,32 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
             epsilon=self.epsilon,
         )
         return keras.ops.cast(outputs, self.compute_dtype)
+
+    def _can_be_fused(self, inputs, training):
+        """Whether TensorFlow has one operation for it, twice as fast."""
+        return (
+            len(inputs.shape) == 4
+            and self.axis in (3, -1)
+            and inputs.dtype == "float32"
+            and self.scale
+            and self.center
+            and not (training and self._replicas() > 1)
+        )
+
+    def _fused(self, inputs, training):
+        moving = [v.value for v in (self.moving_mean, self.moving_variance)]
+        outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma.value,
+            offset=self.beta.value,
+            mean=tf.zeros(0) if training else moving[0],
+            variance=tf.zeros(0) if training else moving[1],
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            self._move(mean, unbiased)
+        return outputs
 
     def _normalizing(self, inputs):
         """Mean and variance of the batch; the running ones move."""
@@ -84,13 +115,17 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
                 centred, axes=self._reduction_axes, synchronized=True
             )
         unbiased = variance * count / keras.ops.maximum(count - 1.0, 1.0)
+        self._move(mean, unbiased)
+        return mean, variance
+
+    def _move(self, mean, unbiased):
+        """A step of the running statistics."""
         for running, value in (
             (self.moving_mean, mean),
             (self.moving_variance, unbiased),
         ):
             old = keras.ops.cast(running, value.dtype)
             running.assign(self.momentum * old + (1.0 - self.momentum) * value)
-        return mean, variance
 
     def _replicas(self):
         """Number of replicas whose batches count as one."""

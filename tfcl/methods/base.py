@@ -218,6 +218,21 @@ class Method(abc.ABC):
         """
         return None
 
+    def bundle(self, finished):
+        """One network that serves examples of several finished tasks.
+
+        Args:
+            finished: `[(bank values, task index), ...]`.
+
+        Returns:
+            A callable of standardised pictures `(b, height, width, channels)`
+            and places in `finished`, int32 `(b,)`, to logits `(b,
+            max_classes)`, whose attribute `weights` lists its variables. None
+            for a method whose tasks have no network in common.
+        """
+        del finished
+        return None
+
     # What the bank keeps of a task.
 
     def bank_values(self):

@@ -7,6 +7,7 @@ from tfcl.layers.channel_reprogram import ChannelReprogram
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.tensor_norms import trained_weights
+from tfcl.models.bundled_network import BundledNetwork
 from tfcl.models.lift import lift
 from tfcl.models.reprogram import CLR as SMALL
 from tfcl.models.reprogram import MODES, reprogram
@@ -132,6 +133,14 @@ class CLR(NetworkMethod):
         if self.penalize_frozen:
             tensors += [_kernel(site.conv) for site in self.sites]
         return added([super().penalty(), self.tensor_norms(tensors)])
+
+    def bundle(self, finished):
+        def activations():
+            for values, index in finished:
+                self.activate(values, index)
+                yield
+
+        return BundledNetwork(self.network(), activations())
 
     def bank_notes(self):
         """Numbers that the task keeps, by what they are for."""

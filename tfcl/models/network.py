@@ -2,6 +2,7 @@
 
 import keras
 
+from tfcl.models.fold import folded
 from tfcl.models.lift import lower
 from tfcl.models.variables import Owned, owned_variables
 
@@ -49,7 +50,10 @@ class TaskNetwork:
         return self.head.embedding(self.trunk(images, training=False))
 
     def lower(self):
-        """The active task's plain Keras model, pictures to logits."""
+        """The active task's plain Keras model, pictures to logits.
+
+        Batch norms behind convolutions are folded into them.
+        """
         trunk = lower(self.trunk)
         outputs = trunk.outputs[0]
         layers = self.head.lower()
@@ -58,4 +62,4 @@ class TaskNetwork:
         model = keras.Model(trunk.inputs[0], outputs)
         for layer, weights in layers:
             layer.set_weights(weights)
-        return model
+        return folded(model)
