@@ -72,8 +72,8 @@ def test_kills_in_mid_stream_change_nothing(tmp_path, name):
         stream=lambda data_dir: blobs((8, 6, 4, 6)),
     )
     notes = wanted.results["tasks"][0]["method"]
-    assert 0.0 <= notes["test average_accuracy"] <= 1.0
-    assert -1.0 <= notes["test average_forgetting"] <= 1.0
+    assert 0.0 <= notes["test_average_accuracy"] <= 1.0
+    assert -1.0 <= notes["test_average_forgetting"] <= 1.0
     history = wanted.run.bank.history(0, "blobs")
     key = {"gdumb": "00_fill_0/validation/loss"}.get(name, "test/accuracies")
     assert len(history[key]) == (1 if name == "gdumb" else 4)
@@ -105,7 +105,7 @@ def test_replay_forgets_less_than_plain_learning(tmp_path):
     ):
         run = _learned(tmp_path / name, method, stream)
         notes = run.results()["tasks"][0]["method"]
-        accuracies[name] = notes["test average_accuracy"]
+        accuracies[name] = notes["test_average_accuracy"]
     assert accuracies["plain"] < 0.6
     assert accuracies["replay"] > 0.9
     assert accuracies["gdumb"] > 0.9

@@ -211,14 +211,14 @@ class OnlineLearning(Method):
         for name in self.training.measured:
             rows = np.array([r[f"{name}/accuracies"] for r in records])
             last = {f"distribution {k}": v for k, v in enumerate(rows[-1])}
-            self._notes[f"{name} accuracy at the end"] = last
+            self._notes[f"{name}_accuracy_by_distribution"] = last
             # A split may have fewer distributions than the stream.
             size = rows.shape[1]
             square = rows[:size]
             if square.shape == (size, size) and np.isfinite(square).all():
                 metrics = continual_confusion.summarise(square)
                 for metric, value in metrics.items():
-                    self._notes[f"{name} {metric}"] = value
+                    self._notes[f"{name}_{metric}"] = value
 
     def train_step(self, batch):
         self.check_replicas(batch)

@@ -1,11 +1,13 @@
 """Adam with epsilon outside the bias correction."""
 
+import gin
 import keras
 import tensorflow as tf
 
 from tfcl.optimizers.sgd_nesterov import resource_of
 
 
+@gin.configurable
 class AdamTorch(keras.optimizers.Optimizer):
     """Adam as its paper and PyTorch have it.
 
