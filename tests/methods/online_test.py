@@ -126,7 +126,7 @@ def test_mir_replays_what_the_step_harms_most():
     )
     values = method.network().values()
     _, _, gradients, after = method.learn(batch, values)
-    places, _ = method.chosen(gradients, after, tf.range(8), tf.ones(8))
+    places, _ = method.chosen(gradients, after(), tf.range(8), tf.ones(8))
     before = [v.numpy() for v in method.network().variables]
 
     def losses():
