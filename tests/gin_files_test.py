@@ -14,6 +14,7 @@ from data_builders.skill.tasks import TASKS
 from tests.testing import folders, pictures
 from tests.testing.methods import first_training
 from tfcl import configuration
+from tfcl.data import tfds_source
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
 from tfcl.optimizers.schedules import Clock
@@ -98,6 +99,24 @@ def made_up_data(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def made_up_points(monkeypatch):
+    """In place of sets of points, which would be built."""
+
+    def read_columns(name, split, keys, data_dir):
+        del name, split, data_dir
+        generator = np.random.default_rng(0)
+        groups = np.repeat(np.arange(8), 20)
+        columns = {
+            "point": generator.uniform(-1, 1, (160, 2)),
+            "label": groups % 4,
+            "distribution": groups,
+        }
+        return {key: columns[key] for key in keys}, tuple("abcd")
+
+    monkeypatch.setattr(tfds_source, "read_columns", read_columns)
+
+
+@pytest.fixture(autouse=True)
 def made_up_application(monkeypatch):
     """In place of a large network whose weights would be downloaded."""
 
@@ -129,7 +148,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     configuration.load(
         [f"gin/{path.name}"],
         [
-            "EPOCHS = 1",
+            *([] if _is_online(path) else ["EPOCHS = 1"]),
             "Experiment.exports = False",
             *_own_pictures(path, tmp_path),
             *_goals(path, tmp_path),
@@ -146,6 +165,11 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     finally:
         tf.config.run_functions_eagerly(False)
         run.close()
+
+
+def _is_online(path):
+    """Whether a run sees its stream once."""
+    return "_modes_" in path.stem
 
 
 def _own_pictures(path, folder):
@@ -198,7 +222,7 @@ def _smaller(path):
             "cpg_vgg.layers = (4, 'M', 4, 'M')",
             "cpg_vgg.hidden_units = (8,)",
         ]
-    if path.stem.endswith(("_cifar100", "_digits")):
+    if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
     if path.stem.endswith("_folders"):
         return ["lasem_cnn.channels = (4, 4, 4, 4)"]
@@ -236,7 +260,8 @@ def _take_two_steps(run):
         run.method.begin_task(task)
     phase = first_training(run.method.phases(task))
     # A task may go without training, and be pruned at once.
-    assert phase.epochs == 1 or phase.name.startswith(("prune", "retrain"))
+    online = phase.action == "scan"
+    assert online or phase.epochs == 1 or phase.name.startswith(("prune", "retrain"))
     for name, schedule in phase.rates.items():
         rate = schedule(Clock(epoch=0, run_epoch=0, epochs=1, history=()))
         run.method.optimizers[name].learning_rate.assign(rate)
@@ -247,6 +272,9 @@ def _take_two_steps(run):
         phase, split, np.arange(len(split)), 0, 2, 10, [1, 2], False
     )
     assert (done, bad, skipped) == (2, -1, 0)
+    if phase.name.startswith("fill"):  # a buffer; it trains later
+        assert len(run.method.buffer.kept()) > 1
+        return
     assert np.isfinite(sums["loss"]) and sums["loss"] > 0
     after = [v.variable.numpy() for v in owned]
     assert not all(map(np.array_equal, before, after))
@@ -275,12 +303,28 @@ def test_a_file_begins_by_saying_what_it_is_or_builds_on(path):
 @pytest.mark.parametrize("path", _PARTS, ids=lambda path: path.stem)
 def test_a_part_is_included_somewhere(path):
     name = path.relative_to(_GIN.parent).as_posix()
+    if re.match(r"streams/(modes|moons)_", f"streams/{path.name}"):
+        return  # Given as a second file.
     including = [
         other
         for other in _GIN.rglob("*.gin")
         if f'include "{name}"' in other.read_text(encoding="utf-8")
     ]
     assert including
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(_GIN.glob("streams/mo*s_*.gin")),
+    ids=lambda path: path.stem,
+)
+def test_every_run_on_points_takes_every_stream(path, tmp_path):
+    configuration.load(
+        ["gin/mh_modes_cdi.gin", f"gin/streams/{path.name}"], []
+    )
+    run = Experiment(model_dir=tmp_path / "run")
+    run.close()
+    assert run.stream.name == path.stem
 
 
 def test_the_folder_is_no_package_that_hides_gin_config():

@@ -36,6 +36,8 @@ _OF_CPG = {
     "cpg_vgg_tiny",
     "keras_resnet50",
 }
+# Of points; tests/layers/memory_dense_golden_test.py, online_golden_test.py.
+_ONLINE = {"linear", "memory", "mlp"}
 _DECONV = sorted(
     path.stem
     for path in _GIN.glob("transfers/deconv_*.gin")
@@ -64,7 +66,7 @@ def _method(network, transfer):
 
 def test_every_network_is_tested():
     files = {path.stem for path in _GIN.glob("networks/*.gin")}
-    assert files == _NETWORKS.keys() | _OF_CPG
+    assert files == _NETWORKS.keys() | _OF_CPG | _ONLINE
 
 
 @pytest.mark.parametrize("name", _NETWORKS)

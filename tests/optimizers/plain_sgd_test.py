@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tests.testing.optimizers import take_steps, take_steps_on_two_replicas
 from tfcl.optimizers.plain_sgd import PlainSGD
@@ -26,3 +27,12 @@ def test_two_replicas_sum_their_gradients():
 def test_survives_its_own_configuration():
     again = PlainSGD.from_config(PlainSGD(0.3).get_config())
     assert float(again.learning_rate) == np.float32(0.3)
+
+
+def test_a_gradient_of_rows_moves_these_rows_alone():
+    variable = keras.Variable(np.ones((3, 2), np.float32))
+    optimizer = PlainSGD(0.5)
+    optimizer.build([variable])
+    rows = tf.IndexedSlices(tf.ones((2, 2)), tf.constant([2, 2]), (3, 2))
+    optimizer.apply([rows], [variable])
+    np.testing.assert_array_equal(variable, [[1, 1], [1, 1], [0, 0]])

@@ -151,7 +151,7 @@ class StepRunner:
                     seed, step
                 )
                 metrics, finite = self._distributed(
-                    steps, rows, step, step_seed
+                    steps, jit, rows, step, step_seed
                 )
                 sums = {k: sums[k] + metrics[k] for k in sums}
                 lost = 1 - tf.cast(finite, tf.int32)
@@ -175,9 +175,9 @@ class StepRunner:
 
         return loop
 
-    def _distributed(self, steps, rows, step, seed):
+    def _distributed(self, steps, jit, rows, step, seed):
         """One batch through all steps; metrics summed over replicas."""
-        replica = functools.partial(self._replica_step, steps)
+        replica = functools.partial(self._replica_step, steps, jit)
         metrics, finite = self.strategy.run(replica, args=(rows, step, seed))
         if self.replicas == 1:
             return metrics, finite > 0
@@ -186,14 +186,14 @@ class StepRunner:
         # Every replica has the same verdict; see _all_finite.
         return sums, reduce("SUM", finite, axis=None) > 0
 
-    def _replica_step(self, steps, rows, step, seed):
+    def _replica_step(self, steps, jit, rows, step, seed):
         batch = self._shared.batch(self._train, rows, step, seed)
         finite = tf.constant(True)
         metrics = {}
         for function in steps:
             update = function(batch)
             finite &= self._all_finite(update)
-            self._apply(update, finite)
+            self._apply(update, finite, jit)
             metrics.update(update.metrics)
             metrics["loss"] = update.loss
         for key, value in metrics.items():
@@ -216,7 +216,7 @@ class StepRunner:
             zeros = context.all_reduce(tf.distribute.ReduceOp.SUM, zeros)
         return tf.equal(zeros, 0.0)
 
-    def _apply(self, update, finite):
+    def _apply(self, update, finite, jit):
         def commit():
             if update.before is not None:
                 update.before()
@@ -226,6 +226,14 @@ class StepRunner:
             if update.then is not None:
                 update.then()
 
+        if self.replicas == 1 and jit:
+            # XLA copies all variables that a condition may change, but none
+            # that a loop does: of one turn, or none.
+            turns = tf.cast(finite, tf.int32)
+            tf.while_loop(
+                lambda k: k < turns, lambda k: (commit(), [k + 1])[1], [0]
+            )
+            return
         if self.replicas == 1:
             tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
             return

@@ -219,8 +219,7 @@ class MemoryDense(keras.layers.Layer):
         inputs = tf.cast(inputs, self.variable_dtype)
         matched = inputs if key_input is None else key_input
         matched = tf.cast(matched, self.variable_dtype)
-        follows = self.similarity == COSINE and self.key_update != WINNER
-        if self.detach_keys and not follows:
+        if self.detach_keys and not self.renews_keys:
             matched = tf.stop_gradient(matched)
         queries = key_projections.project(
             matched, self.projection, self.keys.shape[-1]
@@ -303,12 +302,21 @@ class MemoryDense(keras.layers.Layer):
 
     def state(self):
         """`MemoryState` of the variables; zeros for counters it has not."""
-        values = [tf.convert_to_tensor(v) for v in self.state_variables]
+        return self.state_of(map(tf.convert_to_tensor, self.state_variables))
+
+    def state_of(self, values):
+        """`MemoryState` of values of `state_variables`."""
+        values = list(values)
         if not self._counters:
             shape = self.keys.shape[:2]
             values += [tf.zeros(shape, tf.int32)] * 3
             values.append(tf.zeros(shape[:1], tf.int32))
         return MemoryState(*values)
+
+    @property
+    def renews_keys(self):
+        """Whether a forward pass brings the keys to unit length."""
+        return self.similarity == COSINE and self.key_update != WINNER
 
     def prepared(self, state):
         """The state that a forward pass reads.
@@ -316,7 +324,7 @@ class MemoryDense(keras.layers.Layer):
         Cosine keys that gradients train are brought to unit length; as
         published, these are the values to which gradients belong.
         """
-        if self.similarity != COSINE or self.key_update == WINNER:
+        if not self.renews_keys:
             return state
         return state._replace(keys=memory_update.unit_length(state.keys))
 

@@ -94,12 +94,14 @@ class ExperienceReplay(OnlineLearning):
             places, weights: Of `ReplayBuffer.retrieve`.
             draws: Of `ReplayBuffer.draws`.
         """
-        before = self._network.values()
-        loss, logits, gradients, after = self.learn(batch, before)
-        places, weights = self.chosen(gradients, after, places, weights)
+        network = self._network
+        values = network.values()
+        loss, logits, gradients, after = self.learn(batch, values)
+        first = after(values)
+        places, weights = self.chosen(gradients, first, places, weights)
         images, labels = self.buffer.examples(places)
-        _, _, replayed, after = self._network.learn(
-            after,
+        _, _, replayed, after = network.learn(
+            first,
             images,
             lambda found: self.weighted_loss(labels, found, weights),
             batch.seed,
@@ -107,8 +109,14 @@ class ExperienceReplay(OnlineLearning):
         )
         gradients = self.combined(gradients, replayed)
         insert = self.buffer.insertion(batch.images, batch.labels, draws)
+        last = after(first)
         return self.update(
-            batch, loss, logits, gradients, before, after, then=insert
+            batch,
+            loss,
+            logits,
+            gradients,
+            before=lambda: network.assign(values, last),
+            then=insert,
         )
 
     def chosen(self, gradients, values, places, weights):

@@ -211,20 +211,25 @@ class OnlineLearning(Method):
         for name in self.training.measured:
             rows = np.array([r[f"{name}/accuracies"] for r in records])
             last = {f"distribution {k}": v for k, v in enumerate(rows[-1])}
-            self._notes[f"{name} accuracy at the end"] = last
+            self._notes[f"{name}_accuracy_by_distribution"] = last
             # A split may have fewer distributions than the stream.
             size = rows.shape[1]
             square = rows[:size]
             if square.shape == (size, size) and np.isfinite(square).all():
                 metrics = continual_confusion.summarise(square)
                 for metric, value in metrics.items():
-                    self._notes[f"{name} {metric}"] = value
+                    self._notes[f"{name}_{metric}"] = value
 
     def train_step(self, batch):
         self.check_replicas(batch)
-        before = self._network.values()
-        loss, logits, gradients, after = self.learn(batch, before)
-        return self.update(batch, loss, logits, gradients, before, after)
+        network = self._network
+        loss, logits, gradients, after = self.learn(batch, network.values())
+
+        def own_update():
+            values = network.values()
+            network.assign(values, after(values))
+
+        return self.update(batch, loss, logits, gradients, own_update)
 
     def learn(self, batch, values):
         """The network's `learn` of the batch itself."""
@@ -235,15 +240,14 @@ class OnlineLearning(Method):
             batch.seed,
         )
 
-    def update(self, batch, loss, logits, gradients, before, after, then=None):
+    def update(self, batch, loss, logits, gradients, before, then=None):
         """The `Update` of a step.
 
         Args:
             batch: `Batch`.
             loss, logits: Of the batch.
             gradients: Of the trained variables.
-            before, after: The network's values.
-            then: See `Update`.
+            before, then: See `Update`.
         """
         values = [tf.convert_to_tensor(v) for v in self._network.variables]
         gradients = self.training.decayed(gradients, values)
@@ -251,7 +255,7 @@ class OnlineLearning(Method):
             loss=tf.cast(loss, tf.float32),
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, self._network.variables)],
-            before=self._network.changes(before, after),
+            before=before,
             then=then,
         )
 

@@ -97,10 +97,12 @@ class OnlineNetwork:
 
         Returns:
             Loss; logits; gradients in the order of `variables`, that of a
-            memory a `tf.IndexedSlices` of rows; and the values after the
-            networks' own updates (keys and counters of memories, moving
-            averages), without the gradients.
+            memory a `tf.IndexedSlices` of rows; and a function to the values
+            after the networks' own updates (keys and counters of memories,
+            moving averages), without the gradients. Called where these are
+            assigned, it copies no memory.
         """
+        before = list(values)
         watched = [values[k] for k in self._trained]
         with tf.GradientTape() as tape:
             tape.watch(watched)
@@ -110,16 +112,27 @@ class OnlineNetwork:
         gradients = tape.gradient(
             loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        after = [scope.get_current_value(v) for v in self._variables]
-        for (_, head), places, reading in zip(
-            self.members, self._memories, readings
-        ):
-            if places is not None:
-                with keras.StatelessScope(self._pairs(values)):
-                    state = head.state()
-                state = head.updated(state, reading, seed, present)
-                for place, value in zip(places, state):
-                    after[place] = value
+        own = [scope.get_current_value(v) for v in self._variables]
+
+        def after(values=None):
+            if values is None:
+                values = self.values()
+            result = [
+                new if new is not old else value
+                for new, old, value in zip(own, before, values)
+            ]
+            for (_, head), places, reading in zip(
+                self.members, self._memories, readings
+            ):
+                if places is not None:
+                    state = head.state_of([values[p] for p in places])
+                    state = head.updated(state, reading, seed, present)
+                    if head.renews_keys:  # To be assigned, too.
+                        state = state._replace(keys=tf.identity(state.keys))
+                    for place, value in zip(places, state):
+                        result[place] = value
+            return result
+
         return loss, logits, gradients, after
 
     def logits(self, values, images):
@@ -134,19 +147,11 @@ class OnlineNetwork:
             values[k] = values[k] - rate * tf.convert_to_tensor(gradient)
         return values
 
-    def changes(self, before, after):
-        """Function that assigns the values that are not those of before."""
-        changed = [
-            (variable, new)
-            for variable, old, new in zip(self._variables, before, after)
-            if new is not old
-        ]
-
-        def assign():
-            for variable, value in changed:
-                variable.assign(value)
-
-        return assign
+    def assign(self, before, after):
+        """Assigns the values that are not those of before."""
+        for variable, old, new in zip(self._variables, before, after):
+            if new is not old:
+                variable.assign(new)
 
     def __call__(self, images):
         logits = [

@@ -1,4 +1,4 @@
-"""Gradient descent without momentum, in one pass over the weights."""
+"""Gradient descent without memory, in one pass over the weights."""
 
 import gin
 import keras
@@ -8,14 +8,15 @@ from tfcl.optimizers.sgd_nesterov import resource_of
 
 
 @gin.configurable
-class PlainSGD(keras.optimizers.Optimizer):
-    """`w <- w - rate g`.
+class PlainSGD(keras.optimizers.SGD):
+    """`w <- w - rate g`; a gradient of rows moves these rows alone.
 
-    As `keras.optimizers.SGD` without momentum, but one operation per variable
-    where that takes two.
+    Keras' SGD without its options, but one operation per variable where that
+    takes two.
 
     Args:
         learning_rate: Positive float or a Keras schedule.
+        name: Name of the optimizer.
         **kwargs: As for `keras.optimizers.Optimizer`.
     """
 
@@ -23,6 +24,9 @@ class PlainSGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
 
     def update_step(self, gradient, variable, learning_rate):
+        if isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable, learning_rate)
+            return
         tf.raw_ops.ResourceApplyGradientDescent(
             var=resource_of(variable),
             alpha=tf.cast(learning_rate, variable.dtype),

@@ -1,0 +1,310 @@
+"""Online methods under the contract, killed, and given what they refuse."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.methods import online_methods
+from tests.methods.online_methods import METHODS, MLP, blobs, training
+from tests.testing import running, toy_run
+from tests.testing.methods import run_method_test
+from tfcl.data.online_stream import online_stream
+from tfcl.data.repeated_stream import repeated_stream
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.loop import learn_stream
+from tfcl.errors import RunError, UserError
+from tfcl.methods.experience_replay import MIR, ExperienceReplay
+from tfcl.methods.gdumb import GDumb
+from tfcl.methods.memory_head import MemoryHead
+from tfcl.methods.online import OnlineLearning, OnlineTraining
+from tfcl.methods.replay_buffer import ReplayBuffer
+from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.models.online_networks import linear_network, memory_network
+from tfcl.optimizers.adam_torch import AdamTorch
+from tfcl.optimizers.schedules import Constant
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures():
+    with toy_run.no_pictures():
+        yield
+
+
+def _tiny_cnn(image_shape):
+    return lasem_cnn(
+        image_shape, channels=(4, 6), kernel_sizes=(3, 3), pool_sizes=(2, 2)
+    )
+
+
+def test_memory_head(tmp_path):
+    run_method_test(
+        METHODS["memory_head"], tmp_path, True, (2, 2, 2), replicated=False
+    )
+
+
+def test_replay_of_pictures_with_a_trained_backbone(tmp_path):
+    """An ordinary network learns with a buffer as a small one does."""
+
+    def network(image_shape, classes):
+        return linear_network(
+            image_shape, classes, backbone=_tiny_cnn, frozen=False
+        )
+
+    run_method_test(
+        lambda: ExperienceReplay(
+            network, training(0.02), ReplayBuffer(32), replay_size=16
+        ),
+        tmp_path,
+        forgets=True,
+        class_counts=(2, 2, 2),
+        replicated=False,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "mlp"])
+def test_kills_in_mid_stream_change_nothing(tmp_path, name):
+    wanted = toy_run.assert_kills_change_nothing(
+        tmp_path,
+        METHODS[name],
+        moments=1 if name == "gdumb" else 2,
+        stream=lambda data_dir: blobs((8, 6, 4, 6)),
+    )
+    notes = wanted.results["tasks"][0]["method"]
+    assert 0.0 <= notes["test_average_accuracy"] <= 1.0
+    assert -1.0 <= notes["test_average_forgetting"] <= 1.0
+    history = wanted.run.bank.history(0, "blobs")
+    key = {"gdumb": "00_fill_0/validation/loss"}.get(name, "test/accuracies")
+    assert len(history[key]) == (1 if name == "gdumb" else 4)
+
+
+def _learned(tmp_path, method, stream):
+    run = Experiment(
+        tmp_path / "run",
+        method=method,
+        stream=lambda data_dir: stream,
+        exports=False,
+    )
+    run.start({})
+    learn_stream(run)
+    run.close()
+    return run
+
+
+def test_replay_forgets_less_than_plain_learning(tmp_path):
+    stream = blobs((80, 80, 80, 80), labels=4)
+    accuracies = {}
+    for name, method in (
+        ("plain", OnlineLearning(MLP, training(0.02))),
+        (
+            "replay",
+            ExperienceReplay(MLP, training(0.02), ReplayBuffer(40), 8),
+        ),
+        ("gdumb", GDumb(MLP, training(0.02), 40, 8, epochs=20)),
+    ):
+        run = _learned(tmp_path / name, method, stream)
+        notes = run.results()["tasks"][0]["method"]
+        accuracies[name] = notes["test_average_accuracy"]
+    assert accuracies["plain"] < 0.6
+    assert accuracies["replay"] > 0.9
+    assert accuracies["gdumb"] > 0.9
+
+
+def test_mir_replays_what_the_step_harms_most():
+    method = MIR(MLP, training(0.5), ReplayBuffer(8), 2, candidates=8)
+    task = blobs().tasks[0]
+    method.setup(blobs().spec(), seed=0)
+    method.optimizers["main"].learning_rate.assign(0.5)
+    images = task.train.images[10:18]
+    labels = task.train.labels[10:18]
+    method.buffer.insertion(
+        images, tf.constant(labels), tf.zeros(8, tf.int32)
+    )()
+    batch = online_methods.batch_of(
+        task.train.images[:1], task.train.labels[:1]
+    )
+    values = method.network().values()
+    _, _, gradients, after = method.learn(batch, values)
+    places, _ = method.chosen(gradients, after(), tf.range(8), tf.ones(8))
+    before = [v.numpy() for v in method.network().variables]
+
+    def losses():
+        logits = method.predict(tf.constant(images))
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+    harm = -losses()
+    for variable, value, gradient in zip(
+        method.network().variables, before, gradients
+    ):
+        variable.assign(value - 0.5 * gradient)
+    harm = (harm + losses()).numpy()
+    assert places.numpy().tolist() == np.argsort(-harm)[:2].tolist()
+
+
+def test_each_example_has_the_same_chance_in_a_textbook_reservoir():
+    counts = np.zeros(12)
+    buffer = ReplayBuffer(3)
+    buffer.build((1,))
+
+    @tf.function
+    def offer(step, seed):
+        draws = buffer.draws(1, tf.stack([seed, step]))
+        buffer.insertion(tf.cast([[step]], tf.float32), [step], draws)()
+
+    for seed in tf.range(300):
+        buffer.seen.assign(0)
+        for step in tf.range(12):
+            offer(step, seed)
+        counts[buffer.labels.numpy()] += 1
+    # 75 expected, standard deviation 7.5.
+    assert (np.abs(counts - 75) < 30).all(), counts
+
+
+def test_the_published_reservoir_always_keeps_the_first_after_it_is_full():
+    for seed in range(20):
+        buffer = ReplayBuffer(3, reservoir_draw="published")
+        buffer.build((1,))
+        for step in range(4):
+            draws = buffer.draws(1, [seed, step])
+            buffer.insertion(tf.constant([[float(step)]]), [step], draws)()
+        assert 3 in buffer.labels.numpy()
+
+
+def test_of_a_batch_the_last_example_for_a_place_counts():
+    buffer = ReplayBuffer(2)
+    buffer.build((1,))
+    labels = tf.constant([5, 6, 7, 8, 9])
+    images = tf.cast(labels, tf.float32)[:, None]
+    buffer.insertion(images, labels, tf.constant([0, 0, 1, 9, 1]))()
+    assert buffer.labels.numpy().tolist() == [5, 9]
+    assert buffer.images.numpy().ravel().tolist() == [5.0, 9.0]
+    buffer.insertion(images[:2], labels[:2], tf.constant([-1, 7]))()
+    assert buffer.labels.numpy().tolist() == [5, 9]
+    assert int(buffer.seen) == 7
+
+
+def test_lazy_decay_touches_a_row_once():
+    lazy = OnlineTraining(AdamTorch, Constant(1.0), weight_decay=0.5, lazy=True)
+    rows = tf.IndexedSlices(
+        tf.zeros((3, 2)), tf.constant([1, 1, 2]), tf.constant([4, 2])
+    )
+    value = tf.ones((4, 2))
+    (found,) = lazy.decayed([rows], [value])
+    np.testing.assert_allclose(
+        tf.convert_to_tensor(found)[:, 0], [0.0, 0.5, 0.5, 0.0]
+    )
+    dense = OnlineTraining(AdamTorch, Constant(1.0), weight_decay=0.5)
+    (found,) = dense.decayed([rows], [value])
+    np.testing.assert_allclose(found, np.full((4, 2), 0.5))
+
+
+# What users get wrong
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (
+            lambda: ExperienceReplay(MLP, training(), ReplayBuffer(3), 4),
+            "replay_size",
+        ),
+        (lambda: MIR(MLP, training(), ReplayBuffer(9), 2, 10), "candidates"),
+        (lambda: MIR(MLP, training(), ReplayBuffer(9), 4, 2), "candidates"),
+        (lambda: GDumb(MLP, training(), 4, 8), "batch_size"),
+        (lambda: ReplayBuffer(0), "capacity"),
+        (lambda: ReplayBuffer(4, "newest"), "policy"),
+        (lambda: training(loss="mse"), "loss"),
+        (lambda: training(measured=("dev",)), "measured"),
+        (
+            lambda: memory_network(
+                (1, 1, 2), 4, key_rate=0.1, scramble=True, key_update="gradient"
+            ),
+            "scramble",
+        ),
+        (
+            lambda: memory_network((1, 1, 2), 4, key_rate=0.1, delta=20),
+            "delta",
+        ),
+        (
+            lambda: memory_network((1, 1, 2), 4, key_rate=0.1, key_size=5),
+            "key_size",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(make, argument):
+    with pytest.raises(ValueError, match=f"`{argument}`.*Received"):
+        make()
+
+
+def test_a_stream_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="online_stream"):
+        method = METHODS["mlp"]()
+        method.setup(toy_run.toy_stream((2, 3))().spec(), 0)
+    with pytest.raises(ValueError, match="MemoryDense"):
+        MemoryHead(MLP, training()).setup(blobs().spec(), 0)
+    with pytest.raises(ValueError, match="boundaries"):
+        _learned(tmp_path / "b", METHODS["mlp"](), blobs(batch_size=5))
+    repeated = repeated_stream(toy_run.toy_stream((2, 2)), [0, 1, 0])
+    with pytest.raises(UserError, match="comes again"):
+        _learned(tmp_path / "g", METHODS["gdumb"](), repeated)
+
+
+def test_a_nan_in_the_stream_leaves_everything_as_it_was(tmp_path):
+    stream = blobs()
+    stream.tasks[0].train.images[20, 0, 0, 1] = np.nan
+    for name in ("memory_head", "er"):
+        method = METHODS[name]()
+        with pytest.raises(RunError, match="not finite.*step 20"):
+            _learned(tmp_path / name, method, stream)
+        for variables in method.shared, method.state:
+            for each in variables:
+                value = getattr(each, "variable", each).numpy()
+                assert np.isfinite(value).all()
+
+
+def test_several_replicas_are_refused():
+    method = METHODS["er"]()
+    method.setup(blobs().spec(), 0)
+    batch = online_methods.batch_of(np.zeros((1, 1, 1, 2), np.float32), [0])
+    with pytest.raises(ValueError, match="one replica"):
+        method.train_step(batch._replace(replicas=2))
+
+
+# Streams
+
+
+def test_any_stream_becomes_one_without_borders():
+    parts = toy_run.toy_stream((2, 3, 2))
+    stream = online_stream(parts, batch_size=10)
+    (task,) = stream.tasks
+    assert task.num_classes == 7 and len(set(task.class_names)) == 7
+    assert len(task.train) == 3 * 60 and len(task.test) == 3 * 32
+    np.testing.assert_array_equal(np.unique(task.train.groups), [0, 1, 2])
+    for split in (task.train, task.validation, task.test):
+        of_first = split.labels[split.groups == 1]
+        assert of_first.min() == 2 and of_first.max() == 4
+    domains = online_stream(toy_run.toy_stream((2, 2)), "domain")
+    assert domains.tasks[0].num_classes == 2
+    with pytest.raises(ValueError, match="labels.*class"):
+        online_stream(parts, "domain")
+    with pytest.raises(ValueError, match="batch_size"):
+        online_stream(parts, batch_size=65)
+
+
+def test_the_groups_of_a_split_are_measured_one_by_one():
+    stream = online_stream(toy_run.toy_stream((2, 2)))
+    method = METHODS["mlp"]()
+    method.setup(stream.spec(), 0)
+    (task,) = stream.tasks
+    runner = running.runner_for(method, task.train.image_shape)
+    split = dataclasses.replace(
+        task.test,
+        mean=np.repeat(task.test.mean, [1, 2], 0),
+        std=np.repeat(task.test.std, [1, 2], 0),
+    )
+    found = runner.evaluate_groups(split, 10)
+    assert found.shape == (3,) and np.isnan(found[2])
+    for group in (0, 1):
+        part = task.test.taken(np.flatnonzero(task.test.groups == group))
+        assert found[group] == runner.evaluate(part, 10)[1]
