@@ -23,6 +23,8 @@ _GIN = pathlib.Path(__file__).resolve().parents[1] / "gin"
 _KINDS = ("augmentation", "methods", "streams")
 _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
 _PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
+# The sequences of SPG, and the methods compared on them.
+_SPG = re.compile(r"\w+_(c10|c20|t10|t20|i100|fc10|fc20|fe10|fe20)(_short)?$")
 _OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
 # Runs with the network that `made_up_application` stands for.
 _OF_KERAS = (
@@ -89,6 +91,18 @@ _SETS = {
         )
         for task in TASKS
     },
+    "tiny_imagenet": pictures.MadeUpSet(
+        (64, 64, 3), 200, {"train": 10, "test": 3}
+    ),
+    "imagenet32": pictures.MadeUpSet(
+        (32, 32, 3), 1000, {"train": 10, "test": 3}
+    ),
+    "fceleba": pictures.MadeUpSet(
+        (21, 17, 3), 2, {"train": 300, "test": 120}, users=20
+    ),
+    "femnist": pictures.MadeUpSet(
+        (28, 28, 1), 62, {"train": 300, "test": 120}, users=21
+    ),
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -222,6 +236,13 @@ def _smaller(path):
             "cpg_vgg.layers = (4, 'M', 4, 'M')",
             "cpg_vgg.hidden_units = (8,)",
         ]
+    if _SPG.match(path.stem):
+        return [
+            "spg_sequence.per_class = (8, 2, 3)",
+            "BATCH_SIZE = 8",
+            "spg_alexnet.channels = (4, 4, 4)",
+            "spg_alexnet.hidden_units = (8, 8)",
+        ]
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
     if path.stem.endswith("_folders"):
@@ -260,8 +281,11 @@ def _take_two_steps(run):
         run.method.begin_task(task)
     phase = first_training(run.method.phases(task))
     # A task may go without training, and be pruned at once.
-    online = phase.action == "scan"
-    assert online or phase.epochs == 1 or phase.name.startswith(("prune", "retrain"))
+    assert (
+        phase.action == "scan"
+        or phase.epochs == 1
+        or phase.name.startswith(("prune", "retrain"))
+    )
     for name, schedule in phase.rates.items():
         rate = schedule(Clock(epoch=0, run_epoch=0, epochs=1, history=()))
         run.method.optimizers[name].learning_rate.assign(rate)

@@ -33,6 +33,16 @@ def test_fine_tuning(tmp_path):
     )
 
 
+def test_fine_tuning_with_heads_of_tasks(tmp_path):
+    run_method_test(
+        lambda: FineTuning(tiny_training(), heads="per_task"),
+        tmp_path,
+        forgets=True,
+    )
+    with pytest.raises(ValueError, match="`heads` must be"):
+        FineTuning(tiny_training(), heads="two")
+
+
 @pytest.mark.parametrize("configuration", ["10", "01"])
 def test_static_sharing(tmp_path, configuration):
     run_method_test(

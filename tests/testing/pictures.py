@@ -21,11 +21,14 @@ class MadeUpSet:
         classes: Number of classes, or their names.
         per_class: Pictures of a class by split; a number of each class's own
             or one for all.
+        users: Users among whom the pictures are dealt out, named by their
+            ids; None for no ids.
     """
 
     image_shape: tuple
     classes: int | tuple
     per_class: dict
+    users: int | None = None
 
     @property
     def class_names(self):
@@ -47,6 +50,13 @@ class MadeUpPictures:
         labels = np.repeat(np.arange(len(counts)), counts)
         generator = randomness.generator(0, name, split)
         self.labels = generator.permutation(labels)
+        self.ids = None
+        if made_up.users:
+            dealt = generator.permutation(len(labels)) % made_up.users
+            self.ids = tuple(
+                f"{user:03d}/{split}/{place:06d}"
+                for place, user in enumerate(dealt)
+            )
         size = int(np.prod(self.image_shape))
         # Pictures overlap in memory, so that large ones cost little.
         noise = generator.integers(

@@ -2,38 +2,56 @@
 
 import gin
 
+from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod
+
+ONE = "one"
+PER_TASK = "per_task"
 
 
 @gin.configurable
 class FineTuning(NetworkMethod):
-    """SNN: one network with one head, which goes on training on each task.
+    """One network, which goes on training on each task.
 
     The lower reference: nothing protects what was learned.
 
     Args:
         training: `TaskTraining`.
+        heads: "one" for all tasks (SNN of the LASEM line), or "per_task":
+            only the trunk is shared (naive continual learning, NCL).
 
     Raises:
-        ValueError: At set-up, if tasks differ in their number of classes.
+        ValueError: If `heads` is neither word. At set-up, if tasks with one
+            head differ in their number of classes.
     """
 
     decays_weights = True
 
-    def __init__(self, training=gin.REQUIRED):
+    def __init__(self, training=gin.REQUIRED, heads: str = ONE):
         super().__init__(training)
+        require(
+            heads in (ONE, PER_TASK),
+            "heads",
+            f"must be '{ONE}' or '{PER_TASK}'",
+            heads,
+        )
+        self.heads = heads
 
     def setup(self, spec, seed):
-        if len(set(spec.class_counts)) > 1:
+        if self.heads == ONE and len(set(spec.class_counts)) > 1:
             raise ValueError(
                 "FineTuning has one head for all tasks, so every task needs "
                 "the same number of classes. Received: class counts "
-                f"{spec.class_counts}. Use HPS with a configuration of ones "
-                "for a shared trunk with a head per task."
+                f"{spec.class_counts}. Bind FineTuning.heads = 'per_task' for "
+                "a shared trunk with a head per task."
             )
         super().setup(spec, seed)
 
     def divide(self, network):
+        if self.heads == PER_TASK:
+            self.shared = network.trunk_variables
+            self.slot = network.head_variables
+            return
         columns = f"{network.head.name}/columns"
         self.shared = network.trunk_variables + [
             v for v in network.head_variables if v.name != columns

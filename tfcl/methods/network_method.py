@@ -110,7 +110,7 @@ class NetworkMethod(Method):
             training: Mode of the trunk's own layers.
         """
         variables = values_of(owned)
-        with tf.GradientTape() as tape:
+        with self.tape(batch) as tape:
             loss, logits = self.objective(batch, training)
         gradients = self.training.decayed(
             owned, tape.gradient(loss, variables), batch.replicas
@@ -120,6 +120,11 @@ class NetworkMethod(Method):
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, variables)],
         )
+
+    def tape(self, batch):
+        """The `tf.GradientTape` of a step."""
+        del batch
+        return tf.GradientTape()
 
     def objective(self, batch, training=True):
         """`loss_of` with this replica's part of the penalty."""

@@ -24,14 +24,16 @@ def score(gradient):
     gradient = tf.convert_to_tensor(gradient)
     # In float64, so that squares of tiny gradients are not lost.
     wide = tf.cast(gradient, tf.float64)
-    centred = wide - tf.reduce_mean(wide)
+    mean = tf.reduce_mean(wide)
     others = tf.cast(tf.maximum(tf.size(wide) - 1, 1), tf.float64)
-    std = tf.sqrt(tf.reduce_sum(tf.square(centred)) / others)
-    result = tf.abs(tf.tanh(tf.math.divide_no_nan(centred, std)))
+    std = tf.sqrt(
+        tf.reduce_sum(tf.math.squared_difference(wide, mean)) / others
+    )
     # Not by std: the mean of equal elements may differ from them in a bit.
-    equal = tf.equal(tf.reduce_max(wide), tf.reduce_min(wide))
-    result = tf.where(equal, tf.zeros_like(result), result)
-    return tf.cast(result, gradient.dtype)
+    equal = tf.equal(tf.reduce_max(gradient), tf.reduce_min(gradient))
+    factor = tf.where(equal, tf.zeros_like(std), 1.0 / std)
+    standardised = (wide - mean) * factor
+    return tf.abs(tf.tanh(tf.cast(standardised, gradient.dtype)))
 
 
 def mean_over_elements(tensors):

@@ -1,0 +1,263 @@
+"""SPG: the contract, importance by several ways, protection."""
+
+import functools
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.testing import running, toy_run
+from tests.testing.methods import (
+    learned,
+    run_method_test,
+    tiny_stream,
+    tiny_training,
+    two_replicas,
+)
+from tfcl.methods import importance_pass
+from tfcl.methods.spg import SPG
+from tfcl.models.spg_alexnet import spg_alexnet
+from tfcl.models.top_dense import top_dense
+from tfcl.optimizers.plain_sgd import PlainSGD
+from tfcl.optimizers.schedules import Constant
+
+_alexnet = functools.partial(
+    spg_alexnet, channels=(4, 1, 6), hidden_units=(10, 12)
+)
+
+
+def _training(**kwargs):
+    return tiny_training(**{"hidden_units": (), "dropout": 0.0, **kwargs})
+
+
+def test_spg(tmp_path):
+    run_method_test(
+        lambda: SPG(_training(), heads_per_pass=2, importance_batch_size=24),
+        tmp_path,
+        forgets=True,
+    )
+
+
+def test_kills_change_nothing(tmp_path):
+    """With random layers inside the trunk and several passes per task."""
+
+    def method():
+        training = toy_run.toy_training(
+            backbone=functools.partial(
+                _alexnet, early_dropout=0.1, late_dropout=0.2
+            ),
+            epochs=1,
+            hidden_units=(),
+            dropout=0.3,
+        )
+        return SPG(training, heads_per_pass=2)
+
+    stream = toy_run.toy_stream(image_shape=(12, 12, 3))
+    toy_run.assert_kills_change_nothing(
+        tmp_path, method, moments=3, stream=stream
+    )
+
+
+def _with_batch_norm(image_shape):
+    inputs = keras.Input(image_shape)
+    hidden = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    hidden = keras.layers.BatchNormalization(name="norm")(hidden)
+    hidden = keras.layers.ReLU()(hidden)
+    hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+    return keras.Model(inputs, hidden)
+
+
+def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
+    """Raw gradients of two heads after task 1, no dropout in the way."""
+    strategy = strategy or tf.distribute.get_strategy()
+    stream = tiny_stream((2, 3), image_shape=image_shape, train_size=70)()
+    method = SPG(_training(backbone=backbone), **options)
+    with strategy.scope():
+        method.setup(stream.spec(), seed=3)
+    runner = running.runner_for(method, image_shape, strategy=strategy)
+    found, banked = [], {}
+    method.recall = banked.__getitem__
+    for task in stream:
+        with strategy.scope():
+            method.begin_task(task)
+        phases = method.phases(task)
+        next(phases)
+        for phase in phases:
+            size = phase.batch_size
+            runner.accumulate(phase, task.train, size)
+            phase.then()
+            count, own, _ = method._pass._counts.numpy()
+            for number in range(count):
+                gradients = method._pass.gradients(number, own and not number)
+                found += [tf.convert_to_tensor(g).numpy() for g in gradients]
+        banked[task.index] = method.bank_values()
+    return method, found
+
+
+def _plainly(method, task, head, index):
+    """Gradients of an objective by one tape over all data, batches of 16."""
+    split = task.train
+    images = (split.images / np.float32(255) - split.mean) / split.std
+    variables = [owned.variable.value for owned in method.shared]
+    with tf.GradientTape() as tape:
+        features = method.network().trunk(images)
+        if head is not None:
+            target = tf.reduce_sum(features @ head)
+        else:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                split.labels, method.head(features)
+            )
+            parts = range(0, len(split), 16)
+            target = sum(tf.reduce_mean(losses[k : k + 16]) for k in parts)
+    return [g.numpy() for g in tape.gradient(target, variables)]
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("heads", [1, 10])
+def test_gradients_of_all_heads_are_those_of_one_tape_each(replicas, heads):
+    strategy = two_replicas() if replicas == 2 else None
+    options = {"heads_per_pass": heads, "importance_batch_size": 27}
+    method, found = _scores(_alexnet, strategy, **options)
+    stream = tiny_stream((2, 3), image_shape=(12, 12, 3), train_size=70)()
+    first = SPG(_training(backbone=_alexnet))
+    first.setup(stream.spec(), seed=3)
+    first.begin_task(stream.tasks[0])
+    head = first.bank_values()["head/kernel_0"]
+    wanted = _plainly(first, stream.tasks[0], None, 0)
+    first.begin_task(stream.tasks[1])
+    wanted += _plainly(first, stream.tasks[1], None, 1)
+    wanted += _plainly(first, stream.tasks[1], head, 0)
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_the_closed_form_is_the_product():
+    """Of the dense layer on top, with dropout behind it."""
+    backbone = functools.partial(_alexnet, late_dropout=0.4)
+    keras.utils.set_random_seed(1)
+    _, found = _scores(backbone)
+    keras.utils.set_random_seed(1)
+    with mock.patch.object(importance_pass, "top_dense", lambda trunk: None):
+        _, wanted = _scores(backbone)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_active_in_the_pass_unless_it_is_switched_off():
+    backbone = functools.partial(_alexnet, late_dropout=0.4)
+    with_dropout = _scores(backbone)[1]
+    without = _scores(backbone, importance_dropout=False)[1]
+    plain = _scores(_alexnet)[1]
+    for one, other in zip(without, plain):
+        np.testing.assert_array_equal(one, other)
+    assert not np.allclose(with_dropout[0], plain[0])
+
+
+def test_the_pass_leaves_running_statistics_alone():
+    method, found = _scores(_with_batch_norm)
+    values = {o.name: o.variable.numpy() for o in method.shared}
+    np.testing.assert_array_equal(values["norm/moving_mean"], 0.0)
+    np.testing.assert_array_equal(values["norm/moving_variance"], 1.0)
+    # Kernel, bias, gamma and beta: they get gradients and protection.
+    assert len(method.plasticity) == 4 and len(found) == 12
+    assert method.network().trunk.get_layer("norm").trainable
+
+
+def test_a_tensor_of_one_element_gets_no_importance():
+    """The second convolution has a single filter, so a single bias."""
+    method, _ = _scores(_alexnet)
+    alone = [p.numpy() for p in method.plasticity if p.shape == (1,)]
+    assert len(alone) == 1 and alone[0] == 1.0
+    assert all(np.isfinite(p.numpy()).all() for p in method.plasticity)
+
+
+def test_what_is_blocked_does_not_move_and_the_rest_does(tmp_path):
+    class Blocking(SPG):
+        def protect(self, importance):
+            blocked = [
+                tf.cast(
+                    tf.random.stateless_uniform(i.shape, [1, 2]) < 0.5, i.dtype
+                )
+                for i in importance
+            ]
+            super().protect(blocked)
+
+    def method():
+        training = _training(
+            epochs=2, optimizer=PlainSGD, schedule=Constant(0.1)
+        )
+        return Blocking(training)
+
+    runs = [
+        learned(tmp_path, method(), class_counts=counts)
+        for counts in ((2,), (2, 2))
+    ]
+    notes = runs[0].results()["tasks"][0]["method"]
+    assert 0.4 < notes["blocked"] < 0.6
+    np.testing.assert_allclose(notes["head_factor"], 1 - notes["blocked"])
+    for mask, before, after in zip(
+        runs[0].method.plasticity, runs[0].method.shared, runs[1].method.shared
+    ):
+        moved = before.variable.numpy() != after.variable.numpy()
+        assert not moved[mask.numpy() == 0].any()
+        assert moved[mask.numpy() == 1].mean() > 0.5
+        share = notes["blocked_share"][before.name]
+        assert share == np.mean(mask.numpy() == 0)
+        histogram = notes["importance_histogram"][before.name]
+        assert sum(histogram) == mask.numpy().size
+        assert histogram[-1] == (mask.numpy() == 0).sum()
+
+
+def test_ablations():
+    method, found = _scores(_alexnet, cross_head=False, scale_head=False)
+    assert len(found) == 2 * len(method.shared)  # The own loss, twice.
+    assert float(method.head_factor.numpy()) == 1.0
+    assert float(_scores(_alexnet)[0].head_factor.numpy()) < 1.0
+
+
+def _chain(*layers):
+    return keras.Sequential([keras.Input((4,)), *layers])
+
+
+def test_the_dense_layer_on_top_is_found_if_units_stay_apart():
+    layers = keras.layers
+    dense = functools.partial(layers.Dense, 3)
+    assert top_dense(_chain(dense(activation="relu", name="a"))).name == "a"
+    found = top_dense(
+        _chain(dense(), dense(name="b"), layers.ReLU(), layers.Dropout(0.5))
+    )
+    assert found.name == "b"
+    twice = dense(activation="relu", name="c")
+    inputs = keras.Input((3,))
+    for trunk in (
+        _chain(dense(activation="softmax")),
+        _chain(dense(), layers.Activation("softmax")),
+        _chain(dense(), layers.LayerNormalization()),
+        _chain(layers.Reshape((2, 2)), layers.Flatten()),
+        keras.Model(inputs, twice(twice(inputs))),
+    ):
+        assert top_dense(trunk) is None
+
+
+@pytest.mark.parametrize(
+    ("training", "options"),
+    [
+        ({"hidden_units": (4,)}, {}),
+        ({}, {"head_clip": 0.0}),
+        ({}, {"heads_per_pass": 0}),
+        ({}, {"importance_batch_size": 0}),
+    ],
+    ids=[
+        "hidden_units",
+        "head_clip",
+        "heads_per_pass",
+        "importance_batch_size",
+    ],
+)
+def test_what_makes_no_sense_is_refused(training, options, request):
+    name = request.node.callspec.id
+    with pytest.raises(ValueError, match=name):
+        SPG(_training(**training), **options)
