@@ -33,9 +33,8 @@ class ServedTask(tf.Module):
         # the closure, so that nothing of Keras is saved beside them.
         self.weights = [weight.value for weight in model.weights]
         pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
-        both = keras.Model(
-            model.inputs, [model.outputs[0], model.layers[-1].input]
-        )
+        logits = model.outputs[0]
+        both = keras.Model(model.inputs, [logits, _source(logits)])
 
         def serve(images):
             logits, embeddings = both(preprocessing(images), training=False)
@@ -103,3 +102,9 @@ def write_saved_model(module, signatures, final):
             "room and start the same command again."
         ) from error
     return final
+
+
+def _source(tensor):
+    """What the layer behind a tensor of a model got."""
+    layer, node, _ = tensor._keras_history
+    return layer._inbound_nodes[node].input_tensors[0]
