@@ -142,7 +142,7 @@ def evaluation():
     """The evaluation loop of the engine."""
     stream = _stream()
     _, runner = _method(stream)
-    return lambda: runner.evaluate(stream.tasks[0].test, _BATCH)
+    return lambda: runner.measurement.evaluate(stream.tasks[0].test, _BATCH)
 
 
 def plain_keras_epoch():

@@ -303,8 +303,9 @@ def test_the_groups_of_a_split_are_measured_one_by_one():
         mean=np.repeat(task.test.mean, [1, 2], 0),
         std=np.repeat(task.test.std, [1, 2], 0),
     )
-    found = runner.evaluate_groups(split, 10)
+    measure = runner.measurement.evaluate
+    found = measure(split, 10).group_accuracies
     assert found.shape == (3,) and np.isnan(found[2])
     for group in (0, 1):
         part = task.test.taken(np.flatnonzero(task.test.groups == group))
-        assert found[group] == runner.evaluate(part, 10)[1]
+        assert found[group] == measure(part, 10).accuracy

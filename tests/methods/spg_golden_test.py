@@ -139,7 +139,8 @@ class _Run:
 
     def loss(self, index):
         """Sum over the batches of their mean losses now."""
-        found = self.runner.evaluate(self.tasks[index].train, self.batch)
+        data = self.tasks[index].train
+        found = self.runner.measurement.evaluate(data, self.batch)
         return found.batch_losses
 
 
