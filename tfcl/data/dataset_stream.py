@@ -5,10 +5,10 @@ import gin
 from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 
-_RESIZES = ("stretch", "crop")
 _SELECTION = ("validation", "test")
 
 
@@ -51,8 +51,8 @@ def dataset_stream(
         task_names: Names of the tasks. Defaults to those of the sets.
         channels: 3, or 1 for grey pictures.
         resize: How pictures of other shapes are brought to `image_size`:
-            "stretch" or "crop" (`tfcl.data.preprocessing`), one for all or a
-            list with one per task.
+            "stretch", "crop" or "bilinear" (`tfcl.data.preprocessing`), one
+            for all or a list with one per task.
         name: Name of the stream. Defaults to `datasets_<tasks>`.
         validation_fraction: Part of a class's training pictures held out,
             rounded down, between 0 and 1.
@@ -126,7 +126,7 @@ def _per_task(datasets, task_names, resize):
                 f"Received: {len(values)} for {len(datasets)} data sets"
             )
     for each in resizes:
-        check_choice("resize", each, _RESIZES)
+        check_choice("resize", each, RESIZES)
     return names, resizes
 
 
