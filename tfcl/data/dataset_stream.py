@@ -1,10 +1,12 @@
 """A stream whose tasks are data sets, one whole set each."""
 
 import gin
+import numpy as np
 
 from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.pictures import LARGEST_STREAM
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
@@ -42,7 +44,8 @@ def dataset_stream(
     training part. Any further part, such as the validation pictures of
     `oxford_flowers102`, is not used.
 
-    Sets of more than a GiB stay encoded, and are decoded batch by batch.
+    Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
+    the tasks before hold 4 GiB, a smaller set is decoded when its turn comes.
 
     Args:
         datasets: Names in `tfcl.data.catalog`, one per task, in order.
@@ -89,11 +92,15 @@ def dataset_stream(
     statistics = checked_statistics(statistics, channels)
     shape = (image_size, image_size, channels)
     held_out = None if selection_split == "test" else validation_fraction
-    tasks = []
+    tasks, held = [], 0
     for dataset, task_name, how in zip(datasets, names, resizes):
         parts = _opened(dataset, test_fraction, data_dir, shape, how)
         pools = _pools(parts, held_out, test_fraction, data_seed)
-        splits = pools.load(_limited(pools, limits), task_name)
+        # Only what came before decides, so that a longer stream goes on.
+        splits = pools.load(
+            _limited(pools, limits), task_name, now=held < LARGEST_STREAM
+        )
+        held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
         tasks.append(
             assemble_task(
                 len(tasks),
