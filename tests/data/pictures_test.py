@@ -79,3 +79,36 @@ def test_only_large_sources_stay_encoded(monkeypatch):
     monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 6 * 60 - 1)
     lazy = pictures.pictures_of(source, [1, 2])
     assert isinstance(lazy, pictures.LazyPictures) and len(lazy) == 2
+
+
+class _Counting(Source):
+    """Counts the pictures that are decoded."""
+
+    decoded = 0
+
+    def images(self, indices):
+        self.decoded += len(indices)
+        return super().images(indices)
+
+
+def test_tasks_of_a_long_stream_take_turns_in_memory(monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 10 * 60)
+    images = _images(4)
+    sources = [_Counting(images) for _ in range(3)]
+    first, second, third = (
+        pictures.pictures_of(source, np.arange(4), now=False)
+        for source in sources
+    )
+    for _ in range(3):
+        np.testing.assert_array_equal(first[[3, 1]], images[[3, 1]])
+        np.testing.assert_array_equal(second[:2], images[:2])
+    assert [s.decoded for s in sources] == [4, 4, 0]
+    third[:1]
+    second[:1]
+    assert [s.decoded for s in sources] == [4, 4, 4]
+    first[:1]
+    assert [s.decoded for s in sources] == [8, 4, 4]
+    np.testing.assert_array_equal(first.taken(np.array([2]))[:], images[[2]])
+    assert pictures.picture_digest(first) == pictures.picture_digest(
+        _lazy(images)
+    )

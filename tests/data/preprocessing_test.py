@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.testing import golden
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import standardised
 from tfcl.engine.resident import ResidentSplit
@@ -192,3 +193,23 @@ def test_pictures_of_a_batch_do_not_touch_each_other():
     for picture, result in zip(pictures, together):
         alone = _levels((8, 9, 3))(tf.constant(picture[None]))[0]
         np.testing.assert_array_equal(result, alone)
+
+
+@pytest.mark.parametrize(
+    "image, resized", [("image", "resized"), ("image_small", "resized_up")]
+)
+def test_bilinear_pictures_are_those_of_the_published_clr(image, resized):
+    data = golden.load("clr/preprocess.npz")
+    wanted = data[resized]
+    found = _pixels(wanted.shape, data[image], "bilinear")
+    difference = np.abs(found - wanted)
+    # Pillow calculates in whole numbers: halves may go the other way.
+    assert difference.max() <= 1.0 + 1e-3
+    assert (difference > 0.5).mean() < 0.005
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    rule = Preprocessing(wanted.shape, mean, std, "bilinear")
+    if resized == "resized":
+        normalised = rule(tf.constant(data[image][None]))[0]
+        away = np.abs(normalised - data["normalised"])
+        assert away.max() <= 1.01 / 255.0 / min(std)
+        assert np.median(away) < 1e-5

@@ -11,6 +11,7 @@ from tfcl.data.repeated_stream import repeated_stream
 from tfcl.engine.learned import LearnedTasks
 from tfcl.methods.brute_force import BruteForce
 from tfcl.methods.channel_gating import ChannelGating
+from tfcl.methods.clr import CLR
 from tfcl.methods.darts import DARTS
 from tfcl.methods.den import DEN
 from tfcl.methods.ewc import EWC
@@ -44,6 +45,7 @@ METHODS = {
     ),
     "brute_force": lambda: BruteForce(_training()),
     "channel_gating": lambda: ChannelGating(_training(), hidden_units=4),
+    "clr": lambda: CLR(_training()),
     "darts": lambda: DARTS(_training()),
     "den": lambda: DEN(_training(), expansion=2),
     "ewc": lambda: EWC(_training()),

@@ -93,13 +93,14 @@ class ClassPools:
             chosen.append([part[:count] for part in parts])
         return self.load(chosen, task_name)
 
-    def load(self, chosen, task_name):
+    def load(self, chosen, task_name, now=True):
         """The chosen pictures, decoded now or, of a large source, later.
 
         Args:
             chosen: For each of the three splits, per local label the indices
                 into its source.
             task_name: For messages.
+            now: False decodes later in any case.
 
         Returns:
             As `take`.
@@ -115,7 +116,7 @@ class ClassPools:
                     f"{self._remedies[1]}"
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-            images = pictures_of(source, np.concatenate(parts))
+            images = pictures_of(source, np.concatenate(parts), now)
             result.append((images, labels.astype(np.int32)))
         return result
 

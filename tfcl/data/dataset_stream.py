@@ -3,15 +3,17 @@
 import dataclasses
 
 import gin
+import numpy as np
 
 from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
 from tfcl.data.pairs import measured_by_pairs, open_pairs
+from tfcl.data.pictures import LARGEST_STREAM
+from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 
-_RESIZES = ("stretch", "crop")
 _SELECTION = ("validation", "test")
 
 
@@ -47,7 +49,8 @@ def dataset_stream(
     training part. Any further part, such as the validation pictures of
     `oxford_flowers102`, is not used.
 
-    Sets of more than a GiB stay encoded, and are decoded batch by batch.
+    Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
+    the tasks before hold 4 GiB, a smaller set is decoded when its turn comes.
 
     Args:
         datasets: Names in `tfcl.data.catalog`, one per task, in order.
@@ -57,8 +60,8 @@ def dataset_stream(
         task_names: Names of the tasks. Defaults to those of the sets.
         channels: 3, or 1 for grey pictures.
         resize: How pictures of other shapes are brought to `image_size`:
-            "stretch" or "crop" (`tfcl.data.preprocessing`), one for all or a
-            list with one per task.
+            "stretch", "crop" or "bilinear" (`tfcl.data.preprocessing`), one
+            for all or a list with one per task.
         name: Name of the stream. Defaults to `datasets_<tasks>`.
         validation_fraction: Part of a class's training pictures held out,
             rounded down, between 0 and 1.
@@ -102,11 +105,15 @@ def dataset_stream(
     statistics = checked_statistics(statistics, channels)
     shape = (image_size, image_size, channels)
     held_out = None if selection_split == "test" else validation_fraction
-    tasks = []
+    tasks, held = [], 0
     for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
         parts = _opened(dataset, test_fraction, data_dir, shape, how)
         pools = _pools(parts, held_out, test_fraction, data_seed)
-        splits = pools.load(_limited(pools, limits), task_name)
+        # Only what came before decides, so that a longer stream goes on.
+        splits = pools.load(
+            _limited(pools, limits), task_name, now=held < LARGEST_STREAM
+        )
+        held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
         task = assemble_task(
             len(tasks),
             task_name,
@@ -151,7 +158,7 @@ def _per_task(datasets, task_names, resize, batch_size):
                 f"Received: {len(values)} for {len(datasets)} data sets"
             )
     for each in resizes:
-        check_choice("resize", each, _RESIZES)
+        check_choice("resize", each, RESIZES)
     return names, resizes, sizes
 
 

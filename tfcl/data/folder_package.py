@@ -27,7 +27,7 @@ def package_builder(root, data_dir, image_size, resize, skip_bad=False):
         root: Folder of the tasks.
         data_dir: Folder of TFDS data sets, or None for TFDS's own.
         image_size: `(height, width)` in pixels; None keeps every size.
-        resize: "stretch" or "crop", see `Preprocessing`.
+        resize: See `Preprocessing`.
         skip_bad: Leave out files that are no pictures.
 
     Returns:

@@ -9,12 +9,14 @@ from absl import logging
 
 from data_builders.image_folders import image_tree
 from tfcl.data import folder_package
+from tfcl.data.arguments import check_choice
 from tfcl.data.folder_splits import FolderSplits
 from tfcl.data.picture_files import (
     PictureFiles,
     Source,
     read_all,
 )
+from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
@@ -61,8 +63,9 @@ def folder_stream(
         tasks: Names of the tasks to learn, in this order. None takes all by
             name.
         resize: "stretch" to `image_size`, or "crop": keep the proportions and
-            cut to the middle. Bicubic with antialiasing in both. Learned
-            tasks treat the pictures that they classify alike.
+            cut to the middle, both bicubic; "bilinear" stretches, too. All
+            with antialiasing. Learned tasks treat the pictures that they
+            classify alike.
         channels: 3, or 1 for grey.
         validation_fraction: Part of a class's training pictures to cut for
             validation, between 0 and 1.
@@ -237,8 +240,8 @@ def _size(image_size):
 
 
 def _check(resize, channels, parts, on_bad_picture):
+    check_choice("resize", resize, RESIZES)
     for name, value, known in (
-        ("resize", resize, ("stretch", "crop")),
         ("channels", channels, (1, 3)),
         ("on_bad_picture", on_bad_picture, ("error", "skip")),
     ):

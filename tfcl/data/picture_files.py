@@ -78,7 +78,7 @@ class PictureFiles(Pictures):
         sources: List of `Source` with their digests, files that can be
             decoded.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
-        resize: "stretch" or "crop", see `Preprocessing`.
+        resize: See `Preprocessing`.
     """
 
     def __init__(self, sources, image_shape, resize="stretch"):
@@ -130,7 +130,7 @@ def read_all(sources, image_shape, resize="stretch"):
     Args:
         sources: List of `Source`.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
-        resize: "stretch" or "crop", see `Preprocessing`.
+        resize: See `Preprocessing`.
 
     Yields:
         A `Reading` per source, in their order. Whoever stops early closes the
@@ -164,7 +164,7 @@ def fitted(pixels, image_shape, resize):
     Args:
         pixels: uint8 `(any height, any width, 3)`.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
-        resize: "stretch" or "crop".
+        resize: See `Preprocessing`.
 
     Returns:
         uint8 of `image_shape`.

@@ -2,11 +2,14 @@
 
 import abc
 import hashlib
+import typing
 
 import numpy as np
 
 # Larger sets stay encoded, and go through memory window by window.
 LARGEST_IN_MEMORY = 2**30
+# Tasks of a stream beyond this many decoded bytes wait until they are used.
+LARGEST_STREAM = 2**32
 _PART = 1024
 
 
@@ -81,6 +84,38 @@ class LazyPictures(Pictures):
         return self._source.digest(self._indices)
 
 
+class CachedPictures(LazyPictures):
+    """Lazy pictures that are decoded at once and kept while they are in use.
+
+    All of them share room for `LARGEST_IN_MEMORY` bytes, so that the tasks of
+    a long stream follow each other; what was used least recently makes room.
+    """
+
+    _decoded: typing.ClassVar[dict] = {}
+
+    def __getitem__(self, rows):
+        return self._whole()[rows]
+
+    def taken(self, rows):
+        """The pictures at `rows`, not decoded."""
+        return CachedPictures(self._source, self._indices[rows])
+
+    def _whole(self):
+        kept = self._decoded
+        pixels = kept.pop(id(self), (None, None))[1]
+        if pixels is None:
+            pixels = self._source.images(self._indices)
+        # The last one is the newest; the owner is kept for its id.
+        kept[id(self)] = (self, pixels)
+        while len(kept) > 1 and self._room() < 0:
+            kept.pop(next(iter(kept)))
+        return pixels
+
+    def _room(self):
+        used = sum(pixels.nbytes for _, pixels in self._decoded.values())
+        return LARGEST_IN_MEMORY - used
+
+
 class JoinedPictures(Pictures):
     """Several arrays or `Pictures` of one shape, one after another.
 
@@ -112,20 +147,23 @@ class JoinedPictures(Pictures):
         return "".join(map(picture_digest, self._parts))
 
 
-def pictures_of(source, indices):
+def pictures_of(source, indices, now=True):
     """Pictures of a source: in memory if the whole source would fit.
 
     Args:
         source: As for `LazyPictures`, with a length.
         indices: `(n,)` integers.
+        now: False decodes when the pictures are first asked for.
 
     Returns:
-        uint8 array, or `LazyPictures` if the source is larger than
-        `LARGEST_IN_MEMORY` when decoded.
+        uint8 array or `CachedPictures`; `LazyPictures` if the source is larger
+        than `LARGEST_IN_MEMORY` when decoded.
     """
     size = len(source) * int(np.prod(source.image_shape))
     if size > LARGEST_IN_MEMORY:
         return LazyPictures(source, indices)
+    if not now:
+        return CachedPictures(source, indices)
     return source.images(indices)
 
 

@@ -1,6 +1,7 @@
 """From a user's picture to the network's input."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -20,12 +21,13 @@ class Preprocessing:
         std: Per-channel deviation of pixels / 255.
         resize: "stretch" brings a picture to the wanted shape as it is; "crop"
             keeps its proportions: resized until it just covers that shape,
-            then cut to its middle.
+            then cut to its middle. "bilinear" stretches it by a bilinear
+            filter, as torchvision does by default.
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing
-    is bicubic with antialiasing and rounded to whole grey levels after each
-    of its two passes, as Pillow does it; opacity is dropped.
+    is bicubic (unless "bilinear") with antialiasing and rounded to whole grey
+    levels after each of its two passes, as Pillow does it; opacity is dropped.
     """
 
     image_shape: tuple
@@ -68,7 +70,7 @@ def grey_levels(images, image_shape, resize="stretch"):
         images: `(batch, any height, any width, 1 to 4 channels)`, uint8.
         image_shape: `(height, width, channels)` of the result; channels is 1
             or 3.
-        resize: "stretch" or "crop", see `Preprocessing`.
+        resize: One of `RESIZES`, see `Preprocessing`.
 
     Returns:
         Whole grey levels 0 to 255, float32 `(batch, height, width,
@@ -77,7 +79,7 @@ def grey_levels(images, image_shape, resize="stretch"):
     height, width, channels = image_shape
     pixels = _with_channels(tf.cast(images, tf.float32), channels)
     same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
-    fit = {"stretch": _resized, "crop": _cropped}[resize]
+    fit = _FITS[resize]
     pixels = tf.cond(
         same, lambda: pixels, lambda: fit(pixels, (height, width))
     )
@@ -102,12 +104,12 @@ def _with_channels(pixels, channels):
     return from_grey() if received < 3 else from_colours()
 
 
-def _resized(pixels, size):
+def _resized(pixels, size, method="bicubic"):
     # Columns first, then rows: a picture of whole grey levels lies between,
     # whose clipping changes what the second pass sees beside sharp edges.
     for between in ((tf.shape(pixels)[1], size[1]), size):
         pixels = tf.image.resize(
-            pixels, between, method="bicubic", antialias=True
+            pixels, between, method=method, antialias=True
         )
         pixels = tf.clip_by_value(_rounded(pixels), 0.0, 255.0)
     return pixels
@@ -130,3 +132,11 @@ def _cropped(pixels, size):
 
 def _rounded(pixels):
     return tf.floor(pixels + 0.5)
+
+
+_FITS = {
+    "stretch": _resized,
+    "crop": _cropped,
+    "bilinear": functools.partial(_resized, method="bilinear"),
+}
+RESIZES = tuple(_FITS)

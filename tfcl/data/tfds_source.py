@@ -46,7 +46,7 @@ def open_split(
             are resized when they are decoded, with antialiasing and like a
             user's pictures (`preprocessing.grey_levels`). None takes them as
             they are, which must be in one shape.
-        resize: "stretch" or "crop", how they are (`Preprocessing`).
+        resize: How they are, see `Preprocessing`.
         image_key: Feature that holds the picture, for sets with several;
             None takes the catalog's.
 
