@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tfcl.engine.orders import in_stored_order, rows_of_batch
 from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
 
@@ -126,7 +127,7 @@ class StepRunner:
         function = self._function(key, self._evaluation_loop)
         loss, right = 0.0, np.zeros(len(split.mean), np.int64)
         for order, first, last in self._evaluated.windows(
-            *_in_stored_order(split, batch_size), batch_size
+            *in_stored_order(split, batch_size), batch_size
         ):
             sums = function(
                 tf.constant(order, tf.int32),
@@ -145,7 +146,7 @@ class StepRunner:
         for variable in phase.into:
             variable.assign(tf.zeros_like(variable))
         for order, first, last in self._train.windows(
-            *_in_stored_order(split, batch_size), batch_size
+            *in_stored_order(split, batch_size), batch_size
         ):
             function(
                 tf.constant(order, tf.int32),
@@ -183,7 +184,7 @@ class StepRunner:
             size = static_size or size
 
             def body(step, sums, bad, skipped):
-                rows = _rows(order, step, size, static_size)
+                rows = rows_of_batch(order, step, size, static_size)
                 step_seed = tf.random.experimental.stateless_fold_in(
                     seed, step
                 )
@@ -291,16 +292,11 @@ class StepRunner:
             if update.then is not None:
                 update.then()
 
-        if self.replicas == 1 and jit:
-            # XLA copies all variables that a condition may change, but none
-            # that a loop does: of one turn, or none.
-            turns = tf.cast(finite, tf.int32)
-            tf.while_loop(
-                lambda k: k < turns, lambda k: (commit(), [k + 1])[1], [0]
-            )
-            return
         if self.replicas == 1:
-            tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
+            if jit:
+                _once_if(finite, commit)
+            else:
+                tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
             return
         # Optimizers synchronise replicas, which cannot be done inside a
         # condition: an update that is not finite ends the call instead.
@@ -330,7 +326,7 @@ class StepRunner:
                 )
 
             def body(number, loss, right):
-                rows = _rows(order, number, size)
+                rows = rows_of_batch(order, number, size)
                 sums = self._summed(lambda: replica(rows))
                 return number + 1, loss + sums[0], right + sums[1]
 
@@ -356,7 +352,7 @@ class StepRunner:
                 return step(batch)
 
             def body(number):
-                rows = _rows(order, number, size)
+                rows = rows_of_batch(order, number, size)
                 sums = self._summed(lambda: replica(rows, number))
                 for variable, value in zip(into, sums):
                     variable.assign_add(value)
@@ -381,26 +377,16 @@ class StepRunner:
         )
 
 
-def _in_stored_order(split, batch_size):
-    """Split, order, first and last batch of a pass over all of it."""
-    batches = -(-len(split) // batch_size)
-    return split, np.arange(len(split), dtype=np.int32), 0, batches
+def _once_if(condition, function):
+    """Runs a function in a loop of one turn, or none.
 
-
-def _rows(order, step, size, static_size=None):
-    """Examples of a batch; the last one of an order may be smaller."""
-    if static_size:  # XLA needs to know the shape
-        return tf.slice(order, [step * static_size], [static_size])
-    first = step * size
-    return order[first : tf.minimum(first + size, tf.size(order))]
+    XLA copies all variables that a `tf.cond` may change; a loop it does not.
+    """
+    turns = tf.cast(condition, tf.int32)
+    tf.while_loop(
+        lambda k: k < turns, lambda k: (function(), [k + 1])[1], [0]
+    )
 
 
 def _step_name(function):
     return getattr(function, "__name__", type(function).__name__)
-
-
-def epoch_order(count, shuffle, generator):
-    """The order of an epoch, int32 `(count,)`."""
-    if not shuffle:
-        return np.arange(count, dtype=np.int32)
-    return generator.permutation(count).astype(np.int32)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfcl import randomness
-from tfcl.engine.steps import epoch_order
+from tfcl.engine.orders import epoch_order
 from tfcl.errors import Interrupted, RunError
 from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
