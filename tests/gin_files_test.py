@@ -72,6 +72,12 @@ _SETS = {
             "wikiart_piggyback",
         )
     },
+    **{
+        f"mini_imagenet_{version}": pictures.MadeUpSet(
+            (8, 8, 3), 4, {"train": 10, "test": 4}
+        )
+        for version in ("original", "noise_1", "noise_2")
+    },
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -135,7 +141,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
             "Experiment.exports = False",
             *_own_pictures(path, tmp_path),
             *_goals(path, tmp_path),
-            *_smaller(path),
+            *_smaller(path, tmp_path),
         ],
     )
     run = Experiment(model_dir=tmp_path / "run")
@@ -152,7 +158,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
 
 def _is_online(path):
     """Whether a run sees its stream once."""
-    return "_modes_" in path.stem
+    return "_modes_" in path.stem or path.stem == "mh_ns_imagenet"
 
 
 def _own_pictures(path, folder):
@@ -180,7 +186,7 @@ def _goals(path, folder):
     return [f"GoalFile.path = '{file}'"]
 
 
-def _smaller(path):
+def _smaller(path, folder):
     """Bindings that spare a test the large networks and pictures."""
     if "finegrained" in path.stem:
         return _smaller_finegrained(path)
@@ -188,6 +194,11 @@ def _smaller(path):
         return [
             "cpg_vgg.layers = (4, 'M', 4, 'M')",
             "cpg_vgg.hidden_units = (8,)",
+        ]
+    if path.stem == "mh_ns_imagenet":
+        return [
+            "IMAGE_SIZE = 8",
+            f"feature_stream.cache_dir = '{folder / 'features'}'",
         ]
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
@@ -214,8 +225,11 @@ def _take_two_steps(run):
         run.method.begin_task(task)
     phase = first_training(run.method.phases(task))
     # A task may go without training, and be pruned at once.
-    online = phase.action == "scan"
-    assert online or phase.epochs == 1 or phase.name.startswith(("prune", "retrain"))
+    assert (
+        phase.action == "scan"
+        or phase.epochs == 1
+        or phase.name.startswith(("prune", "retrain"))
+    )
     for name, schedule in phase.rates.items():
         rate = schedule(Clock(epoch=0, run_epoch=0, epochs=1, history=()))
         run.method.optimizers[name].learning_rate.assign(rate)
