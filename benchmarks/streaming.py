@@ -33,8 +33,8 @@ from tfcl.data.labelled_images import LabelledImages  # noqa: E402
 from tfcl.data.record_files import EncodedInFiles  # noqa: E402
 from tfcl.data.split import Split  # noqa: E402
 from tfcl.data.task import StreamSpec, Task  # noqa: E402
+from tfcl.engine.orders import epoch_order  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.engine.trainer import epoch_order  # noqa: E402
 from tfcl.methods.individual import Individual  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402

@@ -103,6 +103,12 @@ _SETS = {
     "femnist": pictures.MadeUpSet(
         (28, 28, 1), 62, {"train": 300, "test": 120}, users=21
     ),
+    **{
+        f"mini_imagenet_{version}": pictures.MadeUpSet(
+            (8, 8, 3), 4, {"train": 10, "test": 4}
+        )
+        for version in ("original", "noise_1", "noise_2")
+    },
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -166,7 +172,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
             "Experiment.exports = False",
             *_own_pictures(path, tmp_path),
             *_goals(path, tmp_path),
-            *_smaller(path),
+            *_smaller(path, tmp_path),
         ],
     )
     run = Experiment(model_dir=tmp_path / "run")
@@ -183,7 +189,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
 
 def _is_online(path):
     """Whether a run sees its stream once."""
-    return "_modes_" in path.stem
+    return "_modes_" in path.stem or path.stem == "mh_ns_imagenet"
 
 
 def _own_pictures(path, folder):
@@ -217,7 +223,7 @@ def _goals(path, folder):
     return [f"GoalFile.path = '{file}'"]
 
 
-def _smaller(path):
+def _smaller(path, folder):
     """Bindings that spare a test the large networks and pictures."""
     if path.stem.startswith("clr"):
         return _smaller_clr(path)
@@ -242,6 +248,11 @@ def _smaller(path):
             "BATCH_SIZE = 8",
             "spg_alexnet.channels = (4, 4, 4)",
             "spg_alexnet.hidden_units = (8, 8)",
+        ]
+    if path.stem == "mh_ns_imagenet":
+        return [
+            "IMAGE_SIZE = 8",
+            f"feature_stream.cache_dir = '{folder / 'features'}'",
         ]
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []

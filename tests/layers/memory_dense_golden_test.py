@@ -229,3 +229,55 @@ def _accuracies(layer, split):
     right = found == split.labels
     numbers = split.distributions
     return [right[numbers == k].mean() for k in range(numbers.max() + 1)]
+
+
+@pytest.mark.parametrize("mode", ["frozen", "finetuned"])
+def test_heads_of_tasks_follow_the_published_first_stage(mode):
+    """Batches through two heads; gradients gathered over a virtual batch.
+
+    Where the backbone is trained, the published old head goes on scrambling.
+    """
+    data = golden.load("memory_head/ci_heads.npz")
+    cfg = published_memory.configuration(data)
+    heads = [_task_head(data, cfg, task) for task in (0, 1)]
+    old, new = heads
+    share = cfg["virtual_batch"] // cfg["batch"]
+    gathered, speed = 0.0, 0.0
+    for number, (inputs, labels) in enumerate(zip(data["X"], data["Y"])):
+        old_logits, old_reading = old.read(tf.constant(inputs))
+        logits, loss, reading, gradient, _ = published_memory.learned(
+            new, new.state(), inputs, labels - cfg["known_classes"]
+        )
+        _close(loss / share, data[f"{mode}_loss"][number])
+        both = tf.concat([old_logits, logits], axis=-1)
+        _close(both, data[f"{mode}_logits"][number])
+        new.assign(new.updated(new.state(), reading))
+        if mode == "finetuned":
+            rate = cfg["old_head_beta_k"]
+            state = old.updated(old.state(), old_reading, key_rate=rate)
+            old.assign(state)
+        gathered += gradient / share
+        if (number + 1) % share == 0 or number + 1 == cfg["steps"]:
+            gathered += cfg["weight_decay"] * new.memories
+            speed = cfg["momentum"] * speed + gathered
+            new.memories.assign(new.memories - cfg["lr"] * speed)
+            gathered = 0.0
+        for task, head in enumerate(heads):
+            wanted = data[f"{mode}_h{task}_M"][number]
+            _close(head.memories, wanted.reshape(head.memories.shape), 1e-12)
+            _close(head.keys, data[f"{mode}_h{task}_K"][number], 1e-12)
+            np.testing.assert_array_equal(
+                head.scrambles,
+                data[f"{mode}_h{task}_scrambling_count"][number],
+            )
+
+
+def _task_head(data, cfg, task):
+    start = {k: data[f"init_h{task}_{k}"] for k in ("K", "M", "mu", "eta")}
+    head = published_memory.layer(
+        cfg, cfg["d"], cfg["task_sizes"][task], start["K"], start["M"]
+    )
+    head.usage.assign(start["mu"])
+    head.age.assign(start["eta"])
+    head.scrambles.assign(data[f"init_h{task}_scrambling_count"])
+    return head

@@ -1,6 +1,7 @@
 """Online methods under the contract, killed, and given what they refuse."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.testing import running, toy_run
 from tests.testing.methods import run_method_test
 from tfcl.data.online_stream import online_stream
 from tfcl.data.repeated_stream import repeated_stream
+from tfcl.engine import figures, stream_pictures
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import RunError, UserError
@@ -140,6 +142,58 @@ def test_mir_replays_what_the_step_harms_most():
         variable.assign(value - 0.5 * gradient)
     harm = (harm + losses()).numpy()
     assert places.numpy().tolist() == np.argsort(-harm)[:2].tolist()
+
+
+def test_keys_that_gradients_train_start_a_step_with_unit_length():
+    """The optimizer moves the keys that the forward pass has read."""
+    method = MemoryHead(
+        functools.partial(
+            online_methods.MEMORY, key_update="gradient", scramble=False
+        ),
+        training(),
+    )
+    task = blobs().tasks[0]
+    method.setup(blobs().spec(), seed=0)
+    (head,) = method.network().memory_heads
+    head.keys.assign(3.0 * head.keys)
+    update = method.train_step(
+        online_methods.batch_of(task.train.images[:2], task.train.labels[:2])
+    )
+    update.before()
+    keys = head.keys.numpy()
+    np.testing.assert_allclose(np.linalg.norm(keys, axis=-1), 1.0, rtol=1e-5)
+    online_methods.apply(method, update._replace(before=None))
+    assert (head.keys.numpy() != keys).any()
+
+
+def test_pictures_of_a_stream_of_points(tmp_path):
+    method = METHODS["memory_head"]()
+    run = _learned(tmp_path, method, blobs())
+    keys = method.network().memory_heads[0].keys.numpy()
+    task = run.stream.tasks[0]
+    maps = {m.name: m for m in method.point_maps(task)}
+    assert list(maps) == [
+        "regions_before",
+        "regions_after",
+        "regions_and_keys",
+        "unit_length_and_keys",
+    ]
+    np.testing.assert_array_equal(maps["regions_and_keys"].keys, keys[0])
+    np.testing.assert_array_equal(
+        method.network().memory_heads[0].keys, keys
+    )  # as they were
+    after = maps["regions_after"].regions
+    assert (after != maps["regions_before"].regions).any()
+    # The cell of a point says what is predicted there.
+    places = np.linspace(-1.01, 1.01, len(after))
+    point = np.array([[places[150], places[20]]], np.float32)
+    found = np.argmax(method.predict(tf.constant(point[:, None, None])))
+    assert after[20, 150] == found
+    history = run.bank.history(0, task.name)
+    drawn = stream_pictures.stream_figures(task, maps.values(), history)
+    assert {*maps, "data", "forgetting_test"} < drawn.keys()
+    for name in ("regions_and_keys", "data", "forgetting_test"):
+        assert figures.png_bytes(drawn[name])
 
 
 def test_each_example_has_the_same_chance_in_a_textbook_reservoir():

@@ -16,22 +16,25 @@ _LABELS = ("class", "domain")
 def online_stream(
     stream=gin.REQUIRED,
     labels: str = "class",
+    by_class: bool = False,
     batch_size: int = 1,
     data_dir: str | None = None,
 ) -> TaskStream:
-    """Joins the tasks of a stream into one, whose groups are those tasks.
+    """Joins the tasks of a stream into one; each is a distribution of it.
 
     Args:
         stream: Stream factory, a function of `data_dir`.
         labels: "class": every task brings classes of its own
             (class-incremental); "domain": all tasks have the same classes.
-        batch_size: Examples per step. What a task has beyond whole batches
-            is left out of its training split.
+        by_class: Whether the classes of a task come one after another, each
+            a distribution of its own.
+        batch_size: Examples per step. What a distribution has beyond whole
+            batches is left out of the training split.
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
-        ValueError: If classes of tasks differ for "domain", or a task has
-            fewer training examples than a batch.
+        ValueError: If classes of tasks differ for "domain", or a
+            distribution has fewer training examples than a batch.
     """
     check_choice("labels", labels, _LABELS)
     parted = stream(data_dir=data_dir)
@@ -49,29 +52,54 @@ def online_stream(
         offsets = np.cumsum([0, *map(len, names[:-1])]).tolist()
         class_names = _unique(tasks)
     splits = {
-        split: joined([getattr(t, split) for t in tasks], offsets)
-        for split in ("validation", "test")
+        split: _joined(tasks, split, offsets, by_class)
+        for split in ("train", "validation", "test")
     }
-    trains = [_whole_batches(task, batch_size) for task in tasks]
+    splits["train"] = _whole_batches(splits["train"], batch_size)
     task = dataclasses.replace(
         tasks[0],
         name=f"{parted.name}_online",
         class_names=class_names,
-        train=joined(trains, offsets),
         **splits,
     )
     return TaskStream(task.name, [task], batch_size)
 
 
-def _whole_batches(task, size):
-    count = len(task.train) // size * size
-    if not count:
-        raise ValueError(
-            f"Argument `batch_size` must not be larger than the training split "
-            f"of any task; '{task.name}' has {len(task.train)} examples. "
-            f"Received: batch_size={size}"
-        )
-    return task.train.taken(np.arange(count))
+def _joined(tasks, name, offsets, by_class):
+    """One split of all tasks, a group per distribution."""
+    splits = [getattr(task, name) for task in tasks]
+    if by_class:
+        splits = [s.taken(np.argsort(s.labels, kind="stable")) for s in splits]
+    result = joined(splits, offsets)
+    if not by_class:
+        return result
+    counts = [task.num_classes for task in tasks]
+    begins = np.cumsum([0, *counts[:-1]])
+    numbers = np.concatenate(
+        [s.labels + begin for s, begin in zip(splits, begins)]
+    )
+    return dataclasses.replace(
+        result,
+        groups=numbers,
+        mean=np.repeat(result.mean, counts, axis=0),
+        std=np.repeat(result.std, counts, axis=0),
+    )
+
+
+def _whole_batches(split, size):
+    if size == 1:
+        return split
+    kept = []
+    for group in np.unique(split.groups):
+        mine = np.flatnonzero(split.groups == group)
+        if len(mine) < size:
+            raise ValueError(
+                "Argument `batch_size` must not be larger than the training "
+                f"data of a distribution; number {group} has {len(mine)} "
+                f"examples. Received: batch_size={size}"
+            )
+        kept.append(mine[: len(mine) // size * size])
+    return split.taken(np.concatenate(kept))
 
 
 def _unique(tasks):

@@ -7,7 +7,7 @@ import gin
 import keras
 from absl import logging
 
-from tfcl.engine import results
+from tfcl.engine import results, stream_pictures
 from tfcl.engine.bank import Bank
 from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
@@ -300,8 +300,8 @@ class Experiment:
 
     def finish(self):
         """Writes figures, report and exports of a finished run."""
-        self.observer.close()
         if not self.chief:
+            self.observer.close()
             return
         content = self.results()
         self._publish(content)
@@ -310,10 +310,27 @@ class Experiment:
             task.index: self.bank.history(visit, task.name)
             for task, visit in learned
         }
-        results.write_pictures(content, histories, self.model_dir)
+        drawn = self._stream_figures(learned, histories)
+        self.observer.figures(drawn, self.journal.global_step)
+        self.observer.close()
+        results.write_pictures(content, histories, self.model_dir, drawn)
         if self.exports:
             for task, visit in learned:
                 self.export(self.bank.load(visit, task.name))
+
+    def _stream_figures(self, learned, histories):
+        """Pictures of tasks that are streams, with the task if several."""
+        drawn = {}
+        for task, visit in learned:
+            values = self.bank.load(visit, task.name).values
+            self.method.activate(values, task.index)
+            maps = self.method.point_maps(task)
+            found = stream_pictures.stream_figures(
+                task, maps, histories[task.index]
+            )
+            prefix = f"{task.name}_" if len(learned) > 1 else ""
+            drawn.update({prefix + name: f for name, f in found.items()})
+        return drawn
 
     def export(self, entry):
         """Writes the SavedModel of a `BankedTask`; returns its path."""

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.pairs import PairSplit
-from tfcl.engine.replicas import RANGE, in_stored_order, rows_of
+from tfcl.engine.orders import in_stored_order, rows_of_batch
+from tfcl.engine.replicas import RANGE
 from tfcl.metrics.verification import (
     Verification,
     angular_distance,
@@ -123,7 +124,7 @@ class Measurement:
                 )
 
             def body(number, loss, right, means):
-                rows = rows_of(order, number, size)
+                rows = rows_of_batch(order, number, size)
                 sums = self._replicas.summed(lambda: replica(rows))
                 mean = sums[0] / tf.cast(tf.size(rows), tf.float32)
                 return (

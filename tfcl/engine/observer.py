@@ -123,6 +123,15 @@ class Observer:
         with _disk_errors(self._folder):
             self.summaries.flush()
 
+    def figures(self, drawn, step):
+        """Adds pictures, `{name: Figure}`."""
+        if self.summaries is None:
+            return
+        for name, figure in drawn.items():
+            self.summaries.image(name, figure, step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
     def flush(self):
         """Hands all points to the operating system."""
         if self.summaries is not None:

@@ -2,7 +2,6 @@
 
 import collections
 
-import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import Batch
@@ -81,17 +80,3 @@ class Replicas:
         return tf.nest.map_structure(
             lambda v: self.strategy.reduce("SUM", v, axis=None), values
         )
-
-
-def in_stored_order(split, batch_size):
-    """Split, order, first and last batch of a pass over all of it."""
-    batches = -(-len(split) // batch_size)
-    return split, np.arange(len(split), dtype=np.int32), 0, batches
-
-
-def rows_of(order, step, size, static_size=None):
-    """Examples of a batch; the last one of an order may be smaller."""
-    if static_size:  # XLA needs to know the shape
-        return tf.slice(order, [step * static_size], [static_size])
-    first = step * size
-    return order[first : tf.minimum(first + size, tf.size(order))]

@@ -89,7 +89,10 @@ summary { cursor: pointer; } summary span { color: var(--soft); }
 
 
 def write_report(
-    results: dict, histories: dict[int, dict[str, np.ndarray]], path
+    results: dict,
+    histories: dict[int, dict[str, np.ndarray]],
+    path,
+    further: dict[str, Figure] | None = None,
 ) -> None:
     """Writes the report of a run, finished or not, atomically.
 
@@ -97,6 +100,7 @@ def write_report(
         results: Content of `results.json`.
         histories: Per task index, arrays whose first axis is the epoch.
         path: HTML file to write.
+        further: More pictures by name.
     """
     config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
     learned = bool(results["tasks"])
@@ -104,6 +108,7 @@ def write_report(
         "Summary": _summary_section(results),
         "Tasks": _tasks_section(results) if learned else "",
         "Pictures": _pictures(run_figures(results)) if learned else "",
+        "Stream": _pictures(further or {}),
         "Method": _method_section(results),
         "Training": _training_section(results, histories),
         "Configuration": _details("gin", config) if config else "",

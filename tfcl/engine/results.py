@@ -207,14 +207,22 @@ def _plain(value):
     return value
 
 
-def write_pictures(results, histories, model_dir):
-    """Writes figures/*.png and report.html."""
+def write_pictures(results, histories, model_dir, further=None):
+    """Writes figures/*.png and report.html.
+
+    Args:
+        results: Content of `results.json`.
+        histories: `{task index: {name: array}}`.
+        model_dir: Folder of the run.
+        further: `{name: Figure}` of pictures that the results do not tell.
+    """
     model_dir = pathlib.Path(model_dir)
     config = model_dir / "config.gin"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
     pictures = {
         **report.run_figures(results),
         **report.method_figures(results),
+        **(further or {}),
     }
     for name, figure in pictures.items():
         path = model_dir / "figures" / f"{name}.png"
@@ -222,7 +230,7 @@ def write_pictures(results, histories, model_dir):
         _written(lambda p=path, c=content: write_atomically(p, c))
     page = {**results, "config": text}
     path = model_dir / "report.html"
-    _written(lambda: report.write_report(page, histories, path))
+    _written(lambda: report.write_report(page, histories, path, further))
 
 
 def read(model_dir):

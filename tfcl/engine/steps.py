@@ -5,7 +5,8 @@ import functools
 import tensorflow as tf
 
 from tfcl.engine.measurement import Measurement
-from tfcl.engine.replicas import RANGE, Replicas, in_stored_order, rows_of
+from tfcl.engine.orders import in_stored_order, rows_of_batch
+from tfcl.engine.replicas import RANGE, Replicas
 from tfcl.engine.resident import ResidentSplit
 
 STOP = "stop"
@@ -146,7 +147,7 @@ class StepRunner:
             size = static_size or size
 
             def body(step, sums, bad, skipped):
-                rows = rows_of(order, step, size, static_size)
+                rows = rows_of_batch(order, step, size, static_size)
                 step_seed = tf.random.experimental.stateless_fold_in(
                     seed, step
                 )
@@ -226,16 +227,11 @@ class StepRunner:
             if update.then is not None:
                 update.then()
 
-        if self.replicas == 1 and jit:
-            # XLA copies all variables that a condition may change, but none
-            # that a loop does: of one turn, or none.
-            turns = tf.cast(finite, tf.int32)
-            tf.while_loop(
-                lambda k: k < turns, lambda k: (commit(), [k + 1])[1], [0]
-            )
-            return
         if self.replicas == 1:
-            tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
+            if jit:
+                _once_if(finite, commit)
+            else:
+                tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
             return
         # Optimizers synchronise replicas, which cannot be done inside a
         # condition: an update that is not finite ends the call instead.
@@ -255,7 +251,7 @@ class StepRunner:
                 return step(batch)
 
             def body(number):
-                rows = rows_of(order, number, size)
+                rows = rows_of_batch(order, number, size)
                 sums = self._shared.summed(lambda: replica(rows, number))
                 for variable, value in zip(into, sums):
                     variable.assign_add(value)
@@ -270,6 +266,17 @@ class StepRunner:
             return tf.constant(0)
 
         return loop
+
+def _once_if(condition, function):
+    """Runs a function in a loop of one turn, or none.
+
+    XLA copies all variables that a `tf.cond` may change; a loop it does not.
+    """
+    turns = tf.cast(condition, tf.int32)
+    tf.while_loop(
+        lambda k: k < turns, lambda k: (function(), [k + 1])[1], [0]
+    )
+
 
 def _step_name(function):
     return getattr(function, "__name__", type(function).__name__)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfcl import randomness
+from tfcl.engine.orders import epoch_order
 from tfcl.errors import Interrupted, RunError
 from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
@@ -362,10 +363,3 @@ def _scalar(value):
 
 def _is_better(accuracy, best):
     return best is None or accuracy > best["validation_accuracy"]
-
-
-def epoch_order(count, shuffle, generator):
-    """The order of an epoch, int32 `(count,)`."""
-    if not shuffle:
-        return np.arange(count, dtype=np.int32)
-    return generator.permutation(count).astype(np.int32)

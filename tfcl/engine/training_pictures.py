@@ -24,7 +24,7 @@ def task_figures(task: dict, history: dict) -> dict[str, Figure]:
     if curves:
         pictures["training_curves"] = figures.training_curves(curves)
     for name, array in joined.items():
-        if np.ndim(array) == 2:
+        if np.ndim(array) == 2 and not name.endswith("/accuracies"):
             *_, plain = _parted(name)
             labels = task.get("labels", {}).get(plain, ())
             if len(labels) != np.shape(array)[1]:
@@ -80,7 +80,7 @@ def joined_phases(history: dict):
 def _parted(key):
     """Phase and name; a phase is what stands before `train/` and the like."""
     head, _, rest = key.partition("/")
-    if head in ("train", "validation") or not rest:
+    if head in ("train", "validation", "test") or not rest:
         return "", key
     return head, rest
 

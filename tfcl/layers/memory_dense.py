@@ -284,9 +284,11 @@ class MemoryDense(keras.layers.Layer):
         width = self.features + int(self.use_bias)
         per_set = self.units // q
         rows = tf.reshape(state.memories, [q * m * per_set, width])
-        outputs = tf.matmul(inputs, rows[:, : self.features], transpose_b=True)
         if self.use_bias:
-            outputs += rows[:, self.features]
+            # Neither a slice of the memory nor a pass for the biases.
+            ones = tf.ones_like(inputs[:, :1])
+            inputs = tf.concat([inputs, ones], axis=-1)
+        outputs = tf.matmul(inputs, rows, transpose_b=True)
         outputs = tf.reshape(outputs, [-1, q, m, per_set])
         chosen = tf.one_hot(reading.units, m, dtype=weights.dtype)
         mixture = tf.einsum("bqk,bqkm->bqm", weights, chosen)

@@ -94,6 +94,27 @@ class Update(typing.NamedTuple):
     before: typing.Callable | None = None
 
 
+class PointMap(typing.NamedTuple):
+    """What a classifier makes of the plane, for a picture.
+
+    Attributes:
+        name: Of the picture's file.
+        title: Of the picture.
+        points: Data, `(n, 2)` in [-1, 1].
+        labels: Their classes, `(n,)`.
+        regions: Classes found on a square grid over [-1.01, 1.01]^2, row by
+            row of the second coordinate, `(k, k)`; or None.
+        keys: `(m, 2)`, or None.
+    """
+
+    name: str
+    title: str
+    points: np.ndarray
+    labels: np.ndarray
+    regions: np.ndarray | None = None
+    keys: np.ndarray | None = None
+
+
 class Method(abc.ABC):
     """A few layers plus a rule: how one task after another is learned.
 
@@ -243,6 +264,11 @@ class Method(abc.ABC):
         """JSON-ready facts of the task, for results and reports; among them
         `validation_accuracy` if it is not the last phase's."""
         return {}
+
+    def point_maps(self, task):
+        """`PointMap`s of a finished task, which is active; for reports."""
+        del task
+        return []
 
     def activate(self, values, task_index):
         """Puts a finished task's bank values into the slot."""

@@ -1,11 +1,14 @@
 """Online learning: a network sees every example of a stream once."""
 
+import functools
+
 import gin
 import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import (
     Method,
+    PointMap,
     Update,
     cross_entropy,
     mean_accuracy,
@@ -13,9 +16,11 @@ from tfcl.methods.base import (
 )
 from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
+from tfcl.models.variables import restore, stored
 
 XENT, HINGE = "xent", "hinge"
 _SPLITS = ("train", "validation", "test")
+_GRID = 203  # Points along a side of the plane: steps of 0.01.
 
 
 def mean_cross_entropy(labels, logits):
@@ -276,3 +281,58 @@ class OnlineLearning(Method):
 
     def bank_notes(self):
         return self._notes
+
+    def point_maps(self, task):
+        """Of a stream of points: regions before and after training."""
+        if tuple(self.spec.image_shape) != (1, 1, 2):
+            return []
+        points = task.train.images.reshape(-1, 2)
+        draw = functools.partial(
+            PointMap, points=points, labels=task.train.labels
+        )
+        after, keys = self._regions(), self.plane_keys()
+        learned = stored(self.shared)
+        self.redraw(self.shared, "shared")
+        before, first_keys = self._regions(), self.plane_keys()
+        restore(self.shared, learned)
+        maps = [
+            draw(
+                "regions_before",
+                "before training",
+                regions=before,
+                keys=first_keys,
+            ),
+            draw("regions_after", "after training", regions=after),
+        ]
+        if keys is not None:
+            length = np.linalg.norm(points, axis=1, keepdims=True)
+            unit = points / np.maximum(length, 1e-12)
+            maps += [
+                draw(
+                    "regions_and_keys",
+                    "after training, with keys",
+                    regions=after,
+                    keys=keys,
+                ),
+                draw(
+                    "unit_length_and_keys",
+                    "data of unit length, with keys",
+                    keys=keys,
+                )._replace(points=unit),
+            ]
+        return maps
+
+    def plane_keys(self):
+        """Keys in the plane of the points, `(k, 2)`, or None without any."""
+        heads = self._network.memory_heads
+        keys = [h.keys.numpy() for h in heads if h.keys.shape[-1] == 2]
+        return (
+            np.concatenate([k.reshape(-1, 2) for k in keys]) if keys else None
+        )
+
+    def _regions(self):
+        places = np.linspace(-1.01, 1.01, _GRID, dtype=np.float32)
+        x, y = np.meshgrid(places, places)
+        points = np.stack([x, y], axis=-1).reshape(-1, 1, 1, 2)
+        found = np.argmax(self.predict(tf.constant(points)), axis=-1)
+        return found.reshape(_GRID, _GRID)

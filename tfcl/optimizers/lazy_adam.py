@@ -50,19 +50,18 @@ class LazyAdam(AdamTorch):
             v.value if isinstance(v, keras.Variable) else v
             for v in (self._means[index], self._squares[index], variable)
         )
-        new_mean = self.beta_1 * tf.gather(mean, rows)
-        new_mean += (1.0 - self.beta_1) * values
-        new_square = self.beta_2 * tf.gather(square, rows)
-        new_square += (1.0 - self.beta_2) * tf.square(values)
+        for state, beta, power in (
+            (mean, self.beta_1, 1),
+            (square, self.beta_2, 2),
+        ):
+            new = beta * tf.gather(state, rows) + (1.0 - beta) * values**power
+            state.scatter_update(tf.IndexedSlices(new, rows))
         root = tf.sqrt(self._left(self.beta_2))
         rate = tf.cast(learning_rate, tf.float64) * root
         rate = tf.cast(rate / self._left(self.beta_1), values.dtype)
         epsilon = tf.cast(self.epsilon * root, values.dtype)
-        step = rate * new_mean / (tf.sqrt(new_square) + epsilon)
+        # Read again: XLA would copy what it reads from before the update.
+        step = rate * tf.gather(mean, rows)
+        step /= tf.sqrt(tf.gather(square, rows)) + epsilon
         moved = tf.gather(weight, rows) - step
-        for state, new in (
-            (mean, new_mean),
-            (square, new_square),
-            (weight, moved),
-        ):
-            state.scatter_update(tf.IndexedSlices(new, rows))
+        weight.scatter_update(tf.IndexedSlices(moved, rows))
