@@ -11,7 +11,7 @@ import pytest
 from tests.testing import pictures
 from tests.testing.running import no_pictures
 from tfcl import search as search_module
-from tfcl.engine.evaluator import Evaluator
+from tfcl.engine.evaluator import Evaluation, Evaluator
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import Interrupted, RunError, UserError
 from tfcl.search import Search, parse_range
@@ -93,7 +93,8 @@ def test_the_objective_is_the_accuracy_of_the_split_it_is_named_by(
 
     def banked(self, task, visit, split="test"):
         assert visit == task.index
-        return {"validation": 0.1, "test": 0.6}[split] + 0.1 * visit
+        value = {"validation": 0.1, "test": 0.6}[split] + 0.1 * visit
+        return Evaluation(1.0, value, 1.0)
 
     with (
         mock.patch.object(Evaluator, "banked", banked),

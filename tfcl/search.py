@@ -214,7 +214,7 @@ class Search:
         last = len(run.stream.visits) - 1
         learned = run.stream.learned_versions(last)
         accuracies = [
-            run.evaluator.banked(task, visit, self.objective)
+            run.evaluator.banked(task, visit, self.objective).accuracy
             for task, visit in learned
         ]
         sizes = [len(getattr(task, self.objective)) for task, _ in learned]

@@ -72,7 +72,7 @@ class Evaluator:
         return self.runner.evaluate(split, batch_size or self.policy.batch_size)
 
     def banked(self, task, visit, split_name="test"):
-        """Accuracy of a finished task, from the bank entry of a visit.
+        """`Evaluation` of a finished task, from the bank entry of a visit.
 
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
@@ -84,11 +84,15 @@ class Evaluator:
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
             found = self.runner.evaluate(split, self.policy.batch_size)
-            self._known[key] = (digest, found.accuracy)
+            self._known[key] = (digest, found)
         return self._known[key][1]
 
     def row(self, stream, visit):
         """Test accuracies of all tasks seen when a visit has ended."""
+        return [found.accuracy for found in self.evaluations(stream, visit)]
+
+    def evaluations(self, stream, visit):
+        """`Evaluation` of all tasks seen when a visit has ended, on tests."""
         return [
             self.banked(task, newest)
             for task, newest in stream.learned_versions(visit)

@@ -271,7 +271,9 @@ class Experiment:
         entry = self.bank.load(visit.number, task.name)
         record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
-        record["row"] = self.evaluator.row(self.stream, visit.number)
+        found = self.evaluator.evaluations(self.stream, visit.number)
+        record["row"] = [each.accuracy for each in found]
+        record["losses"] = [each.loss for each in found]
         self.journal.end_task(record)
         self.save()
         content = self.results()
