@@ -114,7 +114,7 @@ def learning(make_method, sizes):
 def evaluation(make_method, sizes):
     """One evaluation of the stream."""
     runner, task = _runner(make_method(), sizes)
-    return lambda: runner.evaluate_groups(task.test, 250)
+    return lambda: runner.measurement.evaluate(task.test, 250)
 
 
 def keras_mlp():

@@ -126,7 +126,9 @@ class Runs:
     def _validate(self, task, phase):
         del task
         return {
-            f"{name}/accuracies": self._runner.evaluate_groups(split, 500)
+            f"{name}/accuracies": self._runner.measurement.evaluate(
+                split, 500
+            ).group_accuracies
             for name, split in phase.measured.items()
         }
 

@@ -56,9 +56,7 @@ class Evaluator:
         return self._measure(split, batch_size or self.policy.batch_size)
 
     def banked(self, task, visit, split_name="test"):
-        """Accuracy of a finished task, from the bank entry of a visit.
-
-        Of a task measured by pairs, the mean over the folds.
+        """`Evaluation` of a finished task, from the bank entry of a visit.
 
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
@@ -70,25 +68,15 @@ class Evaluator:
         if self._known.get(key, (None,))[0] != digest:
             split = getattr(task, split_name)
             found = self._measure(split, self.policy.batch_size)
-            self._known[key] = (digest, found.accuracy, found.verification)
+            self._known[key] = (digest, found)
         return self._known[key][1]
-
-    def folds(self, visit, split_name="test"):
-        """Facts of a verification that `banked` has measured, or None.
-
-        Returns:
-            JSON-ready `{"folds": accuracies, "std": their deviation}`.
-        """
-        found = self._known[visit, split_name][2]
-        if found is None:
-            return None
-        return {
-            "folds": [float(value) for value in found.fold_accuracies],
-            "std": found.std,
-        }
 
     def row(self, stream, visit):
         """Test accuracies of all tasks seen when a visit has ended."""
+        return [found.accuracy for found in self.evaluations(stream, visit)]
+
+    def evaluations(self, stream, visit):
+        """`Evaluation` of all tasks seen when a visit has ended, on tests."""
         return [
             self.banked(task, newest)
             for task, newest in stream.learned_versions(visit)

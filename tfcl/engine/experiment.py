@@ -271,10 +271,12 @@ class Experiment:
         entry = self.bank.load(visit.number, task.name)
         record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
-        record["row"] = self.evaluator.row(self.stream, visit.number)
-        verification = self.evaluator.folds(visit.number)
+        found = self.evaluator.evaluations(self.stream, visit.number)
+        record["row"] = [each.accuracy for each in found]
+        record["losses"] = [each.loss for each in found]
+        verification = self.evaluator.banked(task, visit.number).verification
         if verification is not None:
-            record["verification"] = verification
+            record["verification"] = verification.to_json()
         self.journal.end_task(record)
         self.save()
         content = self.results()

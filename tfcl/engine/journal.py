@@ -106,9 +106,16 @@ class Journal:
 
     def accuracy_matrix(self, num_tasks):
         """R so far, `(visits, num_tasks)`, NaN where not evaluated."""
+        return self._matrix("row", num_tasks)
+
+    def loss_matrix(self, num_tasks):
+        """Test losses likewise; NaN for tasks of earlier versions of tfcl."""
+        return self._matrix("losses", num_tasks)
+
+    def _matrix(self, key, num_tasks):
         matrix = np.full((len(self.visits), num_tasks), np.nan)
         for index, record in enumerate(self.visits):
-            row = record["row"]
+            row = record.get(key, [])
             matrix[index, : len(row)] = row
         return matrix
 

@@ -12,6 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from tfcl.engine import histograms
 from tfcl.engine.summaries import Summaries
 from tfcl.errors import RunError
 
@@ -120,6 +121,12 @@ class Observer:
         self.summaries.scalars("test_accuracy", each, step)
         record = journal.visits[-1]
         self.summaries.scalars("method", _numbers(record["notes"]), step)
+        for name, note in record["notes"].items():
+            if histograms.is_histograms(note):
+                for key, counts in note.items():
+                    tag = f"{name}/{key}"
+                    buckets = histograms.buckets(counts)
+                    self.summaries.histogram(tag, buckets, step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 

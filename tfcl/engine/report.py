@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfcl.engine import figures, files, tables
+from tfcl.engine import figures, files, histograms, tables
 from tfcl.engine.training_pictures import task_figures
 
 # What each metric says, in the order of the table.
@@ -148,7 +148,9 @@ def method_figures(results: dict) -> dict[str, Figure]:
     """Pictures of what the method recorded per task, by name.
 
     `configuration` texts of 0 and 1 become a grid of layers; every other
-    entry that is a dict of numbers becomes a heat map, tasks by keys.
+    entry that is a dict of numbers becomes a heat map, tasks by keys. A dict
+    of lists, histograms over 0 to 1, becomes one of the last task: keys by
+    bins, in shares.
     """
     tasks = [task for task in results["tasks"] if task["method"]]
     pictures = {}
@@ -167,6 +169,9 @@ def method_figures(results: dict) -> dict[str, Figure]:
             pictures[key] = figures.heat_map(
                 values, list(rows), columns, f"{key} of each task", key, 2
             )
+        last = tasks[-1]["method"].get(key)
+        if histograms.is_histograms(last):
+            pictures[key] = histograms.picture(last, f"{key}, last task")
     return pictures
 
 

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from tfcl import __version__
-from tfcl.engine import figures, report
+from tfcl.engine import figures, report, tracked
 from tfcl.engine.files import write_atomically, write_json
 from tfcl.errors import RunError
 from tfcl.metrics import accuracy_matrix, matrix_csv
@@ -97,9 +97,8 @@ def collect(run):
         "global_step": journal.global_step,
         "skipped_steps": journal.skipped_steps,
         "tasks": tasks,
-        "accuracy_matrix": [
-            [None if np.isnan(v) else float(v) for v in row] for row in matrix
-        ],
+        "accuracy_matrix": _rows(matrix),
+        "loss_matrix": _rows(journal.loss_matrix(len(names))),
         "task_names": names,
         "visits": [record["index"] for record in visits],
         "earlier_visits": [v for v in visits if v not in tasks],
@@ -108,9 +107,13 @@ def collect(run):
     }
 
 
+def _rows(matrix):
+    return [[None if np.isnan(v) else float(v) for v in r] for r in matrix]
+
+
 def _public(record, bank):
-    row = record["row"]
-    shown = {k: v for k, v in record.items() if k not in ("row", "notes")}
+    row, hidden = record["row"], ("row", "losses", "notes")
+    shown = {k: v for k, v in record.items() if k not in hidden}
     accuracy = row[record["index"]]
     return {
         **shown,
@@ -170,7 +173,11 @@ def write_texts(model_dir, texts):
 
 
 def write_numbers(results, model_dir):
-    """Writes results.json, metrics.json and accuracy_matrix.csv."""
+    """Writes results.json, metrics.json, accuracy_matrix.csv and the like.
+
+    Under the names that SPG's program gives them, too: acc.csv, loss.csv and
+    metrics_latest.json.
+    """
     model_dir = pathlib.Path(model_dir)
     rows = [
         [np.nan if v is None else v for v in row]
@@ -193,7 +200,13 @@ def write_numbers(results, model_dir):
     for name, content in (("results", results), ("metrics", metrics)):
         path, plain = model_dir / f"{name}.json", _plain(content)
         _written(lambda p=path, c=plain: write_json(p, c))
-    _written(lambda: write_atomically(model_dir / "accuracy_matrix.csv", csv))
+    losses = tracked.loss_csv(results)
+    texts = {"accuracy_matrix.csv": csv, "acc.csv": csv, "loss.csv": losses}
+    for name, text in texts.items():
+        _written(lambda n=name, t=text: write_atomically(model_dir / n, t))
+    latest = _plain(tracked.latest(results))
+    path = model_dir / "metrics_latest.json"
+    _written(lambda: write_json(path, latest))
 
 
 def _plain(value):

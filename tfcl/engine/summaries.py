@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.hparams import api as hparams_api
 from tensorboard.plugins.text import summary_v2 as text_summary
+from tensorboard.util import tensor_util
 
 from tfcl.engine import figures
 
@@ -98,6 +100,16 @@ class Summaries:
         )
         summary = summary_pb2.Summary()
         summary.value.add(tag=tag, image=image)
+        self._add(summary, step)
+
+    def histogram(self, tag: str, buckets, step: int) -> None:
+        """Writes a histogram, `(bins, 3)`: left end, right end and count."""
+        summary = summary_pb2.Summary()
+        summary.value.add(
+            tag=tag,
+            metadata=histogram_metadata.create_summary_metadata(None, None),
+            tensor=tensor_util.make_tensor_proto(np.asarray(buckets, float)),
+        )
         self._add(summary, step)
 
     def matrix(self, R, task_names, visits, step: int) -> None:

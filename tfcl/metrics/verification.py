@@ -35,6 +35,10 @@ class Verification:
     true_positive_rate: np.ndarray
     false_positive_rate: np.ndarray
 
+    def to_json(self):
+        """Accuracies of the folds and their deviation."""
+        return {"folds": self.fold_accuracies.tolist(), "std": self.std}
+
 
 def angular_distance(embeddings, others) -> np.ndarray:
     """`4 / pi acos(clip(cosine, 0, 1))` per pair, float64 in [0, 2].

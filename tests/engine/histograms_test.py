@@ -1,0 +1,49 @@
+"""Histograms of notes: TensorBoard and report."""
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+
+from tests.testing import toy_run
+from tests.testing.methods import tiny_training
+from tfcl.engine import histograms, report
+from tfcl.methods.spg import SPG
+
+
+@pytest.mark.parametrize(
+    ("note", "wanted"),
+    [
+        ({"a": [1, 2], "b": [0, 4]}, True),
+        ({"a": [1, 2], "b": [4]}, False),
+        ({"a": [], "b": []}, False),
+        ({"a": 1.0}, False),
+        ({}, False),
+        ([1, 2], False),
+        (None, False),
+    ],
+)
+def test_what_counts_as_histograms(note, wanted):
+    assert histograms.is_histograms(note) == wanted
+
+
+def test_importance_reaches_tensorboard_and_the_report(tmp_path):
+    training = tiny_training(1, hidden_units=(), dropout=0.0)
+    with toy_run.no_pictures():
+        run = toy_run.learn(tmp_path, SPG(training)).run
+    events = event_accumulator.EventAccumulator(
+        str(tmp_path / "tensorboard"), size_guidance={"tensors": 0}
+    )
+    events.Reload()
+    results = run.results()
+    for task in (0, 2):
+        notes = results["tasks"][task]["method"]
+        for name, counts in notes["importance_histogram"].items():
+            tag = f"importance_histogram/{name}"
+            found = events.Tensors(tag)[task].tensor_proto
+            buckets = np.frombuffer(found.tensor_content).reshape(-1, 3)
+            np.testing.assert_array_equal(buckets[:, 2], counts)
+            assert buckets[0, 0] == 0.0 and buckets[-1, 1] == 1.0
+    pictures = report.method_figures(results)
+    assert {"importance_histogram", "blocked_share", "mean_importance"} <= set(
+        pictures
+    )

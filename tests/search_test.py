@@ -1,0 +1,182 @@
+"""The search: ranges, trials, what it maximises, going on."""
+
+import json
+from unittest import mock
+
+import gin
+import numpy as np
+import optuna
+import pytest
+
+from tests.testing import pictures
+from tests.testing.running import no_pictures
+from tfcl import search as search_module
+from tfcl.engine.evaluator import Evaluation, Evaluator
+from tfcl.engine.experiment import Experiment
+from tfcl.errors import Interrupted, RunError, UserError
+from tfcl.search import Search, parse_range
+
+_FILES = ["gin/snn_digits.gin"]
+_BINDINGS = [
+    "EPOCHS = 1",
+    "class_split_stream.num_tasks = 2",
+    "Experiment.exports = False",
+    "lasem_cnn.channels = (4, 4, 4)",
+]
+_RANGES = dict(
+    parse_range(text)
+    for text in (
+        "LEARNING_RATE=1e-4:0.1:log",
+        "SEED=1:9",
+        "HIDDEN_UNITS=(4,)|(6,)",
+    )
+)
+
+
+@pytest.fixture(autouse=True)
+def made_up_data(monkeypatch):
+    made_up = pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4})
+    pictures.replace_open_split(monkeypatch, {"digits": made_up})
+    with no_pictures():
+        yield
+    gin.clear_config()
+
+
+def _search(folder, **kwargs):
+    return Search(folder, _FILES, _BINDINGS, _RANGES, **kwargs)
+
+
+def _made(study):
+    return [(trial.params, trial.value) for trial in study.trials]
+
+
+def test_a_stopped_search_goes_on_as_one_that_was_not(tmp_path):
+    wanted = _search(tmp_path / "straight").run(3)
+    assert [t.state.name for t in wanted.trials] == ["COMPLETE"] * 3
+    assert len({str(t.params) for t in wanted.trials}) == 3
+    folder = tmp_path / "stopped"
+    _search(folder).run(1)
+    # Stopped inside the second trial, which has its values by then.
+    with mock.patch.object(
+        search_module, "learn_stream", side_effect=Interrupted("stopped")
+    ):
+        with pytest.raises(Interrupted):
+            _search(folder).run(3)
+    found = _search(folder).run(3)
+    assert _made(found) == _made(wanted)
+    summary = json.loads((folder / "search.json").read_text())
+    assert summary["best"]["value"] == found.best_value
+    assert summary["best"]["number"] == found.best_trial.number
+    assert len(summary["trials"]) == 3
+    for number, trial in enumerate(found.trials):
+        results = json.loads(
+            (folder / f"trial_{number:03d}/results.json").read_text()
+        )
+        assert results["finished"]
+        assert results["seeds"]["run"] == trial.params["SEED"]
+        # The hidden accuracies: of two tasks of equal sizes.
+        assert 0.0 <= trial.value <= 1.0
+    # Optuna's own tools read the file.
+    again = optuna.load_study(
+        study_name="search", storage=f"sqlite:///{folder}/search.sqlite3"
+    )
+    assert _made(again) == _made(wanted)
+
+
+@pytest.mark.parametrize(
+    ("objective", "wanted"), [("validation", 0.15), ("test", 0.65)]
+)
+def test_the_objective_is_the_accuracy_of_the_split_it_is_named_by(
+    objective, wanted, tmp_path
+):
+    """Over all tasks, as they are served when the last one is learned."""
+
+    def banked(self, task, visit, split="test"):
+        assert visit == task.index
+        value = {"validation": 0.1, "test": 0.6}[split] + 0.1 * visit
+        return Evaluation(1.0, value, 1.0)
+
+    with (
+        mock.patch.object(Evaluator, "banked", banked),
+        mock.patch.object(search_module, "learn_stream"),
+    ):
+        study = _search(tmp_path, objective=objective).run(1)
+    np.testing.assert_allclose(study.best_value, wanted)
+
+
+def test_a_trial_that_fails_counts_and_the_search_goes_on(tmp_path):
+    learn = search_module.learn_stream
+    calls = []
+
+    def fails_first(run):
+        calls.append(run)
+        if len(calls) == 1:
+            raise RunError("not finite")
+        return learn(run)
+
+    with mock.patch.object(search_module, "learn_stream", fails_first):
+        study = _search(tmp_path).run(2)
+    assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+
+
+def test_another_search_in_the_folder_is_refused(tmp_path):
+    _search(tmp_path)
+    with pytest.raises(UserError, match="search with other seed: 1.*: 2"):
+        _search(tmp_path, seed=2)
+    with pytest.raises(UserError, match="other objective"):
+        _search(tmp_path, objective="test")
+
+
+def test_mistyped_names_are_told_before_anything_runs(tmp_path):
+    ranges = dict([parse_range("TaskTraining.epoch=1:3")])
+    search = Search(tmp_path, _FILES, _BINDINGS, ranges)
+    with mock.patch.object(Experiment, "__init__") as made:
+        with pytest.raises(UserError, match="epoch"):
+            search.run(1)
+    assert not made.called and not search.study.trials
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a.b=1:5", optuna.distributions.IntDistribution(1, 5)),
+        (
+            "a.b = 0 : 10 : 5",
+            optuna.distributions.IntDistribution(0, 10, step=5),
+        ),
+        ("A=0.1:0.5", optuna.distributions.FloatDistribution(0.1, 0.5)),
+        (
+            "A=0:0.5:0.1",
+            optuna.distributions.FloatDistribution(0, 0.5, step=0.1),
+        ),
+        (
+            "A=1e-3:1:log",
+            optuna.distributions.FloatDistribution(1e-3, 1, log=True),
+        ),
+        (
+            "A=True|False",
+            optuna.distributions.CategoricalDistribution(["True", "False"]),
+        ),
+    ],
+)
+def test_ranges(text, wanted):
+    name, found = parse_range(text)
+    assert name in ("a.b", "A") and found == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a.b",
+        "a.b=",
+        "a.b=3",
+        "a.b=5:1",
+        "a.b=1:2:3:4",
+        "a=x:y",
+        "a=0:1:log",
+    ],
+)
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(UserError, match="--range .* is no range"):
+        parse_range(text)

@@ -1,0 +1,298 @@
+"""Searches bindings: `python -m tfcl.search --gin_file=... --range='...'`.
+
+Every trial is an ordinary run in `<model_dir>/trial_000`, ...; the trials and
+their values stand in `<model_dir>/search.sqlite3`, which Optuna's own tools
+read, too. The same command goes on where it was stopped, inside a trial as
+well, and with a larger `--n_trials`.
+
+A range is `Name.parameter=low:high`, `low:high:step` or `low:high:log`, in
+whole numbers if all are, or choices `a|b|c` of gin values; macros have no dot:
+
+    --range='spg_alexnet.early_dropout=0.1:0.5' --range='SEED=1:1000'
+    --range='LEARNING_RATE=0.01:1:log' --range='SPG.cross_head=True|False'
+"""
+
+import json
+import pathlib
+import shlex
+import signal
+
+import numpy as np
+import optuna
+from absl import flags, logging
+
+from tfcl import commands, configuration, randomness
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.files import write_atomically
+from tfcl.engine.loop import learn_stream
+from tfcl.errors import RunError, UserError
+
+_RUNNING = optuna.trial.TrialState.RUNNING
+_DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+OBJECTIVES = ("validation", "test")
+
+
+def parse_range(text):
+    """`(name, Optuna distribution)` of the text of a range.
+
+    Raises:
+        UserError: If it is none.
+    """
+    name, equals, values = (part.strip() for part in text.partition("="))
+    if not name or not equals or not values:
+        raise _no_range(text)
+    if "|" in values:
+        choices = [choice.strip() for choice in values.split("|")]
+        return name, optuna.distributions.CategoricalDistribution(choices)
+    parts = [part.strip() for part in values.split(":")]
+    try:
+        log = parts[2:] == ["log"]
+        numbers = [_number(part) for part in (parts[:2] if log else parts)]
+        if len(parts) not in (2, 3):
+            raise ValueError("it has two or three parts")
+        whole = all(isinstance(number, int) for number in numbers)
+        kind = optuna.distributions.FloatDistribution
+        if whole:
+            kind = optuna.distributions.IntDistribution
+        step = numbers[2] if len(numbers) == 3 else (1 if whole else None)
+        return name, kind(*numbers[:2], log=log, step=step)
+    except ValueError as error:
+        raise _no_range(text, f" ({error})") from error
+
+
+def _number(text):
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _no_range(text, why=""):
+    return UserError(
+        f"--range '{text}' is no range{why}. Write Name.parameter=low:high, "
+        "low:high:step, low:high:log, or choices a|b|c."
+    )
+
+
+class Search:
+    """Trials of one configuration with some bindings from ranges.
+
+    Args:
+        model_dir: Folder of the search.
+        gin_files, gin_bindings: As of `tfcl.train`.
+        ranges: `{name: Optuna distribution}`.
+        seed: Of what is tried.
+        objective: "validation" maximises the final accuracy on the
+            validation splits of all tasks, weighted by their sizes; "test"
+            that on the test splits, as the published program of SPG does: say
+            so with the result.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Raises:
+        UserError: If the folder holds another search.
+    """
+
+    def __init__(
+        self,
+        model_dir,
+        gin_files,
+        gin_bindings,
+        ranges,
+        seed=1,
+        objective="validation",
+        data_dir=None,
+    ):
+        self.model_dir = pathlib.Path(model_dir)
+        self.gin_files = list(gin_files)
+        self.gin_bindings = list(gin_bindings)
+        self.ranges = dict(ranges)
+        self.seed = seed
+        self.objective = objective
+        self.data_dir = data_dir
+        self.model_dir.mkdir(parents=True, exist_ok=True)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        path = (self.model_dir / "search.sqlite3").absolute()
+        self.study = optuna.create_study(
+            storage=f"sqlite:///{path}",
+            study_name="search",
+            direction="maximize",
+            load_if_exists=True,
+        )
+        self._check_same_search()
+
+    def _check_same_search(self):
+        """A study goes on with what it was begun with."""
+        to_json = optuna.distributions.distribution_to_json
+        asked = {
+            "gin_files": self.gin_files,
+            "gin_bindings": self.gin_bindings,
+            "ranges": {n: to_json(d) for n, d in self.ranges.items()},
+            "seed": self.seed,
+            "objective": self.objective,
+        }
+        for name, value in asked.items():
+            known = self.study.user_attrs.get(name, value)
+            if known != value:
+                raise UserError(
+                    f"--model_dir {self.model_dir} holds a search with other "
+                    f"{name}: {known}. Give the same, or another --model_dir. "
+                    f"Received: {value}"
+                )
+            self.study.set_user_attr(name, value)
+
+    def run(self, n_trials):
+        """Makes trials until there are `n_trials`; returns the study."""
+        # Before anything is tried: do the names exist, do the values fit?
+        for end in (0, -1):
+            configuration.load(self.gin_files, self._bindings(self._ends(end)))
+        for trial in self.study.get_trials(states=(_RUNNING,)):
+            self._perform(trial.number, trial.params)
+        while len(self.study.get_trials(states=_DONE)) < n_trials:
+            number = len(self.study.trials)
+            # Of the number alone, so that a resumed search tries the same.
+            word = randomness.seed_words(1, self.seed, "trial", number)[0]
+            self.study.sampler = optuna.samplers.TPESampler(seed=int(word))
+            trial = self.study.ask(self.ranges)
+            self._perform(trial.number, trial.params)
+        self._write_summary()
+        return self.study
+
+    def _ends(self, end):
+        """One end of every range."""
+        values = {}
+        for name, distribution in self.ranges.items():
+            choices = getattr(distribution, "choices", None)
+            if choices is None:
+                choices = (distribution.low, distribution.high)
+            values[name] = choices[end]
+        return values
+
+    def _bindings(self, params):
+        return [
+            *self.gin_bindings,
+            *(f"{name} = {value}" for name, value in params.items()),
+        ]
+
+    def _perform(self, number, params):
+        logging.info("Trial %d: %s", number, params)
+        try:
+            value = self._value(number, params)
+        except RunError as error:
+            logging.warning("Trial %d failed: %s", number, error)
+            self.study.tell(number, state=optuna.trial.TrialState.FAIL)
+            return
+        self.study.tell(number, value)
+        logging.info("Trial %d: accuracy %.4f", number, value)
+
+    def _value(self, number, params):
+        """Learns the stream; the objective of what was learned."""
+        configuration.load(self.gin_files, self._bindings(params))
+        bindings = configuration.bindings()
+        with commands.explained():
+            run = Experiment(
+                model_dir=self.model_dir / f"trial_{number:03d}",
+                data_dir=self.data_dir,
+                bindings=bindings,
+                command=shlex.join(["python", "-m", "tfcl.search"]),
+            )
+        try:
+            configuration.check_all_used()
+            commands.refuse_other_bindings(run, bindings)
+            signal.signal(signal.SIGTERM, lambda *_: _wish_stop(run))
+            run.start(
+                {
+                    "config.gin": configuration.asked(),
+                    "operative_config.gin": configuration.used(),
+                }
+            )
+            learn_stream(run)
+            return self._accuracy(run)
+        finally:
+            run.close()
+
+    def _accuracy(self, run):
+        last = len(run.stream.visits) - 1
+        learned = run.stream.learned_versions(last)
+        accuracies = [
+            run.evaluator.banked(task, visit, self.objective).accuracy
+            for task, visit in learned
+        ]
+        sizes = [len(getattr(task, self.objective)) for task, _ in learned]
+        return float(np.average(accuracies, weights=sizes))
+
+    def _write_summary(self):
+        trials = [
+            {
+                "number": trial.number,
+                "state": trial.state.name.lower(),
+                "value": trial.value,
+                "bindings": trial.params,
+            }
+            for trial in self.study.trials
+        ]
+        values = [t["value"] for t in trials if t["value"] is not None]
+        content = {
+            "objective": self.objective,
+            "best": max(
+                (t for t in trials if t["value"] is not None),
+                key=lambda t: t["value"],
+                default=None,
+            ),
+            "mean": float(np.mean(values)) if values else None,
+            "trials": trials,
+        }
+        write_atomically(
+            self.model_dir / "search.json", json.dumps(content, indent=1)
+        )
+
+
+def _wish_stop(run):
+    run.stop_wished = True
+
+
+def main(argv):
+    """Entry point; see the module."""
+    del argv
+    given = flags.FLAGS
+    ranges = dict(parse_range(text) for text in given.range)
+    if len(ranges) != len(given.range):
+        raise UserError("--range names a binding twice. Give one range each.")
+    search = Search(
+        given.model_dir,
+        given.gin_file,
+        given.gin_bindings or [],
+        ranges,
+        given.search_seed,
+        given.objective,
+        given.data_dir,
+    )
+    study = search.run(given.n_trials)
+    done = [trial for trial in study.trials if trial.value is not None]
+    if not done:
+        raise RunError("No trial came to its end; see the messages above.")
+    for trial in study.trials:
+        value = "failed" if trial.value is None else f"{trial.value:.2%}"
+        print(f"trial {trial.number}: {value}  {trial.params}")
+    best = study.best_trial
+    print(f"best: trial {best.number}, {best.value:.2%} ({search.objective})")
+    print(f"in {search.model_dir}/trial_{best.number:03d}")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_multi_string(
+        "gin_file", None, "gin file; repeats, later lines win.", required=True
+    )
+    flags.DEFINE_multi_string("gin_bindings", None, "One binding; repeats.")
+    flags.DEFINE_multi_string(
+        "range", None, "One range; repeats.", required=True
+    )
+    flags.DEFINE_integer(
+        "n_trials", 5, "Trials in all, those made before counted.", 1
+    )
+    flags.DEFINE_integer("search_seed", 1, "Seed of what is tried.", 0)
+    flags.DEFINE_enum(
+        "objective", "validation", OBJECTIVES, "Accuracy to maximise."
+    )
+    commands.define_data_dir()
+    commands.define_model_dir()
+    commands.run(main)
