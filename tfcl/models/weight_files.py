@@ -1,26 +1,15 @@
 """Weights of other programs: safetensors and npz files, without pickle."""
 
-import json
 import os
-import struct
 
+import ml_dtypes
 import numpy as np
+import safetensors.numpy
 
 from tfcl.errors import UserError
 from tfcl.models.variables import leaf_layers
 
 _FORMATS = (".safetensors", ".npz")
-_DTYPES = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "|i1",
-    "U8": "|u1",
-    "BOOL": "|b1",
-}
 
 
 def read_arrays(path):
@@ -57,30 +46,16 @@ def read_arrays(path):
 
 
 def _safetensors(path):
-    """Length of the header (8 bytes), header (JSON), the arrays' bytes."""
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > os.path.getsize(path) - 8:
-            raise ValueError(f"its header would have {length} bytes")
-        header = json.loads(file.read(length))
-        data = file.read()
-    header.pop("__metadata__", None)
-    return {name: _array(name, note, data) for name, note in header.items()}
+    arrays = safetensors.numpy.load_file(path)
+    return {
+        name: array.astype(np.float32) if _is_brief(array) else array
+        for name, array in arrays.items()
+    }
 
 
-def _array(name, note, data):
-    begin, end = note["data_offsets"]
-    shape, kind = tuple(note["shape"]), note["dtype"]
-    if not 0 <= begin <= end <= len(data):
-        raise ValueError(f"'{name}' lies outside the file")
-    if kind == "BF16":
-        # The upper half of a float32.
-        words = np.frombuffer(data[begin:end], "<u2").astype("<u4") << 16
-        return words.view("<f4").reshape(shape)
-    if kind not in _DTYPES:
-        raise ValueError(f"'{name}' is of the unknown type {kind}")
-    values = np.frombuffer(data[begin:end], _DTYPES[kind])
-    return values.reshape(shape)
+def _is_brief(array):
+    """Whether an array is of a type that NumPy itself does not know."""
+    return array.dtype == ml_dtypes.bfloat16
 
 
 def assign_arrays(model, path, place):
