@@ -1,11 +1,13 @@
 """The nine sequences: orders of the program, subsets, users, bad input."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_builders.imagenet32 import imagenet32_dataset_builder
 from tests.testing import golden, pictures
 from tfcl.data import spg_sequences
 from tfcl.data.preprocessing import Preprocessing, grey_levels
@@ -166,6 +168,19 @@ def test_pictures_become_what_the_program_makes_of_them():
         tf.constant(pixels[None])
     )[0]
     np.testing.assert_allclose(found, data["femnist.out"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reading", "key"), [("scrambled", "reference"), ("planar", "planar")]
+)
+def test_both_readings_of_imagenet_are_those_of_the_file(reading, key):
+    data = golden.load("spg/preprocess.npz")
+    config = types.SimpleNamespace(name=reading)
+    builder = types.SimpleNamespace(builder_config=config)
+    found = imagenet32_dataset_builder.Builder._image(
+        builder, data["imagenet32.in"]
+    )
+    np.testing.assert_array_equal(found, data[f"imagenet32.{key}"])
 
 
 def test_the_published_sizes():

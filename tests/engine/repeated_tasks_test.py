@@ -17,11 +17,14 @@ from tfcl.methods.den import DEN
 from tfcl.methods.ewc import EWC
 from tfcl.methods.fine_tuning import FineTuning
 from tfcl.methods.frozen_backbone import FrozenBackbone
+from tfcl.methods.hat import HAT
 from tfcl.methods.individual import Individual
 from tfcl.methods.joint import Joint
 from tfcl.methods.lasem import LASEM
 from tfcl.methods.prognn import ProgNN
+from tfcl.methods.spg import SPG
 from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.supsup import SupSup
 from tfcl.methods.transfers import AdditiveTransfer, TuckerTransfer
 
 ORDER = [0, 1, 0, 2, 1]
@@ -51,12 +54,15 @@ METHODS = {
     "ewc": lambda: EWC(_training()),
     "fine_tuning": lambda: FineTuning(_training()),
     "frozen_backbone": lambda: FrozenBackbone(_training()),
+    "hat": lambda: HAT(_training()),
     "individual": lambda: Individual(_training()),
     "joint": lambda: Joint(_training()),
     "lasem": lambda: LASEM(_training()),
     "lasem_tf": lambda: LASEM(_training(), TuckerTransfer()),
     "prognn": lambda: ProgNN(_training()),
+    "spg": lambda: SPG(toy_run.toy_training(epochs=1, hidden_units=())),
     "static_transfer": lambda: StaticTransfer(_training(), "10"),
+    "supsup": lambda: SupSup(_training()),
 }
 
 
