@@ -13,7 +13,7 @@ heads of 10 classes. ResNet-50 (v1.5) with 8 pictures of 224 x 224 or 32 of
 - `probe_*`: a step of a linear probe (forward pass without statistics);
 - `keras_forward_*`: the plain network in inference, as a traced function;
 - `forward_*`: pictures to logits, as the engine evaluates;
-- `switch`: another finished task is put into the slot and serves one picture.
+- `switch`: another finished task is put into the slot of the ResNet-50.
 """
 
 import functools
@@ -154,21 +154,23 @@ def plain_step(size):
 
 
 def switch():
-    """Another task's values into the slot, and one picture."""
+    """Another task's values into the slot; the graph stays."""
     method, _ = _method("64", CLR)
     predict = tf.function(method.predict, autograph=False)
-    banked = []
+    banked, logits = [], []
+    images = _images("64")[:1]
     for index in range(2):
         method.redraw(method.slot, "slot", index)
         banked.append(method.bank_values())
-    images = _images("64")[:1]
+        logits.append(predict(images).numpy())
 
     def turn():
         for index in range(2):
             method.activate(banked[index], index)
-            predict(images).numpy()
-        assert predict.experimental_get_tracing_count() == 1
 
+    turn()
+    np.testing.assert_array_equal(predict(images), logits[1])
+    assert predict.experimental_get_tracing_count() == 1
     return turn
 
 

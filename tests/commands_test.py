@@ -356,6 +356,19 @@ def test_export_writes_the_task_that_is_named(life, tmp_path):
     assert tf.saved_model.contains_saved_model(str(tmp_path / "four_five"))
 
 
+def test_tasks_without_a_common_network_make_no_bundle(life, tmp_path):
+    ended = started(
+        "-m",
+        "tfcl.export",
+        f"--model_dir={life.folder}",
+        "--bundle",
+        f"--export_dir={tmp_path}",
+    )
+    assert (ended.code, ended.out) == (2, "")
+    assert "without --bundle" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_misspelt_binding_ends_in_one_line(tmp_path):
     ended = trained(tmp_path / "run", tmp_path, "TaskTraining.epoch = 3")
     assert (ended.code, ended.out) == (2, "")

@@ -57,13 +57,12 @@ def test_clr_keeps_the_contract(tmp_path):
     )
 
 
-@pytest.mark.parametrize("mode", ["clr", "gated"])
-def test_kills_change_nothing(mode, tmp_path):
+def test_kills_change_nothing(tmp_path):
     training = functools.partial(
         toy_run.toy_training, backbone=small_network, restore_best=True
     )
     toy_run.assert_kills_change_nothing(
-        tmp_path, lambda: CLR(training(), mode), moments=3
+        tmp_path, lambda: CLR(training(), "gated"), moments=2
     )
 
 

@@ -167,4 +167,5 @@ def restore(owned, values):
             padded = np.zeros(shape, value.dtype)
             padded[tuple(slice(0, n) for n in value.shape)] = value
             value = padded
-        item.variable.assign(value)
+        # Half the time of Keras' own way, which checks the shape again.
+        item.variable.value.assign(value, read_value=False)
