@@ -1,4 +1,4 @@
-"""Gradient descent without memory."""
+"""Gradient descent, without memory or with the usual one."""
 
 import gin
 import keras
@@ -8,12 +8,18 @@ import keras
 class PlainSGD(keras.optimizers.SGD):
     """`w <- w - rate g`; a gradient of rows moves these rows alone.
 
-    Keras' SGD without its options, under a name that gin knows.
+    With momentum `v <- momentum v - rate g`, `w <- w + v`, for all rows.
+    Keras' SGD under a name that gin knows.
 
     Args:
         learning_rate: Positive float or a Keras schedule.
+        momentum: In [0, 1].
         **kwargs: As for `keras.optimizers.Optimizer`.
     """
 
-    def __init__(self, learning_rate=0.01, name="plain_sgd", **kwargs):
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+    def __init__(
+        self, learning_rate=0.01, momentum=0.0, name="plain_sgd", **kwargs
+    ):
+        super().__init__(
+            learning_rate=learning_rate, momentum=momentum, name=name, **kwargs
+        )
