@@ -249,11 +249,10 @@ def _smaller(path, folder):
             "spg_alexnet.channels = (4, 4, 4)",
             "spg_alexnet.hidden_units = (8, 8)",
         ]
-    if path.stem == "mh_ns_imagenet":
-        return [
-            "IMAGE_SIZE = 8",
-            f"feature_stream.cache_dir = '{folder / 'features'}'",
-        ]
+    if path.stem in ("mh_ns_imagenet", "mh_ci_cifar100"):
+        smaller = [f"feature_stream.cache_dir = '{folder / 'features'}'"]
+        size = ["IMAGE_SIZE = 8"] if path.stem == "mh_ns_imagenet" else []
+        return [*smaller, *size]
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
     if path.stem.endswith("_folders"):

@@ -50,7 +50,7 @@ def online_stream(
         offsets, class_names = [0] * len(tasks), names[0]
     else:
         offsets = np.cumsum([0, *map(len, names[:-1])]).tolist()
-        class_names = _unique(tasks)
+        class_names = unique_class_names(tasks)
     splits = {
         split: _joined(tasks, split, offsets, by_class)
         for split in ("train", "validation", "test")
@@ -102,7 +102,7 @@ def _whole_batches(split, size):
     return split.taken(np.concatenate(kept))
 
 
-def _unique(tasks):
+def unique_class_names(tasks):
     """Class names of all tasks; repeated ones with that of their task."""
     plain = [name for task in tasks for name in task.class_names]
     repeated = {name for name in plain if plain.count(name) > 1}

@@ -44,6 +44,8 @@ class MemoryDense(keras.layers.Layer):
         memory_units: m, keys and memory units per key set.
         delta: Units blended; at most `memory_units`.
         shared_keys: One key set for all outputs (q = 1), or one for each.
+        key_sets: q, to be chosen freely: that many heads of `units / q`
+            outputs each, as one layer. None leaves it to `shared_keys`.
         use_bias: Whether a unit holds biases.
         key_size: d. Defaults to the size of the projection's input.
         projection: psi (`tfcl.layers.key_projections`).
@@ -95,6 +97,7 @@ class MemoryDense(keras.layers.Layer):
         memory_units=8,
         delta=2,
         shared_keys=True,
+        key_sets=None,
         use_bias=True,
         key_size=None,
         projection="identity",
@@ -133,7 +136,9 @@ class MemoryDense(keras.layers.Layer):
         matched = self.key_shape or (self.features,)
         size = self.key_size or math.prod(matched)
         key_projections.check(self.projection, matched, size)
-        self._key_sets = 1 if self.shared_keys else self.units
+        self._key_sets = self.key_sets or (
+            1 if self.shared_keys else self.units
+        )
         keys = (self._key_sets, self.memory_units)
         width = self.features + int(self.use_bias)
         tail = 2 * self.features if self.layer_norm else 0

@@ -21,7 +21,7 @@ OPTIONS = (
     *("key_size", "bandwidth", "inverse_temperature", "key_rate"),
     *("scramble", "match_threshold", "usage_threshold", "age_threshold"),
     *("random_memories", "winner_moves", "detach_keys", "key_shape"),
-    "count_evaluations",
+    *("count_evaluations", "key_sets"),
 )
 
 
@@ -38,6 +38,17 @@ def check_options(**options):
         require(options[name] in known, name, f"must be one of {known}")
     for name in ("units", "memory_units", "delta"):
         require(options[name] >= 1, name, "must be at least 1")
+    sets, units = options["key_sets"], options["units"]
+    require(
+        sets is None or (sets >= 1 and units % sets == 0),
+        "key_sets",
+        f"must divide units={units}, or be None",
+    )
+    require(
+        sets in (None, 1, units) or options["layer_norm"] is None,
+        "layer_norm",
+        "must be None with `key_sets`",
+    )
     m = options["memory_units"]
     require(
         options["delta"] <= m,

@@ -11,6 +11,7 @@ import keras
 
 from tfcl.layers.memory_dense import MemoryDense
 from tfcl.models.online_network import OnlineNetwork
+from tfcl.models.pixels import pixels
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
@@ -184,5 +185,4 @@ def _trunk(image_shape, backbone, frozen):
             # Layer by layer: what stands behind them may be trained.
             trunk.trainable = False
         return trunk
-    inputs = keras.Input(image_shape)
-    return keras.Model(inputs, keras.layers.Flatten(name="flat")(inputs))
+    return pixels(image_shape)

@@ -1,4 +1,4 @@
-"""Gradient descent without memory, in one pass over the weights."""
+"""Gradient descent, without memory or with the usual one."""
 
 import gin
 import keras
@@ -11,20 +11,26 @@ from tfcl.optimizers.sgd_nesterov import resource_of
 class PlainSGD(keras.optimizers.SGD):
     """`w <- w - rate g`; a gradient of rows moves these rows alone.
 
-    Keras' SGD without its options, but one operation per variable where that
-    takes two.
+    With momentum `v <- momentum v - rate g`, `w <- w + v`, for all rows.
+    Keras' SGD under a name that gin knows; without momentum one operation per
+    variable where that takes two.
 
     Args:
         learning_rate: Positive float or a Keras schedule.
+        momentum: In [0, 1].
         name: Name of the optimizer.
         **kwargs: As for `keras.optimizers.Optimizer`.
     """
 
-    def __init__(self, learning_rate=0.01, name="plain_sgd", **kwargs):
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+    def __init__(
+        self, learning_rate=0.01, momentum=0.0, name="plain_sgd", **kwargs
+    ):
+        super().__init__(
+            learning_rate=learning_rate, momentum=momentum, name=name, **kwargs
+        )
 
     def update_step(self, gradient, variable, learning_rate):
-        if isinstance(gradient, tf.IndexedSlices):
+        if self.momentum or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
         tf.raw_ops.ResourceApplyGradientDescent(

@@ -1,0 +1,15 @@
+"""The pixels of a picture as its features."""
+
+import gin
+import keras
+
+
+@gin.configurable(denylist=["image_shape"])
+def pixels(image_shape):
+    """A backbone without weights: the numbers of a picture in a row.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+    """
+    inputs = keras.Input(image_shape)
+    return keras.Model(inputs, keras.layers.Flatten(name="flat")(inputs))
