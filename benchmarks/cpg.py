@@ -112,20 +112,9 @@ def plain_keras_epoch():
     trunk = cpg_vgg(_SHAPE)
     outputs = keras.layers.Dense(_CLASSES)(trunk.outputs[0])
     model = keras.Model(trunk.inputs[0], outputs)
-    model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
+    optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True)
     split = _stream().tasks[0].train
-    images = (split.images / 255.0).astype(np.float32)
-
-    def epoch():
-        for step in range(_STEPS):
-            rows = slice(step * _BATCH, (step + 1) * _BATCH)
-            model.train_on_batch(images[rows], split.labels[rows])
-
-    return epoch
+    return timing.plain_keras_steps(model, optimizer, split, _BATCH, _STEPS)
 
 
 def _case(step, later):

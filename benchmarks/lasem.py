@@ -24,7 +24,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks.timing import measure  # noqa: E402
+from benchmarks.timing import measure, plain_keras_steps  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
 from tfcl.methods.darts import DARTS  # noqa: E402
@@ -134,20 +134,9 @@ def plain_keras_epoch(scene, steps):
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
     outputs = keras.layers.Dense(scene.classes)(hidden)
     model = keras.Model(trunk.inputs[0], outputs)
-    model.compile(
-        RMSPropTF1(1e-4),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
+    optimizer = RMSPropTF1(1e-4)
     split = scene.stream(steps).tasks[0].train
-    images = (split.images / 255.0).astype(np.float32)
-
-    def epoch():
-        for step in range(steps):
-            rows = slice(step * scene.batch, (step + 1) * scene.batch)
-            model.train_on_batch(images[rows], split.labels[rows])
-
-    return epoch
+    return plain_keras_steps(model, optimizer, split, scene.batch, steps)
 
 
 def _method(make_method, **kwargs):

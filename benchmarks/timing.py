@@ -4,6 +4,7 @@ import argparse
 import json
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -46,3 +47,31 @@ def report(name, arguments, items, steps, call):
         "items_per_s": round(items * steps / float(np.median(wall)), 1),
     }
     print(json.dumps(line), flush=True)
+
+
+def plain_keras_steps(model, optimizer, split, batch, steps):
+    """Training of a plain Keras model: the unit to compare with.
+
+    Args:
+        model: From pictures to logits.
+        optimizer: Keras optimizer.
+        split: `Split` of uint8 pictures.
+        batch: Pictures per step.
+        steps: Steps per call.
+
+    Returns:
+        A function of that many calls of `keras.Model.train_on_batch`.
+    """
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    images = (split.images / 255.0).astype(np.float32)
+
+    def train():
+        for step in range(steps):
+            rows = slice(step * batch, (step + 1) * batch)
+            model.train_on_batch(images[rows], split.labels[rows])
+
+    return train
