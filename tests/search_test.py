@@ -11,8 +11,9 @@ import pytest
 from tests.testing import pictures
 from tests.testing.running import no_pictures
 from tfcl import search as search_module
-from tfcl.engine.evaluator import Evaluation, Evaluator
+from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.experiment import Experiment
+from tfcl.engine.measurement import Evaluation
 from tfcl.errors import Interrupted, RunError, UserError
 from tfcl.search import Search, parse_range
 

@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_the_last_export(tmp_path):
     entry = run.bank.load(0, "task_00")
     for size in (0, 2000, 20_000):
         with toy_run.disk_limit(size):
-            with pytest.raises(RunError, match="Cannot export task 'task_00'"):
+            with pytest.raises(RunError, match="Cannot export 'task_00'"):
                 run.export(entry)
         assert not list((tmp_path / "export").glob("*"))
     path = run.export(entry)

@@ -27,7 +27,7 @@ def test_files_under_the_names_of_spg(tmp_path):
     task = run.stream.tasks[2]
     entry = run.bank.load(2, task.name)
     run.method.activate(entry.values, 2)
-    measured = run.runner.evaluate(task.test, 250)
+    measured = run.runner.measurement.evaluate(task.test, 250)
     np.testing.assert_allclose(float(losses[3][3]), measured.loss, atol=1e-6)
     assert [len([c for c in line if c]) for line in losses[1:]] == [2, 3, 4]
     numbers = json.loads((folder / "metrics_latest.json").read_text())

@@ -76,7 +76,7 @@ def _batch(method, data):
     runner = running.runner_for(method, data["x"].shape[1:], np.float32)
     runner._train.load(running.plain_split(data["x"], data["y"]))
     rows = tf.range(len(data["y"]))
-    return runner._batch(runner._train, rows, 0, tf.constant([0, 0]))
+    return runner._shared.batch(runner._train, rows, 0, tf.constant([0, 0]))
 
 
 def test_loss_and_gradients_of_the_weights(data):

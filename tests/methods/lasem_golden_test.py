@@ -245,7 +245,8 @@ def test_one_backward_pass_gives_the_weighted_gradients(method, data):
         labels = data[f"t{t}_y"][0]
         runner._train.load(running.plain_split(data[f"t{t}_x"][0], labels))
         rows = tf.range(len(labels))
-        batch = runner._batch(runner._train, rows, 0, tf.constant([0, 0]))
+        seed = tf.constant([0, 0])
+        batch = runner._shared.batch(runner._train, rows, 0, seed)
         update = method.train_step(batch)
         (_, gradients, variables) = update.gradients[0]
         found = {id(v): g for v, g in zip(variables, gradients)}

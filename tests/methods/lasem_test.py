@@ -97,7 +97,7 @@ def test_common_dropout_mask_is_the_same_for_every_configuration():
     method.setup(stream.spec(), seed=0)
     runner = running.runner_for(method, (8, 8, 3))
     runner._train.load(stream.tasks[0].train)
-    batch = runner._batch(
+    batch = runner._shared.batch(
         runner._train, tf.range(16), 0, tf.constant([3, 4])
     )
     common = np.reshape(method._mask(batch, 32), (4, 16, 32))
