@@ -231,7 +231,8 @@ def _goals(path, folder):
 def _smaller(path, folder):
     """Bindings that spare a test the large networks and pictures."""
     if path.stem.startswith("clr"):
-        return _smaller_clr(path, folder)
+        few = ["folder_stream.batch_size = 8"] if _is_of_folders(path) else []
+        return [*few, *_smaller_clr(path, folder)]
     if "finegrained" in path.stem:
         return _smaller_finegrained(path)
     if "faces" in path.stem:
@@ -346,6 +347,26 @@ def test_own_pictures_must_be_named(name):
 def test_pretrained_weights_must_be_named(path, bindings, missing):
     with pytest.raises(UserError, match=f"{missing}.*is required"):
         configuration.load([path], bindings)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in _OWN_PICTURES if name.startswith("clr")]
+)
+def test_own_pictures_are_treated_as_clr_treats_its_own(name):
+    published = {}
+    for file, stream in (
+        ("clr_skill53", "dataset_stream"),
+        (name, "folder_stream"),
+    ):
+        root = "folder_stream.root = 'x'"
+        given = [root] if stream == "folder_stream" else []
+        given += ["KERAS_FILE = 'x'"] if name == "clr_keras_file" else []
+        configuration.load([f"gin/{file}.gin"], [*given, "WEIGHTS = None"])
+        published[file] = [
+            gin.query_parameter(f"{stream}.{option}")
+            for option in ("batch_size", "resize")
+        ]
+    assert published[name] == published["clr_skill53"]
 
 
 @pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)
