@@ -40,6 +40,7 @@ _OF_CPG = {
 _OTHERS = {
     "application",
     "cifar_resnet20",
+    "cifar_resnet56",
     "keras_file",
     "lasem_folders_4",
     "spherenet",
@@ -77,6 +78,22 @@ def _method(network, transfer):
 def test_every_network_is_tested():
     files = {path.stem for path in _GIN.glob("networks/*.gin")}
     assert files == _NETWORKS.keys() | _OF_CPG | _ONLINE | _OTHERS
+
+
+@pytest.mark.parametrize(
+    ("depth", "numbers"), [(20, 269_722), (56, 853_018)]
+)
+def test_cifar_networks_have_their_sizes(depth, numbers):
+    configuration.load(
+        [f"gin/clr_cifar100_resnet{depth}.gin"], ["WEIGHTS = None"]
+    )
+    spec = StreamSpec("made_up", _CIFAR, ("task",), (("a", "b"),), 10)
+    method = configuration.build("Experiment.method")
+    backbone = method.training.backbone(spec)
+    convs = [la for la in backbone.layers if la.name.count("conv")]
+    assert len(convs) == depth - 1  # and the classifier
+    trained = sum(np.prod(v.shape) for v in backbone.trainable_weights)
+    assert trained + (64 + 1) * 10 == numbers  # with CIFAR-10's classifier
 
 
 @pytest.mark.parametrize("name", _NETWORKS)
