@@ -69,7 +69,7 @@ def _method(size, make):
         schedule=Constant(1e-3),
         optimizer=AdamTorch,
         pretrained=True,
-        head_start="fan_in",
+        head_start="fan_in_uniform",
     )
     stream = _stream(size)
     method = make(training, tensor_norms=TensorNorms())

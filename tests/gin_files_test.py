@@ -192,9 +192,14 @@ def _is_online(path):
     return "_modes_" in path.stem or path.stem == "mh_ns_imagenet"
 
 
+def _is_of_folders(path):
+    """Whether a run learns a user's own pictures."""
+    return "_folders" in path.stem or path.stem == "clr_keras_file"
+
+
 def _own_pictures(path, folder):
     """What a user binds to learn own pictures: some of any size."""
-    if "_folders" not in path.stem:
+    if not _is_of_folders(path):
         return []
     for name, size in (("birds", (20, 30)), ("cars", (9, 9))):
         folders.draw_task(folder / "my", name, {"x": 15, "y": 15}, size=size)
@@ -226,7 +231,8 @@ def _goals(path, folder):
 def _smaller(path, folder):
     """Bindings that spare a test the large networks and pictures."""
     if path.stem.startswith("clr"):
-        return _smaller_clr(path)
+        few = ["folder_stream.batch_size = 8"] if _is_of_folders(path) else []
+        return [*few, *_smaller_clr(path, folder)]
     if "finegrained" in path.stem:
         return _smaller_finegrained(path)
     if "faces" in path.stem:
@@ -272,7 +278,15 @@ def _smaller_finegrained(path):
     return [*smaller, "cpg_resnet.depth = 18", "cpg_resnet.width = 0.02"]
 
 
-def _smaller_clr(path):
+def _smaller_clr(path, folder):
+    if path.stem == "clr_keras_file":
+        inputs = keras.Input((33, 33, 3))
+        hidden = keras.layers.Conv2D(4, 3, strides=2)(inputs)
+        hidden = keras.layers.BatchNormalization()(hidden)
+        hidden = keras.layers.Flatten()(hidden)
+        file = folder / "mine.keras"
+        keras.Model(inputs, keras.layers.Dense(3)(hidden)).save(file)
+        return [f"KERAS_FILE = '{file}'", "folder_stream.image_size = 33"]
     if path.stem == "clr_folders":
         return ["folder_stream.image_size = 33"]
     if "skill53" in path.stem:
@@ -314,7 +328,7 @@ def _take_two_steps(run):
     assert not all(map(np.array_equal, before, after))
 
 
-_OWN_PICTURES = [p.stem for p in _RUNS if "_folders" in p.stem]
+_OWN_PICTURES = [p.stem for p in _RUNS if _is_of_folders(p)]
 
 
 @pytest.mark.parametrize("name", _OWN_PICTURES)
@@ -323,10 +337,36 @@ def test_own_pictures_must_be_named(name):
         configuration.load([f"gin/{name}.gin"], [])
 
 
-def test_pretrained_weights_must_be_named():
-    path = "gin/clr_cifar100_resnet20.gin"
-    with pytest.raises(UserError, match="WEIGHTS.*is required"):
-        configuration.load([path], [])
+@pytest.mark.parametrize(
+    ("path", "bindings", "missing"),
+    [
+        ("gin/clr_cifar100_resnet20.gin", [], "WEIGHTS"),
+        ("gin/clr_keras_file.gin", ["folder_stream.root = 'x'"], "KERAS_FILE"),
+    ],
+)
+def test_pretrained_weights_must_be_named(path, bindings, missing):
+    with pytest.raises(UserError, match=f"{missing}.*is required"):
+        configuration.load([path], bindings)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in _OWN_PICTURES if name.startswith("clr")]
+)
+def test_own_pictures_are_treated_as_clr_treats_its_own(name):
+    published = {}
+    for file, stream in (
+        ("clr_skill53", "dataset_stream"),
+        (name, "folder_stream"),
+    ):
+        root = "folder_stream.root = 'x'"
+        given = [root] if stream == "folder_stream" else []
+        given += ["KERAS_FILE = 'x'"] if name == "clr_keras_file" else []
+        configuration.load([f"gin/{file}.gin"], [*given, "WEIGHTS = None"])
+        published[file] = [
+            gin.query_parameter(f"{stream}.{option}")
+            for option in ("batch_size", "resize")
+        ]
+    assert published[name] == published["clr_skill53"]
 
 
 @pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)

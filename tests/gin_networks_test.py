@@ -60,6 +60,22 @@ def test_every_network_of_lasem_is_tested():
     assert shipped - _OWN == set(_NETWORKS)
 
 
+@pytest.mark.parametrize(
+    ("depth", "numbers"), [(20, 269_722), (56, 853_018)]
+)
+def test_cifar_networks_have_their_sizes(depth, numbers):
+    configuration.load(
+        [f"gin/clr_cifar100_resnet{depth}.gin"], ["WEIGHTS = None"]
+    )
+    spec = StreamSpec("made_up", _CIFAR, ("task",), (("a", "b"),), 10)
+    method = configuration.build("Experiment.method")
+    backbone = method.training.backbone(spec)
+    convs = [la for la in backbone.layers if la.name.count("conv")]
+    assert len(convs) == depth - 1  # and the classifier
+    trained = sum(np.prod(v.shape) for v in backbone.trainable_weights)
+    assert trained + (64 + 1) * 10 == numbers  # with CIFAR-10's classifier
+
+
 @pytest.mark.parametrize("name", _NETWORKS)
 def test_networks_have_the_published_sizes(name):
     _, layers, features, classes, in_trunk, in_head = _NETWORKS[name]

@@ -207,7 +207,7 @@ def test_a_task_in_hand_is_compared_too(straight, tmp_path):
     middle = saves[-2]
     stream = _changed_stream(_reversed_classes, 1)
     assert _learned(middle) == 1
-    with pytest.raises(UserError, match="Task 1 .* differ"):
+    with pytest.raises(UserError, match="Task 1 .* differ.*stream.tasks"):
         toy_run.open_run(middle, stream=stream)
 
 

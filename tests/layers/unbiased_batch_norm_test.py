@@ -126,6 +126,21 @@ def test_a_single_value_leaves_finite_statistics():
     assert np.isfinite(layer.moving_variance.numpy()).all()
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_does_not_move_the_statistics(fused, value):
+    layer = _random(UnbiasedBatchNorm())
+    if not fused:
+        layer._can_be_fused = lambda inputs, training: False
+    *_, mean, variance = layer.get_weights()
+    images = _IMAGES.copy()
+    images[0, 0, 0, 1] = value
+    layer(images, training=True)
+    for now, before in zip(layer.get_weights()[2:], (mean, variance)):
+        assert np.isfinite(now).all()
+        assert (now != before).tolist() == [True, False, True, True]
+
+
 def test_renormalisation_is_refused():
     with pytest.raises(ValueError, match="renorm=True"):
         UnbiasedBatchNorm(renorm=True)

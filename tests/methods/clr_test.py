@@ -133,6 +133,21 @@ def test_unused_columns_of_the_head_are_not_penalised():
     np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-6)
 
 
+def test_gates_are_not_penalised():
+    method = CLR(_training(1), "gated", tensor_norms=TensorNorms(1.0))
+    stream = tiny_stream()()
+    method.setup(stream.spec(), seed=0)
+    method.begin_task(stream.tasks[0])
+    before = float(method.penalty())
+    for site in method.sites:
+        site.layer.gate.assign(site.layer.gate + 1.0)
+    assert float(method.penalty()) == before
+    layer = method.sites[0].layer
+    norm = np.linalg.norm(layer.kernel.numpy())
+    layer.kernel.assign(2.0 * layer.kernel)
+    np.testing.assert_allclose(method.penalty(), before + norm, rtol=1e-5)
+
+
 @pytest.mark.parametrize("method_class", [FrozenBackbone, Individual])
 def test_references_know_the_penalty(method_class):
     training = _training(1, pretrained=True)

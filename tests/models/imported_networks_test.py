@@ -150,6 +150,25 @@ def test_weights_that_do_not_fit_name_their_layer(resnet18, tmp_path):
         resnet_torchvision((32, 32, 3), 18, str(path))
 
 
+def test_names_that_say_nothing_are_shown(resnet18, tmp_path):
+    path = tmp_path / "weights.npz"
+    strange = {f"encoder.{k}.w": np.zeros(1) for k in range(6)}
+    np.savez(path, **strange)
+    shown = r"'encoder.0.w', .*'encoder.3.w', and 2 more"
+    with pytest.raises(UserError, match=shown):
+        resnet_torchvision((32, 32, 3), 18, str(path))
+
+
+def test_two_arrays_for_one_weight_are_refused(resnet18, tmp_path):
+    arrays = _state_dict(resnet18, _names((2, 2, 2, 2), 2))
+    twice = {"module.conv1.weight": arrays["conv1.weight"]}
+    path = tmp_path / "weights.npz"
+    np.savez(path, **arrays, **twice)
+    match = "both 'conv1.weight' and 'module.conv1.weight' are the kernel"
+    with pytest.raises(UserError, match=match):
+        resnet_torchvision((32, 32, 3), 18, str(path))
+
+
 class _Bomb:
     def __reduce__(self):
         return (pytest.fail, ("code of the file was run",))

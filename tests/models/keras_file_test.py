@@ -38,11 +38,50 @@ def _saved(tmp_path):
 def test_a_classifier_is_cut_to_its_features(saved):
     model = _classifier()
     trunk = keras_file((8, 8, 3), saved(model))
-    wanted = keras.Model(model.inputs, model.get_layer("flat").output)
+    wanted = keras.Model(model.inputs[0], model.get_layer("flat").output)
     np.testing.assert_array_equal(trunk(_IMAGES), wanted(_IMAGES))
     changed, sites = reprogram(trunk)
     assert [site.conv.name for site in sites] == ["conv"]
     np.testing.assert_array_equal(changed(_IMAGES), wanted(_IMAGES))
+
+
+@pytest.mark.parametrize("kind", ["sequential", "functional"])
+@pytest.mark.parametrize(
+    "ends",
+    [("Softmax",), ("Activation",), ("Activation", "Softmax")],
+    ids=lambda ends: "_".join(ends),
+)
+def test_activations_behind_a_classifier_go_too(saved, kind, ends):
+    model = _classifier()
+    model.layers[-1].activation = keras.activations.linear
+    for end in ends:
+        options = ("linear",) if end == "Activation" else ()
+        model.add(getattr(keras.layers, end)(*options))
+    if kind == "functional":
+        model = keras.Model(model.inputs[0], model.outputs[0])
+    trunk = keras_file((8, 8, 3), saved(model))
+    wanted = keras.Model(model.inputs[0], model.get_layer("flat").output)
+    np.testing.assert_array_equal(trunk(_IMAGES), wanted(_IMAGES))
+
+
+def test_an_activation_behind_no_classifier_is_kept(saved):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Activation("relu"),
+        ]
+    )
+    trunk = keras_file((8, 8, 3), saved(model))
+    np.testing.assert_array_equal(trunk(_IMAGES), model(_IMAGES))
+
+
+def test_layers_that_a_file_froze_are_trainable(saved):
+    model = _classifier()
+    model.get_layer("conv").trainable = False
+    trunk = keras_file((8, 8, 3), saved(model))
+    assert [v.name for v in trunk.trainable_weights] == ["kernel", "bias"]
 
 
 def test_a_layer_can_be_named_and_its_map_is_averaged(saved):

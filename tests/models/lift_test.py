@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfcl.layers.selective_conv2d import CHOSEN, SHARED, TASK, SelectiveConv2D
+from tfcl.models.fold import folded
 from tfcl.models.lasem_cnn import lasem_cnn
 from tfcl.models.lift import lift, lower
 from tfcl.models.variables import leaf_layers
@@ -101,6 +102,21 @@ def test_a_network_of_keras_applications_can_be_lifted():
         lifted(images, training=False), backbone(images, training=False)
     )
     assert lower(lifted).count_params() == backbone.count_params()
+
+
+def test_adapted_layers_keep_their_statistics():
+    adapted = keras.layers.Normalization()
+    adapted.adapt(3.0 * _IMAGES + 5.0)
+    inputs = keras.Input((16, 16, 3))
+    hidden = keras.layers.Conv2D(4, 3)(adapted(inputs))
+    hidden = keras.layers.BatchNormalization()(hidden)
+    backbone = keras.Model(inputs, hidden)
+    wanted = backbone(_IMAGES, training=False)
+    lifted = lift(backbone, _rules(TASK))
+    np.testing.assert_array_equal(lifted(_IMAGES, training=False), wanted)
+    plain = lower(lifted)
+    np.testing.assert_array_equal(plain(_IMAGES, training=False), wanted)
+    np.testing.assert_allclose(folded(plain)(_IMAGES), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", _BACKBONES)

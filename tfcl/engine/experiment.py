@@ -189,7 +189,9 @@ class Experiment:
                     f"Task {task.index} ('{task.name}') of the stream is not "
                     f"the one that --model_dir {self.model_dir} has learned: "
                     "its name, classes, order or data differ. Give the same "
-                    "stream (it may be longer), or another --model_dir."
+                    "stream (new tasks behind the learned ones; for folders "
+                    "name all in that order by folder_stream.tasks), or "
+                    "another --model_dir."
                 )
 
     def unlearned_visits(self):

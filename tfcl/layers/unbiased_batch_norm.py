@@ -119,13 +119,19 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         return mean, variance
 
     def _move(self, mean, unbiased):
-        """A step of the running statistics."""
+        """A step of the running statistics.
+
+        Channels of a batch that is not finite keep theirs: such a step may be
+        skipped, and what is NaN once would stay so.
+        """
+        finite = keras.ops.isfinite(mean) & keras.ops.isfinite(unbiased)
         for running, value in (
             (self.moving_mean, mean),
             (self.moving_variance, unbiased),
         ):
             old = keras.ops.cast(running, value.dtype)
-            running.assign(self.momentum * old + (1.0 - self.momentum) * value)
+            new = self.momentum * old + (1.0 - self.momentum) * value
+            running.assign(keras.ops.where(finite, new, old))
 
     def _replicas(self):
         """Number of replicas whose batches count as one."""

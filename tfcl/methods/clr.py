@@ -4,6 +4,7 @@ import gin
 import keras
 
 from tfcl.layers.channel_reprogram import ChannelReprogram
+from tfcl.layers.gated_reprogram import GatedReprogram
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.tensor_norms import trained_weights
@@ -42,7 +43,7 @@ class CLR(NetworkMethod):
         kernel_size: Side of the filters in pixels, odd.
         squeeze_excite: Whether 1 x 1 convolutions on maps of 1 x 1 count.
         tensor_norms: Optional `TensorNorms`: the penalty on what a task
-            trains.
+            trains; gates are left out, as by the published program.
         penalize_frozen: Adds the kernels of reprogrammed convolutions to the
             penalty, as the published program does: it changes the reported
             loss, and no gradient.
@@ -129,7 +130,13 @@ class CLR(NetworkMethod):
     def penalty(self):
         if self.tensor_norms is None:
             return super().penalty()
-        tensors = trained_weights(self.slot, self.head)
+        gates = {
+            id(site.layer.gate)
+            for site in self.sites
+            if isinstance(site.layer, GatedReprogram)
+        }
+        owned = [v for v in self.slot if id(v.variable) not in gates]
+        tensors = trained_weights(owned, self.head)
         if self.penalize_frozen:
             tensors += [_kernel(site.conv) for site in self.sites]
         return added([super().penalty(), self.tensor_norms(tensors)])

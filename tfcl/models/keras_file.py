@@ -21,13 +21,15 @@ def keras_file(
         path: Of a `.keras` file with a functional or sequential model. Its
             pictures are those of the stream, standardised as the stream says.
         features: Name of the layer whose output a task's head sees. None
-            takes the model's output or, if its last layer is dense (a
-            classifier), what goes into that.
+            takes the model's output or, if it ends in a dense layer (a
+            classifier, also with a layer of its own for the activation),
+            what goes into that.
 
     Returns:
         A functional `keras.Model`: `(batch, height, width, channels)` to
-        `(batch, features)`; a map is averaged over height and width. Its
-        weights are start values with `TaskTraining.pretrained = True` only.
+        `(batch, features)`; a map is averaged over height and width. All its
+        layers are trainable, whatever the file says. Its weights are start
+        values with `TaskTraining.pretrained = True` only.
 
     Raises:
         UserError: If the file cannot be read, holds another kind of model,
@@ -53,7 +55,18 @@ def keras_file(
             "Name another layer by keras_file.features."
         )
     name = os.path.splitext(os.path.basename(path))[0]
-    return keras.Model(model.inputs[0], outputs, name=name.replace("/", "_"))
+    trunk = keras.Model(model.inputs[0], outputs, name=name.replace("/", "_"))
+    _set_trainable(trunk)
+    return trunk
+
+
+def _set_trainable(model):
+    """All layers, also of inner models: what is trained, the method says."""
+    model.trainable = True
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _set_trainable(layer)
+        layer.trainable = True  # A model does not always tell its layers.
 
 
 def _loaded(path):
@@ -83,10 +96,7 @@ def _loaded(path):
 
 def _features(model, path, name):
     if name is None:
-        last = model.layers[-1]
-        if isinstance(last, keras.layers.Dense) and len(model.layers) > 1:
-            return last.input
-        return model.outputs[0]
+        return _before_classifier(model.outputs[0])
     names = [layer.name for layer in model.layers]
     if name not in names:
         raise UserError(
@@ -94,3 +104,19 @@ def _features(model, path, name):
             f"'{name}'. Its last layers: {', '.join(names[-8:])}."
         )
     return model.get_layer(name).output
+
+
+def _before_classifier(outputs):
+    """What goes into the dense layer at the end, if there is one."""
+    activations = (keras.layers.Activation, keras.layers.Softmax)
+    layer, inputs = _maker(outputs)
+    while isinstance(layer, activations):
+        layer, inputs = _maker(inputs)
+    return inputs if isinstance(layer, keras.layers.Dense) else outputs
+
+
+def _maker(tensor):
+    """The layer that gives a tensor, and its first input (None: input)."""
+    layer, node, _ = tensor._keras_history
+    inputs = layer._inbound_nodes[node].input_tensors
+    return layer, inputs[0] if inputs else None

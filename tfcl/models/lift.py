@@ -2,6 +2,8 @@
 
 import keras
 
+from tfcl.models.variables import give_weights
+
 
 def lift(backbone, rules):
     """Clones a model with some layers replaced, weights carried over.
@@ -54,7 +56,7 @@ def lift(backbone, rules):
         if lifted:
             new.adopt(old)
         elif getattr(old, "weights", None):  # bare operations have none
-            new.set_weights(old.get_weights())
+            give_weights(new, old.get_weights())
     return model
 
 
@@ -81,5 +83,5 @@ def lower(model):
     )
     for new, weights in pairs:
         if weights:
-            new.set_weights(weights)
+            give_weights(new, weights)
     return plain

@@ -128,6 +128,17 @@ def _numbered(variables):
         yield count, variable
 
 
+def give_weights(layer, values):
+    """`layer.set_weights(values)` that counts in the next call, too.
+
+    Adapted layers (`keras.layers.Normalization`, as in EfficientNet) compute
+    with constants that they derive from their weights.
+    """
+    layer.set_weights(values)
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()
+
+
 def redraw(owned, seed):
     """Gives each `Owned` of a list its start value, drawn with `seed`."""
     for item in owned:

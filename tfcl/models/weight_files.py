@@ -70,11 +70,17 @@ def assign_arrays(model, path, place):
     Raises:
         UserError: If a weight of the model is missing in the file, has
             another shape, or an array belongs to a layer that the model does
-            not have; names the layer.
+            not have, or two to the same weight; names the layer.
     """
+    arrays = read_arrays(path)
     given = {}
-    for name, array in read_arrays(path).items():
+    for name, array in arrays.items():
         where = place(name)
+        if where in given:
+            raise UserError(
+                f"Weights '{path}': both '{given[where][0]}' and '{name}' are "
+                f"the {where[1]} of layer '{where[0]}'. Leave one of them out."
+            )
         if where is not None:
             given[where] = (name, _keras_order(array, *where, name))
     wanted = {
@@ -82,7 +88,7 @@ def assign_arrays(model, path, place):
         for layer in leaf_layers(model)
         for weight in layer.weights
     }
-    _require_the_same_layers(model, path, given, wanted)
+    _require_the_same_layers(model, path, given, wanted, arrays)
     for where, weight in wanted.items():
         name, array = given[where]
         if array.shape != tuple(weight.shape):
@@ -105,7 +111,7 @@ def _keras_order(array, layer, weight, name):
     return array
 
 
-def _require_the_same_layers(model, path, given, wanted):
+def _require_the_same_layers(model, path, given, wanted, names):
     for kind, missing in (
         ("the file has nothing for", wanted.keys() - given.keys()),
         ("the network has no", given.keys() - wanted.keys()),
@@ -115,5 +121,12 @@ def _require_the_same_layers(model, path, given, wanted):
             raise UserError(
                 f"Weights '{path}' do not fit {model.name}: {kind} "
                 f"layer '{layer}' ({weight}; {len(missing)} weights in "
-                "all). Choose the network that the file is of."
+                f"all). The file's names: {_few(names)}. Choose the network "
+                "that the file is of."
             )
+
+
+def _few(names, count=4):
+    shown = [repr(name) for name in list(names)[:count]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f", and {more} more" if more else "") or "none"
