@@ -338,7 +338,11 @@ class Trainer:
         size = self._batch_size(task, phase)
         if phase.one_by_one:
             size = self.run.runner.replicas
-        self.run.runner.accumulate(phase, split, size)
+        number = len(self.run.journal.position["results"])
+        seed = randomness.stateless_seed(
+            self.run.seed, "accumulate", task.index, number
+        )
+        self.run.runner.accumulate(phase, split, size, seed)
         if phase.then is not None:
             phase.then()
         phase.result = {"examples": len(split)}
