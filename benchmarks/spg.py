@@ -98,7 +98,7 @@ def importance_pass(heads):
         phases = method.phases(task)
         next(phases)
         for phase in phases:
-            runner.accumulate(phase, task.train, phase.batch_size)
+            runner.accumulate(phase, task.train, phase.batch_size, [1, 2])
 
     return passes
 

@@ -1,6 +1,7 @@
 """The search: ranges, trials, what it maximises, going on."""
 
 import json
+import signal
 from unittest import mock
 
 import gin
@@ -118,6 +119,47 @@ def test_a_trial_that_fails_counts_and_the_search_goes_on(tmp_path):
     with mock.patch.object(search_module, "learn_stream", fails_first):
         study = _search(tmp_path).run(2)
     assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+
+
+def test_values_that_cannot_be_built_fail_and_the_search_goes_on(tmp_path):
+    ranges = dict([parse_range("SEED=-1|1|2")])
+    search = Search(tmp_path, _FILES, _BINDINGS, ranges)
+    learned = mock.patch.object(search_module, "learn_stream")
+    accuracy = mock.patch.object(Search, "_accuracy", lambda *_: 0.5)
+    with learned, accuracy:
+        study = search.run(6)
+    states = {t.params["SEED"]: t.state.name for t in study.trials}
+    assert states.pop("-1") == "FAIL"
+    assert set(states.values()) == {"COMPLETE"}
+    trials = json.loads((tmp_path / "search.json").read_text())["trials"]
+    for trial in trials:
+        assert bool(trial["reason"]) == (trial["state"] == "fail")
+
+
+def test_a_trial_that_was_killed_before_it_had_its_values(tmp_path):
+    with mock.patch.object(Search, "_value", lambda *_: 0.5):
+        wanted = _search(tmp_path / "straight").run(3)
+        search = _search(tmp_path / "killed")
+        search.run(1)
+        search.study.ask()  # No value is drawn yet.
+        study = _search(tmp_path / "killed").run(3)
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert _made(study)[:1] + _made(study)[2:] == _made(wanted)
+
+
+def test_a_signal_between_two_trials_ends_the_search(tmp_path):
+    def value(*_):
+        signal.raise_signal(signal.SIGTERM)
+        return 0.5
+
+    before = signal.getsignal(signal.SIGTERM)
+    with mock.patch.object(Search, "_value", value):
+        with pytest.raises(Interrupted, match="between two trials"):
+            _search(tmp_path).run(3)
+    assert signal.getsignal(signal.SIGTERM) == before
+    states = [t.state.name for t in _search(tmp_path).study.trials]
+    assert states.count("COMPLETE") == 1 and states.count("FAIL") == 0
 
 
 def test_another_search_in_the_folder_is_refused(tmp_path):

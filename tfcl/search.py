@@ -16,7 +16,9 @@ import json
 import pathlib
 import shlex
 import signal
+import sys
 
+import keras
 import numpy as np
 import optuna
 from absl import flags, logging
@@ -25,10 +27,14 @@ from tfcl import commands, configuration, randomness
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.files import write_atomically
 from tfcl.engine.loop import learn_stream
-from tfcl.errors import RunError, UserError
+from tfcl.errors import Interrupted, RunError, UserError
 
+_FAIL = optuna.trial.TrialState.FAIL
 _RUNNING = optuna.trial.TrialState.RUNNING
-_DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+_DONE = (optuna.trial.TrialState.COMPLETE, _FAIL)
+# Why a trial failed, among its user attributes.
+_REASON = "reason"
+_NO_VALUES = "killed before all its values were drawn"
 OBJECTIVES = ("validation", "test")
 
 
@@ -109,6 +115,8 @@ class Search:
         self.seed = seed
         self.objective = objective
         self.data_dir = data_dir
+        self.stop_wished = False
+        self._experiment = None
         self.model_dir.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         path = (self.model_dir / "search.sqlite3").absolute()
@@ -145,17 +153,46 @@ class Search:
         # Before anything is tried: do the names exist, do the values fit?
         for end in (0, -1):
             configuration.load(self.gin_files, self._bindings(self._ends(end)))
-        for trial in self.study.get_trials(states=(_RUNNING,)):
-            self._perform(trial.number, trial.params)
-        while len(self.study.get_trials(states=_DONE)) < n_trials:
-            number = len(self.study.trials)
-            # Of the number alone, so that a resumed search tries the same.
-            word = randomness.seed_words(1, self.seed, "trial", number)[0]
-            self.study.sampler = optuna.samplers.TPESampler(seed=int(word))
-            trial = self.study.ask(self.ranges)
-            self._perform(trial.number, trial.params)
+        before = signal.signal(signal.SIGTERM, self._wish_stop)
+        try:
+            for trial in self.study.get_trials(states=(_RUNNING,)):
+                self._go_on(trial)
+            while self._count(_DONE) < n_trials:
+                self._perform(self._ask())
+        finally:
+            signal.signal(signal.SIGTERM, before)
         self._write_summary()
         return self.study
+
+    def _wish_stop(self, *_):
+        self.stop_wished = True
+        if self._experiment is not None:
+            self._experiment.stop_wished = True
+
+    def _count(self, states=None):
+        """Trials that have values to try."""
+        trials = self.study.get_trials(deepcopy=False, states=states)
+        return sum(t.user_attrs.get(_REASON) != _NO_VALUES for t in trials)
+
+    def _ask(self):
+        # Of the number alone, so that a resumed search tries the same.
+        key = (self.seed, "trial", self._count())
+        word = randomness.seed_words(1, *key)[0]
+        self.study.sampler = optuna.samplers.TPESampler(seed=int(word))
+        return self.study.ask(self.ranges)
+
+    def _go_on(self, frozen):
+        """Ends a trial that an earlier process has begun."""
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        if trial.params.keys() == self.ranges.keys():
+            self._perform(trial)
+        else:
+            self._fail(trial, _NO_VALUES)
+
+    def _fail(self, trial, reason):
+        logging.warning("Trial %d failed: %s", trial.number, reason)
+        trial.set_user_attr(_REASON, str(reason))
+        self.study.tell(trial, state=_FAIL)
 
     def _ends(self, end):
         """One end of every range."""
@@ -173,19 +210,26 @@ class Search:
             *(f"{name} = {value}" for name, value in params.items()),
         ]
 
-    def _perform(self, number, params):
-        logging.info("Trial %d: %s", number, params)
+    def _perform(self, trial):
+        if self.stop_wished:
+            raise Interrupted(
+                "Stopped on request between two trials. Start the same "
+                "command again to go on."
+            )
+        logging.info("Trial %d: %s", trial.number, trial.params)
         try:
-            value = self._value(number, params)
-        except RunError as error:
-            logging.warning("Trial %d failed: %s", number, error)
-            self.study.tell(number, state=optuna.trial.TrialState.FAIL)
+            value = self._value(trial.number, trial.params)
+        except (RunError, UserError, ValueError) as error:
+            # Values that cannot be built are as bad as those that diverge.
+            self._fail(trial, error)
             return
-        self.study.tell(number, value)
-        logging.info("Trial %d: accuracy %.4f", number, value)
+        self.study.tell(trial, value)
+        logging.info("Trial %d: accuracy %.4f", trial.number, value)
 
     def _value(self, number, params):
         """Learns the stream; the objective of what was learned."""
+        # Layers without a name are counted anew, as in a process of its own.
+        keras.backend.clear_session()
         configuration.load(self.gin_files, self._bindings(params))
         bindings = configuration.bindings()
         with commands.explained():
@@ -193,12 +237,13 @@ class Search:
                 model_dir=self.model_dir / f"trial_{number:03d}",
                 data_dir=self.data_dir,
                 bindings=bindings,
-                command=shlex.join(["python", "-m", "tfcl.search"]),
+                command=_command(),
             )
         try:
+            self._experiment = run
+            run.stop_wished = self.stop_wished
             configuration.check_all_used()
             commands.refuse_other_bindings(run, bindings)
-            signal.signal(signal.SIGTERM, lambda *_: _wish_stop(run))
             run.start(
                 {
                     "config.gin": configuration.asked(),
@@ -208,6 +253,7 @@ class Search:
             learn_stream(run)
             return self._accuracy(run)
         finally:
+            self._experiment = None
             run.close()
 
     def _accuracy(self, run):
@@ -227,6 +273,7 @@ class Search:
                 "state": trial.state.name.lower(),
                 "value": trial.value,
                 "bindings": trial.params,
+                "reason": trial.user_attrs.get(_REASON),
             }
             for trial in self.study.trials
         ]
@@ -246,8 +293,8 @@ class Search:
         )
 
 
-def _wish_stop(run):
-    run.stop_wished = True
+def _command():
+    return shlex.join(["python", "-m", "tfcl.search", *sys.argv[1:]])
 
 
 def main(argv):

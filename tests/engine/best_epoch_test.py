@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.testing import golden, toy_run
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
-from tfcl.errors import RunError
+from tfcl.errors import Interrupted, RunError
 from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
 from tfcl.optimizers.loss_plateau import LossPlateauDecay, LossPlateauStop
@@ -48,11 +48,9 @@ class _Weights:
         rate = self.run.method.optimizers["main"].learning_rate
         self.rates.append(float(rate.numpy()))
         self.variable.assign(np.full(self.variable.shape, float(epoch)))
-        loss = self.train_losses[epoch]
-        bad = first if np.isnan(loss) else -1
-        done = bad if bad >= 0 else last
-        sums = {"loss": np.float32(loss)} if bad < 0 else {}
-        return sums, done, bad, 0, False
+        # A NaN among the golden losses is that of a whole epoch.
+        loss = np.float32(self.train_losses[epoch])
+        return {"loss": loss}, last, -1, 0, False
 
     def running(self, split, batch_size=None):
         assert batch_size in (64, None)
@@ -123,12 +121,57 @@ def test_a_real_phase_goes_on_from_its_best_weights(after, tmp_path):
     with toy_run.no_pictures():
         found = toy_run.learn(tmp_path, _breaking(after), _ONE_TASK)
     losses = found.run.bank.history(0, "task_00")["train/loss"]
+    history = found.run.bank.history(0, "task_00")
+    np.testing.assert_array_equal(
+        np.isnan(history["validation/loss"]), np.isnan(losses)
+    )
     whole = after // 4
     assert np.isfinite(losses[:whole]).all() and np.isnan(losses[whole:]).all()
     (record,) = found.results["tasks"]
     assert record["phases"][0]["epochs"] == 3
     assert found.variables["shared/0"].std() > 0
     assert all(np.isfinite(v).all() for v in found.variables.values())
+
+
+def test_a_wish_to_stop_at_the_bad_step_does_not_lose_the_rule(tmp_path):
+    def method():
+        return _breaking(6, best_by="validation/loss")
+
+    with toy_run.no_pictures():
+        wanted = toy_run.learn(tmp_path / "straight", method(), _ONE_TASK)
+        run = toy_run.open_run(tmp_path / "stopped", method(), _ONE_TASK)
+        train = run.runner.train
+
+        def train_some(*args):
+            sums, done, bad, skipped, _ = train(*args)
+            run.stop_wished |= bad >= 0
+            return sums, done, bad, skipped, run.stop_wished
+
+        run.start({})
+        with mock.patch.object(run.runner, "train", train_some):
+            with pytest.raises(Interrupted):
+                learn_stream(run)
+        run.close()
+        found = toy_run.learn(tmp_path / "stopped", method(), _ONE_TASK)
+    toy_run.assert_same_outcome(found, wanted)
+
+
+def test_a_broken_epoch_is_a_bad_one(tmp_path):
+    """However good the weights before the bad step are."""
+    method = _breaking(
+        0, best_by="validation/batch_losses", validation_batch_size=10
+    )
+    run = toy_run.open_run(tmp_path, method, _ONE_TASK)
+    run.start({})
+    with (
+        toy_run.no_pictures(),
+        mock.patch.object(run.trainer, "_validate_epoch") as validate,
+    ):
+        learn_stream(run)
+    run.close()
+    assert not validate.called
+    history = run.bank.history(0, "task_00")
+    assert np.isnan(history["validation/batch_losses"]).tolist() == [True] * 3
 
 
 def test_without_the_rule_such_a_step_ends_the_run(tmp_path):

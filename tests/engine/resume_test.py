@@ -264,6 +264,41 @@ def test_sums_over_data_are_right_and_survive_kills(tmp_path):
         toy_run.assert_same_outcome(found, wanted, moment)
 
 
+class Drawing(Individual):
+    """Two passes that write down a random number of every batch."""
+
+    def __init__(self):
+        super().__init__(toy_run.toy_training(backbone=flat, epochs=1))
+        self.numbers, self.found = None, []
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.numbers = _state((4,), "numbers")
+
+    def phases(self, task):
+        yield from super().phases(task)
+        for _ in range(2):
+            yield Accumulate("draws", self.draw, [self.numbers], then=self.keep)
+
+    def draw(self, batch):
+        number = tf.random.stateless_uniform((), batch.seed)
+        return [number * tf.one_hot(batch.step, 4)]
+
+    def keep(self):
+        self.found += self.numbers.numpy().tolist()
+
+
+def test_every_pass_draws_numbers_of_its_own(tmp_path):
+    found = []
+    for seed in (1, 2, 1):
+        method, folder = Drawing(), tmp_path / str(len(found))
+        toy_run.learn(folder, method, toy_run.toy_stream((2, 2)), seed=seed)
+        found.append(method.found)
+    # Batches, passes, tasks, and seeds.
+    assert len(set(found[0] + found[1])) == 2 * 2 * 2 * 4
+    assert found[0] == found[2]
+
+
 @pytest.mark.parametrize("name", ["phases", "best"])
 def test_a_kill_while_resuming_changes_nothing(straight, name, tmp_path):
     wanted, copies = straight(name)

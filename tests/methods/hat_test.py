@@ -1,5 +1,6 @@
 """Hard attention: the contract, gates, masks, compensation."""
 
+import dataclasses
 import functools
 
 import keras
@@ -145,3 +146,13 @@ def test_other_networks_are_refused():
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         HAT(_training(), **wrong)
+
+
+@pytest.mark.parametrize(("own", "last"), [(None, 3), (8, 7)])
+def test_the_scale_rises_over_the_steps_of_the_tasks_own_batches(own, last):
+    stream = tiny_stream((2,))()
+    method = HAT(_training())
+    method.setup(stream.spec(), seed=0)
+    task = dataclasses.replace(stream.tasks[0], batch_size=own)
+    next(method.phases(task))
+    assert int(method._last_step.numpy()) == last

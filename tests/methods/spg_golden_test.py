@@ -115,7 +115,7 @@ class _Run:
     def accumulate(self, phase, index):
         """An importance pass, with what it leaves behind."""
         size = phase.batch_size
-        self.runner.accumulate(phase, self.tasks[index].train, size)
+        self.runner.accumulate(phase, self.tasks[index].train, size, [1, 2])
         phase.then()
 
     def end(self, index):

@@ -86,7 +86,7 @@ def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
         next(phases)
         for phase in phases:
             size = phase.batch_size
-            runner.accumulate(phase, task.train, size)
+            runner.accumulate(phase, task.train, size, [1, 2])
             phase.then()
             count, own, _ = method._pass._counts.numpy()
             for number in range(count):

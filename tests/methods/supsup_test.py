@@ -101,6 +101,25 @@ def test_weights_never_move_and_a_task_takes_a_bit_per_weight(tmp_path):
         assert not any(key.endswith("/scores") for key in values)
 
 
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_a_task_that_comes_again_keeps_its_mask_and_can_learn(tmp_path, share):
+    run = learned(tmp_path, SupSup(tiny_training(1), share), class_counts=(2,))
+    method, task = run.method, run.stream.tasks[0]
+    values = run.bank.load(0, task.name).values
+    method.activate(values, 0)
+    pictures = task.test.images.astype(np.float32)
+    logits = method.predict(pictures).numpy()
+    masks = [layer.mask().numpy() for layer in method._masked]
+    method.resume_task(task, values)
+    np.testing.assert_allclose(method.predict(pictures), logits, rtol=1e-4)
+    for layer, mask in zip(method._masked, masks):
+        np.testing.assert_array_equal(layer.mask(), mask)
+    for layer in method._masked:
+        scores = layer.scores.numpy()
+        assert np.all(scores) and len(np.unique(np.abs(scores))) > 4
+        assert 0.3 < np.mean(scores > 0) < 0.7
+
+
 def test_what_makes_no_sense_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`share`"):
         SupSup(tiny_training(), share=0.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.testing import golden
+from tfcl.errors import UserError
 from tfcl.methods.work import Phase
 from tfcl.optimizers.loss_plateau import LossPlateauDecay, LossPlateauStop
 from tfcl.optimizers.schedules import Clock
@@ -62,6 +63,12 @@ def test_there_are_six_decays_and_epochs_without_validation_are_passed_over():
     assert len(set(rates)) == 7 and min(rates) == 1e-3
     assert LossPlateauStop()(_clock(flat))
     assert not LossPlateauStop()(_clock(flat[:-2]))
+
+
+@pytest.mark.parametrize("rule", [LossPlateauDecay, LossPlateauStop])
+def test_a_validation_without_its_batches_is_refused(rule):
+    with pytest.raises(UserError, match="validation_batch_size"):
+        rule()(_clock([{"validation/loss": 1.0}]))
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,15 @@ class StepRunner:
                 break
         return totals, done, bad, skipped, stopping > 0
 
-    def accumulate(self, phase, split, batch_size):
-        """Adds `phase.step` over a split into `phase.into`."""
+    def accumulate(self, phase, split, batch_size, seed):
+        """Adds `phase.step` over a split into `phase.into`.
+
+        Args:
+            phase: `Accumulate`.
+            split: `Split`.
+            batch_size: Examples per step over all replicas.
+            seed: int32 pair of the pass.
+        """
         targets = tuple(id(variable) for variable in phase.into)
         key = ("accumulate", phase.step, targets)
         function = self._shared.function(
@@ -123,6 +130,7 @@ class StepRunner:
             function(
                 tf.constant(order, tf.int32),
                 tf.constant([first, last, batch_size], tf.int32),
+                tf.constant(seed, tf.int32),
             )
 
     # Loops
@@ -240,15 +248,16 @@ class StepRunner:
             commit()
 
     def _accumulation_loop(self, step, into):
-        @tf.function(input_signature=RANGE, autograph=False)
-        def loop(order, counts):
+        spec = [*RANGE, tf.TensorSpec((2,), tf.int32)]
+
+        @tf.function(input_signature=spec, autograph=False)
+        def loop(order, counts, seed):
             self.traces[_step_name(step)] += 1
             end, size = counts[1], counts[2]
 
             def replica(rows, number):
-                seed = tf.stack([number, 0])
-                batch = self._shared.batch(self._train, rows, number, seed)
-                return step(batch)
+                own = tf.random.experimental.stateless_fold_in(seed, number)
+                return step(self._shared.batch(self._train, rows, number, own))
 
             def body(number):
                 rows = rows_of_batch(order, number, size)

@@ -63,10 +63,12 @@ class Trainer:
             if phase.stop is not None and phase.stop(clock):
                 break
             self._set_rates(phase.rates, clock)
-            broken = self._epoch(task, phase)
+            broken, stop = self._epoch(task, phase)
             self._end_epoch(task, phase, broken)
             journal.run_epoch += 1
             place["epochs"] += 1
+            if stop:
+                self._stop()
             self.run.save_if_due()
         self._finish_fit(phase)
 
@@ -109,7 +111,9 @@ class Trainer:
         """Runs up to step `last` of the epoch in calls of bounded length.
 
         Returns:
-            Whether a step that is not finite has ended the epoch early.
+            `(broken, stop)`: whether a step that is not finite has ended the
+            epoch early, and if so, whether the run shall stop when the epoch
+            is noted: a saved place inside it would not know that it is over.
         """
         run, place = self.run, self.run.journal.position
         while place["step"] < last:
@@ -137,12 +141,6 @@ class Trainer:
                     skipped,
                     place["epoch"],
                 )
-            if stop:
-                run.save()
-                raise Interrupted(
-                    "Stopped on request; the state is saved. Start the same "
-                    "command again to go on."
-                )
             if broken:
                 logging.warning(
                     "Step %d of epoch %d is not finite: the best weights "
@@ -150,10 +148,19 @@ class Trainer:
                     bad,
                     place["epoch"],
                 )
-                return True
+                return True, stop
+            if stop:
+                self._stop()
             if place["step"] < last:
                 run.save_if_due()
-        return False
+        return False, False
+
+    def _stop(self):
+        self.run.save()
+        raise Interrupted(
+            "Stopped on request; the state is saved. Start the same command "
+            "again to go on."
+        )
 
     def _train(self, phase, split, order, first, until, size, seed):
         run = self.run
@@ -192,12 +199,10 @@ class Trainer:
             f"train/{name}": (np.asarray(value) / steps).tolist()
             for name, value in place["sums"].items()
         }
-        if broken:
-            record["train/loss"] = math.nan
         epoch = place["epoch"] + 1
-        last = epoch == phase.epochs or self._will_stop(task, phase, record)
-        every = phase.validate_every
-        if last or (every and epoch % every == 0):
+        if broken:
+            self._note_broken(phase, record)
+        elif self._is_validated(task, phase, record, epoch):
             self._validate_epoch(task, phase, record, epoch)
         self._restore_after_nan(phase, record)
         for name, (value, _) in run.method.diagnostics().items():
@@ -206,6 +211,23 @@ class Trainer:
         place.update(epoch=epoch, step=0, sums={}, skipped=0)
         labels = run.method.labels()
         run.observer.end_epoch(task, phase, run.journal, record, labels)
+
+    def _note_broken(self, phase, record):
+        """Records a bad epoch.
+
+        The weights before the bad step are finite, but those that it would
+        have made are not, and neither is their validation.
+        """
+        names = ["train/loss", "validation/loss", "validation/accuracy"]
+        if phase.validation_batch_size:
+            names.append("validation/batch_losses")
+        record.update(dict.fromkeys(names, math.nan))
+
+    def _is_validated(self, task, phase, record, epoch):
+        if epoch == phase.epochs or self._will_stop(task, phase, record):
+            return True
+        every = phase.validate_every
+        return bool(every) and epoch % every == 0
 
     def _will_stop(self, task, phase, record):
         """Whether the rule ends the phase unless a validation saves it."""
@@ -316,7 +338,11 @@ class Trainer:
         size = self._batch_size(task, phase)
         if phase.one_by_one:
             size = self.run.runner.replicas
-        self.run.runner.accumulate(phase, split, size)
+        number = len(self.run.journal.position["results"])
+        seed = randomness.stateless_seed(
+            self.run.seed, "accumulate", task.index, number
+        )
+        self.run.runner.accumulate(phase, split, size, seed)
         if phase.then is not None:
             phase.then()
         phase.result = {"examples": len(split)}

@@ -93,7 +93,7 @@ class HAT(NetworkMethod):
 
     def phases(self, task):
         phase = self.training.phase()
-        size = phase.batch_size or self.spec.batch_size
+        size = phase.batch_size or task.batch_size or self.spec.batch_size
         steps = len(task.train) / size
         steps = int(steps) if phase.drop_remainder else int(np.ceil(steps))
         self._last_step.assign(max(steps - 1, 1))

@@ -31,7 +31,7 @@ class ImportancePass:
     gradient of its kernel is `M * s`, where M, the product of a cotangent of
     ones, is the same for all heads, and s the cotangent.
 
-    The heads share the draws of dropout.
+    The heads of a pass share the draws of dropout.
 
     Args:
         network: `TaskNetwork` with a head of one layer.

@@ -32,6 +32,7 @@ class SupSup(NetworkMethod):
 
     Note:
         Each task trains its own output layer; the paper masks that, too.
+        A task that comes again starts from new scores that give its mask.
 
     Raises:
         ValueError: If `share` is out of range. At set-up, if the trunk has
@@ -80,6 +81,17 @@ class SupSup(NetworkMethod):
         own = [v for v in trunk if id(v.variable) in scores]
         self.slot = own + network.head_variables
 
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        # The bank knows the masks alone, whose scores of 0 cannot learn.
+        masks = [layer.mask().numpy() for layer in self._masked]
+        scores = {id(layer.scores) for layer in self._masked}
+        drawn = [v for v in self.slot if id(v.variable) in scores]
+        self.redraw(drawn, "again", task.index)
+        for layer, mask in zip(self._masked, masks):
+            fresh = layer.scores.numpy()
+            layer.scores.assign(_with_largest_at(mask, fresh))
+
     def bank_values(self):
         values = super().bank_values()
         for layer in self._masked:
@@ -99,3 +111,13 @@ class SupSup(NetworkMethod):
             scores = bits.reshape(shape).astype(np.float32)
             values[f"{layer.name}/scores"] = scores
         super().activate(values, task_index)
+
+
+def _with_largest_at(mask, scores):
+    """The sizes of scores dealt out anew: the largest where the mask is."""
+    sizes = np.abs(scores).ravel()
+    # Rising: the mask's places behind all others, either by their own sizes.
+    places = np.lexsort((sizes, mask.ravel()))
+    dealt = np.empty_like(sizes)
+    dealt[places] = np.sort(sizes)
+    return np.copysign(dealt.reshape(scores.shape), scores)

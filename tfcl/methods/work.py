@@ -42,8 +42,8 @@ class Phase:
         on_nonfinite: What becomes of a step whose loss or gradient is not
             finite, and of a validation loss that is not. "run": as the run
             says. "restore": the step ends the epoch, which counts with NaN
-            as its training loss; after the epoch the best weights return (at
-            first those of the phase's begin), and the phase goes on.
+            as its losses, not validated; after it the best weights return
+            (at first those of the phase's begin), and the phase goes on.
         jit_compile: Compile the whole loop by XLA; needs `drop_remainder`.
 
     Attributes:

@@ -5,6 +5,9 @@ import math
 
 import gin
 
+from tfcl.errors import UserError
+
+_LOSS = "validation/loss"
 _KEY = "validation/batch_losses"
 
 
@@ -49,6 +52,7 @@ class _Rule:
         for record in history:
             loss = record.get(_KEY)
             if loss is None:
+                _check_not_validated(record)
                 continue
             # Every comparison with NaN is false: not better.
             if loss < best:
@@ -64,6 +68,16 @@ class _Rule:
                 lower = max(rate * (1.0 / self.divisor), self.floor)
                 rate = lower if rate - lower > 1e-8 else rate
         return rate, waited
+
+
+def _check_not_validated(record):
+    if _LOSS in record:
+        raise UserError(
+            "LossPlateauDecay and LossPlateauStop go by "
+            f"'{_KEY}', which a validation gives only if "
+            "TaskTraining.validation_batch_size is bound. Bind it, or take "
+            "another schedule."
+        )
 
 
 @gin.configurable
@@ -86,6 +100,8 @@ class LossPlateauDecay:
 
     Raises:
         ValueError: If a value is out of its range.
+        UserError: When called, if an epoch was validated without a
+            `validation_batch_size`.
 
     Reference:
         Konishi et al., ICML 2023 (SPG), as in its program; PyTorch's
