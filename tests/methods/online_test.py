@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -79,6 +80,28 @@ def test_kills_in_mid_stream_change_nothing(tmp_path, name):
     history = wanted.run.bank.history(0, "blobs")
     key = {"gdumb": "00_fill_0/validation/loss"}.get(name, "test/accuracies")
     assert len(history[key]) == (1 if name == "gdumb" else 4)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_a_kill_between_tasks_changes_nothing(tmp_path):
+    """The optimizer goes on from task to task, as the network does."""
+    options = {"stream": toy_run.toy_stream((2, 2))}
+    wanted = toy_run.learn(tmp_path / "run", METHODS["mlp"](), **options)
+    finish = Experiment.finish_visit
+
+    def killed(run, visit):
+        finish(run, visit)
+        raise _Killed
+
+    with mock.patch.object(Experiment, "finish_visit", killed):
+        with pytest.raises(_Killed):
+            toy_run.learn(tmp_path / "killed", METHODS["mlp"](), **options)
+    found = toy_run.learn(tmp_path / "killed", METHODS["mlp"](), **options)
+    assert found.found == 1
+    toy_run.assert_same_outcome(found, wanted)
 
 
 def _learned(tmp_path, method, stream):

@@ -175,6 +175,8 @@ class OnlineLearning(Method):
         self.build_optimizer(
             "main", self.training.make_optimizer(), self._network.trained
         )
+        # The optimizer, too, goes on from task to task.
+        self.state = list(self.optimizers["main"].variables)
 
     def begin_task(self, task):
         """Nothing: the learner does not know where tasks begin."""
