@@ -117,6 +117,20 @@ def _learned(tmp_path, method, stream):
     return run
 
 
+def test_rare_measurements_leave_forgetting_out():
+    for every, known in ((1, True), (2, False)):
+        method = OnlineLearning(MLP, training(measure_every=every))
+        method.training.measured = ("validation",)
+        # Validation knows the first two of four distributions.
+        rows = [[1.0, 0.0], [0.5, 1.0], [0.5, 0.5], [0.25, 0.5]]
+        rows = rows[every - 1 :: every]
+        method.note([{"validation/accuracies": row} for row in rows], None)
+        notes = method.bank_notes()
+        assert ("validation_average_forgetting" in notes) == known
+        assert ("validation_left_out" in notes) != known
+    assert notes["validation_average_accuracy"] == 0.375
+
+
 def test_replay_forgets_less_than_plain_learning(tmp_path):
     stream = blobs((80, 80, 80, 80), labels=4)
     accuracies = {}
