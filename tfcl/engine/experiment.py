@@ -328,7 +328,10 @@ class Experiment:
             self.method.activate(values, task.index)
             maps = self.method.point_maps(task)
             found = stream_pictures.stream_figures(
-                task, maps, histories[task.index]
+                task,
+                maps,
+                histories[task.index],
+                self.journal.visits[visit]["phases"],
             )
             prefix = f"{task.name}_" if len(learned) > 1 else ""
             drawn.update({prefix + name: f for name, f in found.items()})
