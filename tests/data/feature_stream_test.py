@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 
+from tests.methods.online_methods import METHODS
 from tests.testing import toy_run
 from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.point_stream import point_stream
+from tfcl.engine.experiment import Experiment
 
 _TWO = toy_run.toy_stream((2, 2))
 
@@ -47,6 +49,28 @@ def test_features_are_computed_once_for_a_network_and_its_data(tmp_path):
     other = functools.partial(_network, scale=2.0)
     feature_stream(_TWO, other, cache_dir=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 12
+
+
+def test_a_drawn_network_is_that_of_the_seed(tmp_path):
+    def network(image_shape):
+        inputs = keras.Input(image_shape)
+        outputs = keras.layers.Flatten()(inputs)
+        return keras.Model(inputs, keras.layers.Dense(4)(outputs))
+
+    fingerprints = []
+    for number, seed in enumerate((1, 1, 2)):
+        keras.utils.set_random_seed(100 + number)
+        run = Experiment(
+            tmp_path / str(number),
+            method=METHODS["mlp"](),
+            stream=functools.partial(
+                feature_stream, _TWO, network, cache_dir=str(tmp_path)
+            ),
+            seed=seed,
+        )
+        run.close()
+        fingerprints.append(run.stream.tasks[0].fingerprint())
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_a_damaged_file_is_made_anew(tmp_path):

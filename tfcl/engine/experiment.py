@@ -90,11 +90,14 @@ class Experiment:
         self.observer = None
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
+            # For networks that the stream draws.
+            keras.utils.set_random_seed(seed)
             self.stream = stream(data_dir=data_dir)
             self.spec = self.stream.spec()
             self.method = method
-            # For weights whose initializer no one can name; all others are
-            # drawn anew from seeds of their own.
+            # For weights whose initializer no one can name, whatever the
+            # stream has drawn; all others are drawn anew from seeds of
+            # their own.
             keras.utils.set_random_seed(seed)
             with self.strategy.scope():
                 method.setup(self.spec, seed)
