@@ -16,9 +16,11 @@ from tfcl.engine.experiment import Experiment
 _TWO = toy_run.toy_stream((2, 2))
 
 
-def _network(image_shape, scale=1.0):
+def _network(
+    image_shape, scale=1.0, pooling=keras.layers.GlobalAveragePooling2D
+):
     inputs = keras.Input(image_shape)
-    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    pooled = pooling()(inputs)
     start = keras.initializers.Constant(scale)
     outputs = keras.layers.Dense(5, kernel_initializer=start)(pooled)
     return keras.Model(inputs, outputs)
@@ -49,6 +51,12 @@ def test_features_are_computed_once_for_a_network_and_its_data(tmp_path):
     other = functools.partial(_network, scale=2.0)
     feature_stream(_TWO, other, cache_dir=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 12
+    # Of the same weights, too.
+    other = functools.partial(
+        _network, pooling=keras.layers.GlobalMaxPooling2D
+    )
+    feature_stream(_TWO, other, cache_dir=str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 18
 
 
 def test_a_drawn_network_is_that_of_the_seed(tmp_path):
