@@ -12,6 +12,7 @@ from tests.methods.online_methods import apply, batch_of
 from tests.testing import golden, toy_run
 from tfcl.data.class_incremental_stream import class_incremental_stream
 from tfcl.data.repeated_stream import repeated_stream
+from tfcl.engine.export import ServedTask
 from tfcl.errors import UserError
 from tfcl.methods.class_incremental import ClassIncremental
 from tfcl.methods.classifier_alignment import (
@@ -144,6 +145,24 @@ def test_old_heads_rest_while_a_new_one_learns():
         np.testing.assert_array_equal(new[1:], old[1:])
         changed += (new[0] != old[0]).any()
     assert changed >= 4  # memories, keys, usage, age
+
+
+@pytest.mark.parametrize("head", ["memory", "linear"])
+def test_an_export_offers_no_class_that_was_never_learned(tmp_path, head):
+    method, stream = _method(head=head), _stream()
+    method.setup(stream.spec(), 0)
+    method.begin_task(stream.tasks[1])
+    images = np.float32(stream.tasks[0].test.images[:5])
+    served = method.network().lower()
+    wanted = method.predict(tf.constant(images))
+    np.testing.assert_allclose(served(images), wanted, rtol=1e-5)
+    assert (wanted.numpy()[:, 4:] == -1e9).all()
+    # The last layer sees the features.
+    module = ServedTask(served, stream.tasks[0].preprocessing, list("abcdef"))
+    found = module.serve(tf.zeros((2, 8, 8, 3), tf.uint8))
+    assert found["probabilities"].numpy()[:, 4:].max() == 0.0
+    features = method._features(tf.zeros((2, 8, 8, 3)))
+    assert found["embeddings"].shape == features.shape
 
 
 def test_kills_change_nothing(tmp_path):

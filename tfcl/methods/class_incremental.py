@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcl.data.class_incremental_stream import first_classes
 from tfcl.errors import UserError
 from tfcl.layers.memory_dense import MemoryDense
+from tfcl.layers.seen_classes import SeenClasses
 from tfcl.methods.base import (
     Method,
     Update,
@@ -121,7 +122,9 @@ class ClassIncremental(Method):
             )
         trunk = self.make_backbone(image_shape=spec.image_shape)
         self._network = OnlineNetwork(
-            [(trunk, self._head(classes, tasks))], trains_trunk=False
+            [(trunk, self._head(classes, tasks))],
+            trains_trunk=False,
+            serve=self._served,
         )
         self.shared = self._network.owned
         self.redraw(self.shared, "shared")
@@ -306,8 +309,16 @@ class ClassIncremental(Method):
             )
 
     def predict(self, images):
-        seen = self._tasks() <= tf.convert_to_tensor(self.current)
-        return tf.where(seen, self._network(images), -1e9)
+        return tf.where(self._seen(), self._network(images), -1e9)
+
+    def _seen(self):
+        """Whether a class was learned, booleans."""
+        return self._tasks() <= tf.convert_to_tensor(self.current)
+
+    def _served(self, head):
+        """The head of an export, which knows no class of later tasks."""
+        seen = self._seen().numpy()
+        return head if seen.all() else SeenClasses(head, seen)
 
     def network(self):
         return self._network
