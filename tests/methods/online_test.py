@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from unittest import mock
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,10 +13,12 @@ from tests.methods import online_methods
 from tests.methods.online_methods import METHODS, MLP, blobs, training
 from tests.testing import running, toy_run
 from tests.testing.methods import run_method_test
+from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.repeated_stream import repeated_stream
 from tfcl.engine import figures, stream_pictures
 from tfcl.engine.experiment import Experiment
+from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import RunError, UserError
 from tfcl.methods.experience_replay import MIR, ExperienceReplay
@@ -238,6 +241,25 @@ def test_pictures_of_a_stream_of_points(tmp_path):
     assert {*maps, "data", "forgetting_test"} < drawn.keys()
     for name in ("regions_and_keys", "data", "forgetting_test"):
         assert figures.png_bytes(drawn[name])
+
+
+def test_points_and_features_are_not_asked_by_pictures(tmp_path):
+    pictures = toy_run.toy_stream((2, 2))
+
+    def pooled(image_shape):
+        inputs = keras.Input(image_shape)
+        outputs = keras.layers.GlobalAveragePooling2D()(inputs)
+        return keras.Model(inputs, outputs)
+
+    features = feature_stream(pictures, pooled, cache_dir=str(tmp_path / "c"))
+    for name, stream in (("points", blobs()), ("features", features)):
+        run = _learned(tmp_path / name, METHODS["mlp"](), stream)
+        learned = LearnedTasks(run.model_dir, METHODS["mlp"]())
+        entry = learned.find(learned.names[0])
+        with pytest.raises(UserError, match=f"takes {name}"):
+            learned.probabilities(entry, np.zeros((1, 8, 8, 3), np.uint8))
+        with pytest.raises(UserError, match=f"takes {name}"):
+            learned.export(entry)
 
 
 def test_each_example_has_the_same_chance_in_a_textbook_reservoir():
