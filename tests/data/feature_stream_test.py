@@ -133,3 +133,9 @@ def test_points_are_float32_splits_whose_groups_are_distributions(data_dir):
     assert task.validation.groups.max() == 3
     with pytest.raises(ValueError, match="order.*cdid"):
         point_stream("moons", "random", data_dir=data_dir)
+    for size in (0, 2.0, 3):
+        with pytest.raises(ValueError, match="`batch_size`.*Received"):
+            point_stream("moons", "cdi", size, data_dir=data_dir)
+    for size in (0, -5, True):
+        with pytest.raises(ValueError, match="`batch_size`.*Received"):
+            online_stream(_TWO, batch_size=size)

@@ -176,6 +176,15 @@ def test_what_does_not_fit_is_refused(tmp_path):
         _method(classes_per_task=3).setup(_stream().spec(), 0)
     with pytest.raises(ValueError, match="`alignment_schedule`"):
         _method(alignment_schedule=None)
+    for name, value in (
+        ("classes_per_task", 0),
+        ("epochs", 0),
+        ("alignment_epochs", -1),
+        ("alignment_size", 2.5),
+        ("weight_decay", -1e-4),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}`.*Received"):
+            _method(**{name: value})
     with pytest.raises(ValueError, match="`head`"):
         _method(head="cosine")
     with pytest.raises(ValueError, match="`stream`"):

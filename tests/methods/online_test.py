@@ -262,6 +262,18 @@ def test_points_and_features_are_not_asked_by_pictures(tmp_path):
             learned.export(entry)
 
 
+@pytest.mark.parametrize("loss", ["xent", "hinge"])
+def test_replayed_examples_count_as_those_of_a_batch(loss):
+    rules = training(loss=loss)
+    logits = tf.constant(np.random.default_rng(0).normal(size=(4, 3)))
+    labels = tf.constant([0, 2, 1, 1])
+    np.testing.assert_allclose(
+        rules.weighted_loss(labels, logits, tf.constant([1.0, 1.0, 1.0, 0.0])),
+        rules.loss(labels[:3], logits[:3]),
+    )
+    assert rules.weighted_loss(labels, logits, tf.zeros(4)) == 0.0
+
+
 def test_each_example_has_the_same_chance_in_a_textbook_reservoir():
     counts = np.zeros(12)
     buffer = ReplayBuffer(3)

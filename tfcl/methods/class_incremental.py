@@ -86,7 +86,20 @@ class ClassIncremental(Method):
         super().__init__()
         known = (MEMORY, LINEAR)
         require(head in known, "head", f"must be one of {known}", head)
-        require(epochs >= 1, "epochs", "must be at least 1", epochs)
+        for name, value, least in (
+            ("classes_per_task", classes_per_task, 1),
+            ("epochs", epochs, 1),
+            ("alignment_epochs", alignment_epochs, 0),
+            ("alignment_size", alignment_size, 1),
+        ):
+            rule = f"must be a whole number, at least {least}"
+            require(int(value) == value >= least, name, rule, value)
+        require(
+            weight_decay >= 0,
+            "weight_decay",
+            "must not be negative",
+            weight_decay,
+        )
         require(
             alignment_epochs == 0 or alignment_schedule is not None,
             "alignment_schedule",

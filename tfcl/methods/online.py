@@ -93,11 +93,22 @@ class OnlineTraining:
         self.schedule = schedule
         self.loss = mean_cross_entropy if loss == XENT else hinge
         self.loss_per_example = cross_entropy if loss == XENT else _hinges
+        self.takes_mean = loss == XENT
         self.weight_decay = weight_decay
         self.lazy = lazy
         self.measured = tuple(measured)
         self.measure_every = measure_every
         self.jit_compile = jit_compile
+
+    def weighted_loss(self, labels, logits, weights):
+        """`loss` of the examples of weight 1, by the same reduction as over
+        a batch; 0 without any."""
+        losses = self.loss_per_example(labels, logits)
+        weights = tf.cast(weights, losses.dtype)
+        total = tf.reduce_sum(weights * losses)
+        if not self.takes_mean:
+            return total
+        return total / tf.maximum(tf.reduce_sum(weights), 1.0)
 
     def decayed(self, gradients, values):
         """Gradients with the weight decay of the values they belong to."""
