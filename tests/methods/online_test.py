@@ -331,6 +331,29 @@ def test_lazy_decay_touches_a_row_once():
     np.testing.assert_allclose(found, np.full((4, 2), 0.5))
 
 
+def test_weight_decay_is_that_of_the_scrambled_memory():
+    """As the optimizer of the published program takes it."""
+    network = functools.partial(
+        online_methods.MEMORY, match_threshold=2.0, age_threshold=0
+    )
+    method = MemoryHead(network, training(weight_decay=0.5))
+    method.training.make_optimizer = online_methods.sgd(1.0)
+    task = blobs().tasks[0]
+    method.setup(blobs().spec(), seed=0)
+    (head,) = method.network().memory_heads
+    update = method.train_step(
+        online_methods.batch_of(task.train.images[:1], task.train.labels[:1])
+    )
+    ((_, (gradient,), _),) = update.gradients
+    start = head.memories.numpy()
+    update.before()
+    scrambled = head.memories.numpy()
+    assert (scrambled != start).any()
+    online_methods.apply(method, update._replace(before=None))
+    wanted = 0.5 * scrambled - tf.convert_to_tensor(gradient)
+    np.testing.assert_allclose(head.memories, wanted, atol=1e-6)
+
+
 # What users get wrong
 
 

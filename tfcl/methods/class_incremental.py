@@ -1,5 +1,7 @@
 """Class-incremental learning: one head per task, answers over all classes."""
 
+import functools
+
 import gin
 import keras
 import numpy as np
@@ -248,10 +250,9 @@ class ClassIncremental(Method):
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, seen[0])},
-            gradients=[
-                ("main", self._decayed(gradients, False), network.variables)
-            ],
+            gradients=[("main", gradients, network.variables)],
             before=own_update,
+            decayed=functools.partial(self._decayed, all_seen=False),
         )
 
     def _of_task(self, new, old):
@@ -262,11 +263,11 @@ class ClassIncremental(Method):
         mine = tf.range(sets)[:, None] == tf.convert_to_tensor(self.current)
         return tf.reshape(tf.where(mine, new, old), shape)
 
-    def _decayed(self, gradients, all_seen):
+    def _decayed(self, gradients, variables, all_seen):
         """Gradients with decay, for the current task or all seen."""
         current = tf.convert_to_tensor(self.current)
         result = []
-        for gradient, variable in zip(gradients, self._network.variables):
+        for gradient, variable in zip(gradients, variables):
             dense = tf.convert_to_tensor(gradient)
             dense += self.weight_decay * variable
             # Tasks lie along the first axis of a memory, and along the last
@@ -311,7 +312,8 @@ class ClassIncremental(Method):
         return Update(
             loss=loss,
             metrics={"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))},
-            gradients=[("main", self._decayed(gradients, True), variables)],
+            gradients=[("main", gradients, variables)],
+            decayed=functools.partial(self._decayed, all_seen=True),
         )
 
     def _check_replicas(self, batch):

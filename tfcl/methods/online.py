@@ -110,10 +110,12 @@ class OnlineTraining:
             return total
         return total / tf.maximum(tf.reduce_sum(weights), 1.0)
 
-    def decayed(self, gradients, values):
-        """Gradients with the weight decay of the values they belong to."""
+    def decayed(self, gradients, variables):
+        """Gradients with the weight decay of the variables' present values,
+        to which a memory's own update counts."""
         if not self.weight_decay:
             return gradients
+        values = map(tf.convert_to_tensor, variables)
         return [self._decayed(g, v) for g, v in zip(gradients, values)]
 
     def _decayed(self, gradient, value):
@@ -278,14 +280,13 @@ class OnlineLearning(Method):
             gradients: Of the trained variables.
             before, then: See `Update`.
         """
-        values = [tf.convert_to_tensor(v) for v in self._network.variables]
-        gradients = self.training.decayed(gradients, values)
         return Update(
             loss=tf.cast(loss, tf.float32),
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, self._network.variables)],
             before=before,
             then=then,
+            decayed=self.training.decayed,
         )
 
     def check_replicas(self, batch):
