@@ -6,17 +6,21 @@ import keras
 import numpy as np
 import pytest
 
+from tests.methods.online_methods import METHODS
 from tests.testing import toy_run
 from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.point_stream import point_stream
+from tfcl.engine.experiment import Experiment
 
 _TWO = toy_run.toy_stream((2, 2))
 
 
-def _network(image_shape, scale=1.0):
+def _network(
+    image_shape, scale=1.0, pooling=keras.layers.GlobalAveragePooling2D
+):
     inputs = keras.Input(image_shape)
-    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    pooled = pooling()(inputs)
     start = keras.initializers.Constant(scale)
     outputs = keras.layers.Dense(5, kernel_initializer=start)(pooled)
     return keras.Model(inputs, outputs)
@@ -47,6 +51,34 @@ def test_features_are_computed_once_for_a_network_and_its_data(tmp_path):
     other = functools.partial(_network, scale=2.0)
     feature_stream(_TWO, other, cache_dir=str(tmp_path))
     assert len(list(tmp_path.iterdir())) == 12
+    # Of the same weights, too.
+    other = functools.partial(
+        _network, pooling=keras.layers.GlobalMaxPooling2D
+    )
+    feature_stream(_TWO, other, cache_dir=str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 18
+
+
+def test_a_drawn_network_is_that_of_the_seed(tmp_path):
+    def network(image_shape):
+        inputs = keras.Input(image_shape)
+        outputs = keras.layers.Flatten()(inputs)
+        return keras.Model(inputs, keras.layers.Dense(4)(outputs))
+
+    fingerprints = []
+    for number, seed in enumerate((1, 1, 2)):
+        keras.utils.set_random_seed(100 + number)
+        run = Experiment(
+            tmp_path / str(number),
+            method=METHODS["mlp"](),
+            stream=functools.partial(
+                feature_stream, _TWO, network, cache_dir=str(tmp_path)
+            ),
+            seed=seed,
+        )
+        run.close()
+        fingerprints.append(run.stream.tasks[0].fingerprint())
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_a_damaged_file_is_made_anew(tmp_path):
@@ -101,3 +133,9 @@ def test_points_are_float32_splits_whose_groups_are_distributions(data_dir):
     assert task.validation.groups.max() == 3
     with pytest.raises(ValueError, match="order.*cdid"):
         point_stream("moons", "random", data_dir=data_dir)
+    for size in (0, 2.0, 3):
+        with pytest.raises(ValueError, match="`batch_size`.*Received"):
+            point_stream("moons", "cdi", size, data_dir=data_dir)
+    for size in (0, -5, True):
+        with pytest.raises(ValueError, match="`batch_size`.*Received"):
+            online_stream(_TWO, batch_size=size)

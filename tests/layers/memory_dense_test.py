@@ -1,5 +1,6 @@
 """What `MemoryDense` promises beside the published numbers."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -166,3 +167,17 @@ def test_keys_are_matched_to_another_input():
         one, layer(inputs, key_input=pictures), rtol=1e-5
     )
     assert (one.numpy()[0] != one.numpy()[1]).any()
+
+
+def test_the_first_call_builds():
+    pictures = np.ones((2, 3), np.float32)
+    inputs = np.ones((2, 5), np.float32)
+    assert MemoryDense(4)(inputs).shape == (2, 4)
+    layer = MemoryDense(4, key_shape=(3,))
+    assert layer(inputs, key_input=pictures).shape == (2, 4)
+    assert layer.keys.shape == (1, 8, 3)
+    model = keras.Sequential([keras.layers.Dense(6), MemoryDense(4)])
+    assert model(inputs).shape == (2, 4)
+    sides = keras.Input((5,)), keras.Input((3,))
+    outputs = MemoryDense(4, key_shape=(3,))(sides[0], key_input=sides[1])
+    assert keras.Model(sides, outputs)([inputs, pictures]).shape == (2, 4)

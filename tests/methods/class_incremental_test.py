@@ -12,6 +12,7 @@ from tests.methods.online_methods import apply, batch_of
 from tests.testing import golden, toy_run
 from tfcl.data.class_incremental_stream import class_incremental_stream
 from tfcl.data.repeated_stream import repeated_stream
+from tfcl.engine.export import ServedTask
 from tfcl.errors import UserError
 from tfcl.methods.class_incremental import ClassIncremental
 from tfcl.methods.classifier_alignment import (
@@ -146,6 +147,24 @@ def test_old_heads_rest_while_a_new_one_learns():
     assert changed >= 4  # memories, keys, usage, age
 
 
+@pytest.mark.parametrize("head", ["memory", "linear"])
+def test_an_export_offers_no_class_that_was_never_learned(tmp_path, head):
+    method, stream = _method(head=head), _stream()
+    method.setup(stream.spec(), 0)
+    method.begin_task(stream.tasks[1])
+    images = np.float32(stream.tasks[0].test.images[:5])
+    served = method.network().lower()
+    wanted = method.predict(tf.constant(images))
+    np.testing.assert_allclose(served(images), wanted, rtol=1e-5)
+    assert (wanted.numpy()[:, 4:] == -1e9).all()
+    # The last layer sees the features.
+    module = ServedTask(served, stream.tasks[0].preprocessing, list("abcdef"))
+    found = module.serve(tf.zeros((2, 8, 8, 3), tf.uint8))
+    assert found["probabilities"].numpy()[:, 4:].max() == 0.0
+    features = method._features(tf.zeros((2, 8, 8, 3)))
+    assert found["embeddings"].shape == features.shape
+
+
 def test_kills_change_nothing(tmp_path):
     toy_run.assert_kills_change_nothing(
         tmp_path, lambda: _method(epochs=2), moments=2, stream=_stream
@@ -157,6 +176,15 @@ def test_what_does_not_fit_is_refused(tmp_path):
         _method(classes_per_task=3).setup(_stream().spec(), 0)
     with pytest.raises(ValueError, match="`alignment_schedule`"):
         _method(alignment_schedule=None)
+    for name, value in (
+        ("classes_per_task", 0),
+        ("epochs", 0),
+        ("alignment_epochs", -1),
+        ("alignment_size", 2.5),
+        ("weight_decay", -1e-4),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}`.*Received"):
+            _method(**{name: value})
     with pytest.raises(ValueError, match="`head`"):
         _method(head="cosine")
     with pytest.raises(ValueError, match="`stream`"):

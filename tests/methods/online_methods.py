@@ -99,6 +99,8 @@ def apply(method, update):
     if update.before is not None:
         update.before()
     for name, gradients, variables in update.gradients:
+        if update.decayed is not None:
+            gradients = update.decayed(gradients, variables)
         method.optimizers[name].apply(gradients, variables)
     if update.then is not None:
         update.then()

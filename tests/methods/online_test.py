@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+from unittest import mock
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,10 +13,12 @@ from tests.methods import online_methods
 from tests.methods.online_methods import METHODS, MLP, blobs, training
 from tests.testing import running, toy_run
 from tests.testing.methods import run_method_test
+from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.repeated_stream import repeated_stream
 from tfcl.engine import figures, stream_pictures
 from tfcl.engine.experiment import Experiment
+from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import RunError, UserError
 from tfcl.methods.experience_replay import MIR, ExperienceReplay
@@ -81,6 +85,28 @@ def test_kills_in_mid_stream_change_nothing(tmp_path, name):
     assert len(history[key]) == (1 if name == "gdumb" else 4)
 
 
+class _Killed(BaseException):
+    pass
+
+
+def test_a_kill_between_tasks_changes_nothing(tmp_path):
+    """The optimizer goes on from task to task, as the network does."""
+    options = {"stream": toy_run.toy_stream((2, 2))}
+    wanted = toy_run.learn(tmp_path / "run", METHODS["mlp"](), **options)
+    finish = Experiment.finish_visit
+
+    def killed(run, visit):
+        finish(run, visit)
+        raise _Killed
+
+    with mock.patch.object(Experiment, "finish_visit", killed):
+        with pytest.raises(_Killed):
+            toy_run.learn(tmp_path / "killed", METHODS["mlp"](), **options)
+    found = toy_run.learn(tmp_path / "killed", METHODS["mlp"](), **options)
+    assert found.found == 1
+    toy_run.assert_same_outcome(found, wanted)
+
+
 def _learned(tmp_path, method, stream):
     run = Experiment(
         tmp_path / "run",
@@ -94,9 +120,24 @@ def _learned(tmp_path, method, stream):
     return run
 
 
+def test_rare_measurements_leave_forgetting_out():
+    for every, known in ((1, True), (2, False)):
+        method = OnlineLearning(MLP, training(measure_every=every))
+        method.training.measured = ("validation",)
+        # Validation knows the first two of four distributions.
+        rows = [[1.0, 0.0], [0.5, 1.0], [0.5, 0.5], [0.25, 0.5]]
+        rows = rows[every - 1 :: every]
+        method.note([{"validation/accuracies": row} for row in rows], None)
+        notes = method.bank_notes()
+        assert ("validation_average_forgetting" in notes) == known
+        assert ("validation_left_out" in notes) != known
+    assert notes["validation_average_accuracy"] == 0.375
+
+
 def test_replay_forgets_less_than_plain_learning(tmp_path):
     stream = blobs((80, 80, 80, 80), labels=4)
     accuracies = {}
+    drawn = set()
     for name, method in (
         ("plain", OnlineLearning(MLP, training(0.02))),
         (
@@ -108,6 +149,12 @@ def test_replay_forgets_less_than_plain_learning(tmp_path):
         run = _learned(tmp_path / name, method, stream)
         notes = run.results()["tasks"][0]["method"]
         accuracies[name] = notes["test_average_accuracy"]
+        if name != "replay":
+            learned = run.stream.learned_versions(0)
+            history = {0: run.bank.history(0, "blobs")}
+            pictures = run._stream_figures(learned, history)
+            drawn.add("forgetting_test" in pictures)
+    assert drawn == {True}
     assert accuracies["plain"] < 0.6
     assert accuracies["replay"] > 0.9
     assert accuracies["gdumb"] > 0.9
@@ -196,6 +243,37 @@ def test_pictures_of_a_stream_of_points(tmp_path):
         assert figures.png_bytes(drawn[name])
 
 
+def test_points_and_features_are_not_asked_by_pictures(tmp_path):
+    pictures = toy_run.toy_stream((2, 2))
+
+    def pooled(image_shape):
+        inputs = keras.Input(image_shape)
+        outputs = keras.layers.GlobalAveragePooling2D()(inputs)
+        return keras.Model(inputs, outputs)
+
+    features = feature_stream(pictures, pooled, cache_dir=str(tmp_path / "c"))
+    for name, stream in (("points", blobs()), ("features", features)):
+        run = _learned(tmp_path / name, METHODS["mlp"](), stream)
+        learned = LearnedTasks(run.model_dir, METHODS["mlp"]())
+        entry = learned.find(learned.names[0])
+        with pytest.raises(UserError, match=f"takes {name}"):
+            learned.probabilities(entry, np.zeros((1, 8, 8, 3), np.uint8))
+        with pytest.raises(UserError, match=f"takes {name}"):
+            learned.export(entry)
+
+
+@pytest.mark.parametrize("loss", ["xent", "hinge"])
+def test_replayed_examples_count_as_those_of_a_batch(loss):
+    rules = training(loss=loss)
+    logits = tf.constant(np.random.default_rng(0).normal(size=(4, 3)))
+    labels = tf.constant([0, 2, 1, 1])
+    np.testing.assert_allclose(
+        rules.weighted_loss(labels, logits, tf.constant([1.0, 1.0, 1.0, 0.0])),
+        rules.loss(labels[:3], logits[:3]),
+    )
+    assert rules.weighted_loss(labels, logits, tf.zeros(4)) == 0.0
+
+
 def test_each_example_has_the_same_chance_in_a_textbook_reservoir():
     counts = np.zeros(12)
     buffer = ReplayBuffer(3)
@@ -253,6 +331,29 @@ def test_lazy_decay_touches_a_row_once():
     np.testing.assert_allclose(found, np.full((4, 2), 0.5))
 
 
+def test_weight_decay_is_that_of_the_scrambled_memory():
+    """As the optimizer of the published program takes it."""
+    network = functools.partial(
+        online_methods.MEMORY, match_threshold=2.0, age_threshold=0
+    )
+    method = MemoryHead(network, training(weight_decay=0.5))
+    method.training.make_optimizer = online_methods.sgd(1.0)
+    task = blobs().tasks[0]
+    method.setup(blobs().spec(), seed=0)
+    (head,) = method.network().memory_heads
+    update = method.train_step(
+        online_methods.batch_of(task.train.images[:1], task.train.labels[:1])
+    )
+    ((_, (gradient,), _),) = update.gradients
+    start = head.memories.numpy()
+    update.before()
+    scrambled = head.memories.numpy()
+    assert (scrambled != start).any()
+    online_methods.apply(method, update._replace(before=None))
+    wanted = 0.5 * scrambled - tf.convert_to_tensor(gradient)
+    np.testing.assert_allclose(head.memories, wanted, atol=1e-6)
+
+
 # What users get wrong
 
 
@@ -307,9 +408,9 @@ def test_a_stream_that_does_not_fit_is_refused(tmp_path):
 def test_a_nan_in_the_stream_leaves_everything_as_it_was(tmp_path):
     stream = blobs()
     stream.tasks[0].train.images[20, 0, 0, 1] = np.nan
-    for name in ("memory_head", "er"):
+    for name in ("memory_head", "er", "gdumb"):
         method = METHODS[name]()
-        with pytest.raises(RunError, match="not finite.*step 20"):
+        with pytest.raises(RunError, match="not finite.*step (20|4)"):
             _learned(tmp_path / name, method, stream)
         for variables in method.shared, method.state:
             for each in variables:

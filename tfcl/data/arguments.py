@@ -29,3 +29,12 @@ def check_pixels(name, value):
             f"Argument `{name}` must not be negative, it is a number of "
             f"pixels. Received: {name}={value}"
         )
+
+
+def check_batch_size(value):
+    """Refuses a number of examples per step that is not one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            "Argument `batch_size` must be a whole number, at least 1. "
+            f"Received: batch_size={value!r}"
+        )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import tempfile
@@ -25,8 +26,9 @@ def feature_stream(
     """Replaces the pictures of a stream by features, as pictures of one pixel.
 
     Features are computed batch by batch, without augmentation, and kept in
-    files that are named after the pictures and the network's weights: any
-    run on the same data reads them instead of computing them again.
+    files that are named after the pictures, the network's layers and its
+    weights: any run on the same data reads them instead of computing them
+    again.
 
     Args:
         stream: Stream factory, a function of `data_dir`.
@@ -60,7 +62,7 @@ def feature_stream(
             or "~/.cache/tfcl/features"
         )
     )
-    name = _digest_of_weights(model)
+    name = _digest(model)
     tasks = []
     for task in pictures:
         splits = {
@@ -78,13 +80,41 @@ def feature_stream(
     )
 
 
-def _digest_of_weights(model):
+def _digest(model):
+    """Of the layers of a network, and of its weights."""
     sha = hashlib.sha256()
+    config = json.loads(model.to_json())
+    names = {}
+    _collect_names(config, names)
+    sha.update(json.dumps(_renamed(config, names)).encode())
     for weight in model.weights:
         value = np.ascontiguousarray(weight.numpy())
         sha.update(f"{weight.name}{value.shape}".encode())
         sha.update(value)
     return sha.hexdigest()
+
+
+def _collect_names(config, names):
+    """Numbers the layers: Keras' names count those of the whole process."""
+    if isinstance(config, dict):
+        if isinstance(config.get("name"), str):
+            names.setdefault(config["name"], f"layer {len(names)}")
+        config = list(config.values())
+    if isinstance(config, list):
+        for each in config:
+            _collect_names(each, names)
+
+
+def _renamed(config, names):
+    if isinstance(config, dict):
+        return {
+            key: _renamed(value, names)
+            for key, value in config.items()
+            if key != "shared_object_id"  # A place in memory.
+        }
+    if isinstance(config, list):
+        return [_renamed(each, names) for each in config]
+    return names.get(config, config) if isinstance(config, str) else config
 
 
 def _features(split, model, size, folder, network):

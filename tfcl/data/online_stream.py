@@ -5,7 +5,7 @@ import dataclasses
 import gin
 import numpy as np
 
-from tfcl.data.arguments import check_choice
+from tfcl.data.arguments import check_batch_size, check_choice
 from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
 
@@ -33,10 +33,12 @@ def online_stream(
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
-        ValueError: If classes of tasks differ for "domain", or a
-            distribution has fewer training examples than a batch.
+        ValueError: If classes of tasks differ for "domain", a distribution
+            has fewer training examples than a batch, or an argument breaks
+            its rule.
     """
     check_choice("labels", labels, _LABELS)
+    check_batch_size(batch_size)
     parted = stream(data_dir=data_dir)
     tasks = list(parted)
     names = [task.class_names for task in tasks]

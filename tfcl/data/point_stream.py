@@ -4,7 +4,7 @@ import gin
 import numpy as np
 
 from tfcl.data import tfds_source
-from tfcl.data.arguments import check_choice
+from tfcl.data.arguments import check_batch_size, check_choice
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
@@ -34,6 +34,9 @@ def point_stream(
         batch_size: Points per step; it divides every distribution.
         data_dir: Folder of prepared TFDS data sets.
 
+    Raises:
+        ValueError: If an argument breaks its rule.
+
     Reference:
         Tiezzi et al., "Memory Head for Pre-Trained Backbones in Continual
         Learning", CoLLAs 2024; Tiezzi et al., "Continual Neural
@@ -41,6 +44,7 @@ def point_stream(
     """
     check_choice("dataset", dataset, _DATASETS)
     check_choice("order", order, _ORDERS)
+    check_batch_size(batch_size)
     name = f"{dataset}_{order}"
     splits = {}
     for split in ("train", "validation", "test"):
@@ -50,6 +54,7 @@ def point_stream(
         splits[split] = vector_split(
             columns["point"], columns["label"], columns["distribution"]
         )
+    _check_whole_batches(splits["train"], batch_size)
     task = Task(
         index=0,
         name=name,
@@ -58,6 +63,16 @@ def point_stream(
         preprocessing=Preprocessing((1, 1, 2), (0.0, 0.0), (1.0, 1.0)),
     )
     return TaskStream(name, [task], batch_size)
+
+
+def _check_whole_batches(split, size):
+    counts = np.bincount(split.groups)
+    if any(counts % size):
+        raise ValueError(
+            "Argument `batch_size` must divide every distribution; these have "
+            f"{sorted(set(counts.tolist()))} points. Received: "
+            f"batch_size={size}"
+        )
 
 
 def vector_split(vectors, labels, groups):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.preprocessing import grey_levels
-from tfcl.engine.export import write_saved_model
+from tfcl.engine.export import check_takes_pictures, write_saved_model
 from tfcl.errors import UserError
 
 NAME = "bundle"
@@ -135,6 +135,8 @@ def export_bundle(method, entries, folder):
             "stored once. Export them one by one, without --bundle."
         )
     module = ServedBundle(network, entries)
+    for entry in entries:
+        check_takes_pictures(entry, method.spec.image_shape)
     return write_saved_model(
         module,
         {"serving_default": module.serve, "tasks": module.tasks},

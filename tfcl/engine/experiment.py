@@ -90,11 +90,14 @@ class Experiment:
         self.observer = None
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
+            # For networks that the stream draws.
+            keras.utils.set_random_seed(seed)
             self.stream = stream(data_dir=data_dir)
             self.spec = self.stream.spec()
             self.method = method
-            # For weights whose initializer no one can name; all others are
-            # drawn anew from seeds of their own.
+            # For weights whose initializer no one can name, whatever the
+            # stream has drawn; all others are drawn anew from seeds of
+            # their own.
             keras.utils.set_random_seed(seed)
             with self.strategy.scope():
                 method.setup(self.spec, seed)
@@ -330,7 +333,10 @@ class Experiment:
             self.method.activate(values, task.index)
             maps = self.method.point_maps(task)
             found = stream_pictures.stream_figures(
-                task, maps, histories[task.index]
+                task,
+                maps,
+                histories[task.index],
+                self.journal.visits[visit]["phases"],
             )
             prefix = f"{task.name}_" if len(learned) > 1 else ""
             drawn.update({prefix + name: f for name, f in found.items()})

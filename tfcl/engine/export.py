@@ -6,7 +6,7 @@ import shutil
 import keras
 import tensorflow as tf
 
-from tfcl.errors import RunError
+from tfcl.errors import RunError, UserError
 
 
 class ServedTask(tf.Module):
@@ -51,6 +51,26 @@ class ServedTask(tf.Module):
         )
 
 
+def check_takes_pictures(entry, image_shape):
+    """Refuses a task whose network takes features or points.
+
+    Args:
+        entry: `BankedTask`.
+        image_shape: `(height, width, channels)` of the network's input.
+
+    Raises:
+        UserError: If pictures do not become such an input.
+    """
+    made, taken = tuple(entry.preprocessing.image_shape), tuple(image_shape)
+    if made != taken or taken[-1] not in (1, 3):
+        what = "points" if made == taken else "features of another network"
+        raise UserError(
+            f"The network of task '{entry.name}' takes {what}, of shape "
+            f"{taken}, not pictures: it cannot be exported or asked by "
+            "pictures. Bind Experiment.exports = False in such a run."
+        )
+
+
 def export_task(method, entry, folder):
     """Writes the SavedModel of a finished task.
 
@@ -63,8 +83,10 @@ def export_task(method, entry, folder):
         Path of the SavedModel.
 
     Raises:
+        UserError: If the task's network does not take pictures.
         RunError: If the disk is full or not writable.
     """
+    check_takes_pictures(entry, method.spec.image_shape)
     method.activate(entry.values, entry.index)
     model = method.network().lower()
     module = ServedTask(model, entry.preprocessing, entry.class_names)

@@ -9,7 +9,7 @@ from tfcl.data.task import StreamSpec
 from tfcl.engine.bank import Bank
 from tfcl.engine.bundle import export_bundle
 from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
-from tfcl.engine.export import export_task
+from tfcl.engine.export import check_takes_pictures, export_task
 from tfcl.engine.files import read_json
 from tfcl.errors import UserError
 
@@ -79,7 +79,11 @@ class LearnedTasks:
 
         Returns:
             float32 `(n, classes)`.
+
+        Raises:
+            UserError: If the task's network does not take pictures.
         """
+        check_takes_pictures(entry, self.method.spec.image_shape)
         self.method.activate(entry.values, entry.index)
         logits = self.method.predict(entry.preprocessing(pictures))
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]

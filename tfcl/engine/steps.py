@@ -231,6 +231,8 @@ class StepRunner:
                 update.before()
             for name, gradients, variables in update.gradients:
                 optimizer = self.method.optimizers[name]
+                if update.decayed is not None:
+                    gradients = update.decayed(gradients, variables)
                 optimizer.apply(gradients, variables)
             if update.then is not None:
                 update.then()

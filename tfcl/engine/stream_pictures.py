@@ -11,20 +11,24 @@ _SPLITS = ("train", "validation", "test")
 _ENDING = "/accuracies"
 
 
-def stream_figures(task, maps, history):
+def stream_figures(task, maps, history, results=()):
     """Pictures of one task by name.
 
     Args:
         task: `Task`.
         maps: `PointMap`s of the method.
         history: The task's training curves, `{name: array}`.
+        results: Of the task's phases, in their order: those that measured
+            distributions make up the curves that `history` has not.
     """
     pictures = {point_map.name: region_figure(point_map) for point_map in maps}
     if tuple(task.train.image_shape) == (1, 1, 2):
         pictures["data"] = data_figure(task)
-    for name, array in history.items():
-        if name.endswith(_ENDING) and np.shape(array)[1] > 1:
-            split = name.removesuffix(_ENDING)
+    for split in _SPLITS:
+        name = f"{split}{_ENDING}"
+        rows = [result[name] for result in results if name in result]
+        array = history.get(name, np.array(rows, float))
+        if len(array) and np.shape(array)[1] > 1:
             pictures[f"forgetting_{split}"] = forgetting_figure(array, split)
     return pictures
 

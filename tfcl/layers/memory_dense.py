@@ -130,9 +130,10 @@ class MemoryDense(keras.layers.Layer):
         if key_shape is not None:
             self.key_shape = tuple(key_shape)
 
-    def build(self, input_shape, key_input_shape=None):
+    def build(self, inputs_shape, key_input_shape=None):
+        # Keras finds shapes by the names of the arguments of `call`.
         del key_input_shape
-        self.features = input_shape[-1]
+        self.features = inputs_shape[-1]
         matched = self.key_shape or (self.features,)
         size = self.key_size or math.prod(matched)
         key_projections.check(self.projection, matched, size)
@@ -376,9 +377,9 @@ class MemoryDense(keras.layers.Layer):
         """`(name, variable, initializer)` of each variable."""
         return [(v.name, v, self._initializers[v.name]) for v in self.weights]
 
-    def compute_output_shape(self, input_shape, key_input_shape=None):
+    def compute_output_shape(self, inputs_shape, key_input_shape=None):
         del key_input_shape
-        return (*input_shape[:-1], self.units)
+        return (*inputs_shape[:-1], self.units)
 
     def compute_output_spec(self, inputs, key_input=None):
         del key_input

@@ -85,6 +85,9 @@ class Update(typing.NamedTuple):
             after the gradients were applied.
         before: The same, but runs before that: for variables that a rule of
             their own and an optimizer change in the same step.
+        decayed: Optional function from gradients and their variables to the
+            gradients that are applied; runs after `before`, so that a weight
+            decay is that of the values which the optimizer changes.
     """
 
     loss: tf.Tensor
@@ -92,6 +95,7 @@ class Update(typing.NamedTuple):
     gradients: list
     then: typing.Callable | None = None
     before: typing.Callable | None = None
+    decayed: typing.Callable | None = None
 
 
 class PointMap(typing.NamedTuple):

@@ -1,5 +1,7 @@
 """Class-incremental learning: one head per task, answers over all classes."""
 
+import functools
+
 import gin
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import tensorflow as tf
 from tfcl.data.class_incremental_stream import first_classes
 from tfcl.errors import UserError
 from tfcl.layers.memory_dense import MemoryDense
+from tfcl.layers.seen_classes import SeenClasses
 from tfcl.methods.base import (
     Method,
     Update,
@@ -85,7 +88,20 @@ class ClassIncremental(Method):
         super().__init__()
         known = (MEMORY, LINEAR)
         require(head in known, "head", f"must be one of {known}", head)
-        require(epochs >= 1, "epochs", "must be at least 1", epochs)
+        for name, value, least in (
+            ("classes_per_task", classes_per_task, 1),
+            ("epochs", epochs, 1),
+            ("alignment_epochs", alignment_epochs, 0),
+            ("alignment_size", alignment_size, 1),
+        ):
+            rule = f"must be a whole number, at least {least}"
+            require(int(value) == value >= least, name, rule, value)
+        require(
+            weight_decay >= 0,
+            "weight_decay",
+            "must not be negative",
+            weight_decay,
+        )
         require(
             alignment_epochs == 0 or alignment_schedule is not None,
             "alignment_schedule",
@@ -121,7 +137,9 @@ class ClassIncremental(Method):
             )
         trunk = self.make_backbone(image_shape=spec.image_shape)
         self._network = OnlineNetwork(
-            [(trunk, self._head(classes, tasks))], trains_trunk=False
+            [(trunk, self._head(classes, tasks))],
+            trains_trunk=False,
+            serve=self._served,
         )
         self.shared = self._network.owned
         self.redraw(self.shared, "shared")
@@ -232,10 +250,9 @@ class ClassIncremental(Method):
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, seen[0])},
-            gradients=[
-                ("main", self._decayed(gradients, False), network.variables)
-            ],
+            gradients=[("main", gradients, network.variables)],
             before=own_update,
+            decayed=functools.partial(self._decayed, all_seen=False),
         )
 
     def _of_task(self, new, old):
@@ -246,11 +263,11 @@ class ClassIncremental(Method):
         mine = tf.range(sets)[:, None] == tf.convert_to_tensor(self.current)
         return tf.reshape(tf.where(mine, new, old), shape)
 
-    def _decayed(self, gradients, all_seen):
+    def _decayed(self, gradients, variables, all_seen):
         """Gradients with decay, for the current task or all seen."""
         current = tf.convert_to_tensor(self.current)
         result = []
-        for gradient, variable in zip(gradients, self._network.variables):
+        for gradient, variable in zip(gradients, variables):
             dense = tf.convert_to_tensor(gradient)
             dense += self.weight_decay * variable
             # Tasks lie along the first axis of a memory, and along the last
@@ -295,7 +312,8 @@ class ClassIncremental(Method):
         return Update(
             loss=loss,
             metrics={"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))},
-            gradients=[("main", self._decayed(gradients, True), variables)],
+            gradients=[("main", gradients, variables)],
+            decayed=functools.partial(self._decayed, all_seen=True),
         )
 
     def _check_replicas(self, batch):
@@ -306,8 +324,16 @@ class ClassIncremental(Method):
             )
 
     def predict(self, images):
-        seen = self._tasks() <= tf.convert_to_tensor(self.current)
-        return tf.where(seen, self._network(images), -1e9)
+        return tf.where(self._seen(), self._network(images), -1e9)
+
+    def _seen(self):
+        """Whether a class was learned, booleans."""
+        return self._tasks() <= tf.convert_to_tensor(self.current)
+
+    def _served(self, head):
+        """The head of an export, which knows no class of later tasks."""
+        seen = self._seen().numpy()
+        return head if seen.all() else SeenClasses(head, seen)
 
     def network(self):
         return self._network

@@ -39,9 +39,10 @@ def check_replay(capacity, argument, count):
 class ExperienceReplay(OnlineLearning):
     """ER: every step also learns a few examples of the past.
 
-    The gradients of the batch and of the mean loss of the replayed examples
-    are added up for one optimizer step. The buffer takes the batch in after
-    it was drawn from. A memory's own update runs after either pass.
+    The gradients of the batch and of the loss of the replayed examples (a
+    mean, for the hinge loss a sum, as over the batch) are added up for one
+    optimizer step. The buffer takes the batch in after it was drawn from. A
+    memory's own update runs after either pass.
 
     Args:
         network: See `OnlineLearning`.
@@ -103,7 +104,7 @@ class ExperienceReplay(OnlineLearning):
         _, _, replayed, after = network.learn(
             first,
             images,
-            lambda found: self.weighted_loss(labels, found, weights),
+            lambda found: self.training.weighted_loss(labels, found, weights),
             batch.seed,
             present=weights > 0,
         )
@@ -133,13 +134,6 @@ class ExperienceReplay(OnlineLearning):
     def combined(self, gradients, replayed):
         """The gradients of the step from those of batch and replay."""
         return [sum_of(*pair) for pair in zip(gradients, replayed)]
-
-    def weighted_loss(self, labels, logits, weights):
-        """Mean loss of the examples of weight 1; 0 without any."""
-        losses = self.training.loss_per_example(labels, logits)
-        weights = tf.cast(weights, losses.dtype)
-        count = tf.maximum(tf.reduce_sum(weights), 1.0)
-        return tf.reduce_sum(weights * losses) / count
 
 
 @gin.configurable

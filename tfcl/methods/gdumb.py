@@ -97,7 +97,9 @@ class GDumb(OnlineLearning):
             tf.shape(batch.labels), batch.seed
         )
         return Update(
-            loss=tf.zeros(()),
+            # NaN for an example that is not finite: it is refused when it
+            # arrives, as by other methods.
+            loss=0.0 * tf.reduce_sum(batch.images),
             metrics={"accuracy": tf.zeros(())},
             gradients=[],
             then=self.buffer.insertion(batch.labels, chances),

@@ -22,14 +22,19 @@ class OnlineNetwork:
         trains_trunk: False freezes the trunks.
         pretrained: Whether the trunks' present weights are their start
             values; those of layers that rest always are.
+        serve: Optional function from the copy of a head that `lower` makes to
+            the layer that stands in its place.
 
     Attributes:
         owned: `Owned` variables of all members.
         trained: Those that gradients train.
     """
 
-    def __init__(self, members, trains_trunk=True, pretrained=False):
+    def __init__(
+        self, members, trains_trunk=True, pretrained=False, serve=None
+    ):
         self.members = list(members)
+        self._serve = serve or (lambda head: head)
         self.trains_trunk = trains_trunk
         self.pretrained = pretrained
         self.owned, self._live = [], []
@@ -188,7 +193,8 @@ class OnlineNetwork:
             trunk = keras.Model(
                 trunk.inputs, trunk.outputs[0], name=f"trunk_{number}"
             )
-            outputs.append(_served(head, number)(trunk(inputs)))
+            served = self._serve(_served(head, number))
+            outputs.append(served(trunk(inputs)))
         if len(outputs) > 1:
             return keras.Model(inputs, keras.layers.Average()(outputs))
         return keras.Model(inputs, outputs[0])
