@@ -221,6 +221,19 @@ def test_stored_values_come_back_and_are_copies():
     _assert_same(stored(owned), copies)
 
 
+def test_a_layer_s_constants_follow_what_is_restored():
+    images = np.random.default_rng(0).normal(3.0, 2.0, (4, 8, 8, 3))
+    images = images.astype(np.float32)
+    norms = [layers.Normalization(name="same") for _ in range(2)]
+    model, other = map(_model, norms)
+    norms[0].adapt(images)
+    owned = owned_variables(other)
+    restore(owned, stored(owned_variables(model)))
+    np.testing.assert_array_equal(other(images), model(images))
+    redraw(owned, 0)
+    np.testing.assert_allclose(other(images), images, rtol=1e-6)
+
+
 def test_a_smaller_array_fills_the_leading_block():
     owned = [_owned("kernel", (3, 4)), _owned("bias", (4,))]
     restore(

@@ -13,6 +13,7 @@ from tfcl.engine.files import write_atomically
 from tfcl.engine.journal import Journal
 from tfcl.errors import RunError
 from tfcl.methods.base import require
+from tfcl.models.variables import derive
 
 _JOURNAL_KEY = "journal/.ATTRIBUTES/VARIABLE_VALUE"
 # What TensorFlow makes of a damaged file; a short one is an IndexError.
@@ -140,6 +141,7 @@ class Checkpoints:
                 f"that the configuration builds: {reason} If the stream has "
                 f"grown, {advice}"
             ) from error
+        derive(method.shared + method.slot)
         self._restore_path = None
 
     # Writing

@@ -1,5 +1,7 @@
 """Networks that learn example by example, as functions of their values."""
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 
@@ -49,7 +51,7 @@ class OnlineNetwork:
             self._live += _head_variables(head)
             prefix = f"member_{number}/" if len(self.members) > 1 else ""
             self.owned += [
-                Owned(prefix + o.name, o.variable, o.initializer, o.pristine)
+                dataclasses.replace(o, name=prefix + o.name)
                 for o in mine
             ]
         self._variables = [o.variable for o in self._live]

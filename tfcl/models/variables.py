@@ -18,20 +18,23 @@ class Owned:
         variable: The `keras.Variable`.
         initializer: Callable `(shape, dtype)`, or None: the value that the
             variable had when it was listed is its start value.
+        derive: Function that brings up to date what a layer derives from the
+            variable; None for layers that compute with it directly.
     """
 
     name: str
     variable: keras.Variable
     initializer: typing.Callable | None = None
     pristine: np.ndarray | None = None
+    derive: typing.Callable | None = None
 
     @classmethod
-    def of(cls, name, variable, initializer=None):
+    def of(cls, name, variable, initializer=None, derive=None):
         """An `Owned`; without initializer it keeps the present value."""
         pristine = None
         if initializer is None:
             pristine = variable.numpy()
-        return cls(name, variable, initializer, pristine)
+        return cls(name, variable, initializer, pristine, derive)
 
     def fresh(self, seed):
         """The start value drawn with `seed` (an integer)."""
@@ -69,9 +72,9 @@ def owned_variables(model, pretrained=False):
         for name, variable, initializer in _listed(layer):
             if pretrained:
                 initializer = None
-            result.append(
-                Owned.of(f"{layer.name}/{name}", variable, initializer)
-            )
+            name = f"{layer.name}/{name}"
+            derive = getattr(layer, "finalize_state", None)
+            result.append(Owned.of(name, variable, initializer, derive))
     names = [owned.name for owned in result]
     if len(set(names)) != len(names):
         repeated = sorted({n for n in names if names.count(n) > 1})
@@ -143,6 +146,7 @@ def redraw(owned, seed):
     """Gives each `Owned` of a list its start value, drawn with `seed`."""
     for item in owned:
         item.variable.assign(item.fresh(seed))
+    derive(owned)
 
 
 def stored(owned):
@@ -180,3 +184,11 @@ def restore(owned, values):
             value = padded
         # Half the time of Keras' own way, which checks the shape again.
         item.variable.value.assign(value, read_value=False)
+    derive(owned)
+
+
+def derive(owned):
+    """To be called when `Owned` variables got values from elsewhere."""
+    for item in owned:
+        if item.derive is not None:
+            item.derive()
