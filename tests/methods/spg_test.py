@@ -218,6 +218,14 @@ def test_ablations():
     assert float(_scores(_alexnet)[0].head_factor.numpy()) < 1.0
 
 
+def test_what_has_no_deviation_is_told_once_per_task():
+    with mock.patch.object(importance_pass.logging, "warning") as warning:
+        method, _ = _scores(_alexnet, heads_per_pass=1)
+    single = [v.name for v in method.shared if v.variable.numpy().size == 1]
+    told = [call.args[1] for call in warning.call_args_list]
+    assert single and told == 2 * single  # Two tasks.
+
+
 def _chain(*layers):
     return keras.Sequential([keras.Input((4,)), *layers])
 
