@@ -238,10 +238,14 @@ def test_the_dense_layer_on_top_is_found_if_units_stay_apart():
         _chain(dense(), dense(name="b"), layers.ReLU(), layers.Dropout(0.5))
     )
     assert found.name == "b"
+    for activation in ("linear", "swish", "leaky_relu", "tanh", None):
+        assert top_dense(_chain(dense(activation=activation)))
     twice = dense(activation="relu", name="c")
     inputs = keras.Input((3,))
     for trunk in (
         _chain(dense(activation="softmax")),
+        _chain(dense(activation=lambda x: keras.ops.cumsum(x, -1))),
+        _chain(dense(), layers.Activation(keras.layers.Softmax())),
         _chain(dense(), layers.Activation("softmax")),
         _chain(dense(), layers.LayerNormalization()),
         _chain(layers.Reshape((2, 2)), layers.Flatten()),
