@@ -7,6 +7,9 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, toy_run
+from tfcl.engine.best_weights import BestWeights
+from tfcl.engine.evaluator import EvaluationPolicy
+from tfcl.engine.journal import Journal
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
 from tfcl.errors import Interrupted, RunError
@@ -172,6 +175,46 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
     assert not validate.called
     history = run.bank.history(0, "task_00")
     assert np.isnan(history["validation/batch_losses"]).tolist() == [True] * 3
+    (phase,) = run.results()["tasks"][0]["phases"]
+    assert phase["best_epoch"] == 0
+    assert np.isnan(phase["validation/accuracy"])
+
+
+def test_the_result_is_that_of_the_best_epoch(tmp_path):
+    accuracies = iter([0.5, 0.75, 0.25])
+
+    def running(split, batch_size=None):
+        accuracy = next(accuracies)
+        return Evaluation(1.0 - accuracy, accuracy, 1.0)
+
+    training = toy_run.toy_training(epochs=3, restore_best=True)
+    run = toy_run.open_run(
+        tmp_path,
+        StaticTransfer(training, "01"),
+        _ONE_TASK,
+        evaluation=EvaluationPolicy(record_peak=False),
+    )
+    run.start({})
+    with (
+        toy_run.no_pictures(),
+        mock.patch.object(run.evaluator, "running", running),
+    ):
+        learn_stream(run)
+    run.close()
+    (phase,) = run.results()["tasks"][0]["phases"]
+    found = [phase[f"validation/{name}"] for name in ("loss", "accuracy")]
+    assert (phase["best_epoch"], found) == (2, [0.25, 0.75])
+
+
+def test_phases_at_the_same_step_keep_files_of_their_own(tmp_path):
+    journal, names = Journal(), set()
+    best = BestWeights(tmp_path, keep=2)
+    for results in ([], [{}]):
+        journal.position = {"visit": 0, "results": results}
+        for epoch in (0, 1):
+            note = best.save(journal, {"a": np.zeros(2)}, epoch, None, None)
+            names.add(note["file"])
+    assert len(names) == 4
 
 
 def test_without_the_rule_such_a_step_ends_the_run(tmp_path):

@@ -218,6 +218,14 @@ def test_ablations():
     assert float(_scores(_alexnet)[0].head_factor.numpy()) < 1.0
 
 
+def test_what_has_no_deviation_is_told_once_per_task():
+    with mock.patch.object(importance_pass.logging, "warning") as warning:
+        method, _ = _scores(_alexnet, heads_per_pass=1)
+    single = [v.name for v in method.shared if v.variable.numpy().size == 1]
+    told = [call.args[1] for call in warning.call_args_list]
+    assert single and told == 2 * single  # Two tasks.
+
+
 def _chain(*layers):
     return keras.Sequential([keras.Input((4,)), *layers])
 
@@ -230,10 +238,14 @@ def test_the_dense_layer_on_top_is_found_if_units_stay_apart():
         _chain(dense(), dense(name="b"), layers.ReLU(), layers.Dropout(0.5))
     )
     assert found.name == "b"
+    for activation in ("linear", "swish", "leaky_relu", "tanh", None):
+        assert top_dense(_chain(dense(activation=activation)))
     twice = dense(activation="relu", name="c")
     inputs = keras.Input((3,))
     for trunk in (
         _chain(dense(activation="softmax")),
+        _chain(dense(activation=lambda x: keras.ops.cumsum(x, -1))),
+        _chain(dense(), layers.Activation(keras.layers.Softmax())),
         _chain(dense(), layers.Activation("softmax")),
         _chain(dense(), layers.LayerNormalization()),
         _chain(layers.Reshape((2, 2)), layers.Flatten()),

@@ -36,7 +36,7 @@ class BestWeights:
             accuracy: Validation accuracy, None if not measured.
             value: What made them the best, None if nothing did.
         """
-        name = f"step_{journal.global_step}.npz"
+        name = _file_name(journal, epoch)
         content = to_npz(values)
         if self.writes:
             try:
@@ -80,3 +80,13 @@ class BestWeights:
         for path in self.folder.glob("*.npz"):
             if not any(path.name in names for names in self._referenced):
                 path.unlink()
+
+
+def _file_name(journal, epoch):
+    # A phase begins, with epoch 0, at the step at which the last one ended,
+    # whose file a checkpoint may need.
+    place = journal.position
+    return (
+        f"visit_{place['visit']:03d}_phase_{len(place['results']):02d}"
+        f"_epoch_{epoch}_step_{journal.global_step}.npz"
+    )

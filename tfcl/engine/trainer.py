@@ -295,10 +295,12 @@ class Trainer:
             )
         if phase.restore_best and self._best_values is not None:
             restore(run.method.shared + run.method.slot, self._best_values)
-            result["best_epoch"] = place["best"]["epoch"]
-            accuracy = place["best"]["validation_accuracy"]
-            if accuracy is not None:
-                result["validation/accuracy"] = accuracy
+            best = result["best_epoch"] = place["best"]["epoch"]
+            # Of the weights that stay; those of epoch 0 were not validated.
+            known = place["history"][best - 1] if best else {}
+            for name in result:
+                if name.startswith("validation/"):
+                    result[name] = known.get(name, math.nan)
         self._best_values = None
         phase.result = result
 

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfcl.errors import RunError
 from tfcl.methods.base import cross_entropy, values_of
@@ -12,7 +13,7 @@ from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Accumulate
 from tfcl.models.top_dense import top_dense
 from tfcl.models.variables import leaf_layers
-from tfcl.tapes.importance import score
+from tfcl.tapes.importance import are_equal, score
 
 
 class ImportancePass:
@@ -75,6 +76,8 @@ class ImportancePass:
         self._cotangents = _sums((heads, features))
         # Objectives of this pass, whether the first is the own one, examples.
         self._counts = statistic(np.zeros(3), "pass_counts", "int32")
+        # Places in `masked` of which this task has told.
+        self._told = set()
 
     def over(self, data, cotangents, own, then):
         """The `Accumulate` of some objectives.
@@ -82,10 +85,13 @@ class ImportancePass:
         Args:
             data: `Split`.
             cotangents: Of earlier heads, list of `(features,)` arrays.
-            own: Whether the task's own objective comes first.
+            own: Whether the task's own objective comes first, which begins
+                the passes of a task.
             then: Function of the scores, called for every objective: a list
                 of tensors in [0, 1], one per variable of `masked`.
         """
+        if own:
+            self._told = set()
         values = np.zeros(self._cotangents.shape, np.float32)
         if cotangents:
             values[own : own + len(cotangents)] = cotangents
@@ -199,7 +205,22 @@ class ImportancePass:
                 "training was. Everything learned before this task is kept. "
                 "Start anew in another --model_dir with a lower rate."
             )
+        self._tell_of_no_deviation(gradient, place)
         return result
+
+    def _tell_of_no_deviation(self, gradient, place):
+        """Warns once per task and variable."""
+        single = tf.size(gradient) == 1
+        if place in self._told or not bool(are_equal(gradient)):
+            return
+        if bool(single | tf.reduce_any(gradient != 0)):
+            self._told.add(place)
+            logging.warning(
+                "The gradient of '%s' has no deviation over its %d elements: "
+                "their importance is 0, so later tasks may change them.",
+                self._masked[place].name,
+                int(tf.size(gradient)),
+            )
 
 
 def _product(tape, features, sources, cotangent):

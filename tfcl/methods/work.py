@@ -49,7 +49,8 @@ class Phase:
     Attributes:
         result: Set by the engine at the end: `epochs`, `train/...`,
             `validation/loss`, `validation/accuracy`, and `best_epoch`, 0 if
-            no epoch was better than the begin.
+            no epoch was better than the begin; then the validation is NaN,
+            else with `restore_best` that of the best epoch.
 
     Raises:
         ValueError: If `best_by` or `on_nonfinite` is none of these words, or

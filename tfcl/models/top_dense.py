@@ -9,16 +9,42 @@ _UNITWISE = (
     keras.layers.LeakyReLU,
     keras.layers.ReLU,
 )
-# Of softmax and its kind, a unit's value depends on the others.
-_TOGETHER = ("softmax", "log_softmax", "sparsemax", "glu")
+# Of all others one does not know: softmax and its kind mix the units.
+_ALONE = (
+    None,
+    keras.activations.celu,
+    keras.activations.elu,
+    keras.activations.exponential,
+    keras.activations.gelu,
+    keras.activations.hard_shrink,
+    keras.activations.hard_sigmoid,
+    keras.activations.hard_silu,
+    keras.activations.hard_tanh,
+    keras.activations.leaky_relu,
+    keras.activations.linear,
+    keras.activations.log_sigmoid,
+    keras.activations.mish,
+    keras.activations.relu,
+    keras.activations.relu6,
+    keras.activations.selu,
+    keras.activations.sigmoid,
+    keras.activations.silu,
+    keras.activations.soft_shrink,
+    keras.activations.softplus,
+    keras.activations.softsign,
+    keras.activations.squareplus,
+    keras.activations.tanh,
+    keras.activations.tanh_shrink,
+    keras.activations.threshold,
+)
 
 
 def top_dense(trunk):
     """The `Dense` layer whose units are the features, each on its own.
 
     Behind it there is nothing but what acts on every unit alone: activations
-    and dropout. So `d(sum_i s_i f_i)/dW = d(sum_i f_i)/dW * s`, column by
-    column, for any s.
+    of Keras and dropout. So `d(sum_i s_i f_i)/dW = d(sum_i f_i)/dW * s`,
+    column by column, for any s.
 
     Args:
         trunk: Functional `keras.Model` of one output.
@@ -43,5 +69,4 @@ def top_dense(trunk):
 
 
 def _is_unitwise(layer):
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", None) not in _TOGETHER
+    return getattr(layer, "activation", None) in _ALONE

@@ -7,6 +7,19 @@ Learning", ICML 2023, section 3.1, and its published program.
 import tensorflow as tf
 
 
+def are_equal(gradient):
+    """Whether all elements are equal, so that no deviation exists.
+
+    Args:
+        gradient: Tensor of any shape; a single element equals itself.
+
+    Returns:
+        Boolean scalar tensor.
+    """
+    # Not by std: the mean of equal elements may differ from them in a bit.
+    return tf.equal(tf.reduce_max(gradient), tf.reduce_min(gradient))
+
+
 def score(gradient):
     """`|tanh((g - mean(g)) / std(g))|` of one parameter tensor.
 
@@ -29,9 +42,7 @@ def score(gradient):
     std = tf.sqrt(
         tf.reduce_sum(tf.math.squared_difference(wide, mean)) / others
     )
-    # Not by std: the mean of equal elements may differ from them in a bit.
-    equal = tf.equal(tf.reduce_max(gradient), tf.reduce_min(gradient))
-    factor = tf.where(equal, tf.zeros_like(std), 1.0 / std)
+    factor = tf.where(are_equal(gradient), tf.zeros_like(std), 1.0 / std)
     standardised = (wide - mean) * factor
     return tf.abs(tf.tanh(tf.cast(standardised, gradient.dtype)))
 
