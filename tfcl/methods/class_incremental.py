@@ -23,6 +23,7 @@ from tfcl.methods.classifier_alignment import (
     aligned_logits,
     mean_factors,
 )
+from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Accumulate, Phase
 from tfcl.models.online_network import OnlineNetwork
 from tfcl.models.variables import Owned
@@ -151,8 +152,11 @@ class ClassIncremental(Method):
         self.statistics = ClassStatistics(
             classes, trunk.output_shape[-1], self.classes_per_task
         )
-        self._unaligned = [_state(o.variable) for o in self._heads]
-        self.current = _state(tf.constant(-1), "current")
+        self._unaligned = [
+            statistic(v.numpy(), "unaligned", v.dtype)
+            for v in (owned.variable for owned in self._heads)
+        ]
+        self.current = statistic(-1, "current", "int32")
         self.shared = [*self.shared, Owned.of("current", self.current)]
         self.state = [*self.statistics.variables, *self._unaligned]
 
@@ -349,10 +353,3 @@ class ClassIncremental(Method):
             int(h.scrambles.numpy().sum()) for h in heads if h.scramble
         ]
         return {"scrambles": sum(scrambles)} if scrambles else {}
-
-
-def _state(value, name="unaligned"):
-    value = tf.convert_to_tensor(value).numpy()
-    return keras.Variable(
-        value, trainable=False, dtype=value.dtype.name, name=name
-    )

@@ -5,9 +5,10 @@ Continual Learning on a Pre-trained Model", ICCV 2023, and the program of
 Memory Head (Tiezzi et al., CoLLAs 2024), which builds on it.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
+
+from tfcl.methods.layer_choice import statistic
 
 _RIDGE = 1e-4  # Added to the diagonal of a covariance.
 
@@ -65,13 +66,13 @@ class ClassStatistics:
     def __init__(self, classes, features, at_once):
         shape, part = (classes, features), (at_once, features)
         self.sums = [
-            _zeros(size, "float64", f"sums_{number}")
+            statistic(np.zeros(size), f"sums_{number}", "float64")
             for number, size in enumerate(
                 ((at_once,), part, (*part, features))
             )
         ]
-        self.means = _zeros(shape, "float32", "means")
-        self.roots = _zeros((*shape, features), "float32", "roots")
+        self.means = statistic(np.zeros(shape), "means")
+        self.roots = statistic(np.zeros((*shape, features)), "roots")
         self.variables = [*self.sums, self.means, self.roots]
 
     def step(self, features, labels, first):
@@ -111,9 +112,3 @@ def moments(count, total, products):
     centred = products - count * np.outer(mean, mean)
     covariance = centred / max(count - 1, 1)
     return mean, covariance + np.eye(len(mean)) * np.float32(_RIDGE)
-
-
-def _zeros(shape, dtype, name):
-    return keras.Variable(
-        np.zeros(shape, dtype), trainable=False, dtype=dtype, name=name
-    )
