@@ -26,7 +26,7 @@ _PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
 # The sequences of SPG, and the methods compared on them.
 _SPG = re.compile(r"\w+_(c10|c20|t10|t20|i100|fc10|fc20|fe10|fe20)(_short)?$")
 _OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
-# Runs with the network that `made_up_application` stands for.
+# Runs with the network that `made_up_applications` stands for.
 _OF_KERAS = (
     "clr_folders",
     "cpg_finegrained_imagenet",
@@ -136,9 +136,8 @@ def made_up_points(monkeypatch):
     monkeypatch.setattr(tfds_source, "read_columns", read_columns)
 
 
-@pytest.fixture(autouse=True)
-def made_up_application(monkeypatch):
-    """In place of a large network whose weights would be downloaded."""
+def _made_up_network(module):
+    """In place of a network whose weights would be downloaded."""
 
     def small(include_top=True, weights=None, input_tensor=None, pooling=None):
         assert weights == "imagenet"
@@ -153,8 +152,17 @@ def made_up_application(monkeypatch):
         return keras.Model(keras.utils.get_source_inputs(hidden), hidden)
 
     # The module has the rule for pictures.
-    small.__module__ = keras.applications.ResNet50.__module__
-    monkeypatch.setattr(keras.applications, "ResNet50", small)
+    small.__module__ = module
+    return small
+
+
+@pytest.fixture(autouse=True)
+def made_up_applications(monkeypatch):
+    for name in ("ResNet50", "MobileNetV3Small"):
+        module = getattr(keras.applications, name).__module__
+        monkeypatch.setattr(
+            keras.applications, name, _made_up_network(module)
+        )
 
 
 @pytest.fixture(autouse=True)

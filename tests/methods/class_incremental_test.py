@@ -84,17 +84,18 @@ def test_alignment_is_the_published_one():
 def test_statistics_are_the_published_ones():
     data = golden.load("memory_head/ci_heads.npz")
     vectors = data["stat_vectors"]
-    statistics = ClassStatistics(2, vectors.shape[1])
-    labels = tf.ones(len(vectors), tf.int32)
+    statistics = ClassStatistics(4, vectors.shape[1], at_once=2)
+    labels = 3 * tf.ones(len(vectors), tf.int32)
     for variable, value in zip(
-        statistics.sums, statistics.step(vectors, labels)
+        statistics.sums, statistics.step(vectors, labels, first=2)
     ):
         variable.assign(value)
-    statistics.note([1])
+    statistics.note(2)
+    assert not statistics.means.numpy()[:3].any()
     np.testing.assert_allclose(
-        statistics.means[1], data["stat_mean"], atol=1e-6
+        statistics.means[3], data["stat_mean"], atol=1e-6
     )
-    root = statistics.roots[1].numpy().astype(float)
+    root = statistics.roots[3].numpy().astype(float)
     np.testing.assert_allclose(root @ root.T, data["stat_cov"], atol=1e-5)
     wanted = data["decay_curtask3_tasksize2_class0to7"]
     tasks = tf.range(len(wanted)) // 2

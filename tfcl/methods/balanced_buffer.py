@@ -1,8 +1,9 @@
 """GDumb's greedy buffer: as many examples of each class as fit."""
 
-import keras
 import numpy as np
 import tensorflow as tf
+
+from tfcl.methods.layer_choice import statistic
 
 
 class BalancedBuffer:
@@ -41,11 +42,8 @@ class BalancedBuffer:
         }
         starts = {"numbers": -1, "order": -1}
         for name, shape in shapes.items():
-            value = np.full(shape, starts.get(name, 0), np.int32)
-            variable = keras.Variable(
-                value, trainable=False, dtype="int32", name=name
-            )
-            setattr(self, name, variable)
+            value = np.full(shape, starts.get(name, 0))
+            setattr(self, name, statistic(value, name, "int32"))
 
     @property
     def variables(self):

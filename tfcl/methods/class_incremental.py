@@ -23,6 +23,7 @@ from tfcl.methods.classifier_alignment import (
     aligned_logits,
     mean_factors,
 )
+from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Accumulate, Phase
 from tfcl.models.online_network import OnlineNetwork
 from tfcl.models.variables import Owned
@@ -64,7 +65,8 @@ class ClassIncremental(Method):
         UserError: If a task comes again.
 
     Note:
-        Statistics take 12 bytes per class and pair of features. Old heads
+        Statistics take 4 bytes per class and pair of features, and 8 more
+        per class of one task; so do checkpoints, each. Old heads
         rest in stage 1, keys and counters as well; so do keys in stage 2. The
         published program lets old heads scramble where the backbone is
         trained.
@@ -147,9 +149,14 @@ class ClassIncremental(Method):
         self.build_optimizer(
             "main", self.make_optimizer(), self._network.trained
         )
-        self.statistics = ClassStatistics(classes, trunk.output_shape[-1])
-        self._unaligned = [_state(o.variable) for o in self._heads]
-        self.current = _state(tf.constant(-1), "current")
+        self.statistics = ClassStatistics(
+            classes, trunk.output_shape[-1], self.classes_per_task
+        )
+        self._unaligned = [
+            statistic(v.numpy(), "unaligned", v.dtype)
+            for v in (owned.variable for owned in self._heads)
+        ]
+        self.current = statistic(-1, "current", "int32")
         self.shared = [*self.shared, Owned.of("current", self.current)]
         self.state = [*self.statistics.variables, *self._unaligned]
 
@@ -195,7 +202,7 @@ class ClassIncremental(Method):
         )
         yield Accumulate("statistics", self.class_sums, self.statistics.sums)
         first, count = first_classes(task)
-        self.statistics.note(range(first, first + count))
+        self.statistics.note(first)
         for owned, kept in zip(self._heads, self._unaligned):
             kept.assign(owned.variable)
         if self.alignment_epochs and task.index:
@@ -214,7 +221,9 @@ class ClassIncremental(Method):
 
     def class_sums(self, batch):
         """What a batch adds to the sums of its classes' features."""
-        return self.statistics.step(self._features(batch.images), batch.labels)
+        first = tf.convert_to_tensor(self.current) * self.classes_per_task
+        features = self._features(batch.images)
+        return self.statistics.step(features, batch.labels, first)
 
     def _features(self, images):
         (trunk, _), *_ = self._network.members
@@ -344,10 +353,3 @@ class ClassIncremental(Method):
             int(h.scrambles.numpy().sum()) for h in heads if h.scramble
         ]
         return {"scrambles": sum(scrambles)} if scrambles else {}
-
-
-def _state(value, name="unaligned"):
-    value = tf.convert_to_tensor(value).numpy()
-    return keras.Variable(
-        value, trainable=False, dtype=value.dtype.name, name=name
-    )

@@ -5,9 +5,10 @@ Continual Learning on a Pre-trained Model", ICCV 2023, and the program of
 Memory Head (Tiezzi et al., CoLLAs 2024), which builds on it.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
+
+from tfcl.methods.layer_choice import statistic
 
 _RIDGE = 1e-4  # Added to the diagonal of a covariance.
 
@@ -54,47 +55,46 @@ class ClassStatistics:
     Args:
         classes: Number of classes.
         features: d.
+        at_once: Classes whose features are summed up in one pass, c.
 
     Attributes:
         sums: Variables that an `Accumulate` with `step` fills, float64:
-            counts `(classes,)`, sums `(classes, d)`, products
-            `(classes, d, d)`.
+            counts `(c,)`, sums `(c, d)`, products `(c, d, d)`.
         variables: All variables of this object.
     """
 
-    def __init__(self, classes, features):
-        shape = (classes, features)
+    def __init__(self, classes, features, at_once):
+        shape, part = (classes, features), (at_once, features)
         self.sums = [
-            _zeros(part, "float64", f"sums_{number}")
-            for number, part in enumerate(
-                ((classes,), shape, (*shape, features))
+            statistic(np.zeros(size), f"sums_{number}", "float64")
+            for number, size in enumerate(
+                ((at_once,), part, (*part, features))
             )
         ]
-        self.means = _zeros(shape, "float32", "means")
-        self.roots = _zeros((*shape, features), "float32", "roots")
+        self.means = statistic(np.zeros(shape), "means")
+        self.roots = statistic(np.zeros((*shape, features)), "roots")
         self.variables = [*self.sums, self.means, self.roots]
 
-    def step(self, features, labels):
-        """What a batch adds to `sums`."""
+    def step(self, features, labels, first):
+        """What a batch adds to `sums`, whose first class is `first`."""
         features = tf.cast(features, tf.float64)
-        one = tf.one_hot(labels, self.means.shape[0], dtype=tf.float64)
+        at_once = self.sums[0].shape[0]
+        one = tf.one_hot(labels - first, at_once, dtype=tf.float64)
         return [
             tf.reduce_sum(one, axis=0),
             tf.matmul(one, features, transpose_a=True),
             tf.einsum("bc,bi,bj->cij", one, features, features),
         ]
 
-    def note(self, classes):
-        """Takes mean and covariance of some classes from `sums`."""
+    def note(self, first):
+        """Takes means and covariances of the classes from `first` on."""
         means, roots = self.means.numpy(), self.roots.numpy()
         counts, sums, products = (v.numpy() for v in self.sums)
-        for k in classes:
-            if not counts[k]:
-                # A resumed run, whose variables are not restored yet.
-                continue
+        # None in a resumed run, whose variables are not restored yet.
+        for k in np.flatnonzero(counts):
             mean, covariance = moments(counts[k], sums[k], products[k])
-            means[k] = mean
-            roots[k] = np.linalg.cholesky(covariance)
+            means[first + k] = mean
+            roots[first + k] = np.linalg.cholesky(covariance)
         self.means.assign(means)
         self.roots.assign(roots)
 
@@ -112,9 +112,3 @@ def moments(count, total, products):
     centred = products - count * np.outer(mean, mean)
     covariance = centred / max(count - 1, 1)
     return mean, covariance + np.eye(len(mean)) * np.float32(_RIDGE)
-
-
-def _zeros(shape, dtype, name):
-    return keras.Variable(
-        np.zeros(shape, dtype), trainable=False, dtype=dtype, name=name
-    )

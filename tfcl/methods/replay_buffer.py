@@ -1,11 +1,11 @@
 """A buffer of examples of the past, held in variables."""
 
 import gin
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import require
+from tfcl.methods.layer_choice import statistic
 
 RESERVOIR, RANDOM = "reservoir", "random"
 TEXTBOOK, PUBLISHED = "textbook", "published"
@@ -16,9 +16,10 @@ class ReplayBuffer:
     """Keeps a sample of a stream; composable into any method.
 
     A method calls `build` in its `setup`, lists `variables` in its `state`,
-    draws with `retrieve` in its step and assigns what `stored` returns.
-    All draws depend on the seed of the step alone. One buffer per process: of
-    several replicas each would see its own part of the stream only.
+    draws with `retrieve` in its step, and after it calls what `insertion`
+    has returned. All draws depend on the seed of the step alone. One buffer
+    per process: of several replicas each would see its own part of the stream
+    only.
 
     Args:
         capacity: B, examples.
@@ -31,7 +32,7 @@ class ReplayBuffer:
             of the number before the batch: the program of Memory Head.
 
     Attributes:
-        variables: The `keras.Variable`s: images, labels, filled, seen.
+        variables: The `keras.Variable`s: images, labels, seen.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class ReplayBuffer:
             dtype: Of the images kept.
         """
         shape = (self.capacity, *image_shape)
-        self.images = _variable(np.zeros(shape, dtype), "images")
-        self.labels = _variable(np.zeros(self.capacity, np.int32), "labels")
-        self.seen = _variable(np.zeros((), np.int32), "seen")
+        self.images = statistic(np.zeros(shape), "images", dtype)
+        places = np.zeros(self.capacity)
+        self.labels = statistic(places, "labels", "int32")
+        self.seen = statistic(0, "seen", "int32")
         self.variables = [self.images, self.labels, self.seen]
 
     @property
@@ -165,9 +167,3 @@ def _up_to(limit, numbers):
     # In float64: float32 knows only 2^24 numbers.
     drawn = tf.cast(numbers, tf.float64) * tf.cast(limit, tf.float64)
     return tf.minimum(tf.cast(drawn, tf.int32), tf.maximum(limit - 1, 0))
-
-
-def _variable(value, name):
-    return keras.Variable(
-        value, trainable=False, dtype=value.dtype.name, name=name
-    )
