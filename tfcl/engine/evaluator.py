@@ -73,14 +73,19 @@ class Evaluator:
 
     def row(self, stream, visit):
         """Test accuracies of all tasks seen when a visit has ended."""
-        return [found.accuracy for found in self.evaluations(stream, visit)]
+        found = self.evaluations(stream, visit)
+        return [each.accuracy for each in found.values()]
 
     def evaluations(self, stream, visit):
-        """`Evaluation` of all tasks seen when a visit has ended, on tests."""
-        return [
-            self.banked(task, newest)
+        """Of all tasks seen when a visit has ended, on their test splits.
+
+        Returns:
+            `{task index: Evaluation}`, in the order of the indices.
+        """
+        return {
+            task.index: self.banked(task, newest)
             for task, newest in stream.learned_versions(visit)
-        ]
+        }
 
     def _digest(self):
         sha = hashlib.sha256()

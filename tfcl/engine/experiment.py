@@ -277,9 +277,9 @@ class Experiment:
         record = results.task_record(task, place, labels, entry.notes)
         record["footprint"] = self._footprint(entry)
         found = self.evaluator.evaluations(self.stream, visit.number)
-        record["row"] = [each.accuracy for each in found]
-        record["losses"] = [each.loss for each in found]
-        verification = self.evaluator.banked(task, visit.number).verification
+        record["row"] = [each.accuracy for each in found.values()]
+        record["losses"] = [each.loss for each in found.values()]
+        verification = found[task.index].verification
         if verification is not None:
             record["verification"] = verification.to_json()
         self.journal.end_task(record)

@@ -154,4 +154,3 @@ class Measurement:
             return self._method.embed(self._resident.gather(rows)[0])
 
         return embed
-
