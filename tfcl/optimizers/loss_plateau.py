@@ -80,8 +80,22 @@ def _check_not_validated(record):
         )
 
 
+class _OnLossPlateau:
+    """What is asked of the rule, with the values of the published program."""
+
+    def __init__(
+        self,
+        learning_rate: float = 0.25,
+        divisor: float = 3.0,
+        floor: float = 1e-3,
+        patience: int = 5,
+        threshold: float = 1e-4,
+    ):
+        self._rule = _Rule(learning_rate, divisor, floor, patience, threshold)
+
+
 @gin.configurable
-class LossPlateauDecay:
+class LossPlateauDecay(_OnLossPlateau):
     """Divides the rate where the validation loss does not fall for a while.
 
     After each epoch, a loss below `(1 - threshold)` times the lowest that
@@ -108,16 +122,6 @@ class LossPlateauDecay:
         `ReduceLROnPlateau`.
     """
 
-    def __init__(
-        self,
-        learning_rate: float = 0.25,
-        divisor: float = 3.0,
-        floor: float = 1e-3,
-        patience: int = 5,
-        threshold: float = 1e-4,
-    ):
-        self._rule = _Rule(learning_rate, divisor, floor, patience, threshold)
-
     @property
     def learning_rate(self):
         """Rate at epoch 0."""
@@ -128,7 +132,7 @@ class LossPlateauDecay:
 
 
 @gin.configurable
-class LossPlateauStop:
+class LossPlateauStop(_OnLossPlateau):
     """Ends a phase that waits at the floor of a `LossPlateauDecay`.
 
     An epoch waits if its loss is not strictly below all before it and its
@@ -139,16 +143,6 @@ class LossPlateauStop:
         learning_rate, divisor, floor, patience, threshold: Those of the
             `LossPlateauDecay`.
     """
-
-    def __init__(
-        self,
-        learning_rate: float = 0.25,
-        divisor: float = 3.0,
-        floor: float = 1e-3,
-        patience: int = 5,
-        threshold: float = 1e-4,
-    ):
-        self._rule = _Rule(learning_rate, divisor, floor, patience, threshold)
 
     def __call__(self, clock):
         return self._rule.after(clock.history)[1] >= self._rule.patience
