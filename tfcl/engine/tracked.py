@@ -1,11 +1,9 @@
 """Numbers under the names that SPG's program tracks them by."""
 
-import csv
-import io
-
 import numpy as np
 
 from tfcl.metrics import accuracy_matrix
+from tfcl.metrics.matrix_csv import written
 from tfcl.metrics.weighted_metrics import (
     weighted_accuracy_curve,
     weighted_backward_transfer_curve,
@@ -14,14 +12,9 @@ from tfcl.metrics.weighted_metrics import (
 
 def loss_csv(results):
     """Text of `loss.csv`: test losses in the form of `accuracy_matrix.csv`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = results["task_names"]
-    writer.writerow(["after_task", *names])
-    for task, row in zip(results["visits"], results["loss_matrix"]):
-        cells = ["" if v is None else f"{v:.6f}" for v in row]
-        writer.writerow([names[task], *cells])
-    return text.getvalue()
+    losses = np.array(results["loss_matrix"], float).reshape(-1, len(names))
+    return written(losses, names, results["visits"])
 
 
 def latest(results):

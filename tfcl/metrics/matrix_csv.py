@@ -42,7 +42,17 @@ def to_csv(
     if visits is None:
         visits = range(len(matrix))
     checked(at_last_visits(matrix, visits)[0])
-    names = _checked_names(task_names, matrix.shape[1])
+    return written(matrix, _checked_names(task_names, matrix.shape[1]), visits)
+
+
+def written(matrix, names, visits):
+    """Text of numbers in the form of `accuracy_matrix.csv`, not checked.
+
+    Args:
+        matrix: `(lines, T)`, NaN where there is none.
+        names: Name of each task.
+        visits: Index of the task of each line.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["after_task", *names])
