@@ -11,6 +11,7 @@ from absl import logging
 from tfcl import randomness
 from tfcl.engine.orders import epoch_order
 from tfcl.errors import Interrupted, RunError
+from tfcl.methods.base import steps_per_epoch
 from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
 
@@ -98,9 +99,7 @@ class Trainer:
             phase.shuffle,
             randomness.generator(self.run.seed, "order", *key),
         )
-        steps = len(split) // size
-        if not phase.drop_remainder:
-            steps = -(-len(split) // size)
+        steps = steps_per_epoch(len(split), size, phase.drop_remainder)
         seed = randomness.stateless_seed(self.run.seed, "steps", *key)
         return self._stretch(task, phase, split, order, steps, size, seed)
 

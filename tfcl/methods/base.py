@@ -351,3 +351,10 @@ def require(condition, argument, rule, value):
         raise ValueError(
             f"Argument `{argument}` {rule}. Received: {argument}={value!r}"
         )
+
+
+def steps_per_epoch(examples, batch_size, drop_remainder):
+    """Batches that so many examples make."""
+    if drop_remainder:
+        return examples // batch_size
+    return -(-examples // batch_size)

@@ -6,7 +6,7 @@ import inspect
 import gin
 import numpy as np
 
-from tfcl.methods.base import require
+from tfcl.methods.base import require, steps_per_epoch
 from tfcl.methods.cpg_phases import RESET
 from tfcl.methods.layer_choice import statistic
 from tfcl.methods.masked_network import MaskedNetwork
@@ -283,8 +283,8 @@ class CPG(MaskedNetwork):
         """One run of gradual pruning; returns its result."""
         self.reset_optimizers()
         dropped = self.training.drop_remainder
-        steps = len(task.train) / (task.batch_size or self.spec.batch_size)
-        steps = int(steps) if dropped else int(np.ceil(steps))
+        size = task.batch_size or self.spec.batch_size
+        steps = steps_per_epoch(len(task.train), size, dropped)
         ladder = self._ladder(task.name)
         self.steps.begin_ramp(ladder.ramp(initial, target, steps))
         step = self.steps.prune if task.index else self.steps.first_prune

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import require, values_of
+from tfcl.methods.base import require, steps_per_epoch, values_of
 from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.attended import attended
@@ -94,8 +94,7 @@ class HAT(NetworkMethod):
     def phases(self, task):
         phase = self.training.phase()
         size = phase.batch_size or task.batch_size or self.spec.batch_size
-        steps = len(task.train) / size
-        steps = int(steps) if phase.drop_remainder else int(np.ceil(steps))
+        steps = steps_per_epoch(len(task.train), size, phase.drop_remainder)
         self._last_step.assign(max(steps - 1, 1))
         yield phase
 
