@@ -22,6 +22,7 @@ def cpg_resnet(
     width: float = 1.0,
     depth: int = 50,
     initial_stddev: float | None = 0.001,
+    convolution=keras.layers.Conv2D,
 ):
     """Residual network v1.5 for pictures like ImageNet's.
 
@@ -33,6 +34,7 @@ def cpg_resnet(
         initial_stddev: Deviation of the normal start kernels; None for
             `sqrt(2 / (kernel height * kernel width * out))`, as PackNet has
             it.
+        convolution: `keras.layers.Conv2D` or a subclass with its arguments.
 
     Returns:
         A functional `keras.Model` of plain layers: `(batch, height, width,
@@ -62,6 +64,7 @@ def cpg_resnet(
         bottleneck,
         width=width,
         initial_stddev=initial_stddev,
+        convolution=convolution,
         name=f"cpg_resnet{depth}",
     )
 
@@ -74,11 +77,12 @@ def residual_network(
     stem_channels=64,
     width=1.0,
     initial_stddev=None,
+    convolution=keras.layers.Conv2D,
 ):
     """The same for any stages.
 
     Args:
-        image_shape, width, initial_stddev: As of `cpg_resnet`.
+        image_shape, width, initial_stddev, convolution: As of `cpg_resnet`.
         stages: `((planes, blocks), ...)`; every stage but the first opens
             with stride 2.
         bottleneck: Whether blocks are bottlenecks, `4 * planes` wide at their
@@ -89,7 +93,7 @@ def residual_network(
     Returns:
         As of `cpg_resnet`.
     """
-    net = _Builder(Width(width), initial_stddev)
+    net = _Builder(Width(width), initial_stddev, convolution)
     inputs = keras.Input(image_shape)
     hidden = net.convolved(inputs, stem_channels, 7, 2, "stem")
     # No value after a ReLU is below the zeros of the border.
@@ -107,9 +111,10 @@ def residual_network(
 class _Builder:
     """Blocks at one width."""
 
-    def __init__(self, scaled, initial_stddev):
+    def __init__(self, scaled, initial_stddev, convolution):
         self._scaled = scaled
         self._stddev = initial_stddev
+        self._convolution = convolution
 
     def _initializer(self):
         if self._stddev is None:
@@ -123,7 +128,7 @@ class _Builder:
             # "same" would pad one side more than the other.
             hidden = keras.layers.ZeroPadding2D(side // 2)(hidden)
             padding = "valid"
-        hidden = keras.layers.Conv2D(
+        hidden = self._convolution(
             self._scaled(channels),
             side,
             strides=stride,

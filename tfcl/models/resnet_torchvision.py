@@ -2,6 +2,7 @@
 
 import gin
 
+from tfcl.layers.small_map_conv2d import SmallMapConv2D
 from tfcl.models.cpg_resnet import cpg_resnet
 from tfcl.models.torchvision_names import part
 from tfcl.models.weight_files import assign_arrays
@@ -40,7 +41,12 @@ def resnet_torchvision(
         He et al., "Deep Residual Learning for Image Recognition", CVPR 2016;
         `torchvision.models.resnet50`.
     """
-    model = cpg_resnet(image_shape, depth=depth, initial_stddev=None)
+    model = cpg_resnet(
+        image_shape,
+        depth=depth,
+        initial_stddev=None,
+        convolution=SmallMapConv2D,
+    )
     model.name = f"resnet{depth}"
     if weights is not None:
         assign_arrays(model, weights, torchvision_place)
