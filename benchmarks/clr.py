@@ -13,6 +13,8 @@ heads of 10 classes. ResNet-50 (v1.5) with 8 pictures of 224 x 224 or 32 of
 - `probe_*`: a step of a linear probe (forward pass without statistics);
 - `keras_forward_*`: the plain network in inference, as a traced function;
 - `forward_*`: pictures to logits, as the engine evaluates;
+- `*_bfloat16`: the same in `Runtime.precision = "mixed_bfloat16"`, for
+  processors that multiply it (AMX, AVX512-BF16);
 - `switch`: another finished task is put into the slot of the ResNet-50.
 """
 
@@ -47,6 +49,13 @@ _SIZES = {
     "64": (resnet_torchvision, 64, 32),
     "cifar": (cifar_resnet, 32, 32),
 }
+# Measured again with `Runtime.precision = "mixed_bfloat16"`.
+_HALF_PRECISION = (
+    *(f"keras_{size}" for size in ("224", "64")),
+    *(f"train_{size}" for size in ("224", "64")),
+    *(f"keras_forward_{size}" for size in ("224", "64")),
+    *(f"forward_{size}" for size in ("224", "64")),
+)
 
 
 def _stream(size):
@@ -122,7 +131,7 @@ def plain_forward(size):
 def _plain(size):
     network, side, _ = _SIZES[size]
     trunk = network((side, side, 3))
-    # Batch norm as Keras has it.
+    # Batch norm and convolutions as Keras has them.
     trunk = keras.models.clone_model(trunk, clone_function=_keras_own)
     outputs = keras.layers.Dense(_CLASSES)(trunk.outputs[0])
     return keras.Model(trunk.inputs[0], outputs)
@@ -130,8 +139,9 @@ def _plain(size):
 
 def _keras_own(layer):
     kind = type(layer)
-    if isinstance(layer, keras.layers.BatchNormalization):
-        kind = keras.layers.BatchNormalization
+    for own in (keras.layers.BatchNormalization, keras.layers.Conv2D):
+        if isinstance(layer, own):
+            kind = own
     return kind.from_config(layer.get_config())
 
 
@@ -194,8 +204,24 @@ def _cases():
             ("forward", functools.partial(forward, size)),
         ):
             cases[f"{name}_{size}"] = (batch, 1, make)
+    for name in _HALF_PRECISION:
+        items, steps, make = cases[name]
+        cases[f"{name}_bfloat16"] = (items, steps, _in_half_precision(make))
     cases["switch"] = (1, 2, switch)
     return cases
+
+
+def _in_half_precision(make):
+    def made():
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            call = make()
+            call()  # traced while the policy holds
+        finally:
+            keras.config.set_dtype_policy("float32")
+        return call
+
+    return made
 
 
 if __name__ == "__main__":

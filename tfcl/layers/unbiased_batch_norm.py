@@ -50,12 +50,12 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         del mask
-        dtype = keras.backend.result_type(inputs.dtype, "float32")
-        inputs = keras.ops.cast(inputs, dtype)
         training = bool(training) and self.trainable
         if self._can_be_fused(inputs, training):
             outputs = self._fused(inputs, training)
             return keras.ops.cast(outputs, self.compute_dtype)
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        inputs = keras.ops.cast(inputs, dtype)
         if training:
             mean, variance = self._normalizing(inputs)
         else:
@@ -72,11 +72,14 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         return keras.ops.cast(outputs, self.compute_dtype)
 
     def _can_be_fused(self, inputs, training):
-        """Whether TensorFlow has one operation for it, twice as fast."""
+        """Whether TensorFlow has one operation for it, twice as fast.
+
+        It takes statistics in float32 also where the inputs are bfloat16.
+        """
         return (
             len(inputs.shape) == 4
             and self.axis in (3, -1)
-            and inputs.dtype == "float32"
+            and inputs.dtype in ("float32", "bfloat16")
             and self.scale
             and self.center
             and not (training and self._replicas() > 1)
