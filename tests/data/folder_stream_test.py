@@ -9,9 +9,11 @@ import PIL.Image
 import pytest
 
 from tests.testing.folders import draw, draw_task, save
+from tfcl.data import folder_stream as folder_stream_module
 from tfcl.data import picture_files
 from tfcl.data.folder_stream import folder_stream
 from tfcl.data.picture_files import read_picture
+from tfcl.data.pictures import CachedPictures
 from tfcl.errors import UserError
 
 _SPLITS = ("train", "validation", "test")
@@ -202,6 +204,32 @@ def test_training_pictures_standardise_every_split(tree):
     pixels = task.train.images.reshape(-1, 3) / 255.0
     np.testing.assert_allclose(task.test.mean[0], pixels.mean(0), atol=1e-6)
     np.testing.assert_allclose(task.test.std[0], pixels.std(0), atol=1e-6)
+
+
+def test_each_split_can_be_standardised_by_itself(tree):
+    for task in opened(tree, statistics="split").tasks:
+        for split in (getattr(task, name) for name in _SPLITS):
+            pixels = split.images.reshape(-1, 3) / 255.0
+            np.testing.assert_allclose(split.mean[0], pixels.mean(0), atol=1e-6)
+
+
+def test_large_tasks_stay_in_their_files(tree, monkeypatch):
+    """More than fits: birds has 15 pictures, cars 30; of 360 bytes each."""
+    birds, cars = opened(tree).tasks
+    monkeypatch.setattr(folder_stream_module, "LARGEST_IN_MEMORY", 15 * 360)
+    one, other = opened(tree).tasks
+    assert isinstance(one.train.images, np.ndarray)
+    assert isinstance(other.train.images, picture_files.PictureFiles)
+    assert pictures_of(other.train) == pictures_of(cars.train)
+    monkeypatch.undo()
+    monkeypatch.setattr(folder_stream_module, "LARGEST_STREAM", 15 * 360)
+    one, other = opened(tree).tasks
+    assert one.fingerprint() == birds.fingerprint()
+    assert type(other.train.images) is CachedPictures
+    np.testing.assert_array_equal(other.train.images[:], cars.train.images)
+    np.testing.assert_array_equal(other.train.mean, cars.train.mean)
+    again = opened(tree).tasks[1]
+    assert again.fingerprint() == other.fingerprint()
 
 
 def test_pictures_may_stay_in_their_files(tree):
@@ -465,7 +493,7 @@ def test_what_may_not_be_read_is_named(tree):
         ({"validation_fraction": 0.0}, "`validation_fraction`"),
         ({"test_fraction": 0.9}, "their sum must be below 1"),
         ({"statistics": "all"}, "`statistics`.*statistics='all'"),
-        ({"statistics": "split"}, "`statistics`"),
+        ({"statistics": 0.5}, "`statistics`.*a pair"),
         ({"statistics": (0.5,)}, "`statistics`.*a pair"),
         ({"statistics": ((0.5, 0.5), 1.0)}, "`statistics`"),
         ({"batch_size": 100}, "batch of 100 is larger"),

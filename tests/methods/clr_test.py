@@ -8,11 +8,18 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running, toy_run
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
+from tests.testing.methods import (
+    first_training,
+    run_method_test,
+    tiny_stream,
+    tiny_training,
+    two_replicas,
+)
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.methods.clr import CLR
 from tfcl.methods.frozen_backbone import FrozenBackbone
 from tfcl.methods.individual import Individual
+from tfcl.methods.joint import Joint
 from tfcl.methods.tensor_norms import TensorNorms
 
 
@@ -64,6 +71,70 @@ def test_kills_change_nothing(tmp_path):
     toy_run.assert_kills_change_nothing(
         tmp_path, lambda: CLR(training(), "gated"), moments=2
     )
+
+
+def _adapted(image_shape):
+    """Keras' own layers with statistics, one of them adapted to data."""
+    layers = keras.layers
+    inputs = keras.Input(image_shape)
+    adapted = layers.Normalization(name="adapted")
+    pictures = np.random.default_rng(0).normal(1.0, 2.0, (4, *image_shape))
+    adapted.adapt(pictures.astype(np.float32))
+    hidden = adapted(inputs)
+    hidden = layers.Conv2D(6, 3, name="conv")(hidden)
+    hidden = layers.BatchNormalization(momentum=0.9, name="norm")(hidden)
+    return keras.Model(inputs, layers.Flatten()(layers.ReLU()(hidden)))
+
+
+@pytest.mark.parametrize("kind", [CLR, Individual])
+def test_kills_change_nothing_for_layers_with_statistics(kind, tmp_path):
+    training = functools.partial(
+        toy_run.toy_training, backbone=_adapted, pretrained=True, epochs=1
+    )
+    toy_run.assert_kills_change_nothing(
+        tmp_path, lambda: kind(training()), moments=1
+    )
+
+
+def _normed(image_shape):
+    layers = keras.layers
+    inputs = keras.Input(image_shape)
+    # TensorFlow's convolutions for CPUs fail on a batch of nothing.
+    hidden = layers.Dense(6, name="dense")(layers.Flatten()(inputs))
+    hidden = layers.BatchNormalization(momentum=0.9, name="norm")(hidden)
+    return keras.Model(inputs, layers.ReLU()(hidden))
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone", "examples"),
+    [(CLR, _adapted, 8), (Individual, _normed, 6)],
+    ids=["few", "none"],
+)
+def test_a_replica_may_get_few_examples_or_none(kind, backbone, examples):
+    """Batches of 5 and the rest, with Keras' own batch norm."""
+    stream = tiny_stream()()
+    split = stream.tasks[0].train
+    weights = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas()):
+        method = kind(_training(1, backbone=backbone, drop_remainder=False))
+        with strategy.scope():
+            method.setup(stream.spec(), seed=0)
+        runner = running.runner_for(method, (8, 8, 3), strategy=strategy)
+        with strategy.scope():
+            method.begin_task(stream.tasks[0])
+        phase = first_training(method.phases(stream.tasks[0]))
+        method.optimizers["main"].learning_rate.assign(1e-4)
+        _, done, bad, *_ = runner.train(
+            phase, split, np.arange(examples), 0, 2, 5, [1, 2], False
+        )
+        assert (done, bad) == (2, -1)
+        owned = method.shared + method.slot
+        weights.append({v.name: v.variable.numpy() for v in owned})
+    for name, one in weights[0].items():
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(
+            weights[1][name], one, atol=1e-5, err_msg=name
+        )
 
 
 @pytest.mark.parametrize(
@@ -164,6 +235,24 @@ def test_references_know_the_penalty(method_class):
         for m in (plain, held)
     ]
     assert total[1] < total[0]
+
+
+def test_joint_training_penalises_what_it_has_seen():
+    """Of the head the columns of tasks so far."""
+    stream = tiny_stream((2, 3, 2))()
+    method = Joint(_training(1), tensor_norms=TensorNorms(0.5))
+    method.setup(stream.spec(), seed=0)
+    trunk = [v for v in method.shared if v.variable.trainable]
+    trunk = [v for v in trunk if not v.name.startswith("head/")]
+    for task, columns in zip(stream.tasks, (2, 5, 7)):
+        method.begin_task(task)
+        tensors = [v.variable.numpy() for v in trunk]
+        tensors += [
+            weight.numpy()[..., :columns]
+            for weight in (method.head.kernels[0], method.head.biases[0])
+        ]
+        wanted = 0.5 * sum(map(np.linalg.norm, tensors))
+        np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-6)
 
 
 def test_the_momentum_of_moving_statistics_can_be_set():

@@ -21,12 +21,12 @@ _NUMBERS = {
 
 
 @functools.cache
-def _application(name):
+def _application(name, side=64):
     make = getattr(keras.applications, name)
     return make(
         weights=None,
         include_top=False,
-        input_shape=_IMAGES.shape[1:],
+        input_shape=(side, side, 3),
         pooling="avg",
     )
 
@@ -51,6 +51,61 @@ def test_the_full_mode_knows_squeeze_and_excite(name):
             _application(name), "full", squeeze_excite=included
         )
         assert _count(sites) == wanted
+
+
+def test_small_pictures_do_not_make_maps_squeeze_and_excite():
+    """At 32 x 32 the last maps have one pixel."""
+    for included, wanted in zip(
+        (True, False), _NUMBERS["MobileNetV3Large"][1:]
+    ):
+        _, sites = reprogram(
+            _application("MobileNetV3Large", 32),
+            "full",
+            squeeze_excite=included,
+        )
+        assert _count(sites) == wanted
+
+
+def _gated(pool, inner):
+    """A map times what two convolutions make of its means."""
+    layers = keras.layers
+    inputs = keras.Input((1, 1, 4))
+    first = layers.Conv2D(4, 1, name="map")(inputs)
+    squeeze = [
+        layers.Conv2D(2, 1, activation="relu", name="squeeze"),
+        layers.Conv2D(4, 1, activation="sigmoid", name="excite"),
+    ]
+    gate = pool(first)
+    if inner:
+        squeeze = [keras.Sequential([keras.Input((1, 1, 4)), *squeeze])]
+    for layer in squeeze:
+        gate = layer(gate)
+    hidden = layers.Conv2D(4, 1, name="after")(layers.multiply([first, gate]))
+    return keras.Model(inputs, hidden)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        keras.layers.GlobalMaxPooling2D(keepdims=True),
+        lambda x: keras.ops.mean(x, axis=(1, 2), keepdims=True),
+        lambda x: keras.ops.max(x, axis=(-3, -2), keepdims=True),
+        keras.Sequential(
+            [
+                keras.Input((1, 1, 4)),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Reshape((1, 1, 4)),
+            ]
+        ),
+    ],
+    ids=["layer", "mean", "max", "model"],
+)
+def test_squeeze_and_excite_is_known_by_its_pooling(pool, inner):
+    _, sites = reprogram(_gated(pool, inner), "full")
+    assert [site.conv.name for site in sites] == ["map", "after"]
+    _, sites = reprogram(_gated(pool, inner), "full", squeeze_excite=True)
+    assert len(sites) == 4
 
 
 def test_a_changed_filter_changes_the_network_and_its_plain_form():

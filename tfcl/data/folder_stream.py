@@ -16,9 +16,15 @@ from tfcl.data.picture_files import (
     Source,
     read_all,
 )
+from tfcl.data.pictures import (
+    LARGEST_IN_MEMORY,
+    LARGEST_STREAM,
+    CachedPictures,
+    PicturesSource,
+)
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task
+from tfcl.data.task_assembly import assemble_task, checked_statistics
 from tfcl.errors import UserError
 
 
@@ -71,13 +77,16 @@ def folder_stream(
             validation, between 0 and 1.
         test_fraction: The same for test.
         statistics: "train" standardises per channel by mean and deviation of
-            the task's training pictures, "none" leaves pixels between 0 and
-            1, a pair `(mean, std)` gives constants in the unit of pixels /
-            255, each a number or one per channel.
+            the task's training pictures, "split" each split by its own,
+            "none" leaves pixels between 0 and 1, a pair `(mean, std)` gives
+            constants in the unit of pixels / 255, each a number or one per
+            channel.
         on_bad_picture: "error" stops at a file that is no picture, or that is
             in two splits; "skip" leaves it out and warns with the count.
-        in_memory: Hold all pictures decoded, 1 byte per pixel and channel.
-            False decodes them each time they are needed.
+        in_memory: Hold pictures decoded, 1 byte per pixel and channel, as far
+            as that is at most a GiB per task; of the tasks after the first 4
+            GiB only those in use. False decodes all each time they are
+            needed, as it is with larger tasks.
         data_seed: Seed of the cut.
         batch_size: Examples per training step over all replicas.
         data_dir: Accepted like every stream's, not needed.
@@ -94,15 +103,21 @@ def folder_stream(
     image_shape = (*_size(image_size), channels)
     parts = {"validation": validation_fraction, "test": test_fraction}
     _check(resize, channels, parts, on_bad_picture)
-    _check_statistics(statistics, channels)
+    statistics = checked_statistics(statistics, channels)
     bad = image_tree.BadPictures(skip=on_bad_picture == "skip")
-    learned = []
+    learned, held = [], 0
     try:
         found = _found(root, bad, tasks)
         for name, pools in found.items():
             logging.info("Reading the pictures of task '%s'.", name)
             read = _TaskReader(name, pools, image_shape, resize, bad)
-            splits, class_names = read.splits(parts, data_seed, in_memory)
+            # Only what came before decides, so that a longer stream goes on.
+            splits, class_names = read.splits(
+                parts, data_seed, in_memory, now=held < LARGEST_STREAM
+            )
+            held += sum(
+                x.nbytes for x, _ in splits if isinstance(x, np.ndarray)
+            )
             learned.append(
                 assemble_task(
                     len(learned),
@@ -173,15 +188,17 @@ class _TaskReader:
                 places = range(first, len(self._sources))
                 self._pools[split][class_name] = places
 
-    def splits(self, parts, seed, in_memory):
+    def splits(self, parts, seed, in_memory, now):
         """`(pictures, labels)` of the three splits, and the class names."""
+        size = len(self._sources) * int(np.prod(self._shape[0]))
+        in_memory = in_memory and size <= LARGEST_IN_MEMORY
         digests, kept, broken = [], [], set()
         with contextlib.closing(
             read_all(self._sources, *self._shape)
         ) as readings:
             for index, reading in enumerate(readings):
                 digests.append(reading.digest)
-                kept.append(reading.pixels if in_memory else None)
+                kept.append(reading.pixels if in_memory and now else None)
                 if reading.fault:
                     self._bad(self._sources[index].name, reading.fault)
                     broken.add(index)
@@ -199,32 +216,22 @@ class _TaskReader:
         splits.part_duplicates()
         result = []
         for indices, labels in splits.chosen():
-            if in_memory:
+            if in_memory and now:
                 pictures = np.empty((len(indices), *self._shape[0]), np.uint8)
                 for place, index in enumerate(indices):
                     pictures[place] = kept[index]
+                    kept[index] = None  # Not twice in memory.
             else:
                 chosen = [
                     self._sources[index]._replace(digest=digests[index])
                     for index in indices
                 ]
                 pictures = PictureFiles(chosen, *self._shape)
+                if in_memory:
+                    source = PicturesSource(pictures)
+                    pictures = CachedPictures(source, np.arange(len(chosen)))
             result.append((pictures, labels))
         return result, splits.class_names
-
-
-def _check_statistics(statistics, channels):
-    if statistics in ("train", "none"):
-        return
-    shapes = []
-    if isinstance(statistics, tuple):
-        shapes = [np.shape(value) for value in statistics]
-    if len(shapes) != 2 or not set(shapes) <= {(), (channels,)}:
-        raise ValueError(
-            "Argument `statistics` must be 'train', 'none' or a pair (mean, "
-            f"std), each a number or {channels} of them, one per channel. "
-            f"Received: statistics={statistics!r}"
-        )
 
 
 def _size(image_size):

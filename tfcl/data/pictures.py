@@ -116,6 +116,25 @@ class CachedPictures(LazyPictures):
         return LARGEST_IN_MEMORY - used
 
 
+class PicturesSource:
+    """`Pictures` as the source of others, see `LazyPictures`."""
+
+    def __init__(self, pictures):
+        self._pictures = pictures
+        self.image_shape = pictures.shape[1:]
+
+    def __len__(self):
+        return len(self._pictures)
+
+    def images(self, indices):
+        """Pixels, uint8 `(k, height, width, channels)`."""
+        return self._pictures[indices]
+
+    def digest(self, indices):
+        """Text that differs where pictures do."""
+        return self._pictures.taken(indices).digest()
+
+
 class JoinedPictures(Pictures):
     """Several arrays or `Pictures` of one shape, one after another.
 

@@ -28,8 +28,10 @@ def checked_statistics(statistics, channels):
     if isinstance(statistics, str):
         check_statistics(statistics)
         return statistics
-    sizes = [np.size(value) for value in statistics]
-    if len(sizes) != 2 or not set(sizes) <= {1, channels}:
+    shapes = []
+    if isinstance(statistics, (tuple, list)):
+        shapes = [np.shape(value) for value in statistics]
+    if len(shapes) != 2 or not set(shapes) <= {(), (1,), (channels,)}:
         raise ValueError(
             "Argument `statistics` must be 'train', 'split', 'none' or a pair "
             f"(mean, std), each one number or {channels}, one per channel. "

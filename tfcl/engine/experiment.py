@@ -17,10 +17,12 @@ from tfcl.engine.journal import Journal
 from tfcl.engine.lock import DirectoryLock
 from tfcl.engine.observer import Observer
 from tfcl.engine.runtime import Runtime, is_chief
+from tfcl.engine.start_files import StartFiles
 from tfcl.engine.steps import SKIP, STOP, StepRunner
 from tfcl.engine.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.methods.base import require
+from tfcl.models.start_files import kept_by
 
 
 @gin.configurable(
@@ -90,6 +92,7 @@ class Experiment:
         self.observer = None
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
+            self._open_journal(bindings or {})
             # For networks that the stream draws.
             keras.utils.set_random_seed(seed)
             self.stream = stream(data_dir=data_dir)
@@ -99,14 +102,28 @@ class Experiment:
             # stream has drawn; all others are drawn anew from seeds of
             # their own.
             keras.utils.set_random_seed(seed)
-            with self.strategy.scope():
+            with self.strategy.scope(), kept_by(self._start_files):
                 method.setup(self.spec, seed)
-            self._connect(bindings or {})
+            self._connect()
         except BaseException:
             self.close()
             raise
 
-    def _connect(self, bindings):
+    def _open_journal(self, bindings):
+        folder = self.model_dir / "checkpoints"
+        self._checkpoints = Checkpoints(folder, self.policy, self.chief)
+        self._best = BestWeights(folder / "best", self.policy.keep, self.chief)
+        self.journal = self._checkpoints.newest()
+        self.resumed = self.journal is not None
+        self.bank = Bank(self.model_dir / "tasks", self.chief)
+        if not self.resumed:
+            self._check_nothing_learned()
+            self.journal = Journal(bindings)
+        self._start_files = StartFiles(
+            self.model_dir / "start", self.journal.start_files
+        )
+
+    def _connect(self):
         first = self.stream.tasks[0].train
         self.runner = StepRunner(
             self.method,
@@ -116,18 +133,9 @@ class Experiment:
             self.on_nonfinite,
             self.runtime.xla,
         )
-        self.bank = Bank(self.model_dir / "tasks", self.chief)
         self.evaluator = Evaluator(
             self.method, self.runner.measurement, self.bank, self.evaluation
         )
-        folder = self.model_dir / "checkpoints"
-        self._checkpoints = Checkpoints(folder, self.policy, self.chief)
-        self._best = BestWeights(folder / "best", self.policy.keep, self.chief)
-        self.journal = self._checkpoints.newest()
-        self.resumed = self.journal is not None
-        if not self.resumed:
-            self._check_nothing_learned()
-            self.journal = Journal(bindings)
         self._check_learned_tasks()
         self.method.recall = self._recall
         place = self.journal.position
@@ -138,7 +146,7 @@ class Experiment:
 
     def _grow_to(self, structure):
         if structure is not None:
-            with self.strategy.scope():
+            with self.strategy.scope(), kept_by(self._start_files):
                 self.method.grow_to(structure)
 
     def start(self, texts):
@@ -147,7 +155,13 @@ class Experiment:
         Args:
             texts: `{file name: gin text}` written to `model_dir` and shown
                 in TensorBoard.
+
+        Raises:
+            UserError: If a file that the run began with has changed.
         """
+        self._start_files.refuse_changed()
+        if self.chief:
+            self._start_files.keep()
         if self.journal.position is None:
             # Before any file tells of a stream that the method cannot take.
             self._checkpoints.restore(self.method, between_tasks=True)

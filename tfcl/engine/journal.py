@@ -28,6 +28,7 @@ class Journal:
         saves: Checkpoints written.
         structure: The method's `structure()` at the last save.
         bindings: gin bindings of the run, to refuse a different one.
+        start_files: Files that the network begins with, see `StartFiles`.
     """
 
     def __init__(self, bindings=None):
@@ -40,6 +41,7 @@ class Journal:
         self.saves = 0
         self.structure = None
         self.bindings = dict(bindings or {})
+        self.start_files = {}
 
     def dumps(self):
         """The journal as text."""

@@ -11,7 +11,9 @@ from tfcl.engine.bundle import export_bundle
 from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.export import check_takes_pictures, export_task
 from tfcl.engine.files import read_json
+from tfcl.engine.start_files import StartFiles
 from tfcl.errors import UserError
+from tfcl.models.start_files import kept_by
 
 
 class LearnedTasks:
@@ -51,9 +53,11 @@ class LearnedTasks:
             for number, record in enumerate(journal.visits)
         }
         spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
-        method.setup(spec, seed=0)
-        if journal.structure is not None:
-            method.grow_to(journal.structure)
+        files = StartFiles(self.model_dir / "start", journal.start_files)
+        with kept_by(files):
+            method.setup(spec, seed=0)
+            if journal.structure is not None:
+                method.grow_to(journal.structure)
         checkpoints.restore(method, between_tasks=True)
 
     @property

@@ -138,11 +138,17 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         columns = self.columns.numpy()
         return columns[columns >= 0]
 
-    def used_weights(self):
-        """Kernels and biases, with zeros in columns that are not in use."""
-        places = keras.ops.arange(self.num_outputs, dtype="int32")
-        columns = keras.ops.convert_to_tensor(self.columns)
-        used = keras.ops.any(columns[:, None] == places, axis=0)
+    def used_weights(self, used=None):
+        """Kernels and biases, with zeros in columns that are not in use.
+
+        Args:
+            used: Which columns are in use, boolean `(num_outputs,)`. None
+                takes those of the active task.
+        """
+        if used is None:
+            places = keras.ops.arange(self.num_outputs, dtype="int32")
+            columns = keras.ops.convert_to_tensor(self.columns)
+            used = keras.ops.any(columns[:, None] == places, axis=0)
         *hidden, kernel = self.kernels
         *hidden_biases, bias = self.biases
         weights = [v.value for v in (*hidden, *hidden_biases)]

@@ -41,7 +41,8 @@ class CLR(NetworkMethod):
             convolutions, see `tfcl.models.reprogram`; "norms" trains
             normalisation and head alone, without filters.
         kernel_size: Side of the filters in pixels, odd.
-        squeeze_excite: Whether 1 x 1 convolutions on maps of 1 x 1 count.
+        squeeze_excite: Whether 1 x 1 convolutions behind a global pooling
+            count.
         tensor_norms: Optional `TensorNorms`: the penalty on what a task
             trains; gates are left out, as by the published program.
         penalize_frozen: Adds the kernels of reprogrammed convolutions to the

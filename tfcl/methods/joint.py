@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.split import joined
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.tensor_norms import trained_weights
 
 
 @gin.configurable
@@ -21,13 +22,21 @@ class Joint(NetworkMethod):
             data, so a task costs the more the later it comes.
         warm_start: True goes on from the last task's weights, False starts
             anew at every task.
+        tensor_norms: Optional `TensorNorms`: a penalty on all that is
+            trained; of the output layer, on the columns of tasks 1..t.
     """
 
     decays_weights = True
 
-    def __init__(self, training=gin.REQUIRED, warm_start: bool = False):
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        warm_start: bool = False,
+        tensor_norms=None,
+    ):
         super().__init__(training)
         self.warm_start = warm_start
+        self.tensor_norms = tensor_norms
         self._offsets = np.zeros(0, np.int64)
 
     def setup(self, spec, seed):
@@ -60,6 +69,15 @@ class Joint(NetworkMethod):
         offsets = [self._offsets[t.index] for t in tasks]
         data = joined([t.train for t in tasks], offsets)
         yield self.training.phase("joint", data)
+
+    def penalty(self):
+        if self.tensor_norms is None:
+            return super().penalty()
+        # The columns of the tasks stand one behind the other.
+        last = tf.reduce_max(self.head.columns.value)
+        so_far = tf.range(self.head.num_outputs) <= last
+        trained = trained_weights(self.shared, self.head, so_far)
+        return added([super().penalty(), self.tensor_norms(trained)])
 
     def training_logits(self, batch, features, mask):
         """All columns, but for those of other tasks than the example's."""

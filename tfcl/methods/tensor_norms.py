@@ -57,14 +57,14 @@ def _norm(tensor):
     return tf.where(positive, tf.sqrt(safe), tf.zeros_like(squares))
 
 
-def trained_weights(owned, head):
+def trained_weights(owned, head, used=None):
     """The tensors that a task trains, as a penalty counts them.
-
-    Of the head only those columns that the task in hand uses.
 
     Args:
         owned: `Owned` variables.
         head: `TaskHead`; listed or not, its weights count.
+        used: Columns of the head that count, see `TaskHead.used_weights`:
+            None for those of the task in hand.
     """
     start = f"{head.name}/"
     own = [
@@ -72,4 +72,4 @@ def trained_weights(owned, head):
         for item in owned
         if item.variable.trainable and not item.name.startswith(start)
     ]
-    return own + head.used_weights()
+    return own + head.used_weights(used)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfcl.errors import UserError
 from tfcl.layers.colour_transform import ColourTransform
+from tfcl.models import start_files
 
 _IMAGENET = "imagenet"
 
@@ -59,17 +60,23 @@ def keras_application(
             "stream has to bring its own to that. Received: "
             f"image_shape={tuple(image_shape)}"
         )
-    inputs = keras.Input(image_shape)
     transform = _from_standardised(_factory(network), mean, std)
-    model = _built(
-        network,
-        "keras_application.weights",
-        weights,
-        include_top=False,
-        input_tensor=transform(inputs),
-        pooling="avg",
-    )
-    return keras.Model(inputs, model.outputs[0], name=network.lower())
+
+    def build():
+        inputs = keras.Input(image_shape)
+        model = _built(
+            network,
+            "keras_application.weights",
+            weights,
+            include_top=False,
+            input_tensor=transform(inputs),
+            pooling="avg",
+        )
+        return keras.Model(inputs, model.outputs[0], name=network.lower())
+
+    if weights == _IMAGENET:
+        return start_files.built(network, build)
+    return build()
 
 
 @gin.configurable
@@ -134,15 +141,17 @@ def _factory(network):
 
 
 def _built(network, argument, weights, **kwargs):
-    factory = _factory(network)
-    if weights not in (None, _IMAGENET) and not os.path.isfile(weights):
+    factory, found = _factory(network), weights
+    if weights not in (None, _IMAGENET):
+        found = start_files.given(weights)
+    if found not in (None, _IMAGENET) and not os.path.isfile(found):
         raise UserError(
             f"{argument}: no file '{weights}'. Give 'imagenet' (a download), "
             "or a path to a file that Keras has published for "
             f"{network} or written by save_weights."
         )
     try:
-        return factory(weights=weights, **kwargs)
+        return factory(weights=found, **kwargs)
     except Exception as error:
         # A failed download is a plain Exception in Keras.
         if weights is None:

@@ -11,7 +11,7 @@ from tfcl.layers.banked_layers import (
 )
 from tfcl.layers.channel_reprogram import ChannelReprogram
 from tfcl.models.fold import on_last_axis, serving_scale
-from tfcl.models.rewire import rewire
+from tfcl.models.rewire import layer_names, rewire, unused_name
 from tfcl.models.variables import leaf_layers
 
 _NO_CLASS = -1e9  # Logit of places that a task does not use.
@@ -44,7 +44,8 @@ class BundledNetwork:
             name: [np.stack(each) for each in zip(*(s[name] for s in states))]
             for name in states[0]
         }
-        trunk = rewire(network.trunk, _Banking(self._chosen, rows))
+        banking = _Banking(self._chosen, rows, layer_names(network.trunk))
+        trunk = rewire(network.trunk, banking)
         outputs = trunk.outputs[0]
         depths = len(network.head.kernels)
         for depth in range(depths):
@@ -124,16 +125,19 @@ def _affine(layer):
 class _Banking:
     """Calls each layer of the trunk, those of the tasks in a banked form."""
 
-    def __init__(self, chosen, rows):
+    def __init__(self, chosen, rows, names):
         self._chosen = chosen
         self._rows = rows
         self._filtered = {}
         self._kept = []
-        self._uses = {}
+        self._names = names
+        self._inner = {}
 
     def __call__(self, layer, *args, **kwargs):
         if isinstance(layer, keras.Model):
-            return rewire(layer, self)(*args, **kwargs)
+            if id(layer) not in self._inner:
+                self._inner[id(layer)] = rewire(layer, self)
+            return self._inner[id(layer)](*args, **kwargs)
         rank = len(getattr(args[0], "shape", ())) if args else 0
         if isinstance(layer, ChannelReprogram):
             return self._filter(layer, args[0])
@@ -169,9 +173,7 @@ class _Banking:
         return scaled(bare(inputs))
 
     def _made(self, kind, layer, *values):
-        used = self._uses.get(layer.name, 0)
-        self._uses[layer.name] = used + 1
-        name = f"{layer.name}_banked" + (f"_{used}" if used else "")
+        name = unused_name(f"{layer.name}_banked", self._names)
         return kind(
             self._chosen, *values, name=name, dtype=layer.dtype_policy
         )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tfcl.models.rewire import rewire
+from tfcl.models.rewire import layer_names, rewire, unused_name
 
 # Plain layers whose output is linear in their kernel's last axes.
 _FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -48,24 +48,29 @@ def folded(model):
     Returns:
         A functional model; layers that are not concerned are the model's.
     """
-    return rewire(model, _Folding())
+    return rewire(model, _Folding(layer_names(model)))
 
 
 class _Folding:
     """Calls each layer; a batch norm goes back before its convolution."""
 
-    def __init__(self):
+    def __init__(self, names):
+        self._names = names
+        self._inner = {}
         self._waiting = {}
         self._called = set()
         self._kept = []
 
     def __call__(self, layer, *args, **kwargs):
         if isinstance(layer, keras.Model):
-            return folded(layer)(*args, **kwargs)
+            if id(layer) not in self._inner:
+                self._inner[id(layer)] = folded(layer)
+            return self._inner[id(layer)](*args, **kwargs)
         if isinstance(layer, keras.layers.BatchNormalization):
             conv, inputs = self._waiting.get(id(args[0]), (None, None))
             if conv is not None and on_last_axis(layer, len(args[0].shape)):
-                return _joined(conv, layer)(inputs)
+                name = unused_name(f"{conv.name}_folded", self._names)
+                return _joined(conv, layer, name)(inputs)
         outputs = layer(*args, **kwargs)
         if _is_linear(layer) and id(layer) not in self._called:
             self._called.add(id(layer))
@@ -83,11 +88,11 @@ def _is_linear(layer):
     )
 
 
-def _joined(conv, norm):
+def _joined(conv, norm, name):
     """A convolution that does what both did."""
     scale, shift = serving_scale(norm)
     # The convolution itself may have another reader.
-    config = {**conv.get_config(), "use_bias": True, "name": norm.name}
+    config = {**conv.get_config(), "use_bias": True, "name": name}
     new = type(conv).from_config(config)
     kernel, *bias = (v.numpy() for v in conv.weights)
     if isinstance(conv, keras.layers.DepthwiseConv2D):

@@ -6,6 +6,7 @@ import gin
 import keras
 
 from tfcl.errors import UserError
+from tfcl.models import start_files
 
 
 @gin.configurable(denylist=["image_shape"])
@@ -70,13 +71,14 @@ def _set_trainable(model):
 
 
 def _loaded(path):
-    if not os.path.isfile(path):
+    found = start_files.given(path)
+    if not os.path.isfile(found):
         raise UserError(
             f"keras_file.path: no file '{path}'. Give a file written by "
             "model.save('name.keras')."
         )
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(found, compile=False, safe_mode=True)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(

@@ -4,11 +4,15 @@ import keras
 
 from tfcl.models.fold import folded
 from tfcl.models.lift import lower
-from tfcl.models.variables import Owned, owned_variables
+from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 
 class TaskNetwork:
     """Trunk and head, listed as variables, callable, and exportable.
+
+    With several replicas, batch norms of Keras' own kind take their
+    statistics over all of them from here on: a replica may get no example of
+    a small batch.
 
     Args:
         trunk: Functional `keras.Model` from pictures to features
@@ -28,6 +32,7 @@ class TaskNetwork:
             )
         self.trunk = trunk
         self.head = head
+        _synchronize(trunk)
         if not head.built:
             head.build(shape)
         self.trunk_variables = owned_variables(trunk, pretrained)
@@ -63,3 +68,14 @@ class TaskNetwork:
         for layer, weights in layers:
             layer.set_weights(weights)
         return folded(model)
+
+
+def _synchronize(trunk):
+    """As if one device held the whole batch."""
+    for layer in leaf_layers(trunk):
+        if type(layer) is keras.layers.BatchNormalization:
+            # A variable knows the strategy under which it was made.
+            variable = layer.moving_mean.value
+            strategy = getattr(variable, "distribute_strategy", None)
+            if strategy is not None and strategy.num_replicas_in_sync > 1:
+                layer.synchronized = True

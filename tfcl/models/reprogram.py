@@ -7,7 +7,7 @@ import keras
 from tfcl.layers.channel_reprogram import ChannelReprogram
 from tfcl.layers.gated_reprogram import GatedReprogram
 from tfcl.models.lift import lift
-from tfcl.models.rewire import rewire
+from tfcl.models.rewire import layer_names, rewire, unused_name
 from tfcl.models.variables import leaf_layers
 
 CLR, FULL, SCALE, GATED = "clr", "full", "scale", "gated"
@@ -18,6 +18,11 @@ _CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
+)
+
+_GLOBAL_POOLINGS = (
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
 )
 
 
@@ -50,8 +55,8 @@ def reprogram(backbone, mode=CLR, kernel_size=3, squeeze_excite=False):
             per channel instead of a filter; "gated" all, in the form of
             `GatedReprogram`.
         kernel_size: Side of the filters in pixels, odd.
-        squeeze_excite: False leaves out 1 x 1 convolutions on maps of 1 x 1
-            (squeeze and excite), where a filter is but a factor.
+        squeeze_excite: False leaves out 1 x 1 convolutions behind a global
+            pooling (squeeze and excite), where a filter is but a factor.
 
     Returns:
         The copy, and a list of `Site` in the order of the calls.
@@ -68,7 +73,8 @@ def reprogram(backbone, mode=CLR, kernel_size=3, squeeze_excite=False):
             f"Argument `mode` must be one of {MODES}. Received: mode={mode!r}"
         )
     copy = lift(backbone, {})
-    insertion = _Insertion(mode, kernel_size, squeeze_excite)
+    names = layer_names(copy)
+    insertion = _Insertion(mode, kernel_size, squeeze_excite, names)
     model = insertion.applied(copy)
     if not insertion.sites:
         found = [la.name for la in leaf_layers(copy) if _is_conv(la)]
@@ -89,23 +95,59 @@ def _is_conv(layer):
 class _Insertion:
     """Calls each layer of the clone; notes the sites."""
 
-    def __init__(self, mode, kernel_size, squeeze_excite):
+    def __init__(self, mode, kernel_size, squeeze_excite, names):
         self.sites = []
         self._mode = mode
         self._kernel_size = kernel_size
         self._squeeze_excite = squeeze_excite
+        self._names = names
         self._behind = {}
         self._inner = {}
+        # Tensors that know the picture as a whole only, by their ids; kept,
+        # so that an id is not used again.
+        self._pooled = {}
+        self._all_pooled = False
 
     def applied(self, model):
         return rewire(model, self)
 
     def __call__(self, layer, *args, **kwargs):
+        pooled = self._all_pooled or self._are_pooled((args, kwargs))
         if isinstance(layer, keras.Model):
-            if id(layer) not in self._inner:
-                self._inner[id(layer)] = self.applied(layer)
-            return self._inner[id(layer)](*args, **kwargs)
-        if not _is_conv(layer) or not self._selects(layer, args[0]):
+            return self._through(layer, pooled, args, kwargs)
+        outputs = self._called(layer, pooled, args, kwargs)
+        if pooled or _is_global_pooling(layer):
+            self._note_pooled(outputs)
+        return outputs
+
+    def _through(self, model, pooled, args, kwargs):
+        """The changed form of an inner model, called."""
+        if id(model) not in self._inner:
+            around, self._all_pooled = self._all_pooled, pooled
+            self._inner[id(model)] = self.applied(model)
+            self._all_pooled = around
+        inner = self._inner[id(model)]
+        outputs = inner(*args, **kwargs)
+        for own, output in zip(inner.outputs, keras.tree.flatten(outputs)):
+            if id(own) in self._pooled:
+                self._note_pooled(output)
+        return outputs
+
+    def _are_pooled(self, arguments):
+        tensors = [
+            value
+            for value in keras.tree.flatten(arguments)
+            if isinstance(value, keras.KerasTensor)
+        ]
+        return bool(tensors) and all(id(t) in self._pooled for t in tensors)
+
+    def _note_pooled(self, outputs):
+        for tensor in keras.tree.flatten(outputs):
+            self._pooled[id(tensor)] = tensor
+
+    def _called(self, layer, pooled, args, kwargs):
+        """The outputs of a layer, or of a site and what is put behind it."""
+        if not _is_conv(layer) or not self._selects(layer, pooled):
             return layer(*args, **kwargs)
         # Also a convolution that is used twice has one filter.
         if id(layer) not in self._behind:
@@ -115,7 +157,7 @@ class _Insertion:
             outputs = following(outputs)
         return outputs
 
-    def _selects(self, conv, inputs):
+    def _selects(self, conv, pooled):
         if conv.data_format != "channels_last":
             raise ValueError(
                 f"Convolution '{conv.name}' must have data_format="
@@ -126,7 +168,7 @@ class _Insertion:
             return True
         if self._mode == CLR:
             return False
-        return self._squeeze_excite or tuple(inputs.shape[1:3]) != (1, 1)
+        return self._squeeze_excite or not pooled
 
     def _split(self, conv):
         """The layers behind a convolution, which becomes linear."""
@@ -134,7 +176,8 @@ class _Insertion:
         if self._mode == SCALE and not _is_larger(conv):
             size = 1
         kind = GatedReprogram if self._mode == GATED else ChannelReprogram
-        own = kind(size, name=f"{conv.name}_clr", dtype=conv.dtype_policy)
+        name = unused_name(f"{conv.name}_clr", self._names)
+        own = kind(size, name=name, dtype=conv.dtype_policy)
         self.sites.append(Site(conv, own))
         activation = conv.activation
         if activation is keras.activations.linear:
@@ -142,10 +185,19 @@ class _Insertion:
         conv.activation = keras.activations.linear
         after = keras.layers.Activation(
             activation,
-            name=f"{conv.name}_activation",
+            name=unused_name(f"{conv.name}_activation", self._names),
             dtype=conv.dtype_policy,
         )
         return [own, after]
+
+
+def _is_global_pooling(layer):
+    """A layer, or a bare mean or maximum over height and width."""
+    if isinstance(layer, _GLOBAL_POOLINGS):
+        return True
+    if type(layer).__name__ not in ("Mean", "Max"):  # operations of Keras
+        return False
+    return sorted(axis % 4 for axis in layer.axis or ()) == [1, 2]
 
 
 def _is_larger(conv):

@@ -10,23 +10,60 @@ def rewire(model, call_function, outputs=None):
     `call_function` adds.
 
     Args:
-        model: A functional or built sequential model.
+        model: A functional or built sequential model. One that is a layer of
+            another may have several inputs and outputs.
         call_function: Function `(layer, *args, **kwargs)` that returns the
             layer's outputs, or what is to stand for them.
-        outputs: Optional function from the last output to the new model's.
+        outputs: Optional function from the first output to the new model's.
 
     Returns:
         A functional model.
+
+    Raises:
+        ValueError: If the model is of another kind.
     """
-    if isinstance(model, keras.Sequential):
+    if isinstance(model, keras.Sequential) and model.built:
         # Keras lets nobody else call a sequential model's layers.
         model = keras.Model(model.inputs, model.outputs, name=model.name)
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"Model '{model.name}' ({type(model).__name__}) has no "
+            "graph of layers that could be changed. Make it by keras.Model("
+            "inputs, outputs) or keras.Sequential with an Input."
+        )
     again = keras.models.clone_model(
         model,
         clone_function=lambda layer: layer,
         call_function=call_function,
     )
+    if outputs is None and max(len(again.inputs), len(again.outputs)) > 1:
+        return again
     last = again.outputs[0]
     if outputs is not None:
         last = outputs(last)
     return keras.Model(again.inputs[0], last, name=model.name)
+
+
+def layer_names(model):
+    """Names of all layers of a model, also of those inside inner models."""
+    names = set()
+    for layer in model.layers:
+        names.add(layer.name)
+        if isinstance(layer, keras.Model):
+            names |= layer_names(layer)
+    return names
+
+
+def unused_name(wanted, taken):
+    """A name that no layer has: `wanted`, or that with a number behind it.
+
+    Args:
+        wanted: Text.
+        taken: Set of names; the new one is added.
+    """
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name

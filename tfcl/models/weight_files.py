@@ -7,6 +7,7 @@ import numpy as np
 import safetensors.numpy
 
 from tfcl.errors import UserError
+from tfcl.models import start_files
 from tfcl.models.variables import leaf_layers
 
 _FORMATS = (".safetensors", ".npz")
@@ -72,7 +73,7 @@ def assign_arrays(model, path, place):
             another shape, or an array belongs to a layer that the model does
             not have, or two to the same weight; names the layer.
     """
-    arrays = read_arrays(path)
+    arrays = read_arrays(start_files.given(path))
     given = {}
     for name, array in arrays.items():
         where = place(name)
