@@ -246,7 +246,9 @@ class Trainer:
     def _validate_epoch(self, task, phase, record, epoch):
         """Adds the validation to the record; keeps what is best by it."""
         size = phase.validation_batch_size
-        found = self.run.evaluator.running(task.validation, size)
+        found = self.run.evaluator.running(
+            phase.validation or task.validation, size, phase.validation_logits
+        )
         record["validation/loss"] = found.loss
         record["validation/accuracy"] = found.accuracy
         if size:
