@@ -55,7 +55,7 @@ class _Weights:
         loss = np.float32(self.train_losses[epoch])
         return {"loss": loss}, last, -1, 0, False
 
-    def running(self, split, batch_size=None):
+    def running(self, split, batch_size=None, logits=None):
         assert batch_size in (64, None)
         loss = self.losses[len(self.at_start) - 1]
         return Evaluation(float(loss), 0.5, float(loss))
@@ -183,7 +183,7 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
 def test_the_result_is_that_of_the_best_epoch(tmp_path):
     accuracies = iter([0.5, 0.75, 0.25])
 
-    def running(split, batch_size=None):
+    def running(split, batch_size=None, logits=None):
         accuracy = next(accuracies)
         return Evaluation(1.0 - accuracy, accuracy, 1.0)
 
