@@ -151,6 +151,23 @@ class Scan:
     result: dict | None = None
     action: typing.ClassVar[str] = "scan"
 
+    def boundaries_within(self, count):
+        """The boundaries of a stream of `count` examples.
+
+        Raises:
+            ValueError: If they do not rise, or not by whole batches.
+        """
+        ends = [0, *(self.boundaries or (count,))]
+        rising = all(a < b for a, b in zip(ends, ends[1:]))
+        size = self.batch_size
+        if not rising or ends[-1] > count or any(b % size for b in ends):
+            raise ValueError(
+                "Argument `boundaries` must be rising multiples of "
+                f"`batch_size` within the {count} examples. Received: "
+                f"boundaries={tuple(ends[1:])}, batch_size={size}"
+            )
+        return tuple(ends[1:])
+
 
 @dataclasses.dataclass(eq=False)
 class Accumulate:
