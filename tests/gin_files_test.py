@@ -308,7 +308,9 @@ def _smaller_clr(path, folder):
 
 
 def _take_two_steps(run):
-    task = run.stream.tasks[0]
+    # Joint training of a whole stream begins with the last task.
+    once = getattr(run.method, "every_task", True) is False
+    task = run.stream.tasks[-1 if once else 0]
     with run.strategy.scope():
         run.method.begin_task(task)
     phase = first_training(run.method.phases(task))

@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, toy_run
+from tests.testing.methods import two_replicas
 from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.journal import Journal
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
+from tfcl.engine.runtime import Runtime
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
@@ -55,7 +57,7 @@ class _Weights:
         loss = np.float32(self.train_losses[epoch])
         return {"loss": loss}, last, -1, 0, False
 
-    def running(self, split, batch_size=None):
+    def running(self, split, batch_size=None, logits=None):
         assert batch_size in (64, None)
         loss = self.losses[len(self.at_start) - 1]
         return Evaluation(float(loss), 0.5, float(loss))
@@ -136,6 +138,35 @@ def test_a_real_phase_goes_on_from_its_best_weights(after, tmp_path):
     assert all(np.isfinite(v).all() for v in found.variables.values())
 
 
+@pytest.mark.parametrize(
+    "options", [{"distribution": "mirrored"}, {"on_nonfinite": "skip"}]
+)
+def test_nothing_else_takes_the_place_of_the_best_weights(options, tmp_path):
+    """Neither several replicas nor a run that would skip such steps."""
+    strategy = mock.patch.object(Runtime, "strategy", _strategy)
+    with toy_run.no_pictures(), strategy:
+        found = toy_run.learn(tmp_path, _breaking(6), _ONE_TASK, **options)
+    history = found.run.bank.history(0, "task_00")
+    assert np.isfinite(history["train/loss"]).tolist() == [True, False, False]
+    (phase,) = found.results["tasks"][0]["phases"]
+    assert (phase["epochs"], phase["best_epoch"]) == (3, 1)
+    assert found.run.runner.replicas == 1 + ("distribution" in options)
+    with toy_run.no_pictures():
+        wanted = toy_run.learn(tmp_path / "1", _breaking(6), _ONE_TASK)
+    for name, value in wanted.variables.items():
+        if name.startswith(("shared", "slot")):
+            np.testing.assert_allclose(
+                found.variables[name], value, atol=1e-5, err_msg=name
+            )
+
+
+def _strategy(runtime, distribution):
+    del runtime
+    if distribution == "none":
+        return tf.distribute.get_strategy()
+    return two_replicas()
+
+
 def test_a_wish_to_stop_at_the_bad_step_does_not_lose_the_rule(tmp_path):
     def method():
         return _breaking(6, best_by="validation/loss")
@@ -183,7 +214,7 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
 def test_the_result_is_that_of_the_best_epoch(tmp_path):
     accuracies = iter([0.5, 0.75, 0.25])
 
-    def running(split, batch_size=None):
+    def running(split, batch_size=None, logits=None):
         accuracy = next(accuracies)
         return Evaluation(1.0 - accuracy, accuracy, 1.0)
 

@@ -1,5 +1,6 @@
 """SPG: the contract, importance by several ways, protection."""
 
+import dataclasses
 import functools
 from unittest import mock
 
@@ -16,8 +17,12 @@ from tests.testing.methods import (
     tiny_training,
     two_replicas,
 )
+from tfcl.engine.loop import learn_stream
+from tfcl.errors import Interrupted
 from tfcl.methods import importance_pass
+from tfcl.methods.layer_choice import statistic
 from tfcl.methods.spg import SPG
+from tfcl.methods.work import Accumulate
 from tfcl.models.spg_alexnet import spg_alexnet
 from tfcl.models.top_dense import top_dense
 from tfcl.optimizers.plain_sgd import PlainSGD
@@ -43,20 +48,9 @@ def test_spg(tmp_path):
 def test_kills_change_nothing(tmp_path):
     """With random layers inside the trunk and several passes per task."""
 
-    def method():
-        training = toy_run.toy_training(
-            backbone=functools.partial(
-                _alexnet, early_dropout=0.1, late_dropout=0.2
-            ),
-            epochs=1,
-            hidden_units=(),
-            dropout=0.3,
-        )
-        return SPG(training, heads_per_pass=2)
-
     stream = toy_run.toy_stream(image_shape=(12, 12, 3))
     toy_run.assert_kills_change_nothing(
-        tmp_path, method, moments=3, stream=stream
+        tmp_path, lambda: _dropping(heads_per_pass=2), moments=3, stream=stream
     )
 
 
@@ -69,7 +63,9 @@ def _with_batch_norm(image_shape):
     return keras.Model(inputs, hidden)
 
 
-def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
+def _scores(
+    backbone, strategy=None, image_shape=(12, 12, 3), task_batch=None, **options
+):
     """Raw gradients of two heads after task 1, no dropout in the way."""
     strategy = strategy or tf.distribute.get_strategy()
     stream = tiny_stream((2, 3), image_shape=image_shape, train_size=70)()
@@ -80,6 +76,7 @@ def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
     found, banked = [], {}
     method.recall = banked.__getitem__
     for task in stream:
+        task = dataclasses.replace(task, batch_size=task_batch)
         with strategy.scope():
             method.begin_task(task)
         phases = method.phases(task)
@@ -88,7 +85,7 @@ def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
             size = phase.batch_size
             runner.accumulate(phase, task.train, size, [1, 2])
             phase.then()
-            count, own, _ = method._pass._counts.numpy()
+            count, own, *_ = method._pass._counts.numpy()
             for number in range(count):
                 gradients = method._pass.gradients(number, own and not number)
                 found += [tf.convert_to_tensor(g).numpy() for g in gradients]
@@ -96,8 +93,8 @@ def _scores(backbone, strategy=None, image_shape=(12, 12, 3), **options):
     return method, found
 
 
-def _plainly(method, task, head, index):
-    """Gradients of an objective by one tape over all data, batches of 16."""
+def _plainly(method, task, head, index, batch=16):
+    """Gradients of an objective by one tape over all data."""
     split = task.train
     images = (split.images / np.float32(255) - split.mean) / split.std
     variables = [owned.variable.value for owned in method.shared]
@@ -109,8 +106,8 @@ def _plainly(method, task, head, index):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 split.labels, method.head(features)
             )
-            parts = range(0, len(split), 16)
-            target = sum(tf.reduce_mean(losses[k : k + 16]) for k in parts)
+            parts = range(0, len(split), batch)
+            target = sum(tf.reduce_mean(losses[k : k + batch]) for k in parts)
     return [g.numpy() for g in tape.gradient(target, variables)]
 
 
@@ -132,6 +129,85 @@ def test_gradients_of_all_heads_are_those_of_one_tape_each(replicas, heads):
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_the_own_loss_is_weighted_by_the_batches_of_the_task():
+    method, found = _scores(_alexnet, task_batch=9)
+    stream = tiny_stream((2, 3), image_shape=(12, 12, 3), train_size=70)()
+    task = stream.tasks[0]
+    method.begin_task(task)
+    wanted = _plainly(method, task, None, 0, batch=9)
+    for one, other in zip(found, wanted):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def _dropping(**kwargs):
+    training = toy_run.toy_training(
+        backbone=functools.partial(
+            _alexnet, early_dropout=0.1, late_dropout=0.2
+        ),
+        epochs=1,
+        hidden_units=(),
+        dropout=0.3,
+    )
+    return SPG(training, **kwargs)
+
+
+def test_a_stop_inside_a_pass_repeats_it(tmp_path):
+    """Also what dropout has drawn in the part that counts no more."""
+    make = functools.partial(_dropping, importance_batch_size=16)
+    stream = toy_run.toy_stream((2, 3), image_shape=(12, 12, 3))
+    with toy_run.no_pictures():
+        wanted = toy_run.learn(tmp_path / "straight", make(), stream)
+        run = toy_run.open_run(tmp_path / "stopped", make(), stream)
+        accumulate, asked = run.runner.accumulate, []
+
+        def wished():
+            asked.append(run.journal.position["task"])
+            return asked.count(1) == 2  # The second call of task 1.
+
+        def stopped(*args):
+            return accumulate(*args[:-1], wished)
+
+        run.runner.accumulate = stopped
+        run.start({})
+        with pytest.raises(Interrupted):
+            learn_stream(run)
+        run.close()
+        assert asked == [0, 0, 1, 1]  # 64 pictures, 2 steps of 16 a call.
+        found = toy_run.learn(tmp_path / "stopped", make(), stream)
+    assert found.found == 1
+    toy_run.assert_same_outcome(found, wanted)
+
+
+def test_dropout_of_the_trunk_differs_between_replicas():
+    """And repeats with the step's seed."""
+    strategy, shape = two_replicas(), (12, 12, 3)
+    stream = tiny_stream((2,), image_shape=shape)()
+    method = _dropping()
+    with strategy.scope():
+        method.setup(stream.spec(), seed=3)
+        features = [
+            statistic(np.zeros((2, 12)), f"features_{k}") for k in range(2)
+        ]
+    runner = running.runner_for(method, shape, np.float32, strategy=strategy)
+    # One picture, four times: two replicas, two examples each.
+    images = np.repeat(np.ones((1, *shape), np.float32), 4, 0)
+    split = running.plain_split(images, np.zeros(4, np.int32))
+
+    def step(batch):
+        found = method.features(batch.images, training=True)
+        mine = tf.cast(tf.range(2) == batch.positions[0], tf.float32)
+        return [place * found for place in tf.unstack(mine)]
+
+    def drawn(seed):
+        runner.accumulate(Accumulate("draws", step, features), split, 4, seed)
+        return np.stack([each.numpy() for each in features])
+
+    once, again, other = drawn([1, 2]), drawn([1, 2]), drawn([1, 3])
+    np.testing.assert_array_equal(once, again)
+    rows = np.concatenate([*once, *other])
+    assert len(np.unique(rows, axis=0)) == len(rows) == 8
 
 
 def test_the_closed_form_is_the_product():

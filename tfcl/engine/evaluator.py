@@ -14,9 +14,9 @@ class EvaluationPolicy:
 
     Args:
         batch_size: Examples per evaluation step; changes speed only.
-        record_peak: Also measure the test accuracy whenever the validation
-            accuracy of the running task is strictly better than before (the
-            "peak" of the LASEM protocol). It steers nothing.
+        record_peak: Also measure the test accuracy of the running task
+            whenever the validation accuracy of its phase is strictly better
+            than before (the "peak" of the LASEM protocol). It steers nothing.
     """
 
     def __init__(self, batch_size: int = 250, record_peak: bool = True):
@@ -44,16 +44,18 @@ class Evaluator:
         self.policy = policy
         self._known = {}
 
-    def running(self, split, batch_size=None):
+    def running(self, split, batch_size=None, logits=None):
         """The `Evaluation` of the task in training.
 
         Args:
             split: `Split`.
             batch_size: Examples per batch; only `batch_losses` depends on it.
                 Defaults to the policy's.
+            logits: See `Phase.validation_logits`.
         """
         self.method.begin_evaluation()
-        return self._measure(split, batch_size or self.policy.batch_size)
+        size = batch_size or self.policy.batch_size
+        return self._measure(split, size, logits)
 
     def banked(self, task, visit, split_name="test"):
         """`Evaluation` of a finished task, from the bank entry of a visit.

@@ -49,12 +49,21 @@ class Measurement:
         self._replicas = replicas
         self._resident = resident
 
-    def evaluate(self, split, batch_size):
-        """The `Evaluation` of the active task on a split."""
+    def evaluate(self, split, batch_size, logits=None):
+        """The `Evaluation` of the active task on a split.
+
+        Args:
+            split: `Split` or `PairSplit`.
+            batch_size: Examples per batch over all replicas.
+            logits: Traced function from a `Batch` to what its labels count.
+                Defaults to the method's `predict` of its pictures.
+        """
         if isinstance(split, PairSplit):
             return self._verified(split, batch_size)
-        key = ("evaluate", self._method.serving_graph())
-        function = self._replicas.function(key, self._evaluation_loop)
+        key = ("evaluate", self._method.serving_graph(), logits)
+        function = self._replicas.function(
+            key, lambda: self._evaluation_loop(logits)
+        )
         loss, batch_losses = 0.0, 0.0
         right = np.zeros(len(split.mean), np.int64)
         for order, first, last in self._resident.windows(
@@ -102,10 +111,17 @@ class Measurement:
                 parts.append(embed(tf.constant(rows, tf.int32)).numpy())
         return np.concatenate(parts)
 
-    def _evaluation_loop(self):
+    def _evaluation_loop(self, logits_of):
+        name = "evaluate" if logits_of is None else logits_of.__name__
+
+        def served(batch):
+            return self._method.predict(batch.images)
+
+        logits_of = logits_of or served
+
         @tf.function(input_signature=RANGE, autograph=False)
         def loop(order, counts):
-            self._replicas.traces["evaluate"] += 1
+            self._replicas.traces[name] += 1
             end, size = counts[1], counts[2]
             groups = self._resident.num_groups()
 
@@ -113,7 +129,7 @@ class Measurement:
                 batch = self._replicas.batch(
                     self._resident, rows, 0, tf.zeros(2, tf.int32)
                 )
-                logits = self._method.predict(batch.images)
+                logits = logits_of(batch)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                     batch.labels, logits
                 )

@@ -72,6 +72,24 @@ class Replicas:
             sum_over_replicas=sum_over_replicas,
         )
 
+    def draw_apart(self, seed):
+        """Traced, on a replica: its random layers draw numbers of its own.
+
+        Layers count their draws, alike on all replicas; where there are
+        several, they begin every step with its seed and the replica's number.
+
+        Args:
+            seed: int32 pair of the step.
+        """
+        if self.count == 1:
+            return
+        context = tf.distribute.get_replica_context()
+        fold_in = tf.random.experimental.stateless_fold_in
+        seed = fold_in(seed, context.replica_id_in_sync_group)
+        for number, variable in enumerate(self._method.random_state):
+            own = tf.bitcast(fold_in(seed, number), tf.uint32)
+            variable.assign(tf.cast(own, variable.dtype))
+
     def summed(self, function):
         """Traced: sums over replicas of what a function returns on each."""
         values = self.strategy.run(function)

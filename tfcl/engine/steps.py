@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfcl.engine.measurement import Measurement
 from tfcl.engine.orders import in_stored_order, rows_of_batch
-from tfcl.engine.replicas import RANGE, Replicas
+from tfcl.engine.replicas import Replicas
 from tfcl.engine.resident import ResidentSplit
 
 STOP = "stop"
@@ -26,7 +26,8 @@ class StepRunner:
         dtype: Pixel dtype of the stream.
         on_nonfinite: "stop": the first step whose loss or gradient is not
             finite is not applied and ends the stretch; "skip": such steps
-            are left out and counted (one replica only).
+            are left out and counted (one replica only). A phase that
+            restores its best weights is ended in any case.
         xla: Compile every loop by XLA.
 
     Attributes:
@@ -87,9 +88,11 @@ class StepRunner:
             )
         # By the functions, not by their names: two may have the same. The
         # bound methods of one object are equal.
-        key = ("train", steps, static, jit)
+        restores = getattr(phase, "restores_nonfinite", False)
+        ends = restores or self.on_nonfinite == STOP
+        key = ("train", steps, static, jit, ends)
         function = self._shared.function(
-            key, lambda: self._train_loop(steps, static, jit)
+            key, lambda: self._train_loop(steps, static, jit, ends)
         )
         totals, done, bad, skipped, stopping = {}, first, -1, 0, 0
         for local, begin, end in self._train.windows(
@@ -108,7 +111,9 @@ class StepRunner:
                 break
         return totals, done, bad, skipped, stopping > 0
 
-    def accumulate(self, phase, split, batch_size, seed):
+    def accumulate(
+        self, phase, split, batch_size, seed, stretch=None, stop_wished=None
+    ):
         """Adds `phase.step` over a split into `phase.into`.
 
         Args:
@@ -116,6 +121,12 @@ class StepRunner:
             split: `Split`.
             batch_size: Examples per step over all replicas.
             seed: int32 pair of the pass.
+            stretch: Steps of one traced call; None for no bound.
+            stop_wished: Function: this process's wish to end the run soon,
+                asked before each call.
+
+        Returns:
+            Whether a wish of any process has ended the pass early.
         """
         targets = tuple(id(variable) for variable in phase.into)
         key = ("accumulate", phase.step, targets)
@@ -127,15 +138,22 @@ class StepRunner:
         for order, first, last in self._train.windows(
             *in_stored_order(split, batch_size), batch_size
         ):
-            function(
-                tf.constant(order, tf.int32),
-                tf.constant([first, last, batch_size], tf.int32),
-                tf.constant(seed, tf.int32),
-            )
+            for begin in range(first, last, stretch or last):
+                end = min(begin + (stretch or last), last)
+                wish = stop_wished is not None and stop_wished()
+                counts = [begin, end, batch_size, int(wish)]
+                stopped = function(
+                    tf.constant(order, tf.int32),
+                    tf.constant(counts, tf.int32),
+                    tf.constant(seed, tf.int32),
+                )
+                if int(stopped) > 0:
+                    return True
+        return False
 
     # Loops
 
-    def _train_loop(self, steps, static_size, jit):
+    def _train_loop(self, steps, static_size, jit, ends):
         spec = [
             tf.TensorSpec((None,), tf.int32),
             tf.TensorSpec((4,), tf.int32),
@@ -169,7 +187,7 @@ class StepRunner:
 
             def more(step, sums, bad, skipped):
                 going = step < last
-                if self.on_nonfinite == STOP:
+                if ends:  # with a step that is not finite
                     going &= bad < 0
                 return going
 
@@ -197,6 +215,7 @@ class StepRunner:
 
     def _replica_step(self, steps, jit, rows, step, seed):
         batch = self._shared.batch(self._train, rows, step, seed)
+        self._shared.draw_apart(seed)
         finite = tf.constant(True)
         metrics = {}
         for function in steps:
@@ -250,16 +269,23 @@ class StepRunner:
             commit()
 
     def _accumulation_loop(self, step, into):
-        spec = [*RANGE, tf.TensorSpec((2,), tf.int32)]
+        spec = [
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((4,), tf.int32),
+            tf.TensorSpec((2,), tf.int32),
+        ]
 
         @tf.function(input_signature=spec, autograph=False)
         def loop(order, counts, seed):
             self.traces[_step_name(step)] += 1
             end, size = counts[1], counts[2]
+            stop = self._shared.summed(lambda: counts[3])
 
             def replica(rows, number):
                 own = tf.random.experimental.stateless_fold_in(seed, number)
-                return step(self._shared.batch(self._train, rows, number, own))
+                batch = self._shared.batch(self._train, rows, number, own)
+                self._shared.draw_apart(own)
+                return step(batch)
 
             def body(number):
                 rows = rows_of_batch(order, number, size)
@@ -269,14 +295,15 @@ class StepRunner:
                 return (number + 1,)
 
             tf.while_loop(
-                lambda number: number < end,
+                lambda number: (number < end) & (stop == 0),
                 body,
                 (counts[0],),
                 parallel_iterations=1,
             )
-            return tf.constant(0)
+            return stop
 
         return loop
+
 
 def _once_if(condition, function):
     """Runs a function in a loop of one turn, or none.

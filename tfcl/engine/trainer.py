@@ -15,6 +15,11 @@ from tfcl.methods.base import steps_per_epoch
 from tfcl.models.variables import restore, stored
 from tfcl.optimizers.schedules import Clock
 
+_STOPPED = (
+    "Stopped on request; the state is saved. Start the same command again to "
+    "go on."
+)
+
 
 class Trainer:
     """Runs epochs, validates, notes history, saves, stops when asked.
@@ -121,8 +126,9 @@ class Trainer:
             sums, done, bad, skipped, stop = self._train(
                 phase, split, order, first, until, size, seed
             )
-            broken = bad >= 0 and run.on_nonfinite == "stop"
-            if broken and not getattr(phase, "restores_nonfinite", False):
+            restores = getattr(phase, "restores_nonfinite", False)
+            broken = bad >= 0 and (restores or run.on_nonfinite == "stop")
+            if broken and not restores:
                 raise self._not_finite(task, phase, bad)
             for name, value in sums.items():
                 # float64 sums of float32 calls; lists, so that JSON can
@@ -156,10 +162,7 @@ class Trainer:
 
     def _stop(self):
         self.run.save()
-        raise Interrupted(
-            "Stopped on request; the state is saved. Start the same command "
-            "again to go on."
-        )
+        raise Interrupted(_STOPPED)
 
     def _train(self, phase, split, order, first, until, size, seed):
         run = self.run
@@ -246,7 +249,9 @@ class Trainer:
     def _validate_epoch(self, task, phase, record, epoch):
         """Adds the validation to the record; keeps what is best by it."""
         size = phase.validation_batch_size
-        found = self.run.evaluator.running(task.validation, size)
+        found = self.run.evaluator.running(
+            phase.validation or task.validation, size, phase.validation_logits
+        )
         record["validation/loss"] = found.loss
         record["validation/accuracy"] = found.accuracy
         if size:
@@ -309,8 +314,7 @@ class Trainer:
         """`Scan`: one run over a stream, validated at its boundaries."""
         run, place = self.run, self.run.journal.position
         split = phase.data or task.train
-        boundaries = tuple(phase.boundaries) or (len(split),)
-        _check_boundaries(boundaries, len(split), phase.batch_size)
+        boundaries = phase.boundaries_within(len(split))
         self._set_rates(phase.rates, self._clock(task, phase))
         order = np.arange(len(split), dtype=np.int32)
         seed = randomness.stateless_seed(
@@ -335,15 +339,25 @@ class Trainer:
 
     def accumulate(self, task, phase):
         """`Accumulate`: sums over data, into the method's variables."""
-        split = phase.data or task.train
+        run, split = self.run, phase.data or task.train
         size = self._batch_size(task, phase)
         if phase.one_by_one:
-            size = self.run.runner.replicas
-        number = len(self.run.journal.position["results"])
+            size = run.runner.replicas
+        number = len(run.journal.position["results"])
         seed = randomness.stateless_seed(
-            self.run.seed, "accumulate", task.index, number
+            run.seed, "accumulate", task.index, number
         )
-        self.run.runner.accumulate(phase, split, size, seed)
+        if run.runner.accumulate(
+            phase,
+            split,
+            size,
+            seed,
+            run.policy.steps_per_call,
+            lambda: run.stop_wished,
+        ):
+            # Not saved: the last checkpoint is of the begin of the pass, and
+            # what has been drawn since is drawn again.
+            raise Interrupted(_STOPPED)
         if phase.then is not None:
             phase.then()
         phase.result = {"examples": len(split)}
@@ -371,17 +385,6 @@ class Trainer:
         """`Decision`: computed once, recorded for a resume."""
         del task
         phase.result = {"value": phase.decide()}
-
-
-def _check_boundaries(boundaries, count, batch_size):
-    ends = [0, *boundaries]
-    rising = all(a < b for a, b in zip(ends, ends[1:]))
-    if not rising or ends[-1] > count or any(b % batch_size for b in ends):
-        raise ValueError(
-            "Argument `boundaries` must be rising multiples of `batch_size` "
-            f"within the {count} examples. Received: "
-            f"boundaries={tuple(boundaries)}, batch_size={batch_size}"
-        )
 
 
 def _scalar(value):

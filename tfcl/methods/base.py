@@ -228,6 +228,12 @@ class Method(abc.ABC):
             f"the structure {structure}."
         )
 
+    @property
+    def random_state(self):
+        """Those of `state` that hold the seeds of the network's own random
+        layers, from which replicas draw apart."""
+        return []
+
     def graph(self):
         """Hashable name of the network in training.
 

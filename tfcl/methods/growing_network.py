@@ -82,7 +82,7 @@ class GrowingNetwork(NetworkMethod):
             statistic(np.zeros(v.shape), "before")
             for v in self.kernels + self.biases
         ]
-        self.state = [*self._network.random_state, *self.before]
+        self.state = [*self.random_state, *self.before]
         self.state += self.make_state()
         self.make_optimizers()
         self._builds += 1

@@ -42,7 +42,6 @@ class ImportancePass:
         dropout: Share of features dropped before the head.
         training: Whether the trunk runs in its training mode. Batch norm uses
             its running statistics in any case.
-        weight_batch: Examples of a training batch.
         batch_size: Examples of a batch of the pass.
     """
 
@@ -53,7 +52,6 @@ class ImportancePass:
         heads,
         dropout,
         training,
-        weight_batch,
         batch_size,
     ):
         self._network = network
@@ -61,7 +59,6 @@ class ImportancePass:
         self._heads = heads
         self._dropout = dropout
         self._training = training
-        self._weight_batch = weight_batch
         self._batch_size = batch_size
         top = top_dense(network.trunk)
         inside = {id(v) for v in top.trainable_weights} if top else set()
@@ -74,12 +71,13 @@ class ImportancePass:
         self._own = [_sums(shapes[i]) for i in self._top]
         features = network.trunk.output_shape[-1]
         self._cotangents = _sums((heads, features))
-        # Objectives of this pass, whether the first is the own one, examples.
-        self._counts = statistic(np.zeros(3), "pass_counts", "int32")
+        # Objectives of this pass, whether the first is the own one, examples
+        # of the pass, and of a training batch.
+        self._counts = statistic(np.zeros(4), "pass_counts", "int32")
         # Places in `masked` of which this task has told.
         self._told = set()
 
-    def over(self, data, cotangents, own, then):
+    def over(self, data, cotangents, own, weight_batch, then):
         """The `Accumulate` of some objectives.
 
         Args:
@@ -87,6 +85,7 @@ class ImportancePass:
             cotangents: Of earlier heads, list of `(features,)` arrays.
             own: Whether the task's own objective comes first, which begins
                 the passes of a task.
+            weight_batch: Examples of a training batch.
             then: Function of the scores, called for every objective: a list
                 of tensors in [0, 1], one per variable of `masked`.
         """
@@ -96,7 +95,8 @@ class ImportancePass:
         if cotangents:
             values[own : own + len(cotangents)] = cotangents
         self._cotangents.assign(values)
-        self._counts.assign([len(cotangents) + own, own, len(data)])
+        count = len(cotangents) + own
+        self._counts.assign([count, own, len(data), weight_batch])
         return Accumulate(
             "importance",
             self.step,
@@ -136,8 +136,8 @@ class ImportancePass:
 
     def _own_cotangent(self, batch, features):
         first = batch.step * self._batch_size + batch.positions
-        before = first // self._weight_batch * self._weight_batch
-        sizes = tf.minimum(self._weight_batch, self._counts[2] - before)
+        examples, size = self._counts[2], self._counts[3]
+        sizes = tf.minimum(size, examples - first // size * size)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(features)
             losses = cross_entropy(batch.labels, self._network.head(features))
@@ -179,7 +179,7 @@ class ImportancePass:
     # After the pass
 
     def _hand_over(self, then):
-        count, own, _ = (int(n) for n in self._counts.numpy())
+        count, own, *_ = (int(n) for n in self._counts.numpy())
         for number in range(count):
             gradients = self.gradients(number, bool(own) and number == 0)
             then([self._score(g, i) for i, g in enumerate(gradients)])

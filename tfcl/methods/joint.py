@@ -1,5 +1,7 @@
 """Training on all tasks so far at once: the upper reference."""
 
+import dataclasses
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -15,7 +17,8 @@ class Joint(NetworkMethod):
 
     One trunk and hidden layers for all; the output layer has one column per
     class of every task, and an example's loss looks at its own task's columns
-    only. Gives `J[k]` of intransigence.
+    only. Gives `J[k]` of intransigence. A phase is validated on the
+    validation data of all tasks that it trains on, each with its own columns.
 
     Args:
         training: `TaskTraining`; its epochs count passes over the joined
@@ -24,6 +27,9 @@ class Joint(NetworkMethod):
             anew at every task.
         tensor_norms: Optional `TensorNorms`: a penalty on all that is
             trained; of the output layer, on the columns of tasks 1..t.
+        every_task: False trains once, when the stream's last task is known.
+            The tasks before it are only noted: their rows of R are those of
+            the untrained network, and the last row is the result.
     """
 
     decays_weights = True
@@ -33,10 +39,13 @@ class Joint(NetworkMethod):
         training=gin.REQUIRED,
         warm_start: bool = False,
         tensor_norms=None,
+        every_task: bool = True,
     ):
         super().__init__(training)
         self.warm_start = warm_start
         self.tensor_norms = tensor_norms
+        self.every_task = every_task
+        self._trained_tasks = 0
         self._offsets = np.zeros(0, np.int64)
 
     def setup(self, spec, seed):
@@ -56,7 +65,10 @@ class Joint(NetworkMethod):
 
     def begin_task(self, task):
         super().begin_task(task)
-        if not self.warm_start:
+        known = len(task.earlier) + 1
+        whole = known == self.spec.num_tasks
+        self._trained_tasks = known if self.every_task or whole else 0
+        if self._trained_tasks and not self.warm_start:
             self.redraw(self.shared, "shared", task.index)
         first = int(self._offsets[task.index])
         self.head.use_columns(range(first, first + task.num_classes))
@@ -65,10 +77,32 @@ class Joint(NetworkMethod):
         self.begin_task(task)  # Nothing that it has learned is its own.
 
     def phases(self, task):
-        tasks = (*task.earlier, task)
+        if not self._trained_tasks:
+            return
+        # In their order also when the task is seen again: an example's group
+        # says whose columns are its own.
+        tasks = sorted((*task.earlier, task), key=lambda known: known.index)
         offsets = [self._offsets[t.index] for t in tasks]
-        data = joined([t.train for t in tasks], offsets)
-        yield self.training.phase("joint", data)
+        phase = self.training.phase(
+            "joint", joined([t.train for t in tasks], offsets)
+        )
+        yield dataclasses.replace(
+            phase,
+            validation=joined([t.validation for t in tasks], offsets),
+            validation_logits=self.joint_logits,
+        )
+
+    def joint_logits(self, batch):
+        """Traced: logits of a `Batch` of joined data, without dropout."""
+        features = self.features(batch.images, training=False)
+        return self.training_logits(batch, features, None)
+
+    def bank_notes(self):
+        if self.every_task:
+            return {}
+        if not self._trained_tasks:
+            return {"configuration": "waits for the last task"}
+        return {"configuration": f"{self._trained_tasks} tasks at once"}
 
     def penalty(self):
         if self.tensor_norms is None:

@@ -131,7 +131,7 @@ class MaskedNetwork(NetworkMethod):
         self.served.add(width)
         self._serving_width = width
         self.state = [
-            *self._network.random_state,
+            *self.random_state,
             *[layer.task for layer in self.masked],
             *self.steps.state,
             *self.make_state(),

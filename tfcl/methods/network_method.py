@@ -66,7 +66,7 @@ class NetworkMethod(Method):
         head = self.make_head(spec)
         self._network = self.training.network(trunk, head)
         self.divide(self._network)
-        self.state = self._network.random_state
+        self.state = self.random_state
         self.redraw(self.shared, "shared")
         self._trained = trainable(self.shared) + trainable(self.slot)
         self.build_optimizer(
@@ -166,6 +166,10 @@ class NetworkMethod(Method):
 
     def network(self):
         return self._network
+
+    @property
+    def random_state(self):
+        return self._network.random_state
 
     @property
     def head(self):

@@ -57,6 +57,10 @@ class ProgNN(NetworkMethod):
         self._backbone = self.training.backbone(spec)
         self._head = self.make_head(spec)
 
+    @property
+    def random_state(self):
+        return [v for column in self._columns for v in column.random_state]
+
     def divide(self, network):
         """Columns are divided as they come: `begin_task`, `_finish`."""
 
@@ -67,7 +71,7 @@ class ProgNN(NetworkMethod):
         number = len(self._columns)
         column = _Column(self._backbone, number, self._adapter_units)
         self._columns.append(column)
-        self.state = [v for c in self._columns for v in c.random_state]
+        self.state = self.random_state
         self._activate(number)
 
     def _adapter_units(self, channels, number):

@@ -116,7 +116,6 @@ class SPG(NetworkMethod):
             heads=min(self.heads_per_pass, spec.num_tasks),
             dropout=self.training.dropout,
             training=self.importance_dropout,
-            weight_batch=spec.batch_size,
             batch_size=self.importance_batch_size,
         )
 
@@ -142,6 +141,7 @@ class SPG(NetworkMethod):
                 task.train,
                 [self._sum_of_logits(t) for t in chosen if t is not None],
                 own=None in chosen,
+                weight_batch=task.batch_size or self.spec.batch_size,
                 then=self.protect,
             )
 

@@ -31,6 +31,10 @@ class Phase:
         drop_remainder: Leave out the last, smaller batch.
         validate_every: Epochs between validations; 0 never. The last epoch
             is validated in any case.
+        validation: Split to validate on. Defaults to the task's.
+        validation_logits: Traced function from a `Batch` of that split to the
+            logits which its labels count. Defaults to the method's `predict`
+            of its pictures.
         stop: Optional rule from `Clock` to bool.
         restore_best: Keep the weights of the best epoch, instead of the last.
         best_by: What is best: "validation/accuracy" (strictly greater), or
@@ -66,6 +70,8 @@ class Phase:
     shuffle: bool = True
     drop_remainder: bool = False
     validate_every: int = 1
+    validation: Split | None = None
+    validation_logits: typing.Callable | None = None
     stop: typing.Callable | None = None
     restore_best: bool = False
     best_by: str = ACCURACY
@@ -144,6 +150,23 @@ class Scan:
     measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
     action: typing.ClassVar[str] = "scan"
+
+    def boundaries_within(self, count):
+        """The boundaries of a stream of `count` examples.
+
+        Raises:
+            ValueError: If they do not rise, or not by whole batches.
+        """
+        ends = [0, *(self.boundaries or (count,))]
+        rising = all(a < b for a, b in zip(ends, ends[1:]))
+        size = self.batch_size
+        if not rising or ends[-1] > count or any(b % size for b in ends):
+            raise ValueError(
+                "Argument `boundaries` must be rising multiples of "
+                f"`batch_size` within the {count} examples. Received: "
+                f"boundaries={tuple(ends[1:])}, batch_size={size}"
+            )
+        return tuple(ends[1:])
 
 
 @dataclasses.dataclass(eq=False)
