@@ -121,6 +121,30 @@ def test_a_missing_file_is_named(tiny):
         keras_application((8, 8, 3), tiny, "nowhere.h5")
 
 
+@pytest.mark.parametrize("weights", [None, "file"])
+def test_pictures_that_are_too_small_are_told(weights, tmp_path, monkeypatch):
+    """And not the weights blamed, which are good ones."""
+
+    def valid(include_top, weights, input_tensor, pooling):
+        del include_top, pooling
+        hidden = keras.layers.Conv2D(4, 7, name="wide")(input_tensor)
+        hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+        source = keras.utils.get_source_inputs(input_tensor)[0]
+        model = keras.Model(source, hidden)
+        if weights is not None:
+            model.load_weights(weights)
+        return model
+
+    valid.__module__ = __name__
+    monkeypatch.setattr(keras.applications, "Tiny", valid, raising=False)
+    if weights is not None:
+        weights = str(tmp_path / "tiny.weights.h5")
+        keras_application((8, 8, 3), "Tiny").save_weights(weights)
+        keras_application((8, 8, 3), "Tiny", weights)
+    with pytest.raises(UserError, match=r"Tiny.*pictures of \(6, 6, 3\).*224"):
+        keras_application((6, 6, 3), "Tiny", weights)
+
+
 def test_a_network_without_a_dense_top_has_no_classifier(
     tiny, tmp_path, monkeypatch
 ):

@@ -45,9 +45,10 @@ def keras_application(
         `(batch, features)`, the mean of the last map.
 
     Raises:
-        UserError: If the weights cannot be had.
-        ValueError: If there is no such network, it is not for such pictures,
-            or an argument breaks its rule.
+        UserError: If the weights cannot be had, or the pictures are too small
+            for the network.
+        ValueError: If there is no such network, the pictures have not 3
+            channels, or an argument breaks its rule.
 
     Note:
         It has no `width`, so methods cannot let it grow. Its ResNet50 has the
@@ -154,12 +155,32 @@ def _built(network, argument, weights, **kwargs):
         return factory(weights=found, **kwargs)
     except Exception as error:
         # A failed download is a plain Exception in Keras.
-        if weights is None:
+        if weights is None or not _can_be_built(factory, kwargs):
+            _refuse_pictures(network, kwargs, error)
             raise
         raise UserError(
             f"{argument}: the weights '{weights}' of {network} cannot be had "
             f"or do not fit ({_brief(error)}). 'imagenet' needs the internet; "
             "without it give the path of the file."
+        ) from error
+
+
+def _can_be_built(factory, kwargs):
+    """Whether weights alone are to blame for a failure."""
+    try:
+        factory(weights=None, **kwargs)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_pictures(network, kwargs, error):
+    pictures = kwargs.get("input_tensor")
+    if pictures is not None:
+        raise UserError(
+            f"{network} cannot take pictures of {tuple(pictures.shape[1:])} "
+            f"({_brief(error)}). Set the stream's image_size, to 224 or more "
+            "for most networks, or choose another network."
         ) from error
 
 
