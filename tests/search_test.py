@@ -163,7 +163,8 @@ def test_a_signal_between_two_trials_ends_the_search(tmp_path):
 
 
 def test_another_search_in_the_folder_is_refused(tmp_path):
-    _search(tmp_path)
+    with mock.patch.object(Search, "_value", lambda *_: 0.5):
+        _search(tmp_path).run(1)
     with pytest.raises(UserError, match="search with other seed: 1.*: 2"):
         _search(tmp_path, seed=2)
     with pytest.raises(UserError, match="other objective"):
@@ -177,6 +178,42 @@ def test_mistyped_names_are_told_before_anything_runs(tmp_path):
         with pytest.raises(UserError, match="epoch"):
             search.run(1)
     assert not made.called and not search.study.trials
+
+
+@pytest.mark.parametrize(
+    ("bindings", "text", "message"),
+    [
+        ([], "EPOCH=1:3", "^--range 'EPOCH': `EPOCH` has no effect: nothing"),
+        (
+            ["SEEDS = 3"],
+            "SEED=1:3",
+            r"^--gin_bindings #5: `SEEDS` has no effect",
+        ),
+        (
+            [],
+            "EWC.strength=1:9",
+            "^--range 'EWC.strength': .*EWC",
+        ),
+        (
+            ["lasem_cnn.kernel_sizes = (3,)"],
+            "SEED=1:3",
+            r"^--gin_bindings #4: .*kernel_sizes=\(3,\)",
+        ),
+    ],
+    ids=["range", "macro", "method", "value"],
+)
+def test_what_can_only_fail_ends_before_the_first_trial(
+    bindings, text, message, tmp_path
+):
+    ranges = dict([parse_range(text)])
+    search = Search(tmp_path, _FILES, [*_BINDINGS, *bindings], ranges)
+    with pytest.raises(UserError, match=message):
+        search.run(3)
+    assert not search.study.trials
+    assert [p.name for p in tmp_path.iterdir()] == ["search.sqlite3"]
+    # The same folder takes what was meant.
+    with mock.patch.object(Search, "_value", lambda *_: 0.5):
+        assert len(_search(tmp_path).run(1).trials) == 1
 
 
 @pytest.mark.parametrize(

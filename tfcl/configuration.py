@@ -42,7 +42,9 @@ class _Binding:
 _asked: dict[Key, _Binding] = {}  # The winning bindings of the last `load`.
 
 
-def load(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
+def load(
+    gin_files: Sequence[str], gin_bindings: Sequence[str], tried=()
+) -> None:
     """Replaces gin's configuration by that of files, then bindings.
 
     A later line wins. Relative paths, also those of `include`, start at the
@@ -53,6 +55,7 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
     Args:
         gin_files: Paths of gin files.
         gin_bindings: Texts such as `"LASEM.learning_rate = 0.01"`.
+        tried: More of them, `[(place, text), ...]`.
 
     Raises:
         UserError: If anything in them is wrong: one line that starts with the
@@ -66,8 +69,9 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
     try:
         for k, path in enumerate(gin_files, start=1):
             reader.read_file(path, f"--gin_file #{k}")
-        for k, text in enumerate(gin_bindings, start=1):
-            place = f"--gin_bindings #{k}"
+        numbered = enumerate(gin_bindings, start=1)
+        texts = [(f"--gin_bindings #{k}", text) for k, text in numbered]
+        for place, text in [*texts, *tried]:
             reader.read_text(text, lambda line, place=place: place)
         _asked.update({each.key: each for each in reader.bindings})
         _check_macros()
@@ -99,8 +103,7 @@ def explain(error: Exception) -> UserError:
     required = _REQUIRED.search(message)
     if required:
         return _without_value(required[1], re.findall(r"'(\w+)'", required[2]))
-    unbound = ""
-    calls = _CALL.findall(text)
+    unbound, calls = "", _CALL.findall(text)
     for name, shown, scope in calls:
         entries = checks.configurables(name)
         exact = [each for each in entries if repr(each.wrapped) == shown]
@@ -122,13 +125,10 @@ def explain(error: Exception) -> UserError:
 
 
 def build(name: str) -> Any:
-    """The value of one parameter, called if it is bound to `@X()`.
+    """What the function of a parameter would get, None if it is not bound.
 
     Args:
-        name: Such as `Experiment.method`.
-
-    Returns:
-        What the parameter's function would get; None if it is not bound.
+        name: Such as `Experiment.method`; if bound to `@X()`, X is called.
     """
     try:
         value = gin.query_parameter(name)

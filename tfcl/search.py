@@ -17,6 +17,7 @@ import pathlib
 import shlex
 import signal
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -129,7 +130,7 @@ class Search:
         self._check_same_search()
 
     def _check_same_search(self):
-        """A study goes on with what it was begun with."""
+        """A study goes on with what it was begun with; returns that."""
         to_json = optuna.distributions.distribution_to_json
         asked = {
             "gin_files": self.gin_files,
@@ -146,13 +147,23 @@ class Search:
                     f"{name}: {known}. Give the same, or another --model_dir. "
                     f"Received: {value}"
                 )
-            self.study.set_user_attr(name, value)
+        return asked
 
     def run(self, n_trials):
-        """Makes trials until there are `n_trials`; returns the study."""
-        # Before anything is tried: do the names exist, do the values fit?
+        """Makes trials until there are `n_trials`; returns the study.
+
+        Raises:
+            UserError: Before the first trial, if a binding or a range is
+                mistyped or has no effect: one line with its place.
+        """
+        # Do the names exist, do the values fit?
         for end in (0, -1):
-            configuration.load(self.gin_files, self._bindings(self._ends(end)))
+            self._load(self._ends(end))
+        if not self.study.trials:
+            self._check_all_used()
+        # Not before: what was mistyped may be given again.
+        for name, value in self._check_same_search().items():
+            self.study.set_user_attr(name, value)
         before = signal.signal(signal.SIGTERM, self._wish_stop)
         try:
             for trial in self.study.get_trials(states=(_RUNNING,)):
@@ -204,11 +215,37 @@ class Search:
             values[name] = choices[end]
         return values
 
-    def _bindings(self, params):
-        return [
-            *self.gin_bindings,
-            *(f"{name} = {value}" for name, value in params.items()),
+    def _load(self, params):
+        tried = [
+            (f"--range '{name}'", f"{name} = {value}")
+            for name, value in params.items()
         ]
+        configuration.load(self.gin_files, self.gin_bindings, tried)
+
+    def _check_all_used(self):
+        """Builds a run, from one end of the ranges or else the other."""
+        for end in (0, -1):
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    self._build(self._ends(end), folder).close()
+                break
+            except (RunError, UserError, ValueError):
+                # A value at the end of a range may be no good.
+                if end:
+                    raise
+        configuration.check_all_used()
+
+    def _build(self, params, folder):
+        # Layers without a name are counted anew, as in a process of its own.
+        keras.backend.clear_session()
+        self._load(params)
+        with commands.explained():
+            return Experiment(
+                model_dir=folder,
+                data_dir=self.data_dir,
+                bindings=configuration.bindings(),
+                command=_command(),
+            )
 
     def _perform(self, trial):
         if self.stop_wished:
@@ -228,22 +265,12 @@ class Search:
 
     def _value(self, number, params):
         """Learns the stream; the objective of what was learned."""
-        # Layers without a name are counted anew, as in a process of its own.
-        keras.backend.clear_session()
-        configuration.load(self.gin_files, self._bindings(params))
-        bindings = configuration.bindings()
-        with commands.explained():
-            run = Experiment(
-                model_dir=self.model_dir / f"trial_{number:03d}",
-                data_dir=self.data_dir,
-                bindings=bindings,
-                command=_command(),
-            )
+        run = self._build(params, self.model_dir / f"trial_{number:03d}")
         try:
             self._experiment = run
             run.stop_wished = self.stop_wished
             configuration.check_all_used()
-            commands.refuse_other_bindings(run, bindings)
+            commands.refuse_other_bindings(run, configuration.bindings())
             run.start(
                 {
                     "config.gin": configuration.asked(),

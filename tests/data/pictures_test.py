@@ -77,8 +77,40 @@ def test_only_large_sources_stay_encoded(monkeypatch):
     monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 6 * 60)
     assert isinstance(pictures.pictures_of(source, [1, 2]), np.ndarray)
     monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 6 * 60 - 1)
-    lazy = pictures.pictures_of(source, [1, 2])
-    assert isinstance(lazy, pictures.LazyPictures) and len(lazy) == 2
+    lazy = pictures.pictures_of(source, [1, 2, 3])
+    assert type(lazy) is pictures.LazyPictures and len(lazy) == 3
+    # A task's few pictures of it are kept once they are decoded.
+    kept = pictures.pictures_of(source, [1, 2])
+    assert type(kept) is pictures.CachedPictures and len(kept) == 2
+
+
+def test_a_task_of_a_large_source_is_decoded_once(monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 8 * 60)
+    images = _images(100)
+    source = _Counting(images)
+    train = pictures.pictures_of(source, np.arange(10, 14))
+    validation = pictures.pictures_of(source, np.arange(20, 23))
+    for epoch in range(3):
+        rows = np.random.default_rng(epoch).permutation(4)
+        np.testing.assert_array_equal(train[rows], images[10:14][rows])
+        np.testing.assert_array_equal(validation[:], images[20:23])
+    assert source.decoded == 7
+
+
+def test_what_is_joined_does_not_take_turns_in_memory(monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_IN_MEMORY", 8 * 60)
+    sources = [_Counting(_images(4, seed)) for seed in range(3)]
+    parts = [
+        pictures.CachedPictures(source, np.arange(4)) for source in sources
+    ]
+    together = pictures.concatenated(parts)
+    for rows in ([0, 4, 8], [11, 7, 3]):
+        together[np.array(rows)]
+    assert [source.decoded for source in sources] == [2, 2, 2]
+    few = pictures.concatenated(parts[:2])
+    for rows in ([0, 4], [7, 3]):
+        few[np.array(rows)]
+    assert [source.decoded for source in sources] == [6, 6, 2]
 
 
 class _Counting(Source):

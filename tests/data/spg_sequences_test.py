@@ -131,6 +131,32 @@ def test_the_first_tasks_do_not_depend_on_their_number():
     ]
 
 
+def test_several_sequences_make_one_stream():
+    names, shape = ("femnist_10", "cifar100_10", "tinyimagenet_20"), (32, 32, 3)
+    stream = spg_sequence(
+        names, 2, 8, per_class=_FEW, num_tasks=22, image_shape=shape
+    )
+    assert stream.name == "femnist_10+cifar100_10+tinyimagenet_20"
+    assert [t.name for t in stream] == [f"task_{k:02d}" for k in range(22)]
+    assert [t.num_classes for t in stream] == 10 * [62] + 10 * [10] + 2 * [10]
+    assert [len(t.earlier) for t in stream] == list(range(22))
+    alone = [
+        task
+        for name in names
+        for task in spg_sequence(
+            name, 2, 8, per_class=_FEW, image_shape=shape
+        )
+    ]
+    for task, other in zip(stream, alone):
+        assert task.train.image_shape == shape
+        assert task.train.digest() == other.train.digest()
+        assert task.test.digest() == other.test.digest()
+        assert task.preprocessing == other.preprocessing
+    # Of one shape already: nothing to say, nothing resized.
+    two = ("cifar100_10", "fceleba_10")
+    assert len(spg_sequence(two, 1, 8, per_class=_FEW)) == 20
+
+
 @pytest.mark.parametrize("same_user", [False, True])
 def test_a_task_has_pictures_of_one_user(same_user):
     stream = spg_sequence(
@@ -215,6 +241,22 @@ def test_the_published_sizes():
         ({"per_class": (1, 0, 2)}, "`per_class` must hold three"),
         ({"same_user": True}, "`same_user` is for"),
         ({"sequence": "tinyimagenet_10", "dataset": "fceleba"}, "divide the 2"),
+        ({"image_shape": (32, 32)}, "`image_shape` must be .height, width"),
+        ({"image_shape": (32, 32, 2)}, "1 or 3 channels"),
+        (
+            {"sequence": ("cifar100_10", "femnist_10")},
+            r"cifar100_10 \(32, 32, 3\), femnist_10 \(28, 28, 1\).*stretched",
+        ),
+        ({"sequence": ("cifar100_10", "mnist_5")}, "one of .*mnist_5"),
+        ({"sequence": ()}, "`sequence` must"),
+        (
+            {"sequence": ("cifar100_10", "fceleba_10"), "num_tasks": 21},
+            "`num_tasks` must be 1..20 for cifar100_10, fceleba_10",
+        ),
+        (
+            {"sequence": ("cifar100_10", "fceleba_10"), "same_user": True},
+            "`same_user` is for",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, message):

@@ -35,7 +35,7 @@ def test_importance_reaches_tensorboard_and_the_report(tmp_path):
     )
     events.Reload()
     results = run.results()
-    for task in (0, 2):
+    for task in range(3):
         notes = results["tasks"][task]["method"]
         for name, counts in notes["importance_histogram"].items():
             tag = f"importance_histogram/{name}"
@@ -43,7 +43,31 @@ def test_importance_reaches_tensorboard_and_the_report(tmp_path):
             buckets = np.frombuffer(found.tensor_content).reshape(-1, 3)
             np.testing.assert_array_equal(buckets[:, 2], counts)
             assert buckets[0, 0] == 0.0 and buckets[-1, 1] == 1.0
+            for key in ("blocked_share", "mean_importance"):
+                found = events.Scalars(f"method/{key}/{name}")[task].value
+                np.testing.assert_allclose(found, notes[key][name], rtol=1e-6)
     pictures = report.method_figures(results)
     assert {"importance_histogram", "blocked_share", "mean_importance"} <= set(
         pictures
     )
+    names = list(results["tasks"][0]["method"]["importance_histogram"])
+    tasks = [task["name"] for task in results["tasks"]]
+    for name in names:
+        drawn = pictures[f"importance_histogram_{name.replace('/', '_')}"]
+        _shows(drawn, tasks, [_shares(results, k, name) for k in range(3)])
+    shares = [task["method"]["blocked_share"] for task in results["tasks"]]
+    wanted = [[share[name] for name in names] for share in shares]
+    _shows(pictures["blocked_share"], tasks, wanted)
+
+
+def _shares(results, task, name):
+    counts = results["tasks"][task]["method"]["importance_histogram"][name]
+    return np.array(counts) / sum(counts)
+
+
+def _shows(figure, rows, values):
+    """Holds a heat map to the names of its rows and to its numbers."""
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == rows
+    cells = np.asarray(axes.collections[0].get_array())
+    np.testing.assert_allclose(cells.reshape(np.shape(values)), values)

@@ -88,14 +88,19 @@ class _Run:
         head.biases[0].assign(_padded(bias, head.max_classes))
         return self.method.phases(self.tasks[index])
 
-    def train(self, phase, index, on_step=None):
-        """Trains a phase step by step; returns the loss of each."""
+    def train(self, phase, index, on_step=None, on_epoch=None):
+        """Trains a phase step by step; returns the loss of each.
+
+        `on_epoch` gets the number of an epoch, the sum of its steps' losses
+        and the share of right answers in them.
+        """
         split, losses = self.tasks[index].train, []
         optimizer = self.method.optimizers["main"]
         optimizer.learning_rate.assign(phase.rates["main"].learning_rate)
-        for _ in range(phase.epochs):
-            order = np.arange(len(split))
-            for step in range(-(-len(split) // self.batch)):
+        steps = -(-len(split) // self.batch)
+        for epoch in range(phase.epochs):
+            order, right = np.arange(len(split)), 0.0
+            for step in range(steps):
                 sums, done, bad, *_ = self.runner.train(
                     phase,
                     split,
@@ -108,8 +113,12 @@ class _Run:
                 )
                 assert (done, bad) == (step + 1, -1)
                 losses.append(float(sums["loss"]))
+                size = min(self.batch, len(split) - step * self.batch)
+                right += size * float(sums["accuracy"])
                 if on_step:
                     on_step(len(losses))
+            if on_epoch:
+                on_epoch(epoch, sum(losses[-steps:]), right / len(split))
         return losses
 
     def accumulate(self, phase, index):
@@ -136,6 +145,11 @@ class _Run:
             head.kernels[0].numpy()[:, :count],
             head.biases[0].numpy()[:count],
         ]
+
+    def validate(self, images, labels):
+        """`Evaluation` of the task in training."""
+        split = running.plain_split(images, labels)
+        return self.runner.measurement.evaluate(split, self.batch)
 
     def loss(self, index):
         """Sum over the batches of their mean losses now."""
@@ -215,8 +229,21 @@ def _learn_mini_task(run, data, task, total):
             wanted = data[f"w.{name}"][total + step]
             np.testing.assert_allclose(found, wanted, atol=_CLOSE)
 
+    def on_epoch(epoch, loss, accuracy):
+        found = run.validate(data[f"xval.task{task}"], data[f"yval.task{task}"])
+        wanted = data["epoch_metrics"][task * epochs + epoch]
+        np.testing.assert_allclose(
+            [loss, accuracy, found.batch_losses, found.accuracy],
+            wanted,
+            atol=_CLOSE,
+        )
+        validated.append(epoch)
+
+    epochs, validated = int(data["hyper"][2]), []
     phases = run.begin(task)
-    losses = run.train(next(phases), task, on_step)
+    losses = run.train(next(phases), task, on_step, on_epoch)
+    assert len(validated) == epochs
+    assert len(data["epoch_metrics"]) == epochs * len(data["ncls"])
     steps = len(losses)
     np.testing.assert_allclose(
         losses, data["step_loss"][total : total + steps], atol=_CLOSE

@@ -100,6 +100,10 @@ class CachedPictures(LazyPictures):
         """The pictures at `rows`, not decoded."""
         return CachedPictures(self._source, self._indices[rows])
 
+    def uncached(self):
+        """The same, decoded anew whenever they are asked for."""
+        return LazyPictures(self._source, self._indices)
+
     def _whole(self):
         kept = self._decoded
         pixels = kept.pop(id(self), (None, None))[1]
@@ -146,6 +150,10 @@ class JoinedPictures(Pictures):
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in self._parts])
         super().__init__(int(self._ends[-1]), self._parts[0].shape[1:])
+        if self.nbytes > LARGEST_IN_MEMORY:
+            # A batch may ask all parts for a few pictures: parts that take
+            # turns in memory would be decoded whole for each.
+            self._parts = [_uncached(part) for part in self._parts]
 
     def __getitem__(self, rows):
         rows = np.atleast_1d(np.arange(len(self))[rows])
@@ -166,6 +174,10 @@ class JoinedPictures(Pictures):
         return "".join(map(picture_digest, self._parts))
 
 
+def _uncached(part):
+    return part.uncached() if isinstance(part, CachedPictures) else part
+
+
 def pictures_of(source, indices, now=True):
     """Pictures of a source: in memory if the whole source would fit.
 
@@ -175,15 +187,18 @@ def pictures_of(source, indices, now=True):
         now: False decodes when the pictures are first asked for.
 
     Returns:
-        uint8 array or `CachedPictures`; `LazyPictures` if the source is larger
-        than `LARGEST_IN_MEMORY` when decoded.
+        uint8 array if the source has at most `LARGEST_IN_MEMORY` bytes when
+        decoded. Else, or not `now`, `CachedPictures`; `LazyPictures` if these
+        pictures of a larger source are more than half of that: those of a
+        task's other splits shall stay, too.
     """
-    size = len(source) * int(np.prod(source.image_shape))
-    if size > LARGEST_IN_MEMORY:
-        return LazyPictures(source, indices)
-    if not now:
+    each = int(np.prod(source.image_shape))
+    whole = len(source) * each <= LARGEST_IN_MEMORY
+    if whole and now:
+        return source.images(indices)
+    if whole or len(indices) * each <= LARGEST_IN_MEMORY // 2:
         return CachedPictures(source, indices)
-    return source.images(indices)
+    return LazyPictures(source, indices)
 
 
 def concatenated(parts):

@@ -67,16 +67,17 @@ SEQUENCES = {
 
 @gin.configurable(denylist=["data_dir"])
 def spg_sequence(
-    sequence: str = gin.REQUIRED,
+    sequence: str | tuple | list = gin.REQUIRED,
     seed: int = 1,
     batch_size: int = 64,
     num_tasks: int | None = None,
     per_class: tuple | None = None,
     dataset: str | None = None,
     same_user: bool = False,
+    image_shape: tuple | None = None,
     data_dir: str | None = None,
 ) -> TaskStream:
-    """One of the nine sequences, in an order drawn from a seed.
+    """One of the nine sequences, in an order drawn from a seed, or several.
 
     Of a task's pictures a subset of the stated size is drawn, stratified by
     class, then `validation` of `training + validation` pictures at random.
@@ -86,7 +87,9 @@ def spg_sequence(
     Args:
         sequence: Name in `SEQUENCES`: cifar100_10, cifar100_20,
             tinyimagenet_10, tinyimagenet_20, imagenet_100, fceleba_10,
-            fceleba_20, femnist_10 or femnist_20.
+            fceleba_20, femnist_10 or femnist_20. Several make one stream:
+            the tasks of one behind those of the other, each as it would be
+            alone.
         seed: Decides classes, order of the tasks, subsets and splits; 1 to 5
             are the published ones. Classes and order are those of the
             published program; its subsets and splits have no seed.
@@ -98,6 +101,10 @@ def spg_sequence(
             repeats the program's reading of ImageNet.
         same_user: Draw every task from user 0, as the published program does
             by mistake with femnist.
+        image_shape: `(height, width, channels)` of the network's input, 1 or
+            3 channels, in place of the sequences' own. Pictures are stretched
+            to it (`preprocessing.grey_levels`), grey ones made coloured and
+            the reverse. Sequences of several shapes need it.
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
@@ -109,12 +116,36 @@ def spg_sequence(
         Konishi et al., "Parameter-Level Soft-Masking for Continual
         Learning", ICML 2023, table 1, and its program.
     """
-    made_of = _sequence(sequence, seed, num_tasks, per_class, dataset)
-    if same_user and not made_of.by_user:
+    names = [sequence] if isinstance(sequence, str) else list(sequence)
+    if not names:
+        raise ValueError(
+            "Argument `sequence` must name at least one. Received: "
+            f"sequence={sequence!r}"
+        )
+    made_of = [_sequence(name, seed, per_class, dataset) for name in names]
+    made_of = _of_one_shape(names, made_of, image_shape)
+    total = sum(each.num_tasks for each in made_of)
+    if num_tasks is not None and not 1 <= num_tasks <= total:
+        raise ValueError(
+            f"Argument `num_tasks` must be 1..{total} for "
+            f"{', '.join(names)}. Received: num_tasks={num_tasks}"
+        )
+    if same_user and not all(each.by_user for each in made_of):
         raise ValueError(
             "Argument `same_user` is for sequences of users. Received: "
             f"same_user=True, sequence={sequence!r}"
         )
+    tasks = []
+    for each in made_of:
+        rest = (num_tasks or total) - len(tasks)
+        _add_tasks(tasks, rest, each, seed, same_user, data_dir)
+    return TaskStream("+".join(names), tasks, batch_size)
+
+
+def _add_tasks(tasks, most, made_of, seed, same_user, data_dir):
+    """Adds the first tasks of a sequence, at most so many."""
+    if not most:
+        return
     train, test = (
         tfds_source.open_split(
             made_of.dataset,
@@ -128,8 +159,7 @@ def spg_sequence(
         groups = _users(train, test, made_of, seed, same_user)
     else:
         groups = _classes(train, test, made_of, seed)
-    tasks = []
-    for group in groups[:num_tasks]:
+    for group in groups[:most]:
         name = f"task_{len(tasks):02d}"
         splits = _splits(train, test, group, made_of, (seed, group.key), name)
         names = [train.class_names[label] for label in group.classes]
@@ -137,7 +167,6 @@ def spg_sequence(
         tasks.append(
             assemble_task(len(tasks), name, names, splits, statistics, tasks)
         )
-    return TaskStream(sequence, tasks, batch_size)
 
 
 def class_order(num_classes, num_tasks, seed):
@@ -173,7 +202,34 @@ def user_order(num_tasks, seed):
     return np.array(order)
 
 
-def _sequence(name, seed, num_tasks, per_class, dataset):
+def _of_one_shape(names, made_of, image_shape):
+    """The sequences with the one shape of the network's input."""
+    shapes = {each.image_shape for each in made_of}
+    if image_shape is None:
+        if len(shapes) == 1:
+            return made_of
+        own = [f"{n} {each.image_shape}" for n, each in zip(names, made_of)]
+        raise ValueError(
+            "Argument `image_shape` must be given where sequences have "
+            f"pictures of several shapes, here {', '.join(own)}: all are "
+            "stretched to it, as by spg_sequence.image_shape = (32, 32, 3). "
+            "Received: image_shape=None"
+        )
+    shape = tuple(image_shape)
+    if len(shape) != 3 or min(shape) < 1 or shape[-1] not in STATISTICS:
+        raise ValueError(
+            "Argument `image_shape` must be (height, width, channels) with 1 "
+            f"or 3 channels. Received: image_shape={image_shape!r}"
+        )
+    return [
+        each
+        if each.image_shape == shape
+        else dataclasses.replace(each, image_shape=shape, resizes=True)
+        for each in made_of
+    ]
+
+
+def _sequence(name, seed, per_class, dataset):
     if name not in SEQUENCES:
         raise ValueError(
             "Argument `sequence` must be one of "
@@ -183,11 +239,6 @@ def _sequence(name, seed, num_tasks, per_class, dataset):
     if seed < 0:
         raise ValueError(
             f"Argument `seed` must not be negative. Received: seed={seed}"
-        )
-    if num_tasks is not None and not 1 <= num_tasks <= made_of.num_tasks:
-        raise ValueError(
-            f"Argument `num_tasks` must be 1..{made_of.num_tasks} for "
-            f"{name}. Received: num_tasks={num_tasks}"
         )
     if per_class is not None:
         per_class = tuple(per_class)

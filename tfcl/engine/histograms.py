@@ -20,6 +20,25 @@ def is_histograms(value):
     )
 
 
+def pictures(key, notes):
+    """Heat maps of a note: of the last task, and of each name over the tasks.
+
+    Args:
+        key: Of the note.
+        notes: `{task name: histograms}` of at least one task.
+
+    Returns:
+        `{picture name: Figure}`.
+    """
+    last = list(notes.values())[-1]
+    drawn = {key: picture(last, f"{key}, last task")}
+    for name in last if len(notes) > 1 else ():
+        rows = {task: note[name] for task, note in notes.items()}
+        title = f"{key} of {name} after each task"
+        drawn[f"{key}_{name.replace('/', '_')}"] = picture(rows, title)
+    return drawn
+
+
 def picture(value, title):
     """Heat map of names by bins; each row in shares of its sum."""
     counts = np.array(list(value.values()), float)

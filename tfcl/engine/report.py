@@ -149,8 +149,8 @@ def method_figures(results: dict) -> dict[str, Figure]:
 
     `configuration` texts of 0 and 1 become a grid of layers; every other
     entry that is a dict of numbers becomes a heat map, tasks by keys. A dict
-    of lists, histograms over 0 to 1, becomes one of the last task: keys by
-    bins, in shares.
+    of lists, histograms over 0 to 1, becomes one of the last task, keys by
+    bins, in shares, and one for each key, tasks by bins.
     """
     tasks = [task for task in results["tasks"] if task["method"]]
     pictures = {}
@@ -169,9 +169,9 @@ def method_figures(results: dict) -> dict[str, Figure]:
             pictures[key] = figures.heat_map(
                 values, list(rows), columns, f"{key} of each task", key, 2
             )
-        last = tasks[-1]["method"].get(key)
-        if histograms.is_histograms(last):
-            pictures[key] = histograms.picture(last, f"{key}, last task")
+        notes = {t["name"]: t["method"].get(key) for t in tasks}
+        if all(map(histograms.is_histograms, notes.values())):
+            pictures |= histograms.pictures(key, notes)
     return pictures
 
 
