@@ -20,7 +20,7 @@ from tfcl.methods.classifier_alignment import AlignmentOrder
 from tfcl.methods.layer_choice import statistic
 from tfcl.methods.task_heads import KINDS, MEMORY, TaskHeads
 from tfcl.methods.virtual_batch import VirtualBatch
-from tfcl.methods.work import Accumulate, Phase
+from tfcl.methods.work import Accumulate
 from tfcl.models.online_network import OnlineNetwork
 from tfcl.models.variables import Owned
 
@@ -205,10 +205,7 @@ class ClassIncremental(Method):
         )
 
     def phases(self, task):
-        training = self.training
-        yield Phase(
-            "heads", training.epochs, training.rates(), (self.train_step,)
-        )
+        yield self.training.phase(self.train_step)
         yield Accumulate(
             "statistics",
             self.class_sums,

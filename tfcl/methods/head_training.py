@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfcl.data.augmentation import Compose, Draws
 from tfcl.methods.base import require
+from tfcl.methods.work import Phase
 from tfcl.optimizers.schedules import Scaled
 
 
@@ -26,6 +27,8 @@ class HeadTraining:
         weight_decay: L2 of all that is trained, also in the alignment.
         augmentation: Random changes of the pictures, one after another
             (`tfcl.data.augmentation`).
+        validate_every: Epochs between validations, which steer nothing; 0
+            for the last one alone.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -41,6 +44,7 @@ class HeadTraining:
         virtual_batch: int | None = None,
         weight_decay: float = 5e-4,
         augmentation: list | tuple = (),
+        validate_every: int = 1,
     ):
         for name, value in (
             ("epochs", epochs),
@@ -51,6 +55,7 @@ class HeadTraining:
         for name, value in (
             ("backbone_rate", backbone_rate),
             ("weight_decay", weight_decay),
+            ("validate_every", validate_every),
         ):
             require(value >= 0, name, "must not be negative", value)
         self.make_optimizer = optimizer
@@ -61,11 +66,22 @@ class HeadTraining:
         self.virtual_batch = virtual_batch
         self.weight_decay = weight_decay
         self._augment = Compose(augmentation)
+        self.validate_every = validate_every
 
     @property
     def trains_backbone(self):
         """Whether the backbone learns."""
         return self.backbone_rate > 0
+
+    def phase(self, step):
+        """The `Phase` of a task's training."""
+        return Phase(
+            "heads",
+            self.epochs,
+            self.rates(),
+            steps=(step,),
+            validate_every=self.validate_every,
+        )
 
     def rates(self):
         """Schedules of the optimizers "main" and, if any, "backbone"."""
