@@ -33,6 +33,7 @@ _OF_KERAS = (
     "cpg_finetune_finegrained_short",
     "packnet_finegrained",
 )
+_OF_FEATURES = ("mh_ns_imagenet", "mh_ci_cifar100")
 _FINE_LABELS = tuple(
     sorted(
         label
@@ -108,6 +109,8 @@ _SETS = {
         )
         for version in ("original", "noise_1", "noise_2")
     },
+    "cars196": pictures.MadeUpSet((8, 8, 3), 196, {"train": 4, "test": 2}),
+    "imagenet_r": pictures.MadeUpSet((8, 8, 3), 200, {"train": 10}),
     "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
@@ -263,10 +266,8 @@ def _smaller(path, folder):
             "spg_alexnet.channels = (4, 4, 4)",
             "spg_alexnet.hidden_units = (8, 8)",
         ]
-    if path.stem in ("mh_ns_imagenet", "mh_ci_cifar100"):
-        smaller = [f"feature_stream.cache_dir = '{folder / 'features'}'"]
-        size = ["IMAGE_SIZE = 8"] if path.stem == "mh_ns_imagenet" else []
-        return [*smaller, *size]
+    if path.stem == "mh_ns_imagenet" or "_ci_" in path.stem:
+        return _smaller_memory_head(path, folder)
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
     if path.stem.endswith("_folders"):
@@ -276,6 +277,29 @@ def _smaller(path, folder):
     smaller = [f"lasem_cnn.channels = {(4,) * depth}"]
     if "office_home" in path.stem:
         smaller.append("office_home_stream.image_size = 24")
+    return smaller
+
+
+def _smaller_memory_head(path, folder):
+    smaller = []
+    if "cifar100_vit" in path.stem or path.stem.endswith(("_r", "_cars196")):
+        smaller += [
+            "WEIGHTS = None",
+            "vit.width = 8",
+            "vit.depth = 1",
+            "vit.heads = 2",
+            "vit.image_size = 32",
+        ]
+        if not path.stem.endswith("_features"):
+            # Applied in the second step.
+            smaller.append("VIRTUAL_BATCH = 16")
+    if path.stem.endswith(("_r", "_cars196")):
+        smaller.append("class_split_stream.image_size = 32")
+    if "features" in path.stem or path.stem in _OF_FEATURES:
+        folder /= "features"
+        smaller.append(f"feature_stream.cache_dir = '{folder}'")
+    if path.stem == "mh_ns_imagenet":
+        smaller.append("IMAGE_SIZE = 8")
     return smaller
 
 
@@ -352,6 +376,7 @@ def test_own_pictures_must_be_named(name):
     [
         ("gin/clr_cifar100_resnet20.gin", [], "WEIGHTS"),
         ("gin/clr_keras_file.gin", ["folder_stream.root = 'x'"], "KERAS_FILE"),
+        ("gin/mh_ci_cifar100_vit.gin", [], "WEIGHTS"),
     ],
 )
 def test_pretrained_weights_must_be_named(path, bindings, missing):

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 
+from tests.testing import pictures
 from tfcl.data import tfds_source
 from tfcl.data.class_split import class_split_stream
 from tfcl.data.split import channel_statistics
@@ -185,6 +186,53 @@ def test_equal_groups_are_cut_without_class_lists(make):
     assert stream.name == "digits_5"
 
 
+def test_increments_leave_a_smaller_last_task(make):
+    def counts(**kwargs):
+        return make(task_classes=None, **kwargs).spec().class_counts
+
+    assert counts(classes_per_task=4) == (4, 4, 2)
+    assert counts(classes_per_task=2, first_classes=6) == (6, 2, 2)
+    stream = make(task_classes=None, classes_per_task=4, order_seed=3)
+    names = [name for task in stream for name in task.class_names]
+    assert len(set(names)) == 10 and names != sorted(names)
+
+
+def test_a_set_of_one_part_whose_classes_do_not_all_occur(monkeypatch):
+    """As ImageNet-R: pictures of some classes, of any size, for tests only."""
+    made_up = pictures.MadeUpSet(
+        (9, 7, 3), tuple("abcdef"), {"train": (10, 0, 10, 20, 0, 10)}
+    )
+    pictures.replace_open_split(monkeypatch, {"imagenet_r": made_up})
+
+    def make(**kwargs):
+        return class_split_stream(
+            "imagenet_r",
+            8,
+            image_size=6,
+            validation_fraction=0.25,
+            classes_per_task=2,
+            **kwargs,
+        )
+
+    stream = make(test_fraction=0.2)
+    assert [t.class_names for t in stream] == [("a", "c"), ("d", "f")]
+    assert stream.spec().image_shape == (6, 6, 3)
+    sizes = [
+        [len(split) for split in (t.train, t.validation, t.test)]
+        for t in stream
+    ]
+    assert sizes == [[12, 4, 4], [18, 6, 6]]
+    seen = [
+        image.tobytes()
+        for task in stream
+        for split in (task.train, task.validation, task.test)
+        for image in split.images
+    ]
+    assert len(set(seen)) == 50
+    with pytest.raises(ValueError, match="`test_fraction` must be given"):
+        make()
+
+
 def test_an_order_seed_mixes_the_classes(make):
     def names(**kwargs):
         tasks = make(task_classes=None, num_tasks=5, **_FEW, **kwargs)
@@ -254,6 +302,22 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
         ({"task_classes": [[0, 1], [2, 10]]}, "task 1: .*0..9.*Received: 10"),
         ({"task_classes": [["zero", "ten"]]}, "task 0: .*Received: 'ten'"),
         ({"task_classes": [[0, 1], []]}, "task 1: no class"),
+        (
+            {"task_classes": None, "num_tasks": 5, "classes_per_task": 2},
+            "give one",
+        ),
+        (
+            {"task_classes": None, "num_tasks": 5, "first_classes": 2},
+            "`first_classes` needs `classes_per_task`",
+        ),
+        (
+            {"task_classes": None, "classes_per_task": 11},
+            "`classes_per_task`.*10 classes.*=11",
+        ),
+        ({"classes_per_task": 2}, "must be None where `task_classes`"),
+        ({"test_fraction": 1.0}, "test_fraction=1.0"),
+        ({"image_size": 0}, "image_size=0"),
+        ({"resize": "shrink"}, "resize='shrink'"),
         ({"task_names": ["a", "b"]}, "2 names for 3 tasks"),
         # Caught by the stream: see task_test.py for the rest.
         ({"task_classes": [[0, 0]]}, "class names must differ"),

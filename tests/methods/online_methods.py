@@ -98,7 +98,8 @@ def apply(method, update):
     """Applies an `Update` as the engine does."""
     if update.before is not None:
         update.before()
-    for name, gradients, variables in update.gradients:
+    due = update.due is None or bool(update.due)
+    for name, gradients, variables in update.gradients if due else ():
         if update.decayed is not None:
             gradients = update.decayed(gradients, variables)
         method.optimizers[name].apply(gradients, variables)

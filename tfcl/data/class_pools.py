@@ -67,7 +67,7 @@ class ClassPools:
     def class_names(self):
         return self.sources[0].class_names
 
-    def take(self, classes, counts, task_name):
+    def take(self, classes, counts, task_name, now=True):
         """The first pictures of each class, labelled by its place in the list.
 
         Args:
@@ -75,6 +75,7 @@ class ClassPools:
             counts: Pictures per class of each of the three splits; None for
                 all.
             task_name: For messages.
+            now: As of `load`.
 
         Returns:
             `(images, labels)` of train, validation and test.
@@ -91,7 +92,7 @@ class ClassPools:
                         task_name, which, label, len(part), count
                     )
             chosen.append([part[:count] for part in parts])
-        return self.load(chosen, task_name)
+        return self.load(chosen, task_name, now)
 
     def load(self, chosen, task_name, now=True):
         """The chosen pictures, decoded now or, of a large source, later.

@@ -4,9 +4,12 @@ import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data import tfds_source
 from tfcl.data.arguments import check_choice
-from tfcl.data.class_pools import SPLITS, ClassPools
+from tfcl.data.class_pools import SPLITS
+from tfcl.data.increments import task_sizes
+from tfcl.data.pictures import LARGEST_STREAM
+from tfcl.data.preprocessing import RESIZES
+from tfcl.data.set_parts import classes_with_pictures, open_parts, pools_of
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 
@@ -18,9 +21,14 @@ def class_split_stream(
     task_classes: list | None = None,
     task_names: list | None = None,
     num_tasks: int | None = None,
+    classes_per_task: int | None = None,
+    first_classes: int | None = None,
+    image_size: int | None = None,
+    resize: str = "stretch",
     name: str | None = None,
     validation_fraction: float = 1.0 / 6.0,
     selection_split: str = "validation",
+    test_fraction: float | None = None,
     train_per_class: int | None = None,
     validation_per_class: int | None = None,
     test_per_class: int | None = None,
@@ -40,17 +48,28 @@ def class_split_stream(
         dataset: Name in `tfcl.data.catalog`.
         batch_size: Examples per training step over all replicas.
         task_classes: Per task a list of class indices or class names. None
-            cuts the classes into `num_tasks` equal groups.
+            cuts the classes that have pictures into `num_tasks` equal groups,
+            or as `classes_per_task` says.
         task_names: Names of the tasks, moved by `order_seed` along with
             `task_classes`. Defaults to `task_00`, `task_01`, ....
         num_tasks: Number of equal groups, or of the first `task_classes` to
             use. Defaults to all.
+        classes_per_task: Classes of each task; what is left at the end is a
+            last, smaller task.
+        first_classes: Classes of the first task, then; None for as many as
+            the others have.
+        image_size: Height and width to which pictures of any size are
+            brought, in pixels; None takes them as they are, all of one shape.
+        resize: How they are: "stretch", "crop" or "bilinear"
+            (`tfcl.data.preprocessing`).
         name: Name of the stream. Defaults to `<dataset>_<tasks>`.
         validation_fraction: Part of a class's training pictures held out,
             between 0 and 1.
         selection_split: "validation" selects epochs, goals and widths on the
             held-out pictures; "test" holds none out and selects on the test
             pictures, as some published programs do: say so with the result.
+        test_fraction: Part of a class's pictures for tests, rounded down,
+            between 0 and 1; for a set that has one part alone.
         train_per_class: Training pictures per class; None takes the pool.
         validation_per_class: Validation pictures per class, likewise.
         test_per_class: Test pictures per class, likewise.
@@ -73,16 +92,22 @@ def class_split_stream(
         ValueError: If an argument breaks its rule.
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
-    _check(validation_fraction, wanted)
+    _check(validation_fraction, test_fraction, image_size, wanted)
+    check_choice("resize", resize, RESIZES)
     check_choice(
         "selection_split", selection_split, ("validation", "test")
     )
-    train = tfds_source.open_split(dataset, "train", data_dir)
-    statistics = checked_statistics(statistics, train.image_shape[-1])
-    test = tfds_source.open_split(dataset, "test", data_dir)
-    groups, places = _class_groups(
-        train.class_names, task_classes, num_tasks, order_seed
-    )
+    shape = None if image_size is None else (image_size, image_size, 3)
+    parts = open_parts(dataset, test_fraction, data_dir, shape, resize)
+    class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
+    statistics = checked_statistics(statistics, channels)
+    sizes = (num_tasks, classes_per_task, first_classes)
+    if task_classes is None:
+        groups, places = _cut_groups(parts, *sizes, order_seed)
+    else:
+        groups, places = _listed_groups(
+            class_names, task_classes, *sizes, order_seed
+        )
     if task_names is None:
         task_names = [f"task_{i:02d}" for i in range(len(groups))]
     elif len(task_names) <= max(places):
@@ -98,31 +123,40 @@ def class_split_stream(
         "class_split_stream.validation_fraction. Received: "
         f"validation_fraction={validation_fraction}",
     )
-    if selection_split == "test":
-        pools = ClassPools.selected_on_test(train, test, data_seed, remedies)
-    else:
-        pools = ClassPools.held_out(
-            train, test, validation_fraction, data_seed, remedies
-        )
-    tasks = []
+    held_out = None if selection_split == "test" else validation_fraction
+    pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
+    tasks, held = [], 0
     for index, (task_name, classes) in enumerate(zip(task_names, groups)):
-        splits = pools.take(classes, wanted, task_name)
-        class_names = [train.class_names[c] for c in classes]
+        splits = pools.take(
+            classes, wanted, task_name, now=held < LARGEST_STREAM
+        )
+        held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
+        names = [class_names[c] for c in classes]
         tasks.append(
             assemble_task(
-                index, task_name, class_names, splits, statistics, tasks
+                index, task_name, names, splits, statistics, tasks, resize
             )
         )
     name = name or f"{dataset}_{len(tasks)}"
     return TaskStream(name, tasks, batch_size)
 
 
-def _check(validation_fraction, wanted):
+def _check(validation_fraction, test_fraction, image_size, wanted):
     if not 0.0 < validation_fraction < 1.0:
         raise ValueError(
             "Argument `validation_fraction` must lie between 0 and 1, so that "
             "training and validation both get pictures. Received: "
             f"validation_fraction={validation_fraction}"
+        )
+    if test_fraction is not None and not 0.0 < test_fraction < 1.0:
+        raise ValueError(
+            "Argument `test_fraction` must lie between 0 and 1, or be None. "
+            f"Received: test_fraction={test_fraction}"
+        )
+    if image_size is not None and image_size < 1:
+        raise ValueError(
+            "Argument `image_size` must be a positive number of pixels, or "
+            f"None. Received: image_size={image_size}"
         )
     for split, count in zip(SPLITS, wanted):
         if count is not None and count < 1:
@@ -132,20 +166,57 @@ def _check(validation_fraction, wanted):
             )
 
 
-def _class_groups(class_names, task_classes, num_tasks, order_seed):
+def _cut_groups(
+    parts, num_tasks, classes_per_task, first_classes, order_seed
+):
     """Class indices of each task, and each task's place among the names."""
-    count = len(class_names)
-    if task_classes is None:
-        if not num_tasks or num_tasks < 1 or count % num_tasks:
+    classes = classes_with_pictures(parts)
+    count = len(classes)
+    if order_seed is not None:
+        classes = classes[_order(order_seed, count)]
+    if classes_per_task is not None:
+        if num_tasks is not None:
             raise ValueError(
-                f"Argument `num_tasks` must divide the {count} classes when "
-                f"no `task_classes` are given. Received: num_tasks={num_tasks}"
+                "Arguments `num_tasks` and `classes_per_task` both say how "
+                f"to cut the classes: give one. Received: {num_tasks} and "
+                f"{classes_per_task}"
             )
-        order = np.arange(count)
-        if order_seed is not None:
-            order = _order(order_seed, count)
-        groups = [list(map(int, g)) for g in np.split(order, num_tasks)]
-        return groups, list(range(num_tasks))
+        sizes = task_sizes(count, classes_per_task, first_classes)
+    elif not num_tasks or num_tasks < 1 or count % num_tasks:
+        raise ValueError(
+            f"Argument `num_tasks` must divide the {count} classes when "
+            "neither `task_classes` nor `classes_per_task` are given. "
+            f"Received: num_tasks={num_tasks}"
+        )
+    elif first_classes is not None:
+        raise ValueError(
+            "Argument `first_classes` needs `classes_per_task`. Received: "
+            f"first_classes={first_classes}"
+        )
+    else:
+        sizes = (count // num_tasks,) * num_tasks
+    groups = np.split(classes, np.cumsum(sizes)[:-1])
+    return [list(map(int, g)) for g in groups], list(range(len(groups)))
+
+
+def _listed_groups(
+    class_names,
+    task_classes,
+    num_tasks,
+    classes_per_task,
+    first_classes,
+    order_seed,
+):
+    """The same, out of `task_classes`."""
+    for argument, value in (
+        ("classes_per_task", classes_per_task),
+        ("first_classes", first_classes),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"Argument `{argument}` must be None where `task_classes` "
+                f"are given. Received: {argument}={value}"
+            )
     groups = [
         [_class_index(c, class_names, i) for c in group]
         for i, group in enumerate(task_classes)

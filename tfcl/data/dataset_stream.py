@@ -5,16 +5,21 @@ import dataclasses
 import gin
 import numpy as np
 
-from tfcl.data import catalog, tfds_source
 from tfcl.data.arguments import check_choice
-from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.class_pools import SPLITS
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.pictures import LARGEST_STREAM
 from tfcl.data.preprocessing import RESIZES
+from tfcl.data.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 
 _SELECTION = ("validation", "test")
+_REMEDIES = (
+    "",
+    "Hold out another part (dataset_stream.validation_fraction, "
+    "dataset_stream.test_fraction), or leave the set out.",
+)
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -107,8 +112,8 @@ def dataset_stream(
     held_out = None if selection_split == "test" else validation_fraction
     tasks, held = [], 0
     for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
-        parts = _opened(dataset, test_fraction, data_dir, shape, how)
-        pools = _pools(parts, held_out, test_fraction, data_seed)
+        parts = open_parts(dataset, test_fraction, data_dir, shape, how)
+        pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.load(
             _limited(pools, limits), task_name, now=held < LARGEST_STREAM
@@ -201,51 +206,6 @@ def _check_fractions(validation_fraction, test_fraction):
                 f"Argument `{argument}` must lie between 0 and 1. "
                 f"Received: {argument}={value}"
             )
-
-
-def _opened(dataset, test_fraction, data_dir, shape, resize):
-    """`LabelledImages` of the training and of the test part, or one."""
-    source = catalog.find(dataset)
-    if source.test_split is None and test_fraction is None:
-        raise ValueError(
-            f"Argument `test_fraction` must be given for '{dataset}', which "
-            "has one part alone: it says which part of each class is for "
-            f"tests. Received: test_fraction={test_fraction}"
-        )
-    parts = ("train",) if source.test_split is None else ("train", "test")
-    return [
-        tfds_source.open_split(dataset, part, data_dir, shape, resize)
-        for part in parts
-    ]
-
-
-def _pools(parts, held_out, test_fraction, data_seed):
-    """The `ClassPools` of a set; `held_out` None selects on test pictures."""
-    remedies = (
-        "",
-        "Hold out another part (dataset_stream.validation_fraction, "
-        "dataset_stream.test_fraction), or leave the set out.",
-    )
-    if len(parts) == 1:
-        return _cut(parts[0], held_out, test_fraction, data_seed, remedies)
-    if held_out is None:
-        return ClassPools.selected_on_test(*parts, data_seed, remedies)
-    return ClassPools.held_out(*parts, held_out, data_seed, remedies)
-
-
-def _cut(source, held_out, test_fraction, data_seed, remedies):
-    """Three pools out of the only part of a set."""
-    pools = {}
-    for label in range(len(source.class_names)):
-        mine = shuffled(source, label, data_seed)
-        count = int(len(mine) * test_fraction)
-        tested, rest = mine[:count], mine[count:]
-        if held_out is None:
-            pools[label] = (rest, tested, tested)
-            continue
-        count = int(len(rest) * held_out)
-        pools[label] = (rest[count:], rest[:count], tested)
-    return ClassPools((source,) * 3, pools, remedies)
 
 
 def _limited(pools, limits):

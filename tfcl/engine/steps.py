@@ -245,23 +245,32 @@ class StepRunner:
         return tf.equal(zeros, 0.0)
 
     def _apply(self, update, finite, jit):
-        def commit():
-            if update.before is not None:
-                update.before()
+        def optimize():
             for name, gradients, variables in update.gradients:
                 optimizer = self.method.optimizers[name]
                 if update.decayed is not None:
                     gradients = update.decayed(gradients, variables)
                 optimizer.apply(gradients, variables)
+
+        def commit():
+            if update.before is not None:
+                update.before()
+            if update.due is None:
+                optimize()
+            else:
+                _run_if(update.due, optimize, jit)
             if update.then is not None:
                 update.then()
 
         if self.replicas == 1:
-            if jit:
-                _once_if(finite, commit)
-            else:
-                tf.cond(finite, lambda: (commit(), 0)[1], lambda: 0)
+            _run_if(finite, commit, jit)
             return
+        if update.due is not None:
+            raise ValueError(
+                "Steps that gather gradients (`Update.due`) run on one "
+                "replica (--distribution=none). Received: "
+                f"{self.replicas} replicas"
+            )
         # Optimizers synchronise replicas, which cannot be done inside a
         # condition: an update that is not finite ends the call instead.
         check = tf.debugging.Assert(finite, ["loss or gradient not finite"])
@@ -305,11 +314,15 @@ class StepRunner:
         return loop
 
 
-def _once_if(condition, function):
-    """Runs a function in a loop of one turn, or none.
+def _run_if(condition, function, jit):
+    """Runs a function that assigns variables, or does not.
 
-    XLA copies all variables that a `tf.cond` may change; a loop it does not.
+    XLA copies all variables that a `tf.cond` may change; a loop of one turn,
+    or none, it does not.
     """
+    if not jit:
+        tf.cond(condition, lambda: (function(), 0)[1], lambda: 0)
+        return
     turns = tf.cast(condition, tf.int32)
     tf.while_loop(
         lambda k: k < turns, lambda k: (function(), [k + 1])[1], [0]

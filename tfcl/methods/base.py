@@ -88,6 +88,8 @@ class Update(typing.NamedTuple):
         decayed: Optional function from gradients and their variables to the
             gradients that are applied; runs after `before`, so that a weight
             decay is that of the values which the optimizer changes.
+        due: Optional boolean scalar: whether the gradients are applied in
+            this step; `before` and `then` run in any case. One replica only.
     """
 
     loss: tf.Tensor
@@ -96,6 +98,7 @@ class Update(typing.NamedTuple):
     then: typing.Callable | None = None
     before: typing.Callable | None = None
     decayed: typing.Callable | None = None
+    due: tf.Tensor | None = None
 
 
 class PointMap(typing.NamedTuple):

@@ -1,15 +1,11 @@
 """Class-incremental learning: one head per task, answers over all classes."""
 
-import functools
-
 import gin
-import keras
-import numpy as np
 import tensorflow as tf
 
-from tfcl.data.class_incremental_stream import first_classes
+from tfcl.data.class_incremental_stream import first_classes as classes_of
+from tfcl.data.increments import task_sizes
 from tfcl.errors import UserError
-from tfcl.layers.memory_dense import MemoryDense
 from tfcl.layers.seen_classes import SeenClasses
 from tfcl.methods.base import (
     Method,
@@ -17,140 +13,111 @@ from tfcl.methods.base import (
     cross_entropy,
     mean_accuracy,
     require,
+    steps_per_epoch,
 )
-from tfcl.methods.classifier_alignment import (
-    ClassStatistics,
-    aligned_logits,
-    mean_factors,
-)
+from tfcl.methods.class_statistics import ClassStatistics
+from tfcl.methods.classifier_alignment import AlignmentOrder
 from tfcl.methods.layer_choice import statistic
-from tfcl.methods.work import Accumulate, Phase
+from tfcl.methods.task_heads import KINDS, MEMORY, TaskHeads
+from tfcl.methods.virtual_batch import VirtualBatch
+from tfcl.methods.work import Accumulate
 from tfcl.models.online_network import OnlineNetwork
 from tfcl.models.variables import Owned
 
-MEMORY, LINEAR = "memory", "linear"
+NONE, FIRST, ALL = "none", "first", "all"
+_SCRAMBLES = (NONE, FIRST, ALL)
+_STATISTICS_BATCH = 64  # Pictures per step, at least.
 
 
 @gin.configurable
 class ClassIncremental(Method):
-    """Heads of tasks on a frozen backbone, aligned with each other.
+    """Heads of tasks on one backbone, aligned with each other.
 
-    Stage 1 trains the new task's head on its classes alone. Then the features
-    of each new class are summed up by mean and covariance, and from the second
-    task on stage 2 trains all heads on features drawn from these (classifier
-    alignment). It counts for the evaluation after its task; the next task
-    starts from the heads before it.
+    Stage 1 trains the new task's head on its classes alone, and with it, at a
+    rate of its own, the backbone. Then the features of each new class are
+    summed up by mean and covariance, and from the second task on stage 2
+    trains all heads on features drawn from these (classifier alignment). It
+    counts for the evaluation after its task; the next task starts from the
+    heads before it.
 
     Args:
         backbone: Function from `image_shape` to a `keras.Model` that ends in
-            features; it keeps its weights.
-        classes_per_task: Classes of each task, all the same number.
-        optimizer: Function without arguments to a Keras optimizer.
-        schedule: Of stage 1.
-        epochs: Of stage 1.
+            features.
+        training: `HeadTraining`, stage 1.
+        classes_per_task: Classes of each task; of the last one what is left.
+        first_classes: Classes of the first task; None for as many as the
+            others have.
         head: "memory" (`MemoryDense`, one key set per task) or "linear"
             (the SLCA baseline).
         memory: `{argument: value}` of `MemoryDense`.
-        weight_decay: L2 of the heads in training.
-        alignment_schedule: Of stage 2.
-        alignment_epochs: 0 goes without stage 2.
-        alignment_size: Features drawn per class seen and epoch; also those
-            of a step.
-        temperature: Of the alignment's logits, which it divides after they
-            were divided by their length; 0 takes them as they are.
+        old_scrambles: Old heads that go on to give weak units to examples of
+            a new task: "none"; as in the published program where the backbone
+            is trained, "first" (with --freeze_keys_ca) or "all".
+        alignment: `ClassifierAlignment`, stage 2; None goes without.
 
     Raises:
         ValueError: If an argument is out of range, or the stream is not one
-            of `class_incremental_stream`.
+            of `class_incremental_stream` in tasks of these sizes.
         UserError: If a task comes again.
 
     Note:
         Statistics take 4 bytes per class and pair of features, and 8 more
-        per class of one task; so do checkpoints, each. Old heads
-        rest in stage 1, keys and counters as well; so do keys in stage 2. The
-        published program lets old heads scramble where the backbone is
-        trained.
+        per class of one task; so do checkpoints, each. They are of the time
+        of their task, also where the backbone goes on to learn. Old heads
+        rest in stage 1, keys and counters as well; so do keys in stage 2.
     """
 
     def __init__(
         self,
         backbone=gin.REQUIRED,
+        training=gin.REQUIRED,
         classes_per_task: int = gin.REQUIRED,
-        optimizer=gin.REQUIRED,
-        schedule=gin.REQUIRED,
-        epochs: int = 20,
+        first_classes: int | None = None,
         head: str = MEMORY,
         memory: dict | None = None,
-        weight_decay: float = 5e-4,
-        alignment_schedule=None,
-        alignment_epochs: int = 5,
-        alignment_size: int = 256,
-        temperature: float = 0.1,
+        old_scrambles: str = NONE,
+        alignment=None,
     ):
         super().__init__()
-        known = (MEMORY, LINEAR)
-        require(head in known, "head", f"must be one of {known}", head)
-        for name, value, least in (
-            ("classes_per_task", classes_per_task, 1),
-            ("epochs", epochs, 1),
-            ("alignment_epochs", alignment_epochs, 0),
-            ("alignment_size", alignment_size, 1),
+        for name, value, known in (
+            ("head", head, KINDS),
+            ("old_scrambles", old_scrambles, _SCRAMBLES),
         ):
-            rule = f"must be a whole number, at least {least}"
-            require(int(value) == value >= least, name, rule, value)
+            require(value in known, name, f"must be one of {known}", value)
         require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
-        )
-        require(
-            alignment_epochs == 0 or alignment_schedule is not None,
-            "alignment_schedule",
-            "must be given, or alignment_epochs = 0",
-            alignment_schedule,
-        )
-        require(
-            temperature >= 0, "temperature", "must not be negative", temperature
+            old_scrambles == NONE or head == MEMORY,
+            "old_scrambles",
+            f"must be '{NONE}' for linear heads",
+            old_scrambles,
         )
         self.make_backbone = backbone
+        self.training = training
         self.classes_per_task = classes_per_task
-        self.make_optimizer = optimizer
-        self.schedule = schedule
-        self.epochs = epochs
+        self.first_classes = first_classes
         self.head_kind = head
         self.memory = dict(memory or {})
-        self.weight_decay = weight_decay
-        self.alignment_schedule = alignment_schedule
-        self.alignment_epochs = alignment_epochs
-        self.alignment_size = alignment_size
-        self.temperature = temperature
+        self.old_scrambles = old_scrambles
+        self.alignment = alignment
         self._network = None
+
+    # Set-up
 
     def setup(self, spec, seed):
         self.spec, self.seed = spec, seed
-        classes, tasks = spec.max_classes, spec.num_tasks
-        if classes != tasks * self.classes_per_task:
-            raise ValueError(
-                "Argument `classes_per_task` times the number of tasks must be "
-                "the number of classes of a class_incremental_stream. "
-                f"Received: classes_per_task={self.classes_per_task}, {tasks} "
-                f"tasks, {classes} classes"
-            )
-        trunk = self.make_backbone(image_shape=spec.image_shape)
-        self._network = OnlineNetwork(
-            [(trunk, self._head(classes, tasks))],
-            trains_trunk=False,
-            serve=self._served,
+        classes = spec.max_classes
+        sizes = task_sizes(classes, self.classes_per_task, self.first_classes)
+        require(
+            len(sizes) == spec.num_tasks,
+            "classes_per_task",
+            f"(with `first_classes`) must cut the {classes} classes of a "
+            f"class_incremental_stream into its {spec.num_tasks} tasks, not "
+            f"into {len(sizes)}",
+            self.classes_per_task,
         )
-        self.shared = self._network.owned
-        self.redraw(self.shared, "shared")
-        self._heads = [o for o in self.shared if o.name.startswith("heads/")]
-        self.build_optimizer(
-            "main", self.make_optimizer(), self._network.trained
-        )
+        self.heads = TaskHeads(self.head_kind, sizes, self.memory)
+        trunk = self._build_network(spec)
         self.statistics = ClassStatistics(
-            classes, trunk.output_shape[-1], self.classes_per_task
+            classes, trunk.output_shape[-1], max(sizes)
         )
         self._unaligned = [
             statistic(v.numpy(), "unaligned", v.dtype)
@@ -158,34 +125,78 @@ class ClassIncremental(Method):
         ]
         self.current = statistic(-1, "current", "int32")
         self.shared = [*self.shared, Owned.of("current", self.current)]
-        self.state = [*self.statistics.variables, *self._unaligned]
+        self.state = [
+            *self.statistics.variables,
+            *self._virtual.state,
+            *self._unaligned,
+        ]
+        if self.alignment is not None:
+            self._order = AlignmentOrder(classes, self.alignment.size)
+            self.state += self._order.state
 
-    def _head(self, classes, tasks):
-        if self.head_kind == MEMORY:
-            return MemoryDense(
-                classes, key_sets=tasks, name="heads", **self.memory
-            )
-        normal = keras.initializers.TruncatedNormal(stddev=0.02)
-        return keras.layers.Dense(
-            classes, kernel_initializer=normal, name="heads"
+    def _build_network(self, spec):
+        """Network, optimizers and what gathers their gradients."""
+        training = self.training
+        trunk = self.make_backbone(image_shape=spec.image_shape)
+        self._network = OnlineNetwork(
+            [(trunk, self.heads.layer)],
+            trains_trunk=training.trains_backbone,
+            pretrained=training.pretrained,
+            serve=self._served,
         )
+        self.shared = self._network.owned
+        self.redraw(self.shared, "shared")
+        self._heads = [o for o in self.shared if o.name.startswith("heads/")]
+        trained = self._network.trained
+        own = {id(o.variable) for o in self._heads}
+        parts = {"main": [], "backbone": []}
+        for place, owned in enumerate(trained):
+            part = "main" if id(owned.variable) in own else "backbone"
+            parts[part].append(place)
+        require(
+            bool(parts["backbone"]) == training.trains_backbone,
+            "backbone_rate",
+            "must be 0 for a backbone without weights to train",
+            training.backbone_rate,
+        )
+        # Places of the variables of each optimizer among the trained.
+        self._parts = {name: at for name, at in parts.items() if at}
+        for name, places in self._parts.items():
+            chosen = [trained[k] for k in places]
+            self.build_optimizer(name, training.make_optimizer(), chosen)
+        self._virtual = VirtualBatch(
+            trained, training.batches_at_once(spec.batch_size)
+        )
+        return trunk
+
+    # Tasks
 
     def begin_task(self, task):
-        first, count = first_classes(task)
-        if (first, count) != (
-            task.index * self.classes_per_task,
-            self.classes_per_task,
-        ):
+        found, wanted = classes_of(task), self.heads.classes_of(task.index)
+        if found != wanted:
             raise ValueError(
-                "Argument `classes_per_task` must be that of every task. "
-                f"Received: task '{task.name}' has the classes {first} to "
-                f"{first + count - 1}"
+                "Arguments `classes_per_task` and `first_classes` must give "
+                f"the classes of every task. Received: task '{task.name}' has "
+                f"{found[1]} classes from {found[0]} on, not {wanted[1]} from "
+                f"{wanted[0]} on"
             )
         if task.index:
             for owned, kept in zip(self._heads, self._unaligned):
                 owned.variable.assign(kept)
         self.current.assign(task.index)
+        size = self._batch_size(task)
+        self._virtual.begin_task(steps_per_epoch(len(task.train), size, False))
         self.reset_optimizers()
+
+    def _batch_size(self, task):
+        size = task.batch_size or self.spec.batch_size
+        require(
+            size == self.spec.batch_size or self.training.virtual_batch is None,
+            "virtual_batch",
+            "must be None where tasks have batch sizes of their own",
+            self.training.virtual_batch,
+        )
+        return size
 
     def resume_task(self, task, values):
         raise UserError(
@@ -194,34 +205,32 @@ class ClassIncremental(Method):
         )
 
     def phases(self, task):
-        yield Phase(
-            "heads",
-            self.epochs,
-            {"main": self.schedule},
-            steps=(self.train_step,),
+        yield self.training.phase(self.train_step)
+        yield Accumulate(
+            "statistics",
+            self.class_sums,
+            self.statistics.sums,
+            batch_size=max(_STATISTICS_BATCH, self.spec.batch_size),
         )
-        yield Accumulate("statistics", self.class_sums, self.statistics.sums)
-        first, count = first_classes(task)
+        first, count = self.heads.classes_of(task.index)
         self.statistics.note(first)
         for owned, kept in zip(self._heads, self._unaligned):
             kept.assign(owned.variable)
-        if self.alignment_epochs and task.index:
+        if self.alignment is not None and task.index:
             self.reset_optimizers()
-            # Steps draw features: as many steps as classes seen.
-            steps = np.arange(first + count) % len(task.train)
-            yield Phase(
-                "alignment",
-                self.alignment_epochs,
-                {"main": self.alignment_schedule},
-                steps=(self.alignment_step,),
-                data=task.train.taken(steps),
-                batch_size=1,
-                validate_every=0,
+            yield self.alignment.phase(
+                self.alignment_step, task.train, first + count
             )
+
+    # Steps
+
+    def _now(self):
+        """Number of the task in hand, a tensor."""
+        return tf.convert_to_tensor(self.current)
 
     def class_sums(self, batch):
         """What a batch adds to the sums of its classes' features."""
-        first = tf.convert_to_tensor(self.current) * self.classes_per_task
+        first = self.heads.first(self._now())
         features = self._features(batch.images)
         return self.statistics.step(features, batch.labels, first)
 
@@ -229,100 +238,107 @@ class ClassIncremental(Method):
         (trunk, _), *_ = self._network.members
         return trunk(images, training=False)
 
-    def _tasks(self):
-        """Task of each class, int32."""
-        return tf.range(self.spec.max_classes) // self.classes_per_task
-
     def train_step(self, batch):
-        """Stage 1: the new head on its own classes."""
+        """Stage 1: the new head on its own classes, and the backbone."""
         self._check_replicas(batch)
-        mine = self._tasks() == tf.convert_to_tensor(self.current)
         network, seen = self._network, []
 
         def objective(logits):
-            seen.append(tf.where(mine, logits, -1e9))
+            seen.append(self.heads.own(logits, self._now()))
             return tf.reduce_mean(cross_entropy(batch.labels, seen[0]))
 
-        values = network.values()
         loss, _, gradients, after = network.learn(
-            values, batch.images, objective, batch.seed
+            network.values(),
+            self.training.augmented(batch),
+            objective,
+            batch.seed,
         )
+        gradients, due, keep = self._virtual.gathered(gradients, batch.step)
 
         def own_update():
             before = network.values()
-            new = [
-                old if old is changed else self._of_task(changed, old)
-                for old, changed in zip(before, after(before))
-            ]
-            network.assign(before, new)
+            network.assign(before, self._resting(before, after))
 
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, seen[0])},
-            gradients=[("main", gradients, network.variables)],
+            gradients=self._parted(gradients, self._parts),
             before=own_update,
-            decayed=functools.partial(self._decayed, all_seen=False),
+            then=keep,
+            decayed=self._decay(lambda task: task == self._now()),
+            due=due,
         )
 
-    def _of_task(self, new, old):
-        """The new values for the current key set, the old for all others."""
-        sets = self.spec.num_tasks
-        shape = tf.shape(old)
-        new, old = (tf.reshape(v, [sets, -1]) for v in (new, old))
-        mine = tf.range(sets)[:, None] == tf.convert_to_tensor(self.current)
-        return tf.reshape(tf.where(mine, new, old), shape)
+    def _parted(self, gradients, names):
+        """`Update.gradients` of some optimizers."""
+        variables = self._network.variables
+        return [
+            (
+                name,
+                [gradients[k] for k in self._parts[name]],
+                [variables[k] for k in self._parts[name]],
+            )
+            for name in names
+        ]
 
-    def _decayed(self, gradients, variables, all_seen):
-        """Gradients with decay, for the current task or all seen."""
-        current = tf.convert_to_tensor(self.current)
-        result = []
-        for gradient, variable in zip(gradients, variables):
-            dense = tf.convert_to_tensor(gradient)
-            dense += self.weight_decay * variable
-            # Tasks lie along the first axis of a memory, and along the last
-            # one of a dense layer.
-            axis = 0 if self.head_kind == MEMORY else -1
-            size = variable.shape[axis] // self.spec.num_tasks
-            owner = tf.range(variable.shape[axis]) // size
-            mine = owner <= current if all_seen else owner == current
-            mine = tf.cast(mine, dense.dtype)
-            if axis == 0:
-                mine = tf.reshape(mine, [-1, *[1] * (len(dense.shape) - 1)])
-            result.append(dense * mine)
-        return result
+    def _resting(self, before, after):
+        """Values after the network's own update, where they may change.
+
+        The backbone's may; of the heads those of the current key set, and of
+        old ones as `old_scrambles` says.
+        """
+        memories = self._network.memory_places
+        current, last = self._now(), len(self.heads.sizes)
+        values = [
+            self.heads.changed(new, old, lambda task: task == current)
+            if place in memories and new is not old
+            else new
+            for place, (new, old) in enumerate(zip(after(before), before))
+        ]
+        if self.old_scrambles == NONE:
+            return values
+        last = 1 if self.old_scrambles == FIRST else last
+        scrambled = after(before, key_rate=0.0)
+        for place in memories:
+            values[place] = self.heads.changed(
+                scrambled[place],
+                values[place],
+                lambda task: (task < current) & (task < last),
+            )
+        return values
+
+    def _decay(self, tasks):
+        """`Update.decayed` for the backbone and the heads of some tasks."""
+        heads = {id(owned.variable.value) for owned in self._heads}
+
+        def decayed(gradients, variables):
+            dense = map(self.training.decayed, gradients, variables)
+            return [
+                self.heads.trained(g, tasks) if id(v) in heads else g
+                for g, v in zip(dense, variables)
+            ]
+
+        return decayed
 
     def alignment_step(self, batch):
         """Stage 2: all heads on features drawn from what was noted."""
         self._check_replicas(batch)
-        current = tf.convert_to_tensor(self.current)
-        count = (current + 1) * self.classes_per_task
-        labels = tf.random.stateless_uniform(
-            [self.alignment_size], batch.seed, 0, count, tf.int32
+        current = self._now()
+        labels, keep = self._order.labels(
+            self.heads.seen(current), batch.step, batch.seed
         )
-        tasks = self._tasks()
-        factors = mean_factors(tf.gather(tasks, labels), current)
-        fold = tf.random.experimental.stateless_fold_in
-        features = self.statistics.drawn(labels, factors, fold(batch.seed, 1))
-        tasks = tf.where(tasks <= current, tasks, -1)
-        (_, head), *_ = self._network.members
-        variables = self._network.variables
+        seed = tf.random.experimental.stateless_fold_in(batch.seed, 1)
         with tf.GradientTape() as tape:
-            if self.head_kind == MEMORY:
-                logits, _ = head.read(features)
-            else:
-                logits = head(features)
-            logits = tf.where(tasks >= 0, logits, -1e9)
-            aligned = aligned_logits(
-                logits, tasks, current + 1, self.temperature
+            loss, accuracy = self.alignment.loss(
+                self.heads, self.statistics, labels, current, seed
             )
-            loss = tf.reduce_mean(cross_entropy(labels, aligned))
-        gradients = tape.gradient(loss, variables)
-        right = tf.argmax(logits, -1, output_type=tf.int32) == labels
+        gradients = tape.gradient(loss, self._network.variables)
         return Update(
             loss=loss,
-            metrics={"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))},
-            gradients=[("main", gradients, variables)],
-            decayed=functools.partial(self._decayed, all_seen=True),
+            metrics={"accuracy": accuracy},
+            gradients=self._parted(gradients, ["main"]),
+            then=keep,
+            decayed=self._decay(lambda task: task <= current),
         )
 
     def _check_replicas(self, batch):
@@ -332,16 +348,14 @@ class ClassIncremental(Method):
                 f"Received: {batch.replicas} replicas"
             )
 
-    def predict(self, images):
-        return tf.where(self._seen(), self._network(images), -1e9)
+    # Serving
 
-    def _seen(self):
-        """Whether a class was learned, booleans."""
-        return self._tasks() <= tf.convert_to_tensor(self.current)
+    def predict(self, images):
+        return self.heads.known(self._network(images), self._now())
 
     def _served(self, head):
         """The head of an export, which knows no class of later tasks."""
-        seen = self._seen().numpy()
+        seen = self.heads.tasks <= self.current.numpy()
         return head if seen.all() else SeenClasses(head, seen)
 
     def network(self):

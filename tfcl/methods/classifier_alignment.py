@@ -5,12 +5,13 @@ Continual Learning on a Pre-trained Model", ICCV 2023, and the program of
 Memory Head (Tiezzi et al., CoLLAs 2024), which builds on it.
 """
 
+import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.methods.base import cross_entropy, require
 from tfcl.methods.layer_choice import statistic
-
-_RIDGE = 1e-4  # Added to the diagonal of a covariance.
+from tfcl.methods.work import Phase
 
 
 def aligned_logits(logits, tasks, num_tasks, temperature):
@@ -49,66 +50,122 @@ def mean_factors(tasks, current):
     return 0.9 + 0.1 * (tasks + 1.0) / (current + 1.0)
 
 
-class ClassStatistics:
-    """Mean and covariance of the features of each class, to draw from.
+@gin.configurable
+class ClassifierAlignment:
+    """Stage 2 of a class-incremental method: how its heads are aligned.
 
     Args:
-        classes: Number of classes.
-        features: d.
-        at_once: Classes whose features are summed up in one pass, c.
+        schedule: Of the heads' rate.
+        epochs: Passes over as many steps as there are classes seen.
+        size: Features drawn per class and epoch; also those of a step.
+        temperature: Of the logits, which it divides after they were divided
+            by their length; 0 takes them as they are.
+        decay_by_current: The task of a class, by which its mean decays, is
+            its number over the size of the newest task, as in the published
+            program: wrong where sizes differ.
 
-    Attributes:
-        sums: Variables that an `Accumulate` with `step` fills, float64:
-            counts `(c,)`, sums `(c, d)`, products `(c, d, d)`.
-        variables: All variables of this object.
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
-    def __init__(self, classes, features, at_once):
-        shape, part = (classes, features), (at_once, features)
-        self.sums = [
-            statistic(np.zeros(size), f"sums_{number}", "float64")
-            for number, size in enumerate(
-                ((at_once,), part, (*part, features))
-            )
-        ]
-        self.means = statistic(np.zeros(shape), "means")
-        self.roots = statistic(np.zeros((*shape, features)), "roots")
-        self.variables = [*self.sums, self.means, self.roots]
+    def __init__(
+        self,
+        schedule=gin.REQUIRED,
+        epochs: int = 5,
+        size: int = 256,
+        temperature: float = 0.1,
+        decay_by_current: bool = False,
+    ):
+        for name, value in (("epochs", epochs), ("size", size)):
+            rule = "must be a whole number, at least 1"
+            require(int(value) == value >= 1, name, rule, value)
+        require(
+            temperature >= 0, "temperature", "must not be negative", temperature
+        )
+        self.schedule = schedule
+        self.epochs = epochs
+        self.size = size
+        self.temperature = temperature
+        self.decay_by_current = decay_by_current
 
-    def step(self, features, labels, first):
-        """What a batch adds to `sums`, whose first class is `first`."""
-        features = tf.cast(features, tf.float64)
-        at_once = self.sums[0].shape[0]
-        one = tf.one_hot(labels - first, at_once, dtype=tf.float64)
-        return [
-            tf.reduce_sum(one, axis=0),
-            tf.matmul(one, features, transpose_a=True),
-            tf.einsum("bc,bi,bj->cij", one, features, features),
-        ]
+    def phase(self, step, split, classes):
+        """The `Phase` after a task.
 
-    def note(self, first):
-        """Takes means and covariances of the classes from `first` on."""
-        means, roots = self.means.numpy(), self.roots.numpy()
-        counts, sums, products = (v.numpy() for v in self.sums)
-        # None in a resumed run, whose variables are not restored yet.
-        for k in np.flatnonzero(counts):
-            mean, covariance = moments(counts[k], sums[k], products[k])
-            means[first + k] = mean
-            roots[first + k] = np.linalg.cholesky(covariance)
-        self.means.assign(means)
-        self.roots.assign(roots)
+        Args:
+            step: Function from `Batch` to `Update`, without pictures.
+            split: Any `Split`: steps draw features and look at no picture.
+            classes: Number of classes seen, each of which makes a step.
+        """
+        return Phase(
+            "alignment",
+            self.epochs,
+            {"main": self.schedule},
+            steps=(step,),
+            data=split.taken(np.arange(classes) % len(split)),
+            batch_size=1,
+            validate_every=0,
+        )
 
-    def drawn(self, labels, factors, seed):
-        """Features drawn from the normal distribution of each label."""
-        means = tf.gather(tf.convert_to_tensor(self.means), labels)
-        roots = tf.gather(tf.convert_to_tensor(self.roots), labels)
-        noise = tf.random.stateless_normal(tf.shape(means), seed)
-        return means * factors[:, None] + tf.linalg.matvec(roots, noise)
+    def loss(self, heads, statistics, labels, current, seed):
+        """Loss of features drawn for labels, and their accuracy.
+
+        Args:
+            heads: `TaskHeads`.
+            statistics: `ClassStatistics`.
+            labels: int32 `(b,)`.
+            current: Number of the newest task, int32 scalar.
+            seed: int32 pair.
+        """
+        tasks = tf.gather(heads.tasks, labels)
+        if self.decay_by_current:
+            tasks = labels // heads.size(current)
+        factors = mean_factors(tasks, current)
+        features = statistics.drawn(labels, factors, seed)
+        logits = heads.known(heads.logits(features), current)
+        tasks = tf.where(heads.tasks <= current, heads.tasks, -1)
+        aligned = aligned_logits(logits, tasks, current + 1, self.temperature)
+        loss = tf.reduce_mean(cross_entropy(labels, aligned))
+        right = tf.argmax(logits, -1, output_type=tf.int32) == labels
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
 
-def moments(count, total, products):
-    """Mean, and covariance over n - 1 with 1e-4 on its diagonal."""
-    mean = total / count
-    centred = products - count * np.outer(mean, mean)
-    covariance = centred / max(count - 1, 1)
-    return mean, covariance + np.eye(len(mean)) * np.float32(_RIDGE)
+class AlignmentOrder:
+    """Labels to draw for: each class seen equally often in every epoch.
+
+    Args:
+        classes: Number of classes of the stream.
+        size: Draws per class and epoch, and in a step.
+
+    Attributes:
+        state: Variables that a checkpoint must hold.
+    """
+
+    def __init__(self, classes, size):
+        self._size = size
+        self._slots = np.repeat(np.arange(classes, dtype=np.int32), size)
+        # The labels of an epoch, in an order that its first step draws.
+        self._order = statistic(np.zeros(len(self._slots)), "order", "int32")
+        self.state = [self._order]
+
+    def labels(self, seen, step, seed):
+        """Traced: the labels of a step.
+
+        Args:
+            seen: Number of classes seen, int32 scalar.
+            step: Number of the step in its epoch, below `seen`.
+            seed: int32 pair of the step.
+
+        Returns:
+            int32 `(size,)`, and a function that keeps the epoch's order.
+        """
+
+        def drawn():
+            place = tf.random.stateless_uniform([len(self._slots)], seed)
+            # Classes that were not seen come last.
+            place += tf.cast(self._slots >= seen, tf.float32)
+            return tf.gather(self._slots, tf.argsort(place))
+
+        kept = tf.convert_to_tensor(self._order)
+        order = tf.cond(step == 0, drawn, lambda: kept)
+        labels = order[step * self._size : (step + 1) * self._size]
+        return labels, lambda: self._order.assign(order)

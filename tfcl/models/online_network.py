@@ -82,6 +82,11 @@ class OnlineNetwork:
         """The `MemoryDense` heads among the members."""
         return [h for _, h in self.members if isinstance(h, MemoryDense)]
 
+    @property
+    def memory_places(self):
+        """Places of the memories' variables among the `values`."""
+        return [k for places in self._memories if places for k in places]
+
     def values(self):
         """The present value of every variable that may change, tensors."""
         values = [tf.convert_to_tensor(v) for v in self._variables]
@@ -107,7 +112,8 @@ class OnlineNetwork:
             memory a `tf.IndexedSlices` of rows; and a function to the values
             after the networks' own updates (keys and counters of memories,
             moving averages), without the gradients. Called where these are
-            assigned, it copies no memory.
+            assigned, it copies no memory. It takes changes of the memories'
+            `UpdateRule`.
         """
         before = list(values)
         watched = [values[k] for k in self._trained]
@@ -121,7 +127,7 @@ class OnlineNetwork:
         )
         own = [scope.get_current_value(v) for v in self._variables]
 
-        def after(values=None):
+        def after(values=None, **changes):
             if values is None:
                 values = self.values()
             result = [
@@ -133,7 +139,9 @@ class OnlineNetwork:
             ):
                 if places is not None:
                     state = head.state_of([values[p] for p in places])
-                    state = head.updated(state, reading, seed, present)
+                    state = head.updated(
+                        state, reading, seed, present, **changes
+                    )
                     if head.renews_keys:  # To be assigned, too.
                         state = state._replace(keys=tf.identity(state.keys))
                     for place, value in zip(places, state):
@@ -241,7 +249,7 @@ def _served(head, number):
         copy.build((None, head.kernel.shape[0]))
         copy.set_weights(head.get_weights())
         return copy
-    copy = MemoryDense.from_config(
+    copy = type(head).from_config(
         {**config, "scramble": False, "count_evaluations": False}
     )
     copy.build((None, head.features))

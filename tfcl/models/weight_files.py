@@ -59,7 +59,7 @@ def _is_brief(array):
     return array.dtype == ml_dtypes.bfloat16
 
 
-def assign_arrays(model, path, place):
+def assign_arrays(model, path, place, fitted=None, kept=()):
     """Gives a model the weights of a file.
 
     Args:
@@ -67,6 +67,9 @@ def assign_arrays(model, path, place):
         path: Of the file.
         place: Function from an array's name to `(layer name, weight name)`,
             or None for arrays that are none of the model's (a classifier).
+        fitted: Optional function from such a pair, an array and the shape of
+            the weight to the array in that shape, where that can be done.
+        kept: Such pairs of weights that keep their values.
 
     Raises:
         UserError: If a weight of the model is missing in the file, has
@@ -88,10 +91,13 @@ def assign_arrays(model, path, place):
         (layer.name, weight.name): weight
         for layer in leaf_layers(model)
         for weight in layer.weights
+        if (layer.name, weight.name) not in kept
     }
     _require_the_same_layers(model, path, given, wanted, arrays)
     for where, weight in wanted.items():
         name, array = given[where]
+        if fitted is not None:
+            array = fitted(where, array, tuple(weight.shape))
         if array.shape != tuple(weight.shape):
             raise UserError(
                 f"Weights '{path}' do not fit {model.name}: layer "

@@ -136,6 +136,23 @@ class Later:
         )
 
 
+class Scaled:
+    """A schedule times a factor.
+
+    Args:
+        schedule: Function from `Clock` to rate.
+        factor: Positive.
+    """
+
+    def __init__(self, schedule, factor):
+        _positive("factor", factor)
+        self.schedule = schedule
+        self.factor = factor
+
+    def __call__(self, clock):
+        return self.factor * self.schedule(clock)
+
+
 @gin.configurable
 class ByTask:
     """Another schedule, or another stopping rule, for some of the tasks.

@@ -30,6 +30,8 @@ class SGDNesterov(keras.optimizers.Optimizer):
         in deep learning", ICML 2013, with the rate factored out.
     """
 
+    nesterov = True
+
     def __init__(
         self,
         learning_rate=0.01,
@@ -63,7 +65,7 @@ class SGDNesterov(keras.optimizers.Optimizer):
             lr=tf.cast(learning_rate, variable.dtype),
             grad=tf.cast(gradient, variable.dtype),
             momentum=tf.constant(self.momentum, variable.dtype),
-            use_nesterov=True,
+            use_nesterov=self.nesterov,
         )
 
     def get_config(self):

@@ -1,0 +1,116 @@
+"""How a class-incremental method trains a new task's head."""
+
+import gin
+import tensorflow as tf
+
+from tfcl.data.augmentation import Compose, Draws
+from tfcl.methods.base import require
+from tfcl.methods.work import Phase
+from tfcl.optimizers.schedules import Scaled
+
+
+@gin.configurable
+class HeadTraining:
+    """Stage 1 of a class-incremental method: the new head, and the backbone.
+
+    Args:
+        optimizer: Function without arguments to a Keras optimizer.
+        schedule: Of the head's rate.
+        epochs: Per task.
+        backbone_rate: Rate of the backbone over that of the head; 0 freezes
+            it.
+        pretrained: True starts from the backbone's weights, False draws new
+            ones by its initializers; a frozen one keeps its own.
+        virtual_batch: Examples whose gradients are gathered into one step of
+            the optimizer, a multiple of the batch size; None for each batch.
+            Keys move batch by batch.
+        weight_decay: L2 of all that is trained, also in the alignment.
+        augmentation: Random changes of the pictures, one after another
+            (`tfcl.data.augmentation`).
+        validate_every: Epochs between validations, which steer nothing; 0
+            for the last one alone.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        optimizer=gin.REQUIRED,
+        schedule=gin.REQUIRED,
+        epochs: int = 20,
+        backbone_rate: float = 0.0,
+        pretrained: bool = True,
+        virtual_batch: int | None = None,
+        weight_decay: float = 5e-4,
+        augmentation: list | tuple = (),
+        validate_every: int = 1,
+    ):
+        for name, value in (
+            ("epochs", epochs),
+            ("virtual_batch", virtual_batch),
+        ):
+            fits = value is None or int(value) == value >= 1
+            require(fits, name, "must be a whole number, at least 1", value)
+        for name, value in (
+            ("backbone_rate", backbone_rate),
+            ("weight_decay", weight_decay),
+            ("validate_every", validate_every),
+        ):
+            require(value >= 0, name, "must not be negative", value)
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.epochs = epochs
+        self.backbone_rate = backbone_rate
+        self.pretrained = pretrained
+        self.virtual_batch = virtual_batch
+        self.weight_decay = weight_decay
+        self._augment = Compose(augmentation)
+        self.validate_every = validate_every
+
+    @property
+    def trains_backbone(self):
+        """Whether the backbone learns."""
+        return self.backbone_rate > 0
+
+    def phase(self, step):
+        """The `Phase` of a task's training."""
+        return Phase(
+            "heads",
+            self.epochs,
+            self.rates(),
+            steps=(step,),
+            validate_every=self.validate_every,
+        )
+
+    def rates(self):
+        """Schedules of the optimizers "main" and, if any, "backbone"."""
+        if not self.trains_backbone:
+            return {"main": self.schedule}
+        slow = Scaled(self.schedule, self.backbone_rate)
+        return {"main": self.schedule, "backbone": slow}
+
+    def batches_at_once(self, batch_size):
+        """Batches of a virtual batch.
+
+        Raises:
+            ValueError: If it is no whole number.
+        """
+        size = self.virtual_batch or batch_size
+        require(
+            size % batch_size == 0,
+            "virtual_batch",
+            f"must be a multiple of the batch size, {batch_size}",
+            self.virtual_batch,
+        )
+        return size // batch_size
+
+    def augmented(self, batch):
+        """The pictures of a `Batch`, changed at random."""
+        draws = Draws(batch.seed, batch.positions, batch.size)
+        return self._augment(batch.images, draws, batch.black)
+
+    def decayed(self, gradient, variable):
+        """A dense gradient with the weight decay."""
+        dense = tf.convert_to_tensor(gradient)
+        return dense + self.weight_decay * variable
