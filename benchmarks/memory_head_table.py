@@ -1,12 +1,15 @@
 """All online methods on the streams of points: accuracy and forgetting.
 
     python benchmarks/memory_head_table.py [--seeds 5] [--streams modes_cdi ...]
-        [--methods mh_modes_cdi ...] [--data_dir DIR]
+        [--methods ER ...] [--published_starts] [--data_dir DIR]
 
 One process for all runs: every gin file is built and compiled once, then drawn
 anew for each seed and stream. Prints a Markdown table: the metrics of the
 published program (average accuracy / average forgetting on the test
 distributions after the last one), mean +- population deviation over seeds.
+With --published_starts the runs begin with the start values of the program's
+three seeds; all other draws (replay) remain those of here. GDumb, which draws
+its network anew after its buffer, is left out then.
 """
 
 import argparse
@@ -23,6 +26,7 @@ import gin  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from benchmarks import published_starts  # noqa: E402
 from tfcl import configuration, randomness  # noqa: E402
 from tfcl.data.point_stream import point_stream  # noqa: E402
 from tfcl.engine.orders import epoch_order  # noqa: E402
@@ -43,7 +47,15 @@ _METHODS = {
     "MH, euclidean (quick start)": ("mh_modes_ci_euclidean", []),
     "LP, Adam 1e-2": ("lp_modes_cdi", []),
     "MLP, Adam 1e-3": ("mlp_modes_cdi", []),
+    "MLP of 10 units, Adam 9e-2": (
+        "mlp_modes_cdi",
+        ["HIDDEN_UNITS = 10", "LEARNING_RATE = 9e-2"],
+    ),
     "ER": ("er_modes_cdi", ["RESERVOIR_DRAW = 'published'"]),
+    "ER, Adam 1e-2": (
+        "er_modes_cdi",
+        ["RESERVOIR_DRAW = 'published'", "LEARNING_RATE = 1e-2"],
+    ),
     "ER, random": ("er_modes_cdi", ["POLICY = 'random'"]),
     "MIR, published choice": (
         "mir_modes_cdi",
@@ -57,9 +69,17 @@ _METHODS = {
 
 
 class Runs:
-    """A method that is drawn anew for every run."""
+    """A method that is drawn anew for every run.
 
-    def __init__(self, file, bindings, spec):
+    Args:
+        file: Name of its gin file.
+        bindings: Further gin bindings.
+        spec: `StreamSpec` of the streams.
+        begin: Optional function of network and seed that assigns other start
+            values.
+    """
+
+    def __init__(self, file, bindings, spec, begin=None):
         gin.clear_config()
         configuration.load(
             [f"gin/{file}.gin"],
@@ -67,6 +87,7 @@ class Runs:
         )
         self.method = configuration.build("Experiment.method")
         self.method.setup(spec, seed=0)
+        self._begin = begin
         self._state = [v.numpy() for v in self.method.state]
         self._runner = StepRunner(
             self.method,
@@ -80,6 +101,8 @@ class Runs:
         method = self.method
         method.seed, self._seed, self._phase = seed, seed, 0
         method.redraw(method.shared, "shared")
+        if self._begin is not None:
+            self._begin(method.network(), seed)
         method.reset_optimizers()
         for variable, value in zip(method.state, self._state):
             variable.assign(value)
@@ -138,8 +161,13 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--streams", nargs="*", default=_STREAMS)
     parser.add_argument("--methods", nargs="*", default=list(_METHODS))
+    parser.add_argument("--published_starts", action="store_true")
     parser.add_argument("--data_dir", default=None)
     arguments = parser.parse_args()
+    seeds, begin = range(arguments.seeds), None
+    if arguments.published_starts:
+        seeds, begin = published_starts.SEEDS, published_starts.begin
+        arguments.methods = [m for m in arguments.methods if m != "GDumb"]
     streams = [
         point_stream(*name.split("_"), data_dir=arguments.data_dir)
         for name in arguments.streams
@@ -148,13 +176,10 @@ def main():
     print("|---|" + "---|" * (len(streams) + 1), flush=True)
     for name in arguments.methods:
         started = time.perf_counter()
-        runs = Runs(*_METHODS[name], streams[0].spec())
+        runs = Runs(*_METHODS[name], streams[0].spec(), begin)
         cells = collections.deque()
         for stream in streams:
-            found = [
-                runs.run(stream.tasks[0], seed)
-                for seed in range(arguments.seeds)
-            ]
+            found = [runs.run(stream.tasks[0], seed) for seed in seeds]
             mean, deviation = np.mean(found, 0), np.std(found, 0)
             cells.append(f"{mean[0]:.3f}±{deviation[0]:.3f} / {mean[1]:.3f}")
         seconds = time.perf_counter() - started

@@ -105,7 +105,7 @@ _SETS = {
     ),
     **{
         f"mini_imagenet_{version}": pictures.MadeUpSet(
-            (8, 8, 3), 4, {"train": 10, "test": 4}
+            (8, 8, 3), 4, {"train": 10, "validation": 4, "test": 4}
         )
         for version in ("original", "noise_1", "noise_2")
     },
@@ -131,6 +131,7 @@ def made_up_points(monkeypatch):
         columns = {
             "point": generator.uniform(-1, 1, (160, 2)),
             "label": groups % 4,
+            "domain": groups // 4,
             "distribution": groups,
         }
         return {key: columns[key] for key in keys}, tuple("abcd")
@@ -189,7 +190,8 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     run = Experiment(model_dir=tmp_path / "run")
     # A trace costs more than the steps themselves. It depends on the method,
     # not on the values that a file binds: one file of each will do.
-    tf.config.run_functions_eagerly(not path.stem.endswith("_digits"))
+    traced = path.stem.endswith("_digits") and not _is_online(path)
+    tf.config.run_functions_eagerly(not traced)
     try:
         configuration.check_all_used()
         _take_two_steps(run)
@@ -200,7 +202,10 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
 
 def _is_online(path):
     """Whether a run sees its stream once."""
-    return "_modes_" in path.stem or path.stem == "mh_ns_imagenet"
+    return "_modes_" in path.stem or path.stem in (
+        "er_digits",
+        "mh_ns_imagenet",
+    )
 
 
 def _is_of_folders(path):
@@ -434,6 +439,41 @@ def test_every_run_on_points_takes_every_stream(path, tmp_path):
     run = Experiment(model_dir=tmp_path / "run")
     run.close()
     assert run.stream.name == path.stem
+
+
+@pytest.mark.parametrize(
+    "method", ["mlp", "mir", "agem", "gdumb", "ensemble"]
+)
+def test_every_online_method_takes_pictures_and_a_backbone(method, tmp_path):
+    configuration.load(
+        [f"gin/{method}_modes_cdi.gin", "gin/streams/online_digits.gin"], []
+    )
+    run = Experiment(model_dir=tmp_path / "run")
+    tf.config.run_functions_eagerly(True)
+    try:
+        _take_two_steps(run)
+    finally:
+        tf.config.run_functions_eagerly(False)
+        run.close()
+    assert run.stream.name == "digits_5_online"
+    trunk, _ = run.method.network().members[0]
+    assert any(isinstance(la, keras.layers.Conv2D) for la in trunk.layers)
+
+
+def test_features_may_be_those_of_the_published_network(tmp_path):
+    """Of another data set here: depth and standardisation are looked at."""
+    configuration.load(
+        ["gin/mh_ns_imagenet.gin", "gin/networks/resnet18_features.gin"],
+        ["WEIGHTS = None", "IMAGE_SIZE = 8"]
+        + [f"feature_stream.cache_dir = '{tmp_path / 'features'}'"],
+    )
+    run = Experiment(model_dir=tmp_path / "run")
+    run.close()
+    (task,) = run.stream.tasks
+    assert task.train.image_shape == (1, 1, 512)
+    # Three versions of four classes; validation knows the first half.
+    np.testing.assert_array_equal(np.unique(task.train.groups), range(12))
+    np.testing.assert_array_equal(np.unique(task.validation.groups), range(6))
 
 
 def test_the_folder_is_no_package_that_hides_gin_config():

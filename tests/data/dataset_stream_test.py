@@ -14,6 +14,9 @@ _SETS = {
         (9, 7, 3), ("rose", "tulip", "lily"), {"train": (12, 18, 24), "test": 5}
     ),
     "sketches": pictures.MadeUpSet((8, 8, 3), 4, {"train": 12, "test": 6}),
+    "oxford_flowers102": pictures.MadeUpSet(
+        (8, 8, 3), 3, {"train": 7, "validation": 5, "test": 4}
+    ),
     # One part alone.
     "eurosat": pictures.MadeUpSet((8, 8, 3), 2, {"train": 40}),
     # Nothing to train on.
@@ -152,6 +155,26 @@ def test_large_sets_stay_encoded(monkeypatch):
     assert task.train.image_shape == (6000, 6000, 3)
 
 
+def test_a_set_may_bring_its_own_validation_part_in_its_own_order():
+    (task,) = _make(
+        ["oxford_flowers102"], selection_split="own", data_seed=None
+    )
+    assert _counts(task) == [[7] * 3, [5] * 3, [4] * 3]
+    for split, name in (
+        (task.train, "train"),
+        (task.validation, "validation"),
+        (task.test, "test"),
+    ):
+        source = pictures.MadeUpPictures(
+            "oxford_flowers102", name, _SETS["oxford_flowers102"], (6, 6, 3)
+        )
+        order = np.argsort(source.labels, kind="stable")
+        np.testing.assert_array_equal(split.images, source.images(order))
+    (shuffled,) = _make(["oxford_flowers102"], selection_split="own")
+    assert (shuffled.train.images != task.train.images).any()
+    assert _keys(shuffled.train) == _keys(task.train)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -162,6 +185,8 @@ def test_large_sets_stay_encoded(monkeypatch):
         ({"image_size": 0}, "`image_size` must be a positive number"),
         ({"channels": 2}, "`channels` must be one of 1, 3"),
         ({"selection_split": "train"}, "`selection_split` must be one of"),
+        ({"selection_split": "own"}, "'flowers_cpg' does not: use 'valid"),
+        ({"pairs": {"sketches": "lfw_pairs"}, "data_seed": None}, "data_seed"),
         ({"validation_fraction": 1.0}, "`validation_fraction` must lie betw"),
         ({"test_fraction": 0.0}, "`test_fraction` must lie between 0 and 1"),
         ({"test_per_class": 0}, "`test_per_class` must be at least 1"),

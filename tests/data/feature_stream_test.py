@@ -11,6 +11,7 @@ from tests.testing import toy_run
 from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.point_stream import point_stream
+from tfcl.engine import stream_pictures
 from tfcl.engine.experiment import Experiment
 
 _TWO = toy_run.toy_stream((2, 2))
@@ -116,6 +117,20 @@ def test_classes_may_come_one_after_another():
     np.testing.assert_array_equal(task.train.labels, task.train.groups)
 
 
+def test_validation_may_know_the_beginning_of_the_stream_alone():
+    (whole,) = online_stream(_TWO, "domain", by_class=True).tasks
+    (task,) = online_stream(_TWO, "domain", True, validated_share=0.5).tasks
+    np.testing.assert_array_equal(np.unique(task.validation.groups), [0, 1])
+    known = np.flatnonzero(whole.validation.groups < 2)
+    np.testing.assert_array_equal(
+        task.validation.images, whole.validation.images[known]
+    )
+    assert len(task.test) == len(whole.test)
+    for share in (0.0, 1.5):
+        with pytest.raises(ValueError, match="`validated_share`.*Received"):
+            online_stream(_TWO, validated_share=share)
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("prepared"))
@@ -131,6 +146,15 @@ def test_points_are_float32_splits_whose_groups_are_distributions(data_dir):
         *(200, 50, 150, 100),
     ]
     assert task.validation.groups.max() == 3
+    assert task.domains == (0, 0, 0, 0, 1, 1, 1, 1)
+    panels = stream_pictures.data_figure(task).axes
+    assert [axes.get_title() for axes in panels] == [
+        f"{split}, {kind}"
+        for kind in ("class", "domain", "distribution")
+        for split in ("train", "validation", "test")
+    ]
+    # Two domains of training points, one of validation points.
+    assert [len(axes.collections) for axes in panels[3:6]] == [2, 1, 2]
     with pytest.raises(ValueError, match="order.*cdid"):
         point_stream("moons", "random", data_dir=data_dir)
     for size in (0, 2.0, 3):

@@ -18,6 +18,8 @@ class DataSource:
         train_split: TFDS split behind "train"; None for a set to test on.
         test_split: TFDS split behind "test"; None if the set has no parts
             and every picture is in "train".
+        validation_split: TFDS split behind "validation", for sets that come
+            with one; streams hold their own out unless asked for it.
         terms: Licence or terms of use, as the owners state them.
         module: Module of this repository whose class `Builder` builds the
             set; None for a builder that comes with TFDS.
@@ -28,6 +30,7 @@ class DataSource:
     label_key: str = "label"
     train_split: str | None = "train"
     test_split: str | None = "test"
+    validation_split: str | None = None
     _: dataclasses.KW_ONLY
     terms: str
     module: str | None = None
@@ -135,7 +138,11 @@ _STOCK = {
         # 30 background and 20 evaluation alphabets; no character is in both.
         terms="MIT licence (Lake, Salakhutdinov, Tenenbaum, 2015).",
     ),
-    "oxford_flowers102": DataSource("oxford_flowers102", terms=_FLOWERS_TERMS),
+    "oxford_flowers102": DataSource(
+        "oxford_flowers102",
+        validation_split="validation",
+        terms=_FLOWERS_TERMS,
+    ),
     "resisc45": DataSource(
         "resisc45",
         test_split=None,
@@ -208,6 +215,7 @@ _BUILT_HERE = {
     **_family(
         "mini_imagenet",
         ("original", "noise_1", "noise_2"),
+        validation_split="validation",
         terms=_IMAGENET_TERMS,
     ),
     **_family("modes", ("iid", "ci", "cdi", "cdid"), **_POINTS),

@@ -63,6 +63,20 @@ class ClassPools:
             pools[label] = (mine, tested, tested)
         return cls((train, test, test), pools, remedies)
 
+    @classmethod
+    def given(cls, train, validation, test, data_seed, remedies=("", "")):
+        """Validation is a part of its own, in its own order.
+
+        Args: As of `held_out`.
+        """
+        pools = {}
+        for label in range(len(train.class_names)):
+            mine = shuffled(train, label, data_seed)
+            others = (validation.labels, test.labels)
+            rest = [np.flatnonzero(labels == label) for labels in others]
+            pools[label] = (mine, *rest)
+        return cls((train, validation, test), pools, remedies)
+
     @property
     def class_names(self):
         return self.sources[0].class_names
@@ -132,7 +146,12 @@ class ClassPools:
 
 
 def shuffled(source, label, data_seed, *key):
-    """Indices of a class's pictures in an order drawn from seed and key."""
+    """Indices of a class's pictures in an order drawn from seed and key.
+
+    Without a seed (None) in the order in which they are stored.
+    """
     mine = np.flatnonzero(source.labels == label)
+    if data_seed is None:
+        return mine
     generator = randomness.generator(data_seed, "class pool", label, *key)
     return generator.permutation(mine)

@@ -14,7 +14,7 @@ from tfcl.data.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 
-_SELECTION = ("validation", "test")
+_SELECTION = ("validation", "test", "own")
 _REMEDIES = (
     "",
     "Hold out another part (dataset_stream.validation_fraction, "
@@ -40,7 +40,7 @@ def dataset_stream(
     statistics: str | tuple = "train",
     pairs: dict | None = None,
     pairs_per_class: int = 4,
-    data_seed: int = 0,
+    data_seed: int | None = 0,
     data_dir: str | None = None,
 ) -> TaskStream:
     """Makes one task of each data set, with all of its classes.
@@ -52,7 +52,7 @@ def dataset_stream(
     Of a set that has one part alone, the first `test_fraction` of every
     shuffled class is for tests, and what is left takes the place of the
     training part. Any further part, such as the validation pictures of
-    `oxford_flowers102`, is not used.
+    `oxford_flowers102`, is used with `selection_split="own"` alone.
 
     Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
     the tasks before hold 4 GiB, a smaller set is decoded when its turn comes.
@@ -72,7 +72,8 @@ def dataset_stream(
             rounded down, between 0 and 1.
         selection_split: "validation" selects epochs, goals and widths on the
             held-out pictures; "test" holds none out and selects on the test
-            pictures, as some published programs do: say so with the result.
+            pictures, as some published programs do: say so with the result;
+            "own" selects on the validation part that the set comes with.
         test_fraction: Part of a class's pictures for tests, rounded down,
             between 0 and 1; for sets that have one part alone.
         train_per_class: At most so many training pictures of each class;
@@ -90,6 +91,7 @@ def dataset_stream(
             `selection_split` is "test").
         pairs_per_class: Such pairs of each kind per person, at most.
         data_seed: Seed of the shuffling inside a class, and of the pairs.
+            None leaves the pictures of a class in their stored order.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -103,16 +105,19 @@ def dataset_stream(
     limits = (train_per_class, validation_per_class, test_per_class)
     names, resizes, sizes = _per_task(datasets, task_names, resize, batch_size)
     pairs = dict(pairs or {})
-    _check_pairs(pairs, names, pairs_per_class)
+    _check_pairs(pairs, names, pairs_per_class, data_seed)
     _check_sizes(image_size, channels, limits)
     _check_fractions(validation_fraction, test_fraction)
     check_choice("selection_split", selection_split, _SELECTION)
     statistics = checked_statistics(statistics, channels)
     shape = (image_size, image_size, channels)
-    held_out = None if selection_split == "test" else validation_fraction
+    held_out = {"validation": validation_fraction}.get(selection_split)
+    own = selection_split == "own"
     tasks, held = [], 0
     for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
-        parts = open_parts(dataset, test_fraction, data_dir, shape, how)
+        parts = open_parts(
+            dataset, test_fraction, data_dir, shape, how, own
+        )
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.load(
@@ -132,7 +137,7 @@ def dataset_stream(
             task = measured_by_pairs(
                 task,
                 open_pairs(pairs[task_name], data_dir, shape, how),
-                None if held_out is None else pairs_per_class,
+                None if selection_split == "test" else pairs_per_class,
                 data_seed,
             )
         tasks.append(dataclasses.replace(task, batch_size=size))
@@ -167,7 +172,7 @@ def _per_task(datasets, task_names, resize, batch_size):
     return names, resizes, sizes
 
 
-def _check_pairs(pairs, task_names, pairs_per_class):
+def _check_pairs(pairs, task_names, pairs_per_class, data_seed):
     unknown = sorted(set(pairs) - set(task_names))
     if unknown:
         raise ValueError(
@@ -178,6 +183,11 @@ def _check_pairs(pairs, task_names, pairs_per_class):
         raise ValueError(
             "Argument `pairs_per_class` must be at least 1. "
             f"Received: pairs_per_class={pairs_per_class}"
+        )
+    if pairs and data_seed is None:
+        raise ValueError(
+            "Argument `data_seed` must be a number with `pairs`, which are "
+            "drawn from it. Received: data_seed=None"
         )
 
 

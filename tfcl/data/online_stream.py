@@ -18,6 +18,7 @@ def online_stream(
     labels: str = "class",
     by_class: bool = False,
     batch_size: int = 1,
+    validated_share: float = 1.0,
     data_dir: str | None = None,
 ) -> TaskStream:
     """Joins the tasks of a stream into one; each is a distribution of it.
@@ -30,6 +31,9 @@ def online_stream(
             a distribution of its own.
         batch_size: Examples per step. What a distribution has beyond whole
             batches is left out of the training split.
+        validated_share: Part of the distributions, from the first on, that
+            the validation split knows: hyper-parameters are then chosen by
+            the beginning of the stream. At least one.
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
@@ -39,6 +43,11 @@ def online_stream(
     """
     check_choice("labels", labels, _LABELS)
     check_batch_size(batch_size)
+    if not 0.0 < validated_share <= 1.0:
+        raise ValueError(
+            "Argument `validated_share` must lie in (0, 1]. Received: "
+            f"validated_share={validated_share}"
+        )
     parted = stream(data_dir=data_dir)
     tasks = list(parted)
     names = [task.class_names for task in tasks]
@@ -57,11 +66,13 @@ def online_stream(
         split: _joined(tasks, split, offsets, by_class)
         for split in ("train", "validation", "test")
     }
+    splits["validation"] = _first(splits["validation"], validated_share)
     splits["train"] = _whole_batches(splits["train"], batch_size)
     task = dataclasses.replace(
         tasks[0],
         name=f"{parted.name}_online",
         class_names=class_names,
+        domains=(),  # Groups are now the distributions of the whole.
         **splits,
     )
     return TaskStream(task.name, [task], batch_size)
@@ -85,6 +96,17 @@ def _joined(tasks, name, offsets, by_class):
         groups=numbers,
         mean=np.repeat(result.mean, counts, axis=0),
         std=np.repeat(result.std, counts, axis=0),
+    )
+
+
+def _first(split, share):
+    """The part of a split that lies in the first distributions."""
+    count = max(1, round(share * len(split.mean)))
+    if count == len(split.mean):
+        return split
+    part = split.taken(np.flatnonzero(split.groups < count))
+    return dataclasses.replace(
+        part, mean=split.mean[:count], std=split.std[:count]
     )
 
 

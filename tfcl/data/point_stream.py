@@ -46,11 +46,15 @@ def point_stream(
     check_choice("order", order, _ORDERS)
     check_batch_size(batch_size)
     name = f"{dataset}_{order}"
-    splits = {}
+    splits, domains = {}, {}
     for split in ("train", "validation", "test"):
         columns, names = tfds_source.read_columns(
-            name, split, ("point", "label", "distribution"), data_dir
+            name,
+            split,
+            ("point", "label", "domain", "distribution"),
+            data_dir,
         )
+        domains.update(zip(columns["distribution"], columns["domain"]))
         splits[split] = vector_split(
             columns["point"], columns["label"], columns["distribution"]
         )
@@ -61,6 +65,7 @@ def point_stream(
         class_names=tuple(names),
         **splits,
         preprocessing=Preprocessing((1, 1, 2), (0.0, 0.0), (1.0, 1.0)),
+        domains=tuple(int(domains[k]) for k in sorted(domains)),
     )
     return TaskStream(name, [task], batch_size)
 

@@ -6,7 +6,14 @@ from tfcl.data import catalog, tfds_source
 from tfcl.data.class_pools import ClassPools, shuffled
 
 
-def open_parts(dataset, test_fraction, data_dir, shape=None, resize="stretch"):
+def open_parts(
+    dataset,
+    test_fraction,
+    data_dir,
+    shape=None,
+    resize="stretch",
+    own_validation=False,
+):
     """`LabelledImages` of the training and of the test part, or one.
 
     Args:
@@ -15,10 +22,12 @@ def open_parts(dataset, test_fraction, data_dir, shape=None, resize="stretch"):
         data_dir: Folder of prepared TFDS data sets.
         shape: As of `tfds_source.open_split`.
         resize: Likewise.
+        own_validation: Puts the set's own validation part between the two.
 
     Raises:
         UserError: If the set is unknown or cannot be opened.
-        ValueError: If `test_fraction` is missing.
+        ValueError: If `test_fraction` is missing, or the set has no such
+            validation part.
     """
     source = catalog.find(dataset)
     if source.test_split is None and test_fraction is None:
@@ -28,6 +37,14 @@ def open_parts(dataset, test_fraction, data_dir, shape=None, resize="stretch"):
             f"tests. Received: test_fraction={test_fraction}"
         )
     parts = ("train",) if source.test_split is None else ("train", "test")
+    if own_validation:
+        if None in (source.test_split, source.validation_split):
+            raise ValueError(
+                "Argument `selection_split`='own' needs data sets that come "
+                f"with a validation and a test part; '{dataset}' does not: "
+                "use 'validation'. Received: selection_split='own'"
+            )
+        parts = ("train", "validation", "test")
     return [
         tfds_source.open_split(dataset, part, data_dir, shape, resize)
         for part in parts
@@ -47,6 +64,8 @@ def pools_of(parts, held_out, test_fraction, data_seed, remedies):
     """
     if len(parts) == 1:
         return _cut(parts[0], held_out, test_fraction, data_seed, remedies)
+    if len(parts) == 3:
+        return ClassPools.given(*parts, data_seed, remedies)
     if held_out is None:
         return ClassPools.selected_on_test(*parts, data_seed, remedies)
     return ClassPools.held_out(*parts, held_out, data_seed, remedies)

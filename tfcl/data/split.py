@@ -179,3 +179,24 @@ def joined(splits, label_offsets):
         groups=np.repeat(np.arange(len(splits)), [len(s) for s in splits]),
         scale=splits[0].scale,
     )
+
+
+def taken_from(splits, numbers):
+    """One split of some examples of several splits.
+
+    Args:
+        splits: Splits of equal image shape and scale.
+        numbers: Which examples, counted through the splits one after another;
+            one may come several times.
+
+    Returns:
+        A `Split` in the order of the splits.
+    """
+    numbers = np.asarray(numbers)
+    begins = np.cumsum([0, *map(len, splits)])
+    parts = []
+    for split, begin, end in zip(splits, begins, begins[1:]):
+        mine = numbers[(numbers >= begin) & (numbers < end)] - begin
+        if len(mine):
+            parts.append(split.taken(mine))
+    return parts[0] if len(parts) == 1 else joined(parts, [0] * len(parts))

@@ -25,6 +25,8 @@ class Task:
         earlier: The tasks before this one in the stream.
         batch_size: Examples per training step over all replicas; None for
             the stream's.
+        domains: Domain of each group of the splits, integers; for pictures
+            of the data. Empty where that is not known.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Task:
     preprocessing: Preprocessing
     earlier: tuple = ()
     batch_size: int | None = None
+    domains: tuple = ()
 
     @property
     def num_classes(self):

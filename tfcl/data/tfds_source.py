@@ -39,7 +39,8 @@ def open_split(
 
     Args:
         name: Name in `tfcl.data.catalog`.
-        split: "train" or "test"; a set without parts of its own has "train".
+        split: "train", "test" or, of sets that come with one, "validation"; a
+            set without parts of its own has "train".
         data_dir: Folder of prepared TFDS data sets. Defaults to TFDS's own:
             the environment variable TFDS_DATA_DIR or `~/tensorflow_datasets`.
         image_shape: `(height, width, channels)` to which pictures of any size
@@ -60,7 +61,11 @@ def open_split(
     if image_key is not None:
         source = dataclasses.replace(source, image_key=image_key)
     place = prepared_sets.Place(name, split, data_dir)
-    splits = {"train": source.train_split, "test": source.test_split}
+    splits = {
+        "train": source.train_split,
+        "validation": source.validation_split,
+        "test": source.test_split,
+    }
     if splits.get(split) is None:
         known = " or ".join(f"'{k}'" for k, v in splits.items() if v)
         raise UserError(f"{place}: no such split. Ask for {known}.")

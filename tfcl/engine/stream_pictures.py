@@ -67,13 +67,19 @@ def region_figure(point_map):
 
 
 def data_figure(task):
-    """All splits of a stream of points, by class and by distribution."""
-    figure = Figure((9.0, 6.2), dpi=120, layout="constrained")
-    panels = figure.subplots(2, len(_SPLITS))
+    """All splits of a stream of points: by class, by domain where that is
+    known, and by distribution."""
+    domains = np.asarray(task.domains)
+    rows = 3 if len(domains) else 2
+    figure = Figure((9.0, 3.1 * rows), dpi=120, layout="constrained")
+    panels = figure.subplots(rows, len(_SPLITS))
     for column, name in enumerate(_SPLITS):
         split = getattr(task, name)
         points = split.images.reshape(-1, 2)
-        kinds = {"class": split.labels, "distribution": split.groups}
+        kinds = {"class": split.labels}
+        if len(domains):
+            kinds["domain"] = domains[split.groups]
+        kinds["distribution"] = split.groups
         for row, (kind, numbers) in enumerate(kinds.items()):
             _prepare(panels[row, column], f"{name}, {kind}", 9)
             _scatter(panels[row, column], points, numbers)

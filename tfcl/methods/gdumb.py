@@ -4,7 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.data.split import joined
+from tfcl.data.split import taken_from
 from tfcl.errors import UserError
 from tfcl.methods.balanced_buffer import BalancedBuffer
 from tfcl.methods.base import Update, require
@@ -65,6 +65,8 @@ class GDumb(OnlineLearning):
     def phases(self, task):
         ends = ends_of_distributions(task.train, self.training.measure_every)
         records, begin = [], 0
+        # The buffer numbers the examples of all tasks one after another.
+        seen = [t.train for t in (*task.earlier, task)]
         for end in ends:
             part = task.train.taken(np.arange(begin, end))
             yield self.filling(task, part, f"fill_{len(records)}")
@@ -76,7 +78,7 @@ class GDumb(OnlineLearning):
                 self.epochs,
                 {"main": self.training.schedule},
                 steps=(self.train_step,),
-                data=_examples(task, kept["value"]),
+                data=taken_from(seen, kept["value"]),
                 batch_size=self.batch_size,
                 validate_every=0,
             )
@@ -104,18 +106,3 @@ class GDumb(OnlineLearning):
             gradients=[],
             then=self.buffer.insertion(batch.labels, chances),
         )
-
-
-def _examples(task, numbers):
-    """The split of examples by their number in the stream of all tasks."""
-    numbers = np.asarray(numbers)
-    tasks = (*task.earlier, task)
-    begins = np.cumsum([0, *(len(t.train) for t in tasks)])
-    parts = []
-    for each, begin, end in zip(tasks, begins, begins[1:]):
-        mine = numbers[(numbers >= begin) & (numbers < end)] - begin
-        if len(mine):
-            parts.append(each.train.taken(mine))
-    if len(parts) == 1:
-        return parts[0]
-    return joined(parts, [0] * len(parts))

@@ -26,6 +26,12 @@ class OnlineNetwork:
             values; those of layers that rest always are.
         serve: Optional function from the copy of a head that `lower` makes to
             the layer that stands in its place.
+        update_first: Whether a `MemoryDense` makes its own update before it
+            is read, so that outputs and gradients are those of the moved
+            keys: algorithm 1 of "Continual Neural Computation" (ECML-PKDD
+            2024). By default after, as in the program of Memory Head.
+
+    A `MemoryDense` with a `key_shape` has its keys matched to the pictures.
 
     Attributes:
         owned: `Owned` variables of all members.
@@ -33,9 +39,15 @@ class OnlineNetwork:
     """
 
     def __init__(
-        self, members, trains_trunk=True, pretrained=False, serve=None
+        self,
+        members,
+        trains_trunk=True,
+        pretrained=False,
+        serve=None,
+        update_first=False,
     ):
         self.members = list(members)
+        self.update_first = update_first
         self._serve = serve or (lambda head: head)
         self.trains_trunk = trains_trunk
         self.pretrained = pretrained
@@ -120,10 +132,14 @@ class OnlineNetwork:
         with tf.GradientTape() as tape:
             tape.watch(watched)
             with self._scope(values) as scope:
-                logits, readings = self._read(images)
+                logits, readings, moved = self._read(
+                    images, tape, seed, present
+                )
             loss = objective(logits)
         gradients = tape.gradient(
-            loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            loss,
+            [moved.get(k, values[k]) for k in self._trained],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         own = [scope.get_current_value(v) for v in self._variables]
 
@@ -170,23 +186,34 @@ class OnlineNetwork:
 
     def __call__(self, images):
         logits = [
-            head(trunk(images, training=False)) for trunk, head in self.members
+            head(trunk(images, training=False), **_key_input(head, images))
+            for trunk, head in self.members
         ]
         return sum(logits) / len(logits)
 
-    def _read(self, images):
-        """Logits in training, and the reading of each memory."""
-        logits, readings = [], []
-        for trunk, head in self.members:
+    def _read(self, images, tape, seed, present):
+        """Logits in training; the reading by which each memory updates
+        itself; and what `tape` watches in place of values, by their place."""
+        logits, readings, moved = [], [], {}
+        for (trunk, head), places in zip(self.members, self._memories):
             features = trunk(images, training=self.trains_trunk)
-            reading = None
-            if isinstance(head, MemoryDense):
-                found, reading = head.read(features, head.state())
+            if places is None:
+                logits.append(head(features))
+                readings.append(None)
+                continue
+            state, keys = head.state(), _key_input(head, images)
+            if self.update_first:
+                with tape.stop_recording():
+                    _, reading = head.read(features, state, **keys)
+                    state = head.updated(state, reading, seed, present)
+                tape.watch([state.keys, state.memories])
+                moved.update(zip(places, state))
+                found, _ = head.read(features, state, **keys)
             else:
-                found = head(features)
+                found, reading = head.read(features, state, **keys)
             logits.append(found)
             readings.append(reading)
-        return sum(logits) / len(logits), readings
+        return sum(logits) / len(logits), readings, moved
 
     def _pairs(self, values):
         return list(zip(self._variables, values))
@@ -204,7 +231,7 @@ class OnlineNetwork:
                 trunk.inputs, trunk.outputs[0], name=f"trunk_{number}"
             )
             served = self._serve(_served(head, number))
-            outputs.append(served(trunk(inputs)))
+            outputs.append(served(trunk(inputs), **_key_input(head, inputs)))
         if len(outputs) > 1:
             return keras.Model(inputs, keras.layers.Average()(outputs))
         return keras.Model(inputs, outputs[0])
@@ -239,6 +266,12 @@ def _head_variables(head):
             *([(head.bias, head.bias_initializer)] if head.use_bias else []),
         )
     ]
+
+
+def _key_input(head, images):
+    """What a head is called with beside the features."""
+    own = isinstance(head, MemoryDense) and head.key_shape
+    return {"key_input": images} if own else {}
 
 
 def _served(head, number):

@@ -108,6 +108,8 @@ def memory_network(
     detach_keys: bool = True,
     layer_norm: str | None = None,
     count_evaluations: bool = False,
+    key_input: bool = False,
+    update_first: bool = False,
     dtype: str = "float32",
     backbone=None,
     frozen: bool = True,
@@ -118,6 +120,9 @@ def memory_network(
     Args:
         image_shape: `(height, width, channels)`.
         classes: Number of outputs.
+        key_input: Whether keys are matched to the pictures themselves, not to
+            the backbone's features; "resize2d" is a projection for that.
+        update_first: See `OnlineNetwork`.
         dtype: "float64" follows the published runs to the last digits.
         backbone, frozen, pretrained: See `linear_network`.
         (others): See `MemoryDense`.
@@ -134,13 +139,21 @@ def memory_network(
             f"Received: scramble={scramble}, key_update={key_update!r}"
         )
     trunk = _trunk(image_shape, backbone, frozen)
+    if key_input:
+        options["key_shape"] = tuple(image_shape)
     head = MemoryDense(classes, name="head", **options)
     return OnlineNetwork(
-        [(trunk, head)], backbone is not None and not frozen, pretrained
+        [(trunk, head)],
+        backbone is not None and not frozen,
+        pretrained,
+        update_first=update_first,
     )
 
 
-_NO_OPTIONS = ("image_shape", "classes", "backbone", "frozen", "pretrained")
+_NO_OPTIONS = (
+    *("image_shape", "classes", "backbone", "frozen", "pretrained"),
+    *("key_input", "update_first"),
+)
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
@@ -163,7 +176,12 @@ def ensemble_network(
         network(image_shape=image_shape, classes=classes) for _ in range(models)
     ]
     members = [member for each in made for member in each.members]
-    return OnlineNetwork(members, made[0].trains_trunk, made[0].pretrained)
+    return OnlineNetwork(
+        members,
+        made[0].trains_trunk,
+        made[0].pretrained,
+        update_first=made[0].update_first,
+    )
 
 
 def torch_dense(units, features, use_bias=True, **kwargs):
