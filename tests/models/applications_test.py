@@ -100,6 +100,40 @@ def test_weights_come_from_a_file(tiny, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_file_and_a_download_normalise_alike(tmp_path, monkeypatch):
+    """As in EfficientNet, whose file has deviations for variances."""
+
+    def normed(include_top, weights, input_tensor, pooling):
+        del include_top, pooling
+        own = keras.layers.Normalization(name="own")
+        hidden = own(input_tensor)
+        if weights == "imagenet":
+            scale = [1.0 / np.sqrt(std) for std in (0.229, 0.224, 0.225)]
+            hidden = keras.layers.Rescaling(scale)(hidden)
+        hidden = keras.layers.GlobalAveragePooling2D()(hidden)
+        source = keras.utils.get_source_inputs(input_tensor)[0]
+        model = keras.Model(source, hidden)
+        if weights == "imagenet":
+            own.set_weights([np.array(v) for v in (_MEAN, _STD, 0)])
+            own.finalize_state()
+        elif weights is not None:
+            model.load_weights(weights)
+        return model
+
+    normed.__module__ = __name__
+    monkeypatch.setattr(keras.applications, "Tiny", normed, raising=False)
+    wanted = keras_application((8, 8, 3), "Tiny", "imagenet")
+    same = keras_application((8, 8, 3), "Tiny")
+    same.get_layer("own").set_weights(wanted.get_layer("own").get_weights())
+    path = str(tmp_path / "tiny.weights.h5")
+    same.save_weights(path)
+    found = keras_application((8, 8, 3), "Tiny", path)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    images = images.astype(np.float32)
+    assert np.ptp(wanted(images)) > 0.1
+    np.testing.assert_allclose(found(images), wanted(images), rtol=1e-5)
+
+
 def test_the_classifier_comes_from_a_file(tiny, tmp_path):
     whole = _tiny(weights=None)
     path = tmp_path / "tiny.weights.h5"

@@ -138,14 +138,18 @@ def folder_stream(
             *bad.skipped[0],
         )
     for task in learned:
-        if len(task.train) < batch_size:
-            raise ValueError(
-                f"Task '{task.name}': a batch of {batch_size} is larger than "
-                f"the task's {len(task.train)} training pictures. Add some, or "
-                "make batches smaller: "
-                f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
-            )
+        _check_fills_a_batch(task, batch_size)
     return TaskStream(_name_of(root), learned, batch_size)
+
+
+def _check_fills_a_batch(task, batch_size):
+    if len(task.train) < batch_size:
+        raise ValueError(
+            f"Task '{task.name}': a batch of {batch_size} is larger than "
+            f"the task's {len(task.train)} training pictures. Add some, or "
+            "make batches smaller: "
+            f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
+        )
 
 
 def _name_of(root):

@@ -127,9 +127,6 @@ class PicturesSource:
         self._pictures = pictures
         self.image_shape = pictures.shape[1:]
 
-    def __len__(self):
-        return len(self._pictures)
-
     def images(self, indices):
         """Pixels, uint8 `(k, height, width, channels)`."""
         return self._pictures[indices]

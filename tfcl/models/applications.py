@@ -12,8 +12,10 @@ import numpy as np
 from tfcl.errors import UserError
 from tfcl.layers.colour_transform import ColourTransform
 from tfcl.models import start_files
+from tfcl.models.variables import give_weights
 
 _IMAGENET = "imagenet"
+_DEVIATIONS = (0.229, 0.224, 0.225)  # Of ImageNet's pixels / 255.
 
 
 @gin.configurable(denylist=["image_shape"])
@@ -152,7 +154,7 @@ def _built(network, argument, weights, **kwargs):
             f"{network} or written by save_weights."
         )
     try:
-        return factory(weights=found, **kwargs)
+        model = factory(weights=found, **kwargs)
     except Exception as error:
         # A failed download is a plain Exception in Keras.
         if weights is None or not _can_be_built(factory, kwargs):
@@ -163,6 +165,22 @@ def _built(network, argument, weights, **kwargs):
             f"or do not fit ({_brief(error)}). 'imagenet' needs the internet; "
             "without it give the path of the file."
         ) from error
+    if weights != _IMAGENET:
+        _square_deviations(model)
+    return model
+
+
+def _square_deviations(model):
+    """Has EfficientNets normalise alike from a file and from a download.
+
+    Keras' files hold deviations where its layer takes variances. A further
+    layer makes up for that, but only if `weights` is "imagenet".
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            mean, variance, count = layer.get_weights()
+            if np.allclose(variance.ravel(), _DEVIATIONS, rtol=1e-5):
+                give_weights(layer, [mean, variance**2, count])
 
 
 def _can_be_built(factory, kwargs):
