@@ -39,7 +39,8 @@ from tfcl.methods.ensemble import Ensemble  # noqa: E402
 from tfcl.methods.experience_replay import MIR, ExperienceReplay  # noqa: E402
 from tfcl.methods.gdumb import GDumb  # noqa: E402
 from tfcl.methods.memory_head import MemoryHead  # noqa: E402
-from tfcl.methods.online import OnlineLearning, OnlineTraining  # noqa: E402
+from tfcl.methods.online import OnlineLearning  # noqa: E402
+from tfcl.methods.online_training import OnlineTraining  # noqa: E402
 from tfcl.methods.replay_buffer import ReplayBuffer  # noqa: E402
 from tfcl.models.online_networks import memory_network, mlp_network  # noqa: E402
 from tfcl.optimizers.adam_torch import AdamTorch  # noqa: E402

@@ -20,7 +20,11 @@ from tfcl.methods.agem import AGEM, dot
 from tfcl.methods.balanced_buffer import BalancedBuffer
 from tfcl.methods.experience_replay import MIR, ExperienceReplay
 from tfcl.methods.memory_head import MemoryHead
-from tfcl.methods.online import OnlineTraining, hinge, mean_cross_entropy
+from tfcl.methods.online_training import (
+    OnlineTraining,
+    hinge,
+    mean_cross_entropy,
+)
 from tfcl.methods.replay_buffer import ReplayBuffer
 from tfcl.metrics import continual_confusion
 from tfcl.models.online_networks import memory_network, mlp_network

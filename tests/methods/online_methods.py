@@ -15,7 +15,8 @@ from tfcl.methods.ensemble import Ensemble
 from tfcl.methods.experience_replay import MIR, ExperienceReplay
 from tfcl.methods.gdumb import GDumb
 from tfcl.methods.memory_head import MemoryHead
-from tfcl.methods.online import OnlineLearning, OnlineTraining
+from tfcl.methods.online import OnlineLearning
+from tfcl.methods.online_training import OnlineTraining
 from tfcl.methods.replay_buffer import ReplayBuffer
 from tfcl.models.online_networks import memory_network, mlp_network
 from tfcl.optimizers.adam_torch import AdamTorch

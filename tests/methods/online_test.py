@@ -24,7 +24,8 @@ from tfcl.errors import RunError, UserError
 from tfcl.methods.experience_replay import MIR, ExperienceReplay
 from tfcl.methods.gdumb import GDumb
 from tfcl.methods.memory_head import MemoryHead
-from tfcl.methods.online import OnlineLearning, OnlineTraining
+from tfcl.methods.online import OnlineLearning
+from tfcl.methods.online_training import OnlineTraining
 from tfcl.methods.replay_buffer import ReplayBuffer
 from tfcl.models.lasem_cnn import lasem_cnn
 from tfcl.models.online_networks import linear_network, memory_network

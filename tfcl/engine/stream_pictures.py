@@ -72,7 +72,7 @@ def data_figure(task):
     domains = np.asarray(task.domains)
     rows = 3 if len(domains) else 2
     figure = Figure((9.0, 3.1 * rows), dpi=120, layout="constrained")
-    panels = figure.subplots(rows, len(_SPLITS))
+    panels = figure.subplots(rows, len(_SPLITS), sharex=True, sharey=True)
     for column, name in enumerate(_SPLITS):
         split = getattr(task, name)
         points = split.images.reshape(-1, 2)

@@ -10,128 +10,13 @@ from tfcl.methods.base import (
     Method,
     PointMap,
     Update,
-    cross_entropy,
     mean_accuracy,
-    require,
 )
 from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
 from tfcl.models.variables import restore, stored
 
-XENT, HINGE = "xent", "hinge"
-_SPLITS = ("train", "validation", "test")
 _GRID = 203  # Points along a side of the plane: steps of 0.01.
-
-
-def mean_cross_entropy(labels, logits):
-    """Softmax cross-entropy, mean over the batch."""
-    return tf.reduce_mean(cross_entropy(labels, logits))
-
-
-def hinge(labels, logits):
-    """Sum over classes and batch of max(0, -s o); s = 1 for the label's
-    class and -1 for all others. Without a margin, as published."""
-    return tf.reduce_sum(_hinges(labels, logits))
-
-
-def _hinges(labels, logits):
-    signs = 2.0 * tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype) - 1.0
-    return tf.reduce_sum(tf.nn.relu(-signs * logits), axis=-1)
-
-
-@gin.configurable
-class OnlineTraining:
-    """How online methods train: loss, optimizer, what is measured when.
-
-    Args:
-        optimizer: Function without arguments to a Keras optimizer.
-        schedule: Learning-rate schedule; its clock stands still in a stream.
-        loss: "xent", softmax cross-entropy, or "hinge" without a margin.
-        weight_decay: lambda of `g + lambda W` for every trained variable.
-        lazy: Rows of a memory that no example of the batch has touched feel
-            no decay. (An optimizer may be lazy by itself: `LazyAdam`.)
-        measured: Splits whose distributions are measured one by one at each
-            boundary: some of "train", "validation" and "test".
-        measure_every: Distributions between measurements; the last one is
-            followed by one in any case.
-        jit_compile: Compile the stream's loop by XLA.
-    """
-
-    def __init__(
-        self,
-        optimizer=gin.REQUIRED,
-        schedule=gin.REQUIRED,
-        loss: str = XENT,
-        weight_decay: float = 0.0,
-        lazy: bool = False,
-        measured: tuple = _SPLITS,
-        measure_every: int = 1,
-        jit_compile: bool = True,
-    ):
-        require(
-            loss in (XENT, HINGE), "loss", "must be 'xent' or 'hinge'", loss
-        )
-        require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
-        )
-        require(
-            set(measured) <= set(_SPLITS),
-            "measured",
-            f"must name splits out of {_SPLITS}",
-            measured,
-        )
-        require(
-            measure_every >= 1,
-            "measure_every",
-            "must be at least 1",
-            measure_every,
-        )
-        self.make_optimizer = optimizer
-        self.schedule = schedule
-        self.loss = mean_cross_entropy if loss == XENT else hinge
-        self.loss_per_example = cross_entropy if loss == XENT else _hinges
-        self.takes_mean = loss == XENT
-        self.weight_decay = weight_decay
-        self.lazy = lazy
-        self.measured = tuple(measured)
-        self.measure_every = measure_every
-        self.jit_compile = jit_compile
-
-    def weighted_loss(self, labels, logits, weights):
-        """`loss` of the examples of weight 1, by the same reduction as over
-        a batch; 0 without any."""
-        losses = self.loss_per_example(labels, logits)
-        weights = tf.cast(weights, losses.dtype)
-        total = tf.reduce_sum(weights * losses)
-        if not self.takes_mean:
-            return total
-        return total / tf.maximum(tf.reduce_sum(weights), 1.0)
-
-    def decayed(self, gradients, variables):
-        """Gradients with the weight decay of the variables' present values,
-        to which a memory's own update counts."""
-        if not self.weight_decay:
-            return gradients
-        values = map(tf.convert_to_tensor, variables)
-        return [self._decayed(g, v) for g, v in zip(gradients, values)]
-
-    def _decayed(self, gradient, value):
-        if not isinstance(gradient, tf.IndexedSlices):
-            return gradient + self.weight_decay * value
-        if not self.lazy:
-            dense = tf.convert_to_tensor(gradient)
-            return dense + self.weight_decay * value
-        # A row that is named twice would decay twice.
-        same = gradient.indices[:, None] == gradient.indices
-        share = 1.0 / tf.reduce_sum(tf.cast(same, value.dtype), axis=-1)
-        rows = tf.gather(value, gradient.indices)
-        decay = self.weight_decay * share[:, None] * rows
-        return tf.IndexedSlices(
-            gradient.values + decay, gradient.indices, gradient.dense_shape
-        )
 
 
 def ends_of_distributions(split, every=1):
