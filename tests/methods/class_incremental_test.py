@@ -133,6 +133,25 @@ def test_all_classes_are_told_apart(tmp_path, head):
     logits = method.predict(tf.zeros((2, 8, 8, 3)))
     assert logits.shape == (2, 6) and (logits.numpy() > -1e8).all()
     assert method.network().lower().output_shape == (None, 6)
+    _check_top5(learned)
+
+
+def _check_top5(learned):
+    """Against the logits of the run's end."""
+    run = learned.run
+    # Of tasks that know all six classes, also those not seen yet.
+    top5 = run.results()["top5_accuracy_matrix"]
+    assert [value is None for value in top5[0]] == [False, True, True]
+    found = []
+    for task in run.stream:
+        images = task.preprocessing(tf.constant(task.test.images))
+        logits = run.method.predict(images).numpy()
+        best = np.argsort(logits, axis=-1)[:, -5:]
+        found.append((best == task.test.labels[:, None]).any(-1).mean())
+    np.testing.assert_allclose(top5[2], found, atol=1e-6)
+    metrics = run.results()["metrics"]
+    wanted = np.mean(found)
+    np.testing.assert_allclose(metrics["average_top5_accuracy"], wanted)
 
 
 def test_alignment_helps_heads_that_never_met(tmp_path):

@@ -108,15 +108,7 @@ def class_split_stream(
         groups, places = _listed_groups(
             class_names, task_classes, *sizes, order_seed
         )
-    if task_names is None:
-        task_names = [f"task_{i:02d}" for i in range(len(groups))]
-    elif len(task_names) <= max(places):
-        raise ValueError(
-            "Argument `task_names` must name every task. Received: "
-            f"{len(task_names)} names for {max(places) + 1} tasks"
-        )
-    else:
-        task_names = [task_names[place] for place in places]
+    named = list(zip(_names(task_names, places), groups))
     remedies = (
         "Lower class_split_stream.{split}_per_class.",
         "Choose classes with more of them, or hold out another part by "
@@ -125,20 +117,36 @@ def class_split_stream(
     )
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    tasks, held = [], 0
-    for index, (task_name, classes) in enumerate(zip(task_names, groups)):
-        splits = pools.take(
-            classes, wanted, task_name, now=held < LARGEST_STREAM
+    tasks = _assembled(named, pools, wanted, statistics, resize)
+    return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
+
+
+def _names(task_names, places):
+    """Names of the tasks, in their order."""
+    if task_names is None:
+        return [f"task_{i:02d}" for i in range(len(places))]
+    if len(task_names) <= max(places):
+        raise ValueError(
+            "Argument `task_names` must name every task. Received: "
+            f"{len(task_names)} names for {max(places) + 1} tasks"
         )
+    return [task_names[place] for place in places]
+
+
+def _assembled(named, pools, wanted, statistics, resize):
+    """The tasks, of pairs of a name and class indices."""
+    tasks, held = [], 0
+    for index, (name, classes) in enumerate(named):
+        # Only what came before decides, so that a longer stream goes on.
+        splits = pools.take(classes, wanted, name, now=held < LARGEST_STREAM)
         held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
-        names = [class_names[c] for c in classes]
+        names = [pools.class_names[c] for c in classes]
         tasks.append(
             assemble_task(
-                index, task_name, names, splits, statistics, tasks, resize
+                index, name, names, splits, statistics, tasks, resize
             )
         )
-    name = name or f"{dataset}_{len(tasks)}"
-    return TaskStream(name, tasks, batch_size)
+    return tasks
 
 
 def _check(validation_fraction, test_fraction, image_size, wanted):

@@ -293,6 +293,7 @@ class Experiment:
         found = self.evaluator.evaluations(self.stream, visit.number)
         record["row"] = [each.accuracy for each in found.values()]
         record["losses"] = [each.loss for each in found.values()]
+        record["top5"] = results.top5_row(found, self.stream)
         verification = found[task.index].verification
         if verification is not None:
             record["verification"] = verification.to_json()

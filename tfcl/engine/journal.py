@@ -114,10 +114,15 @@ class Journal:
         """Test losses likewise; NaN for tasks of earlier versions of tfcl."""
         return self._matrix("losses", num_tasks)
 
+    def top5_matrix(self, num_tasks):
+        """Test accuracies of the five best answers likewise; NaN also for
+        tasks of at most five classes."""
+        return self._matrix("top5", num_tasks)
+
     def _matrix(self, key, num_tasks):
         matrix = np.full((len(self.visits), num_tasks), np.nan)
         for index, record in enumerate(self.visits):
-            row = record.get(key, [])
+            row = np.array(record.get(key, []), float)
             matrix[index, : len(row)] = row
         return matrix
 

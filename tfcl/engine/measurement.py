@@ -23,6 +23,8 @@ class Evaluation(typing.NamedTuple):
         accuracy: Fraction of right answers.
         batch_losses: Sum over batches of their mean losses; a smaller last
             batch counts as much as the others.
+        top5_accuracy: Fraction whose right answer is among the five best;
+            None of a split of pairs.
         group_accuracies: Accuracy on each group of the split, `(groups,)`,
             NaN where empty; None of a split of pairs.
         verification: Fold by fold, of a split of pairs.
@@ -31,6 +33,7 @@ class Evaluation(typing.NamedTuple):
     loss: float
     accuracy: float
     batch_losses: float
+    top5_accuracy: float | None = None
     group_accuracies: np.ndarray | None = None
     verification: Verification | None = None
 
@@ -64,7 +67,7 @@ class Measurement:
         function = self._replicas.function(
             key, lambda: self._evaluation_loop(logits)
         )
-        loss, batch_losses = 0.0, 0.0
+        loss, batch_losses, top5 = 0.0, 0.0, 0
         right = np.zeros(len(split.mean), np.int64)
         for order, first, last in self._resident.windows(
             *in_stored_order(split, batch_size), batch_size
@@ -76,11 +79,13 @@ class Measurement:
             loss += float(sums[0])
             right += sums[1].numpy()
             batch_losses += float(sums[2])
+            top5 += int(sums[3])
         counts = np.bincount(split.groups, minlength=len(right))
         return Evaluation(
             loss=loss / len(split),
             accuracy=int(right.sum()) / len(split),
             batch_losses=batch_losses,
+            top5_accuracy=top5 / len(split),
             group_accuracies=np.where(
                 counts, right / np.maximum(counts, 1), np.nan
             ),
@@ -135,11 +140,13 @@ class Measurement:
                 )
                 found = tf.argmax(logits, -1, output_type=tf.int32)
                 right = tf.cast(found == batch.labels, tf.int32)
-                return tf.reduce_sum(losses), tf.math.unsorted_segment_sum(
-                    right, batch.tasks, groups
+                return (
+                    tf.reduce_sum(losses),
+                    tf.math.unsorted_segment_sum(right, batch.tasks, groups),
+                    _among_the_best(logits, batch.labels, 5),
                 )
 
-            def body(number, loss, right, means):
+            def body(number, loss, right, means, top5):
                 rows = rows_of_batch(order, number, size)
                 sums = self._replicas.summed(lambda: replica(rows))
                 mean = sums[0] / tf.cast(tf.size(rows), tf.float32)
@@ -148,13 +155,14 @@ class Measurement:
                     loss + sums[0],
                     right + sums[1],
                     means + mean,
+                    top5 + sums[2],
                 )
 
             zero = tf.constant(0.0)
             _, *sums = tf.while_loop(
                 lambda number, *_: number < end,
                 body,
-                (counts[0], zero, tf.zeros([groups], tf.int32), zero),
+                (counts[0], zero, tf.zeros([groups], tf.int32), zero, 0),
                 parallel_iterations=1,
             )
             return sums
@@ -170,3 +178,13 @@ class Measurement:
             return self._method.embed(self._resident.gather(rows)[0])
 
         return embed
+
+
+def _among_the_best(logits, labels, count):
+    """Examples of which fewer than `count` answers are better than the
+    right one, int32 scalar."""
+    right = tf.gather(logits, labels, axis=1, batch_dims=1)[:, None]
+    better = tf.reduce_sum(tf.cast(logits > right, tf.int32), axis=-1)
+    # A logit that is not a number is no answer.
+    found = (better < count) & tf.math.is_finite(right[:, 0])
+    return tf.reduce_sum(tf.cast(found, tf.int32))

@@ -15,6 +15,8 @@ _METRICS = {
     "average_accuracy": "Mean test accuracy over the learned tasks at the end",
     "average_incremental_accuracy": "Mean of the averages after each task",
     "micro_average": "Accuracy at the end on all test sets pooled",
+    "average_top5_accuracy": "Mean at the end of how often the right answer "
+    "is among the five best, over the tasks of more than five classes",
     "learning_accuracy": "Mean accuracy on a task right after learning it",
     "backward_transfer": "Mean change of earlier tasks since they were "
     "learned; below 0: forgotten, above 0: helped by later tasks",

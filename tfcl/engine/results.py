@@ -57,6 +57,22 @@ def task_record(task, place, labels, notes):
     }
 
 
+def top5_row(found, stream):
+    """Accuracies of the five best answers, as the journal notes them.
+
+    Args:
+        found: `{task index: Evaluation}`.
+        stream: `TaskStream`.
+
+    Returns:
+        List of numbers, None where five answers are all or there are none.
+    """
+    return [
+        each.top5_accuracy if stream.tasks[index].num_classes > 5 else None
+        for index, each in found.items()
+    ]
+
+
 def history_arrays(histories):
     """`{"<phase>/<name>": array}`; one phase goes without its name.
 
@@ -79,6 +95,7 @@ def collect(run):
     """The content of `results.json` for a run so far."""
     journal, names = run.journal, [task.name for task in run.stream]
     matrix = journal.accuracy_matrix(len(names))
+    top5 = journal.top5_matrix(len(names))
     visits = [_public(record, run.bank) for record in journal.visits]
     # Of a task seen again, the last visit is what the run has learned.
     newest = {record["index"]: record for record in visits}
@@ -99,10 +116,11 @@ def collect(run):
         "tasks": tasks,
         "accuracy_matrix": _rows(matrix),
         "loss_matrix": _rows(journal.loss_matrix(len(names))),
+        "top5_accuracy_matrix": _rows(top5),
         "task_names": names,
         "visits": [record["index"] for record in visits],
         "earlier_visits": [v for v in visits if v not in tasks],
-        "metrics": _metrics(matrix, tasks, run.stream) if tasks else {},
+        "metrics": _metrics(matrix, top5, tasks, run.stream) if tasks else {},
         "bindings": journal.bindings,
     }
 
@@ -112,7 +130,7 @@ def _rows(matrix):
 
 
 def _public(record, bank):
-    row, hidden = record["row"], ("row", "losses", "notes")
+    row, hidden = record["row"], ("row", "losses", "top5", "notes")
     shown = {k: v for k, v in record.items() if k not in hidden}
     accuracy = row[record["index"]]
     return {
@@ -138,18 +156,22 @@ def _vectors(history):
     return vectors
 
 
-def _metrics(matrix, tasks, stream):
+def _metrics(matrix, top5, tasks, stream):
     """The metrics; tasks count from their last visit on."""
     visits = [v.task.index for v in stream.visits[: len(matrix)]]
     matrix, order = accuracy_matrix.at_last_visits(matrix, visits)
     tasks = sorted(tasks, key=lambda task: task["visit"])
     shared = tasks[-1]["footprint"]["shared_parameters"]
     own = np.cumsum([t["footprint"]["task_parameters"] for t in tasks])
-    return accuracy_matrix.summarise(
+    metrics = accuracy_matrix.summarise(
         matrix,
         test_sizes=[len(stream.tasks[index].test) for index in order],
         parameters=(own + shared).tolist(),
     )
+    last = top5[-1][~np.isnan(top5[-1])]
+    if len(last):  # Of the tasks with more than five classes.
+        metrics["average_top5_accuracy"] = float(last.mean())
+    return metrics
 
 
 def _seeds(run):
