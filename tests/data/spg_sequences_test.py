@@ -143,9 +143,7 @@ def test_several_sequences_make_one_stream():
     alone = [
         task
         for name in names
-        for task in spg_sequence(
-            name, 2, 8, per_class=_FEW, image_shape=shape
-        )
+        for task in spg_sequence(name, 2, 8, per_class=_FEW, image_shape=shape)
     ]
     for task, other in zip(stream, alone):
         assert task.train.image_shape == shape

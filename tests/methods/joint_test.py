@@ -36,9 +36,7 @@ def test_a_phase_is_validated_on_all_that_it_trains_on(runs):
     run = runs[True].run
     method, last = run.method, run.stream.tasks[-1]
     phase = next(method.phases(last))
-    joined = run.evaluator.running(
-        phase.validation, 8, phase.validation_logits
-    )
+    joined = run.evaluator.running(phase.validation, 8, phase.validation_logits)
     # Each task alone, with its own head: the engine's other way.
     alone = []
     for task in run.stream:

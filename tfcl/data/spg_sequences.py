@@ -185,7 +185,8 @@ def class_order(num_classes, num_tasks, seed):
     """
     if num_tasks < 1 or num_classes % num_tasks:
         raise ValueError(
-            f"Argument `num_tasks` must divide the {num_classes} classes. "
+            f"Argument `num_tasks` must divide the {num_classes} classes of "
+            "the set; take another sequence, or another spg_sequence.dataset. "
             f"Received: num_tasks={num_tasks}"
         )
     draws = random.Random(seed)

@@ -11,6 +11,13 @@ from tfcl.engine.resident import ResidentSplit
 
 STOP = "stop"
 SKIP = "skip"
+# An order of examples; first and last batch, their size and a wish to stop;
+# the seed.
+_STRETCH = [
+    tf.TensorSpec((None,), tf.int32),
+    tf.TensorSpec((4,), tf.int32),
+    tf.TensorSpec((2,), tf.int32),
+]
 
 
 class StepRunner:
@@ -154,15 +161,10 @@ class StepRunner:
     # Loops
 
     def _train_loop(self, steps, static_size, jit, ends):
-        spec = [
-            tf.TensorSpec((None,), tf.int32),
-            tf.TensorSpec((4,), tf.int32),
-            tf.TensorSpec((2,), tf.int32),
-        ]
         name = "+".join(_step_name(s) for s in steps)
 
         @tf.function(
-            input_signature=spec, jit_compile=jit or None, autograph=False
+            input_signature=_STRETCH, jit_compile=jit or None, autograph=False
         )
         def loop(order, counts, seed):
             self.traces[name] += 1
@@ -278,13 +280,7 @@ class StepRunner:
             commit()
 
     def _accumulation_loop(self, step, into):
-        spec = [
-            tf.TensorSpec((None,), tf.int32),
-            tf.TensorSpec((4,), tf.int32),
-            tf.TensorSpec((2,), tf.int32),
-        ]
-
-        @tf.function(input_signature=spec, autograph=False)
+        @tf.function(input_signature=_STRETCH, autograph=False)
         def loop(order, counts, seed):
             self.traces[_step_name(step)] += 1
             end, size = counts[1], counts[2]
