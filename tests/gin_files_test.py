@@ -33,7 +33,11 @@ _OF_KERAS = (
     "cpg_finetune_finegrained_short",
     "packnet_finegrained",
 )
-_OF_FEATURES = ("mh_ns_imagenet", "mh_ci_cifar100")
+_OF_FEATURES = (
+    "mh_ns_imagenet",
+    "mh_ns_imagenet_resnet18",
+    "mh_ci_cifar100",
+)
 _FINE_LABELS = tuple(
     sorted(
         label
@@ -202,9 +206,8 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
 
 def _is_online(path):
     """Whether a run sees its stream once."""
-    return "_modes_" in path.stem or path.stem in (
-        "er_digits",
-        "mh_ns_imagenet",
+    return "_modes_" in path.stem or path.stem.startswith(
+        ("er_digits", "mh_ns_imagenet")
     )
 
 
@@ -271,7 +274,7 @@ def _smaller(path, folder):
             "spg_alexnet.channels = (4, 4, 4)",
             "spg_alexnet.hidden_units = (8, 8)",
         ]
-    if path.stem == "mh_ns_imagenet" or "_ci_" in path.stem:
+    if path.stem.startswith("mh_ns_imagenet") or "_ci_" in path.stem:
         return _smaller_memory_head(path, folder)
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
@@ -303,8 +306,10 @@ def _smaller_memory_head(path, folder):
     if "features" in path.stem or path.stem in _OF_FEATURES:
         folder /= "features"
         smaller.append(f"feature_stream.cache_dir = '{folder}'")
-    if path.stem == "mh_ns_imagenet":
+    if path.stem.startswith("mh_ns_imagenet"):
         smaller.append("IMAGE_SIZE = 8")
+    if path.stem.endswith("_resnet18"):
+        smaller.append("WEIGHTS = None")
     return smaller
 
 
@@ -442,15 +447,21 @@ def test_every_run_on_points_takes_every_stream(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method", ["mlp", "mir", "agem", "gdumb", "ensemble"]
+    "method", ["online", "mir", "agem", "gdumb", "ensemble"]
 )
 def test_every_online_method_takes_pictures_and_a_backbone(method, tmp_path):
     configuration.load(
-        [f"gin/{method}_modes_cdi.gin", "gin/streams/online_digits.gin"], []
+        [
+            "gin/base.gin",
+            f"gin/methods/{method}.gin",
+            "gin/streams/online_digits.gin",
+        ],
+        [],
     )
     run = Experiment(model_dir=tmp_path / "run")
     tf.config.run_functions_eagerly(True)
     try:
+        configuration.check_all_used()
         _take_two_steps(run)
     finally:
         tf.config.run_functions_eagerly(False)
@@ -460,13 +471,9 @@ def test_every_online_method_takes_pictures_and_a_backbone(method, tmp_path):
     assert any(isinstance(la, keras.layers.Conv2D) for la in trunk.layers)
 
 
-def test_features_may_be_those_of_the_published_network(tmp_path):
-    """Of another data set here: depth and standardisation are looked at."""
-    configuration.load(
-        ["gin/mh_ns_imagenet.gin", "gin/networks/resnet18_features.gin"],
-        ["WEIGHTS = None", "IMAGE_SIZE = 8"]
-        + [f"feature_stream.cache_dir = '{tmp_path / 'features'}'"],
-    )
+def test_features_of_the_published_network_in_the_published_order(tmp_path):
+    path = _GIN / "mh_ns_imagenet_resnet18.gin"
+    configuration.load([f"gin/{path.name}"], _smaller(path, tmp_path))
     run = Experiment(model_dir=tmp_path / "run")
     run.close()
     (task,) = run.stream.tasks
