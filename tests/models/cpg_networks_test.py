@@ -84,7 +84,8 @@ def test_resnet_18_is_the_known_one():
 
 
 def test_a_wide_resnet_floors_every_convolution():
-    block = _Builder(Width(1.5), None).bottleneck
+    net = _Builder(Width(1.5), None, keras.layers.Conv2D)
+    block = net.bottleneck
     model = keras.Model(
         inputs := keras.Input((4, 4, 3)), block(inputs, 64, 1, "block")
     )
