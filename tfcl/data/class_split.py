@@ -7,7 +7,7 @@ from tfcl import randomness
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS
 from tfcl.data.increments import task_sizes
-from tfcl.data.pictures import LARGEST_STREAM
+from tfcl.data.pictures import LARGEST_STREAM, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.set_parts import classes_with_pictures, open_parts, pools_of
 from tfcl.data.task import TaskStream
@@ -139,7 +139,7 @@ def _assembled(named, pools, wanted, statistics, resize):
     for index, (name, classes) in enumerate(named):
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.take(classes, wanted, name, now=held < LARGEST_STREAM)
-        held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
+        held += decoded_bytes(splits)
         names = [pools.class_names[c] for c in classes]
         tasks.append(
             assemble_task(

@@ -3,12 +3,11 @@
 import dataclasses
 
 import gin
-import numpy as np
 
 from tfcl.data.arguments import check_choice
 from tfcl.data.class_pools import SPLITS
 from tfcl.data.pairs import measured_by_pairs, open_pairs
-from tfcl.data.pictures import LARGEST_STREAM
+from tfcl.data.pictures import LARGEST_STREAM, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
@@ -123,7 +122,7 @@ def dataset_stream(
         splits = pools.load(
             _limited(pools, limits), task_name, now=held < LARGEST_STREAM
         )
-        held += sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
+        held += decoded_bytes(splits)
         task = assemble_task(
             len(tasks),
             task_name,

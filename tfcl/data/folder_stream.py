@@ -21,6 +21,7 @@ from tfcl.data.pictures import (
     LARGEST_STREAM,
     CachedPictures,
     PicturesSource,
+    decoded_bytes,
 )
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.task import TaskStream
@@ -115,9 +116,7 @@ def folder_stream(
             splits, class_names = read.splits(
                 parts, data_seed, in_memory, now=held < LARGEST_STREAM
             )
-            held += sum(
-                x.nbytes for x, _ in splits if isinstance(x, np.ndarray)
-            )
+            held += decoded_bytes(splits)
             learned.append(
                 assemble_task(
                     len(learned),

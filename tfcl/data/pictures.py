@@ -13,6 +13,11 @@ LARGEST_STREAM = 2**32
 _PART = 1024
 
 
+def decoded_bytes(splits):
+    """Bytes in memory of the decoded ones of `(pictures, labels)` pairs."""
+    return sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
+
+
 class Pictures(abc.ABC):
     """Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
 
