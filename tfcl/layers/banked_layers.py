@@ -73,7 +73,18 @@ class BankedScale(BankedLayer):
         return input_shape
 
 
-class BankedFilter(BankedLayer):
+class SwitchedLayer(BankedLayer):
+    """A layer with a quicker way for batches whose examples share a task."""
+
+    def call(self, inputs):
+        return tf.cond(
+            self.chosen.of_one(),
+            lambda: self._of_one(inputs),
+            lambda: self._of_each(inputs),
+        )
+
+
+class BankedFilter(SwitchedLayer):
     """The k x k filter per channel of each example's task, plus a bias.
 
     Args:
@@ -83,13 +94,6 @@ class BankedFilter(BankedLayer):
     Input shape: `(batch, height, width, channels)`.
     Output shape: same as the input.
     """
-
-    def call(self, inputs):
-        return tf.cond(
-            self.chosen.of_one(),
-            lambda: self._of_one(inputs),
-            lambda: self._of_each(inputs),
-        )
 
     def _of_one(self, inputs):
         kernel, bias = self.rows(self.chosen.numbers[0])
@@ -114,7 +118,7 @@ class BankedFilter(BankedLayer):
         return input_shape
 
 
-class BankedDense(BankedLayer):
+class BankedDense(SwitchedLayer):
     """The dense layer of each example's task.
 
     Args:
@@ -124,13 +128,6 @@ class BankedDense(BankedLayer):
     Input shape: `(batch, features)`.
     Output shape: `(batch, units)`.
     """
-
-    def call(self, inputs):
-        return tf.cond(
-            self.chosen.of_one(),
-            lambda: self._of_one(inputs),
-            lambda: self._of_each(inputs),
-        )
 
     def _of_one(self, inputs):
         kernel, bias = self.rows(self.chosen.numbers[0])
