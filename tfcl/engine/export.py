@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfcl.errors import RunError, UserError
+from tfcl.models.rewire import maker
 
 
 class ServedTask(tf.Module):
@@ -34,7 +35,8 @@ class ServedTask(tf.Module):
         self.weights = [weight.value for weight in model.weights]
         pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
         logits = model.outputs[0]
-        both = keras.Model(model.inputs, [logits, _source(logits)])
+        _, embeddings = maker(logits)
+        both = keras.Model(model.inputs, [logits, embeddings])
 
         def serve(images):
             logits, embeddings = both(preprocessing(images), training=False)
@@ -124,9 +126,3 @@ def write_saved_model(module, signatures, final):
             "room and start the same command again."
         ) from error
     return final
-
-
-def _source(tensor):
-    """What the layer behind a tensor of a model got."""
-    layer, node, _ = tensor._keras_history
-    return layer._inbound_nodes[node].input_tensors[0]

@@ -7,6 +7,7 @@ import keras
 
 from tfcl.errors import UserError
 from tfcl.models import start_files
+from tfcl.models.rewire import maker
 
 
 @gin.configurable(denylist=["image_shape"])
@@ -111,14 +112,7 @@ def _features(model, path, name):
 def _before_classifier(outputs):
     """What goes into the dense layer at the end, if there is one."""
     activations = (keras.layers.Activation, keras.layers.Softmax)
-    layer, inputs = _maker(outputs)
+    layer, inputs = maker(outputs)
     while isinstance(layer, activations):
-        layer, inputs = _maker(inputs)
+        layer, inputs = maker(inputs)
     return inputs if isinstance(layer, keras.layers.Dense) else outputs
-
-
-def _maker(tensor):
-    """The layer that gives a tensor, and its first input (None: input)."""
-    layer, node, _ = tensor._keras_history
-    inputs = layer._inbound_nodes[node].input_tensors
-    return layer, inputs[0] if inputs else None

@@ -44,6 +44,17 @@ def rewire(model, call_function, outputs=None):
     return keras.Model(again.inputs[0], last, name=model.name)
 
 
+def maker(tensor):
+    """The layer that gives a tensor of a model, and what went into it.
+
+    Returns:
+        The layer, and the first tensor of its call; None for a model's input.
+    """
+    layer, node, _ = tensor._keras_history
+    inputs = layer._inbound_nodes[node].input_tensors
+    return layer, inputs[0] if inputs else None
+
+
 def layer_names(model):
     """Names of all layers of a model, also of those inside inner models."""
     names = set()

@@ -2,6 +2,8 @@
 
 import keras
 
+from tfcl.models.rewire import maker
+
 _UNITWISE = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -55,8 +57,7 @@ def top_dense(trunk):
     """
     tensor = trunk.outputs[0]
     while True:
-        layer, node, _ = tensor._keras_history
-        place = layer._inbound_nodes[node]
+        layer, inputs = maker(tensor)
         if isinstance(layer, keras.layers.Dense):
             alone = len(layer._inbound_nodes) == 1
             plain = (
@@ -65,7 +66,7 @@ def top_dense(trunk):
             return layer if alone and plain and _is_unitwise(layer) else None
         if not isinstance(layer, _UNITWISE) or not _is_unitwise(layer):
             return None
-        tensor = place.input_tensors[0]
+        tensor = inputs
 
 
 def _is_unitwise(layer):
