@@ -6,7 +6,7 @@ import keras
 from tfcl.layers.channel_reprogram import ChannelReprogram
 from tfcl.layers.gated_reprogram import GatedReprogram
 from tfcl.methods.base import require
-from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.bundled_network import BundledNetwork
 from tfcl.models.lift import lift
@@ -128,9 +128,7 @@ class CLR(NetworkMethod):
         self.slot = [v for v in trunk if id(v.variable) in own]
         self.slot += network.head_variables
 
-    def penalty(self):
-        if self.tensor_norms is None:
-            return super().penalty()
+    def normed_weights(self):
         gates = {
             id(site.layer.gate)
             for site in self.sites
@@ -140,7 +138,7 @@ class CLR(NetworkMethod):
         tensors = trained_weights(owned, self.head)
         if self.penalize_frozen:
             tensors += [_kernel(site.conv) for site in self.sites]
-        return added([super().penalty(), self.tensor_norms(tensors)])
+        return tensors
 
     def bundle(self, finished):
         def activations():

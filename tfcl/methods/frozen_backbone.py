@@ -3,7 +3,7 @@
 import gin
 
 from tfcl.methods.base import trainable
-from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.network_method import NetworkMethod
 
 
 @gin.configurable
@@ -33,12 +33,6 @@ class FrozenBackbone(NetworkMethod):
         if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase
-
-    def penalty(self):
-        if self.tensor_norms is None:
-            return super().penalty()
-        norms = self.tensor_norms(self.head.used_weights())
-        return added([super().penalty(), norms])
 
     def head_step(self, batch):
         """Like `train_step`, but only the head learns."""

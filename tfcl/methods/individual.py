@@ -10,7 +10,6 @@ from tfcl.layers.selective_conv2d import SHARED
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.static_transfer import selective_layers, selective_trunk
-from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import restore
 
 AFRESH = "afresh"
@@ -106,8 +105,5 @@ class Individual(NetworkMethod):
         mechanism = []
         if self.transfer is not None:
             layers = selective_layers(self._network.trunk)
-            mechanism = list(self.transfer.penalties(layers))
-        if self.tensor_norms is not None:
-            trained = trained_weights(self.slot, self.head)
-            mechanism.append(self.tensor_norms(trained))
+            mechanism = self.transfer.penalties(layers)
         return added([super().penalty(), *mechanism])

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.split import joined
-from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.tensor_norms import trained_weights
 
 
@@ -104,14 +104,11 @@ class Joint(NetworkMethod):
             return {"configuration": "waits for the last task"}
         return {"configuration": f"{self._trained_tasks} tasks at once"}
 
-    def penalty(self):
-        if self.tensor_norms is None:
-            return super().penalty()
+    def normed_weights(self):
         # The columns of the tasks stand one behind the other.
         last = tf.reduce_max(self.head.columns.value)
         so_far = tf.range(self.head.num_outputs) <= last
-        trained = trained_weights(self.shared, self.head, so_far)
-        return added([super().penalty(), self.tensor_norms(trained)])
+        return trained_weights(self.shared, self.head, so_far)
 
     def training_logits(self, batch, features, mask):
         """All columns, but for those of other tasks than the example's."""

@@ -12,6 +12,7 @@ from tfcl.methods.base import (
     trainable,
     values_of,
 )
+from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
 
@@ -39,6 +40,9 @@ class NetworkMethod(Method):
 
     takes_losses = False
     """Whether every task may have a loss and head columns of its own."""
+
+    tensor_norms = None
+    """Optional `TensorNorms`: a penalty on `normed_weights()`."""
 
     def __init__(self, training):
         super().__init__()
@@ -155,7 +159,14 @@ class NetworkMethod(Method):
 
     def penalty(self):
         """What training adds to the loss; a scalar or None."""
-        return self.backbone_penalty()
+        norms = None
+        if self.tensor_norms is not None:
+            norms = self.tensor_norms(self.normed_weights())
+        return added([self.backbone_penalty(), norms])
+
+    def normed_weights(self):
+        """The tensors that `tensor_norms` counts: what a task trains."""
+        return trained_weights(self.slot, self.head)
 
     def backbone_penalty(self):
         """The regularisers of the backbone's layers; a scalar or None."""

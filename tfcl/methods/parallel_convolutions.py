@@ -5,8 +5,7 @@ import keras
 
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.parallel_conv2d import ParallelConv2D
-from tfcl.methods.network_method import NetworkMethod, added
-from tfcl.methods.tensor_norms import trained_weights
+from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.lift import lift
 from tfcl.models.variables import Owned, leaf_layers
 
@@ -65,9 +64,3 @@ class ParallelConvolutions(NetworkMethod):
 
     def train_step(self, batch):
         return self.step_of(self._trained, batch, training=False)
-
-    def penalty(self):
-        if self.tensor_norms is None:
-            return super().penalty()
-        trained = trained_weights(self.slot, self.head)
-        return added([super().penalty(), self.tensor_norms(trained)])
