@@ -50,12 +50,11 @@ _SIZES = {
     "cifar": (cifar_resnet, 32, 32),
 }
 # Measured again with `Runtime.precision = "mixed_bfloat16"`.
-_HALF_PRECISION = (
-    *(f"keras_{size}" for size in ("224", "64")),
-    *(f"train_{size}" for size in ("224", "64")),
-    *(f"keras_forward_{size}" for size in ("224", "64")),
-    *(f"forward_{size}" for size in ("224", "64")),
-)
+_HALF_PRECISION = [
+    f"{case}_{size}"
+    for case in ("keras", "train", "keras_forward", "forward")
+    for size in ("224", "64")
+]
 
 
 def _stream(size):

@@ -95,8 +95,7 @@ class StepRunner:
             )
         # By the functions, not by their names: two may have the same. The
         # bound methods of one object are equal.
-        restores = getattr(phase, "restores_nonfinite", False)
-        ends = restores or self.on_nonfinite == STOP
+        ends = phase.restores_nonfinite or self.on_nonfinite == STOP
         key = ("train", steps, static, jit, ends)
         function = self._shared.function(
             key, lambda: self._train_loop(steps, static, jit, ends)

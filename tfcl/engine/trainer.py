@@ -126,7 +126,7 @@ class Trainer:
             sums, done, bad, skipped, stop = self._train(
                 phase, split, order, first, until, size, seed
             )
-            restores = getattr(phase, "restores_nonfinite", False)
+            restores = phase.restores_nonfinite
             broken = bad >= 0 and (restores or run.on_nonfinite == "stop")
             if broken and not restores:
                 raise self._not_finite(task, phase, bad)

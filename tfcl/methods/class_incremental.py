@@ -288,7 +288,7 @@ class ClassIncremental(Method):
         old ones as `old_scrambles` says.
         """
         memories = self._network.memory_places
-        current, last = self._now(), len(self.heads.sizes)
+        current = self._now()
         values = [
             self.heads.changed(new, old, lambda task: task == current)
             if place in memories and new is not old
@@ -297,7 +297,7 @@ class ClassIncremental(Method):
         ]
         if self.old_scrambles == NONE:
             return values
-        last = 1 if self.old_scrambles == FIRST else last
+        last = 1 if self.old_scrambles == FIRST else len(self.heads.sizes)
         scrambled = after(before, key_rate=0.0)
         for place in memories:
             values[place] = self.heads.changed(

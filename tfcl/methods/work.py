@@ -150,6 +150,7 @@ class Scan:
     measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
     action: typing.ClassVar[str] = "scan"
+    restores_nonfinite: typing.ClassVar[bool] = False
 
     def boundaries_within(self, count):
         """The boundaries of a stream of `count` examples.
