@@ -4,11 +4,10 @@ Each factory takes `image_shape` and the number of `classes` from the stream
 and returns an `OnlineNetwork`.
 """
 
-import math
-
 import gin
 import keras
 
+from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory_dense import MemoryDense
 from tfcl.models.online_network import OnlineNetwork
 from tfcl.models.pixels import pixels
@@ -186,12 +185,12 @@ def ensemble_network(
 
 def torch_dense(units, features, use_bias=True, **kwargs):
     """A dense layer that starts as PyTorch's: all U(+-1/sqrt(features))."""
-    bound = 1.0 / math.sqrt(features)
+    start = FanInUniform(features)
     return keras.layers.Dense(
         units,
         use_bias=use_bias,
-        kernel_initializer=keras.initializers.RandomUniform(-bound, bound),
-        bias_initializer=keras.initializers.RandomUniform(-bound, bound),
+        kernel_initializer=start,
+        bias_initializer=start,
         **kwargs,
     )
 
