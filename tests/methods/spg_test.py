@@ -20,11 +20,11 @@ from tests.testing.methods import (
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
 from tfcl.methods import importance_pass
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.spg import SPG
 from tfcl.methods.work import Accumulate
 from tfcl.models.spg_alexnet import spg_alexnet
 from tfcl.models.top_dense import top_dense
+from tfcl.models.variables import statistic
 from tfcl.optimizers.plain_sgd import PlainSGD
 from tfcl.optimizers.schedules import Constant
 

@@ -5,9 +5,9 @@ import dataclasses
 import gin
 import numpy as np
 
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.searching_method import SearchingMethod
 from tfcl.models.prefix_tree import configuration_name, configurations
+from tfcl.models.variables import statistic
 
 
 @gin.configurable

@@ -17,12 +17,11 @@ from tfcl.methods.base import (
 )
 from tfcl.methods.class_statistics import ClassStatistics
 from tfcl.methods.classifier_alignment import AlignmentOrder
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.task_heads import KINDS, MEMORY, TaskHeads
 from tfcl.methods.virtual_batch import VirtualBatch
 from tfcl.methods.work import Accumulate
 from tfcl.models.online_network import OnlineNetwork
-from tfcl.models.variables import Owned
+from tfcl.models.variables import Owned, statistic
 
 NONE, FIRST, ALL = "none", "first", "all"
 _SCRAMBLES = (NONE, FIRST, ALL)

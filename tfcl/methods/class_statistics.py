@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.layer_choice import statistic
+from tfcl.models.variables import statistic
 
 _RIDGE = 1e-4  # Added to the diagonal of a covariance.
 

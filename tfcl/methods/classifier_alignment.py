@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import cross_entropy, require
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Phase
+from tfcl.models.variables import statistic
 
 
 def aligned_logits(logits, tasks, num_tasks, temperature):

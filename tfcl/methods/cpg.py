@@ -8,10 +8,10 @@ import numpy as np
 
 from tfcl.methods.base import require, steps_per_epoch
 from tfcl.methods.cpg_phases import RESET
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.masked_network import MaskedNetwork
 from tfcl.methods.masked_steps import MaskedSteps
 from tfcl.methods.work import Decision, Validate
+from tfcl.models.variables import statistic
 from tfcl.optimizers.schedules import Later
 
 _ACCURACY = "validation/accuracy"

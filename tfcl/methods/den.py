@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tfcl.methods.base import Update, mean_accuracy, require, values_of
 from tfcl.methods.growing_network import GrowingNetwork
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Decision
 from tfcl.models.growing_chain import NEW, entry_mask
+from tfcl.models.variables import statistic
 from tfcl.optimizers.proximal import (
     shrink_groups,
     soft_threshold,

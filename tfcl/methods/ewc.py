@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tfcl import randomness
 from tfcl.methods.base import cross_entropy, require, trainable, values_of
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.work import Accumulate
+from tfcl.models.variables import statistic
 
 MODEL = "model"
 DATA = "data"

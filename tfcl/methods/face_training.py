@@ -11,8 +11,8 @@ from tfcl.layers.weighted_cross_entropy import (
     weighted_cross_entropy,
 )
 from tfcl.methods.base import require
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.task_training import TaskTraining
+from tfcl.models.variables import statistic
 
 
 @gin.configurable

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.growing_chain import GrowingChain, regrown, unit_view
 from tfcl.models.network import TaskNetwork
+from tfcl.models.variables import statistic
 
 
 class GrowingNetwork(NetworkMethod):

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import require, steps_per_epoch, values_of
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.attended import attended
+from tfcl.models.variables import statistic
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
 
 _LARGEST_EMBEDDING = 6.0

@@ -9,10 +9,9 @@ from absl import logging
 
 from tfcl.errors import RunError
 from tfcl.methods.base import cross_entropy, values_of
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.work import Accumulate
 from tfcl.models.top_dense import top_dense
-from tfcl.models.variables import leaf_layers
+from tfcl.models.variables import leaf_layers, statistic
 from tfcl.tapes.importance import are_equal, score
 
 

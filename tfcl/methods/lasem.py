@@ -5,7 +5,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import Update, cross_entropy, require, values_of
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.machine_memory import require_memory
 from tfcl.methods.searching_method import SearchingMethod
 from tfcl.methods.transfer_configurations import transfer_configuration
@@ -16,6 +15,7 @@ from tfcl.models.prefix_tree import (
     prefix_tree,
     tree_bytes,
 )
+from tfcl.models.variables import statistic
 
 
 @gin.configurable

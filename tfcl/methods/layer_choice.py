@@ -1,20 +1,9 @@
 """Which layers the task in hand shares, and the way back."""
 
-import keras
 import numpy as np
 
 from tfcl.models.prefix_tree import configuration_name
-
-
-def statistic(value, name, dtype="float32"):
-    """A variable that every replica computes alike."""
-    return keras.Variable(
-        np.asarray(value, dtype),
-        trainable=False,
-        dtype=dtype,
-        aggregation="only_first_replica",
-        name=name,
-    )
+from tfcl.models.variables import statistic
 
 
 class LayerChoice:

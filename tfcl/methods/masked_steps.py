@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfcl.layers.masked_kernel import NONE, THROUGH
 from tfcl.methods.base import Update, mean_accuracy
-from tfcl.methods.layer_choice import statistic
+from tfcl.models.variables import statistic
 from tfcl.optimizers.magnitude_pruning import is_event, prune_gradually
 from tfcl.optimizers.owned_weights import gradients_through, without_foreign
 

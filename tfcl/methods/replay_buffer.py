@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.methods.base import require
-from tfcl.methods.layer_choice import statistic
+from tfcl.models.variables import statistic
 
 RESERVOIR, RANDOM = "reservoir", "random"
 TEXTBOOK, PUBLISHED = "textbook", "published"

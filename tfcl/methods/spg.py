@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfcl.methods.base import require, trainable
 from tfcl.methods.importance_pass import ImportancePass
-from tfcl.methods.layer_choice import statistic
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.variables import statistic
 from tfcl.tapes.importance import mean_over_elements
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
 

@@ -53,6 +53,17 @@ class Owned:
         return drawn(tuple(self.variable.shape), dtype=self.variable.dtype)
 
 
+def statistic(value, name, dtype="float32"):
+    """A variable that every replica computes alike."""
+    return keras.Variable(
+        np.asarray(value, dtype),
+        trainable=False,
+        dtype=dtype,
+        aggregation="only_first_replica",
+        name=name,
+    )
+
+
 def owned_variables(model, pretrained=False):
     """All weights of a model as `Owned`, named `<layer>/<weight>`.
 
