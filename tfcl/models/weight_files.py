@@ -86,7 +86,7 @@ def assign_arrays(model, path, place, fitted=None, kept=()):
                 f"the {where[1]} of layer '{where[0]}'. Leave one of them out."
             )
         if where is not None:
-            given[where] = (name, _keras_order(array, *where, name))
+            given[where] = (name, _keras_order(array, where[1], name))
     wanted = {
         (layer.name, weight.name): weight
         for layer in leaf_layers(model)
@@ -108,9 +108,8 @@ def assign_arrays(model, path, place, fitted=None, kept=()):
         weight.assign(array.astype(weight.dtype))
 
 
-def _keras_order(array, layer, weight, name):
+def _keras_order(array, weight, name):
     """An array of PyTorch (`....weight`) in Keras' order of axes."""
-    del layer
     if weight == "kernel" and name.endswith(".weight"):
         order = {4: (2, 3, 1, 0), 2: (1, 0)}.get(array.ndim)
         if order is not None:
