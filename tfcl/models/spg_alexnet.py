@@ -3,8 +3,10 @@
 import gin
 import keras
 
+from tfcl.layers.dropped_max_pooling2d import DroppedMaxPooling2D
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.half_word_dropout import HalfWordDropout
+from tfcl.layers.sliced_cropping2d import SlicedCropping2D
 
 
 @gin.configurable(denylist=["image_shape"])
@@ -57,8 +59,7 @@ def spg_alexnet(
         hidden = keras.layers.Conv2D(
             filters, side, **_start(fan_in), name=f"conv_{depth}"
         )(hidden)
-        hidden = _dropped(hidden, rate, f"dropout_{depth}")
-        hidden = keras.layers.MaxPooling2D(2, name=f"pool_{depth}")(hidden)
+        hidden = DroppedMaxPooling2D(rate, name=f"pool_{depth}")(hidden)
         # Paper: ReLU, dropout, pool. The largest of four is the same before
         # and after ReLU, and so are its gradients; here it has a quarter to do.
         hidden = keras.layers.ReLU(name=f"relu_{depth}")(hidden)
@@ -91,7 +92,7 @@ def _without_the_unpooled(hidden, side, name):
     if not any(odd):
         return hidden
     crop = tuple((0, rest) for rest in odd)
-    return keras.layers.Cropping2D(crop, name=name)(hidden)
+    return SlicedCropping2D(crop, name=name)(hidden)
 
 
 def _kernel_sides(image_shape):

@@ -1,0 +1,124 @@
+"""Dropout and max-pool as one operation."""
+
+import keras
+import tensorflow as tf
+
+_BYTE = 256
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
+    """Element-wise dropout, then the largest of each window.
+
+    A `keras.layers.Dropout` and a `keras.layers.MaxPooling2D` whose windows
+    do not overlap, at a fraction of their time on a CPU: an element spends 8
+    random bits where Keras spends 32, what is kept is scaled behind the pool,
+    and no gradient needs the mask, for a dropped element is never the
+    largest but where the largest is 0.
+
+    Eight bits alone would round the rate to 1/256. So every picture draws
+    whether it takes the multiple of 1/256 below or above: each element is
+    dropped with the rate rounded to 2^-16, and what is kept is divided by the
+    rounded probability, so that the mean is exact.
+
+    Args:
+        rate: Share of elements set to 0 in training, in [0, 255/256].
+        pool_size: Sides of the windows, which are also their strides.
+        seed: Integer, None, or a `keras.random.SeedGenerator`.
+
+    Input shape: `(batch, height, width, channels)`, float.
+    Output shape: `(batch, height // pool, width // pool, channels)`; rows and
+        columns that fill no window are left out.
+
+    Raises:
+        ValueError: If `rate` is out of range.
+
+    Reference:
+        Srivastava et al., "Dropout", JMLR 2014; scaled in training.
+    """
+
+    def __init__(self, rate, pool_size=2, seed=None, **kwargs):
+        if not 0.0 <= rate <= 1.0 - 1.0 / _BYTE:
+            raise ValueError(
+                "Argument `rate` must lie in [0, 255/256]. "
+                f"Received: rate={rate}"
+            )
+        super().__init__(
+            pool_size=pool_size, data_format="channels_last", **kwargs
+        )
+        self.rate = rate
+        self.seed = seed
+
+    def build(self, input_shape):
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        dropped = round(self.rate * _BYTE**2)
+        if not training or not dropped:
+            return super().call(inputs)
+        is_dropped = _draw(
+            tf.shape(inputs), dropped, self.seed_generator.next()
+        )
+
+        @tf.custom_gradient
+        def largest_kept(inputs):
+            zero = tf.zeros([], inputs.dtype)
+            scale = tf.cast(_BYTE**2 / (_BYTE**2 - dropped), inputs.dtype)
+            kept = tf.where(is_dropped, zero, inputs)
+            largest = self._largest(kept)
+
+            def gradient(upstream):
+                # A largest of 0 may be a dropped element.
+                passed = tf.where(largest == 0, zero, upstream * scale)
+                return self._to_the_largest(kept, largest, passed)
+
+            return largest * scale, gradient
+
+        return largest_kept(inputs)
+
+    def _largest(self, kept):
+        return tf.nn.max_pool2d(kept, self.pool_size, self.strides, "VALID")
+
+    def _to_the_largest(self, kept, largest, upstream):
+        return tf.raw_ops.MaxPoolGrad(
+            orig_input=kept,
+            orig_output=largest,
+            grad=upstream,
+            ksize=(1, *self.pool_size, 1),
+            strides=(1, *self.strides, 1),
+            padding="VALID",
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        for name in ("strides", "padding", "data_format"):
+            del config[name]
+        return {**config, "rate": self.rate, "seed": self.seed}
+
+    def lower(self):
+        """The two plain Keras layers, which serve the same."""
+        layers = [
+            keras.layers.Dropout(self.rate),
+            keras.layers.MaxPooling2D(self.pool_size),
+        ]
+        return keras.Sequential(layers, name=self.name), []
+
+
+def _draw(shape, dropped, seed):
+    """Which elements are dropped, each with probability dropped / 2^16."""
+    seed = tf.cast(seed, tf.int32)
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int32
+    )
+    elements = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:count]
+    below, rest = divmod(dropped, _BYTE)
+    rounding = tf.random.stateless_uniform(
+        [shape[0], 1, 1, 1],
+        tf.random.experimental.stateless_fold_in(seed, 1),
+        maxval=_BYTE,
+        dtype=tf.int32,
+    )
+    limit = tf.cast(tf.where(rounding < rest, below + 1, below), tf.uint8)
+    return tf.reshape(elements, shape) < limit
