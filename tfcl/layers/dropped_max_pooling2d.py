@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfcl.layers.packed_draws import packed_draws
+
 _BYTE = 256
 
 
@@ -24,7 +26,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
     Args:
         rate: Share of elements set to 0 in training, in [0, 255/256].
         pool_size: Sides of the windows, which are also their strides.
-        seed: Integer, None, or a `keras.random.SeedGenerator`.
+        seed: Integer or None.
 
     Input shape: `(batch, height, width, channels)`, float.
     Output shape: `(batch, height // pool, width // pool, channels)`; rows and
@@ -108,11 +110,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
 def _draw(shape, dropped, seed):
     """Which elements are dropped, each with probability dropped / 2^16."""
     seed = tf.cast(seed, tf.int32)
-    count = tf.reduce_prod(shape)
-    words = tf.random.stateless_uniform(
-        [(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int32
-    )
-    elements = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:count]
+    elements = packed_draws(tf.reduce_prod(shape), tf.uint8, seed)
     below, rest = divmod(dropped, _BYTE)
     rounding = tf.random.stateless_uniform(
         [shape[0], 1, 1, 1],

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfcl.layers.packed_draws import packed_draws
+
 _STEPS = 1 << 16
 
 
@@ -16,7 +18,7 @@ class HalfWordDropout(keras.layers.Dropout):
 
     Args:
         rate: Share of elements set to 0, in [0, 1).
-        seed: Integer, None, or a `keras.random.SeedGenerator`.
+        seed: Integer or None.
 
     Input shape: any; float.
     Output shape: same as the input.
@@ -44,7 +46,9 @@ class HalfWordDropout(keras.layers.Dropout):
         kept = max(round((1.0 - self.rate) * _STEPS), 1)
         if not training or kept == _STEPS:
             return inputs
-        draws = _half_words(tf.size(inputs), self.seed_generator.next())
+        draws = packed_draws(
+            tf.size(inputs), tf.uint16, self.seed_generator.next()
+        )
         keep = tf.reshape(
             draws < tf.constant(kept, tf.uint16), tf.shape(inputs)
         )
@@ -53,11 +57,3 @@ class HalfWordDropout(keras.layers.Dropout):
     def lower(self):
         """The plain Keras layer, which serves the same."""
         return keras.layers.Dropout(self.rate, name=self.name), []
-
-
-def _half_words(count, seed):
-    """`count` uniform uint16, from half as many random words."""
-    words = tf.random.stateless_uniform(
-        [(count + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
-    )
-    return tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
+from tfcl.layers.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
 
 
@@ -65,10 +66,7 @@ def _kept(shape, keep, seed):
         return tf.random.stateless_uniform(tf.stack(shape), seed) < keep
     # A byte per entry is exact for such rates, and four times as fast.
     count = shape[0] * shape[1] * shape[2]
-    words = tf.random.stateless_uniform(
-        [(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int32
-    )
-    draws = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:count]
+    draws = packed_draws(count, tf.uint8, seed)
     return tf.reshape(draws < int(256 * keep), tf.stack(shape))
 
 

@@ -1,0 +1,27 @@
+"""Small random integers, several out of every random word."""
+
+import tensorflow as tf
+
+
+def packed_draws(count, dtype, seed):
+    """Uniform random integers of less than 32 bits, quickly.
+
+    Random words are dear on a CPU: each is cut into two or four.
+
+    Args:
+        count: Number of integers, Python int or int32 scalar.
+        dtype: `tf.uint8` or `tf.uint16`.
+        seed: Pair of integers, as of `tf.random.stateless_uniform`.
+
+    Returns:
+        `(count,)` of that dtype.
+    """
+    per_word = tf.int32.size // dtype.size
+    words = tf.random.stateless_uniform(
+        [(count + per_word - 1) // per_word],
+        seed,
+        minval=None,
+        maxval=None,
+        dtype=tf.int32,
+    )
+    return tf.reshape(tf.bitcast(words, dtype), [-1])[:count]
