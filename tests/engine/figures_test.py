@@ -9,7 +9,7 @@ from absl.testing import parameterized
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from tfcl.engine import figures
+from tfcl.engine import drawing, figures
 
 _ODD_NAMES = ["$x_$", "_hidden", '<b>&"x', "a\nb", "n" * 200]
 
@@ -38,7 +38,7 @@ def _legend(figure):
 
 
 def _image(figure):
-    return Image.open(io.BytesIO(figures.png_bytes(figure)))
+    return Image.open(io.BytesIO(drawing.png_bytes(figure)))
 
 
 class HeatMapTest(tf.test.TestCase):
@@ -189,7 +189,7 @@ class DrawTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_equal_figures_give_equal_bytes_also_in_threads(self):
         def draw(_):
-            return figures.png_bytes(
+            return drawing.png_bytes(
                 figures.accuracy_over_time(_triangle(4), _names(4))
             )
 

@@ -16,7 +16,7 @@ from tests.testing.methods import run_method_test
 from tfcl.data.feature_stream import feature_stream
 from tfcl.data.online_stream import online_stream
 from tfcl.data.repeated_stream import repeated_stream
-from tfcl.engine import figures, stream_pictures
+from tfcl.engine import drawing, stream_pictures
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.loop import learn_stream
@@ -241,7 +241,7 @@ def test_pictures_of_a_stream_of_points(tmp_path):
     drawn = stream_pictures.stream_figures(task, maps.values(), history)
     assert {*maps, "data", "forgetting_test"} < drawn.keys()
     for name in ("regions_and_keys", "data", "forgetting_test"):
-        assert figures.png_bytes(drawn[name])
+        assert drawing.png_bytes(drawn[name])
 
 
 def test_points_and_features_are_not_asked_by_pictures(tmp_path):

@@ -30,7 +30,7 @@ def undrawn_pictures():
     That takes half the time of a toy run; `report_test` and `figures_test`
     look at the pixels.
     """
-    with mock.patch("tfcl.engine.figures.png_bytes", return_value=b"undrawn"):
+    with mock.patch("tfcl.engine.drawing.png_bytes", return_value=b"undrawn"):
         yield
 
 

@@ -1,33 +1,22 @@
-"""Pictures of a run, drawn without pyplot, so safe in any thread.
+"""Pictures of a run.
 
 Every function returns a `matplotlib.figure.Figure`; nothing here keeps
-state or needs a display. Colours can be told apart by colour-blind readers
-and in grey print (Okabe & Ito, "Color Universal Design", 2008; brightness
-rises or falls steadily in every heat map). Accuracies come in as fractions
-0-1 and are shown in percent. Names are shown as they are: no `$` in a task
-name is read as mathematics.
+state or needs a display. Accuracies come in as fractions 0-1 and are shown in
+percent.
 """
-
-import io
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-PALETTE += ("#56B4E9", "#E69F00", "#000000", "#8A6A00")
-_INK = "#222222"
+from tfcl.engine import drawing
+from tfcl.engine.drawing import PALETTE
+
 _MAX_NUMBERED = 20  # rows of a heat map up to which cells carry numbers
 _MAX_NAMED = 12  # lines up to which a legend names each of them
-_MAX_TICKS = 60  # names along an axis; of more, every second, third, ...
-_CENTRED = {"ha": "center", "va": "center"}
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -41,7 +30,7 @@ def accuracy_matrix(R, task_names, visits=None) -> Figure:
         task_names: Names of all tasks.
         visits: Index of the task learned in each row. Defaults to 0, 1, ....
     """
-    matrix = as_matrix(R, len(task_names))
+    matrix = drawing.as_matrix(R, len(task_names))
     visits = visits or range(len(matrix))
     figure = heat_map(
         matrix * 100.0,
@@ -50,7 +39,7 @@ def accuracy_matrix(R, task_names, visits=None) -> Figure:
         title="Test accuracy on each task after each task",
         label="test accuracy (%)",
     )
-    _labels(figure.axes[0], "tested on", "after learning")
+    drawing.label_axes(figure.axes[0], "tested on", "after learning")
     return figure
 
 
@@ -67,10 +56,10 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
     values = np.asarray(values, float).reshape(len(rows), len(columns))
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return _nothing(title, "nothing evaluated yet")
+        return drawing.empty_picture(title, "nothing evaluated yet")
     numbered = max(values.shape) <= _MAX_NUMBERED
     cell = (0.56, 0.36) if numbered else (0.2, 0.2)
-    figure, axes = _grid_axes(rows, columns, cell, title)
+    figure, axes = drawing.grid_axes(rows, columns, cell, title)
     low, high = float(finite.min()), float(finite.max())
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
@@ -84,14 +73,14 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
         edgecolors="white",
         linewidth=1.0 if numbered else 0.4,
     )
-    _colour_bar(figure, axes, mesh, label)
+    drawing.add_colour_bar(figure, axes, mesh, label)
     if numbered:
         for i, j in np.argwhere(np.isfinite(values)):
             shade = colours((values[i, j] - low) / (high - low))[:3]
             dark = np.dot(shade, (0.299, 0.587, 0.114)) < 0.55
-            style = {"color": "white" if dark else _INK, "fontsize": 7.5}
+            style = {"color": "white" if dark else drawing.INK, "fontsize": 7.5}
             number = f"{values[i, j]:.{digits}f}"
-            axes.text(j + 0.5, i + 0.5, number, **style, **_CENTRED)
+            axes.text(j + 0.5, i + 0.5, number, **style, **drawing.CENTRED)
     return figure
 
 
@@ -101,15 +90,15 @@ def accuracy_over_time(R, task_names, visits=None) -> Figure:
     The arguments are those of `accuracy_matrix`.
     """
     title = "Test accuracy of each task over time"
-    matrix = as_matrix(R, len(task_names)) * 100.0
+    matrix = drawing.as_matrix(R, len(task_names)) * 100.0
     visits = list(visits or range(len(matrix)))
     learned = len(set(visits))
     for j in range(learned):
         matrix[: visits.index(j), j] = np.nan  # not learned yet
     if not np.isfinite(matrix).any():
-        return _nothing(title, "no task evaluated yet")
-    figure, (axes,) = _panels(9.0, 4.2, title)
-    _labels(axes, "tasks learned", "test accuracy (%)")
+        return drawing.empty_picture(title, "no task evaluated yet")
+    figure, (axes,) = drawing.panels(9.0, 4.2, title)
+    drawing.label_axes(axes, "tasks learned", "test accuracy (%)")
     colours = [colour for colour in PALETTE if colour != "#000000"]
     if learned > len(colours):
         colours = list(colormaps["viridis"](np.linspace(0.0, 0.88, learned)))
@@ -120,18 +109,24 @@ def accuracy_over_time(R, task_names, visits=None) -> Figure:
         style |= {"marker": "o" if j == learned - 1 else marker}
         first = visits.index(j)
         axes.plot(steps[first:], matrix[first:, j], **style)
-    names = [_short(name) for name in task_names[:learned]]
+    names = [drawing.short_name(name) for name in task_names[:learned]]
     known = np.ma.masked_invalid(matrix[:, :learned])
     average = known.mean(axis=1).filled(np.nan)
     axes.plot(steps, average, color="white", linewidth=6.0)
     axes.plot(steps, average, color="black", linewidth=3.2, marker=marker)
     if learned <= _MAX_NAMED:
         lines = axes.get_lines()
-        _legend(axes, [lines[-1], *lines[:learned]], ["average", *names])
+        drawing.add_legend(
+            axes, [lines[-1], *lines[:learned]], ["average", *names]
+        )
     else:
-        _legend(axes, axes.get_lines()[-1:], ["average"], inside=True)
+        drawing.add_legend(
+            axes, axes.get_lines()[-1:], ["average"], inside=True
+        )
         scale = ScalarMappable(Normalize(1, learned), ListedColormap(colours))
-        _colour_bar(figure, axes, scale, "task, in order of learning")
+        drawing.add_colour_bar(
+            figure, axes, scale, "task, in order of learning"
+        )
     axes.set_xlim(0.7, max(len(matrix), 2) + 0.3)
     return figure
 
@@ -146,7 +141,7 @@ def footprint(tasks: list[dict]) -> Figure:
     """
     title = "Stored size after each task"
     if not tasks:
-        return _nothing(title, "no task learned yet")
+        return drawing.empty_picture(title, "no task learned yet")
     own, shared = (
         np.array([task["footprint"][key] for task in tasks], float)
         for key in ("task_bytes", "shared_bytes")
@@ -155,8 +150,8 @@ def footprint(tasks: list[dict]) -> Figure:
     largest = (shared + earlier + own).max()
     factor, unit = next((u for u in _UNITS if largest >= u[0]), (1.0, "bytes"))
     width = float(np.clip(0.5 * len(tasks) + 3.0, 5.5, 11.0))
-    figure, (axes,) = _panels(width, 3.8, title)
-    _labels(axes, "", f"stored ({unit})")
+    figure, (axes,) = drawing.panels(width, 3.8, title)
+    drawing.label_axes(axes, "", f"stored ({unit})")
     places = np.arange(len(tasks))
     parts = np.array([shared, earlier, own]) / factor
     bars = [
@@ -165,10 +160,12 @@ def footprint(tasks: list[dict]) -> Figure:
             zip(parts, (PALETTE[4], "#D0D0D0", PALETTE[1]), strict=True)
         )
     ]
-    _name_ticks(axes.xaxis, places, [task["name"] for task in tasks])
+    drawing.name_ticks(axes.xaxis, places, [task["name"] for task in tasks])
     axes.grid(visible=False, axis="x")
     axes.set_xlim(-0.6, max(len(tasks), 4) - 0.4)
-    _legend(axes, bars[::-1], ["new task", "earlier tasks", "shared"])
+    drawing.add_legend(
+        axes, bars[::-1], ["new task", "earlier tasks", "shared"]
+    )
     return figure
 
 
@@ -182,10 +179,10 @@ def training_curves(history: dict, phase: str = "") -> Figure:
         phase: Name shown in the titles, if the task has several phases.
     """
     titles = [f"{phase}  {name}".strip() for name in ("Loss", "Accuracy (%)")]
-    figure, panels = _panels(9.0, 3.0, *titles)
+    figure, panels = drawing.panels(9.0, 3.0, *titles)
     for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
         factor = 100.0 if name == "accuracy" else 1.0
-        _labels(axes, "epoch", "")
+        drawing.label_axes(axes, "epoch", "")
         lines = {}
         for split, colour, dash in (("train", 0, "-"), ("validation", 1, "--")):
             values = np.asarray(history.get(f"{split}/{name}", ()), float)
@@ -196,7 +193,7 @@ def training_curves(history: dict, phase: str = "") -> Figure:
                 style |= {"marker": "o" if places.size <= 15 else ""}
                 points = places + 1, values[places] * factor
                 lines[split] = axes.plot(*points, **style)[0]
-        _legend(axes, lines.values(), lines, inside=True)
+        drawing.add_legend(axes, lines.values(), lines, inside=True)
     return figure
 
 
@@ -209,9 +206,9 @@ def weights_over_epochs(array, labels, title) -> Figure:
     """
     array = np.asarray(array, float)
     if array.ndim != 2 or not array.size or not np.isfinite(array).any():
-        return _nothing(title, "not recorded")
-    figure, (axes,) = _panels(9.0, 3.4, title)
-    _labels(axes, "epoch", "weight")
+        return drawing.empty_picture(title, "not recorded")
+    figure, (axes,) = drawing.panels(9.0, 3.4, title)
+    drawing.label_axes(axes, "epoch", "weight")
     epochs = np.arange(1, len(array) + 1)
     marker = "o" if len(array) == 1 else ""
     known = np.flatnonzero(np.isfinite(array).any(axis=1))
@@ -225,11 +222,11 @@ def weights_over_epochs(array, labels, title) -> Figure:
         style = {"color": PALETTE[rank], "linestyle": "-" if rank < 4 else "--"}
         style |= {"linewidth": 1.6 if rank else 2.2, "zorder": 4 - 0.1 * rank}
         lines += axes.plot(epochs, array[:, k], marker=marker, **style)
-    names = [f"{_short(labels[k])}  ({last[k]:.2f})" for k in top]
+    names = [f"{drawing.short_name(labels[k])}  ({last[k]:.2f})" for k in top]
     if grey:
         lines.append(grey[0])
         names.append(f"{len(grey)} more")
-    _legend(axes, lines, names, heading="weight at the end")
+    drawing.add_legend(axes, lines, names, heading="weight at the end")
     axes.set_ylim(bottom=min(0.0, np.nanmin(array)))
     return figure
 
@@ -252,11 +249,13 @@ def bar_grid(
     """
     matrix = np.asarray(matrix, float)
     if matrix.ndim != 2 or not matrix.size:
-        return _nothing(title, "no task learned yet")
+        return drawing.empty_picture(title, "no task learned yet")
     layer_names = layer_names or [str(k + 1) for k in range(matrix.shape[1])]
     colours = ["#F0B27A", PALETTE[0], *PALETTE[2:]][: len(value_names)]
     height = 0.3 if len(matrix) <= _MAX_NUMBERED else 0.2
-    figure, axes = _grid_axes(task_names, layer_names, (0.5, height), title)
+    figure, axes = drawing.grid_axes(
+        task_names, layer_names, (0.5, height), title
+    )
     axes.pcolormesh(
         np.ma.masked_where(~(matrix >= 0), matrix),
         cmap=ListedColormap(colours),
@@ -265,132 +264,7 @@ def bar_grid(
         edgecolors="white",
         linewidth=2.0,
     )
-    _labels(axes, "layer, from input to output", "")
+    drawing.label_axes(axes, "layer, from input to output", "")
     patches = [Patch(color=colour) for colour in colours]
-    _legend(axes, patches[::-1], list(value_names)[::-1])
+    drawing.add_legend(axes, patches[::-1], list(value_names)[::-1])
     return figure
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG file's bytes; equal figures give equal bytes."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    # 256 colours are enough for these pictures and a third of the bytes.
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    image = image.quantize(256, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
-
-
-def as_matrix(R, num_tasks: int) -> np.ndarray:
-    """R as `[learned tasks, num_tasks]` float64, NaN where not evaluated."""
-    matrix = np.full((len(R), num_tasks), np.nan)
-    for i, row in enumerate(R):
-        matrix[i, : len(row)] = np.array(row, float)
-    return matrix
-
-
-def _figure(width: float, height: float) -> Figure:
-    return Figure((width, height), dpi=120, layout="constrained")
-
-
-def _panels(width: float, height: float, *titles: str):
-    """A figure with one framed, gridded drawing per title, side by side."""
-    figure = _figure(width, height)
-    panels = figure.subplots(1, len(titles), squeeze=False)[0]
-    for axes, title in zip(panels, titles, strict=True):
-        _title(axes, title)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color("#999999")
-        axes.tick_params(labelsize=8, colors=_INK, color="#999999")
-        axes.grid(visible=True, color="#E6E6E6", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(
-            MaxNLocator(steps=[1, 2, 5, 10], integer=True)
-        )
-    return figure, panels
-
-
-def _labels(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=9, color=_INK)
-    axes.set_ylabel(y, fontsize=9, color=_INK)
-
-
-def _title(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11, color=_INK, parse_math=False)
-
-
-def _nothing(title: str, reason: str) -> Figure:
-    """A picture that says why there is nothing to see."""
-    figure = _figure(6.0, 1.6)
-    axes = figure.subplots()
-    _title(axes, title)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, reason, color="#777777", **_CENTRED)
-    return figure
-
-
-def _grid_axes(rows, columns, cell, title):
-    """Axes for a table of cells, first row on top, names on two sides."""
-    names = max((len(_short(name)) for name in rows), default=0)
-    shrink = min(1.0, _MAX_TICKS / max(len(rows), len(columns)))
-    width = len(columns) * cell[0] * shrink + 0.075 * names + 1.6
-    height = len(rows) * cell[1] * shrink + 1.5
-    figure = _figure(max(width, 4.5), max(height, 2.0))
-    axes = figure.subplots()
-    _title(axes, title)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, colors=_INK)
-    axes.set_xlim(0, len(columns))
-    axes.set_ylim(len(rows), 0)
-    _name_ticks(axes.xaxis, np.arange(len(columns)) + 0.5, columns)
-    _name_ticks(axes.yaxis, np.arange(len(rows)) + 0.5, rows)
-    return figure, axes
-
-
-def _name_ticks(axis, places, names) -> None:
-    """Writes names at the ticks of an axis; small or turned where needed."""
-    every = -(-len(names) // _MAX_TICKS)
-    names = [_short(name) for name in names[::every]]
-    many = len(names) > 30
-    options = {"fontsize": 6 if many else 8, "parse_math": False}
-    if axis.axis_name == "x" and max(map(len, names)) > 4:
-        options |= {"rotation": 90 if many else 45, "rotation_mode": "anchor"}
-        options |= {"ha": "right", "va": "center" if many else "top"}
-    axis.set_ticks(places[::every], labels=names, **options)
-
-
-def _legend(axes, handles, labels, inside=False, heading=None) -> None:
-    where = {"loc": "best"}
-    if not inside:
-        where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-    legend = axes.legend(
-        list(handles),
-        list(labels),
-        fontsize=8,
-        frameon=inside,
-        edgecolor="white",
-        framealpha=0.8,
-        title=heading,
-        title_fontsize=8,
-        alignment="left",
-        **where,
-    )
-    for text in legend.get_texts():
-        text.set(color=_INK, parse_math=False)
-
-
-def _colour_bar(figure: Figure, axes: Axes, scale, label: str) -> None:
-    bar = figure.colorbar(scale, ax=axes, fraction=0.05, pad=0.02, aspect=28)
-    bar.set_label(label, color=_INK, fontsize=9, parse_math=False)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, colors=_INK, length=0)
-
-
-def _short(name, limit: int = 24) -> str:
-    """The name on one line, cut in its middle if it is long."""
-    name = " ".join(str(name).split())
-    if len(name) <= limit:
-        return name
-    return f"{name[: limit // 2]}…{name[-(limit // 2 - 1) :]}"

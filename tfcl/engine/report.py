@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfcl.engine import figures, files, histograms, tables
+from tfcl.engine import drawing, figures, files, histograms, tables
 from tfcl.engine.training_pictures import task_figures
 
 # What each metric says, in the order of the table.
@@ -373,7 +373,7 @@ def _details(title: str, content: str) -> str:
 def _pictures(pictures: dict[str, Figure]) -> str:
     text = ""
     for name, figure in pictures.items():
-        data = base64.b64encode(figures.png_bytes(figure)).decode("ascii")
+        data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
         width = round(figure.get_figwidth() * 96)
         text += (
             f'<figure><img alt="{_text(_words(name))}" width="{width}" '

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from tfcl import __version__
-from tfcl.engine import figures, report, tracked
+from tfcl.engine import drawing, report, tracked
 from tfcl.engine.files import write_atomically, write_json
 from tfcl.errors import RunError
 from tfcl.metrics import accuracy_matrix, matrix_csv
@@ -261,7 +261,7 @@ def write_pictures(results, histories, model_dir, further=None):
     }
     for name, figure in pictures.items():
         path = model_dir / "figures" / f"{name}.png"
-        content = figures.png_bytes(figure)
+        content = drawing.png_bytes(figure)
         _written(lambda p=path, c=content: write_atomically(p, c))
     page = {**results, "config": text}
     path = model_dir / "report.html"

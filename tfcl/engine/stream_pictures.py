@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from tfcl.engine import figures
+from tfcl.engine import drawing
 
 _MARKERS = "os^Dv<>Pph"
 _SPLITS = ("train", "validation", "test")
@@ -127,4 +127,4 @@ def _scatter(axes, points, numbers):
 
 
 def _colour(number):
-    return figures.PALETTE[number % len(figures.PALETTE)]
+    return drawing.PALETTE[number % len(drawing.PALETTE)]

@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import api as hparams_api
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util import tensor_util
 
-from tfcl.engine import figures
+from tfcl.engine import drawing, figures
 
 
 class Summaries:
@@ -93,7 +93,7 @@ class Summaries:
 
     def image(self, tag: str, figure, step: int) -> None:
         """Writes a `matplotlib.figure.Figure` as a picture."""
-        png = figures.png_bytes(figure)
+        png = drawing.png_bytes(figure)
         width, height = figure.canvas.get_width_height()
         image = summary_pb2.Summary.Image(
             encoded_image_string=png, width=width, height=height, colorspace=3
