@@ -21,7 +21,8 @@ _ORDER = (
     ("engine",),
     ("configuration",),
     ("commands",),
-    ("train", "evaluate", "predict", "export", "goals", "search", "build"),
+    ("train", "evaluate", "predict", "export", "goals", "search")
+    + ("compare", "build"),
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]

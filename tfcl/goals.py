@@ -5,12 +5,12 @@ the largest of several runs. `GoalFile` reads the file.
 """
 
 import json
-import pathlib
 
 from absl import flags
 
 from tfcl import commands
-from tfcl.engine.files import read_json, write_atomically
+from tfcl.engine import results
+from tfcl.engine.files import write_atomically
 from tfcl.errors import UserError
 
 _TAKE = {"mean": lambda values: sum(values) / len(values), "max": max}
@@ -26,7 +26,7 @@ def goals_of(runs, take="mean"):
     Raises:
         UserError: If a folder has no results, or the tasks differ.
     """
-    found = [_accuracies(pathlib.Path(run)) for run in runs]
+    found = [_accuracies(run) for run in runs]
     for run, accuracies in zip(runs, found):
         if list(accuracies) != list(found[0]):
             raise UserError(
@@ -41,14 +41,8 @@ def goals_of(runs, take="mean"):
 
 
 def _accuracies(run):
-    try:
-        tasks = read_json(run / "results.json")["tasks"]
-        return {task["name"]: task["validation_accuracy"] for task in tasks}
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"{run} has no results of a run: {error}. Give the --model_dir of "
-            "runs that have finished."
-        ) from error
+    tasks = results.read(run)["tasks"]
+    return {task["name"]: task["validation_accuracy"] for task in tasks}
 
 
 def main(argv):

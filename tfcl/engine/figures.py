@@ -131,6 +131,34 @@ def accuracy_over_time(R, task_names, visits=None) -> Figure:
     return figure
 
 
+def average_accuracies(curves) -> Figure:
+    """Average accuracy over the learned tasks, a line per configuration.
+
+    Args:
+        curves: List of `(label, [runs, tasks] fractions 0-1)`. Several runs
+            are drawn as their mean in a band of their sample deviation.
+    """
+    figure, (axes,) = drawing.panels(9.0, 4.2, "Average accuracy so far")
+    drawing.label_axes(axes, "tasks learned", "average test accuracy (%)")
+    lines = []
+    for number, (_, values) in enumerate(curves):
+        values = np.asarray(values, float) * 100.0
+        mean, steps = values.mean(axis=0), np.arange(1, values.shape[1] + 1)
+        style = {"color": PALETTE[number % len(PALETTE)]}
+        dash = ("-", "--", ":", "-.")[number // len(PALETTE) % 4]
+        marker = "o" if len(mean) <= _MAX_NUMBERED else ""
+        lines += axes.plot(
+            steps, mean, dash, marker=marker, markersize=3.5, **style
+        )
+        if len(values) > 1:
+            std = values.std(axis=0, ddof=1)
+            axes.fill_between(steps, mean - std, mean + std, alpha=0.2, **style)
+    drawing.add_legend(
+        axes, lines, [drawing.short_name(label, 48) for label, _ in curves]
+    )
+    return figure
+
+
 def footprint(tasks: list[dict]) -> Figure:
     """Stored bytes after each task: shared, earlier tasks', the new task's.
 

@@ -2,15 +2,14 @@
 
 import functools
 import importlib.metadata
-import json
 import pathlib
 
 import numpy as np
 
 from tfcl import __version__
 from tfcl.engine import drawing, report, tracked
-from tfcl.engine.files import write_atomically, write_json
-from tfcl.errors import RunError
+from tfcl.engine.files import read_json, write_atomically, write_json
+from tfcl.errors import RunError, UserError
 from tfcl.metrics import accuracy_matrix, matrix_csv
 
 FORMAT = 2
@@ -269,9 +268,24 @@ def write_pictures(results, histories, model_dir, further=None):
 
 
 def read(model_dir):
-    """The content of a run's `results.json`."""
-    path = pathlib.Path(model_dir) / "results.json"
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a run's `results.json`.
+
+    Raises:
+        UserError: If the folder holds none.
+    """
+    try:
+        found = read_json(pathlib.Path(model_dir) / "results.json")
+        names = [task["name"] for task in found["tasks"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{model_dir} has no results of a run: {error}. Give the "
+            "--model_dir of runs that have learned at least one task."
+        ) from error
+    if not names:
+        raise UserError(
+            f"{model_dir} has not learned a task yet. Wait for its first."
+        )
+    return found
 
 
 def _written(write):

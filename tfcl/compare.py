@@ -1,0 +1,62 @@
+"""Compares runs: `python -m tfcl.compare RUN [RUN ...]`.
+
+Runs that differ in their seeds alone are one row: mean and sample deviation.
+With `--output` the table is written as Markdown, every number as CSV, and the
+average accuracy over the tasks as a picture.
+"""
+
+import pathlib
+
+from absl import flags
+from rich.console import Console
+
+from tfcl import commands
+from tfcl.engine import comparison, drawing
+from tfcl.engine.files import write_atomically
+from tfcl.errors import RunError, UserError
+
+
+def main(argv):
+    """Entry point; see the module."""
+    if len(argv) < 2:
+        raise UserError(
+            "Which runs? python -m tfcl.compare RUN [RUN ...] "
+            "[--single_task=RUN] [--joint=RUN] [--output=FOLDER]"
+        )
+    given = flags.FLAGS
+    runs = comparison.read_runs(argv[1:], given.single_task, given.joint)
+    rows = comparison.rows_of(runs, commands.HARMLESS)
+    Console().print(comparison.table(rows))
+    if given.output:
+        print(f"in {write(given.output, rows)}")
+
+
+def write(folder, rows):
+    """Writes compare.md, compare.csv and average_accuracy.png."""
+    contents = {
+        "compare.md": comparison.markdown(rows),
+        "compare.csv": comparison.to_csv(rows),
+        "average_accuracy.png": drawing.png_bytes(comparison.figure(rows)),
+    }
+    for name, content in contents.items():
+        try:
+            write_atomically(pathlib.Path(folder) / name, content)
+        except OSError as error:
+            raise RunError(
+                f"Cannot write {pathlib.Path(folder) / name}: "
+                f"{error.strerror or error}. Give another --output."
+            ) from error
+    return folder
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string(
+        "single_task",
+        None,
+        "Run with a network per task, to which the others are compared.",
+    )
+    flags.DEFINE_string(
+        "joint", None, "Run that trains on all tasks so far, likewise."
+    )
+    flags.DEFINE_string("output", None, "Folder for table, numbers, picture.")
+    commands.run(main)
