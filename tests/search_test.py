@@ -12,11 +12,12 @@ import pytest
 from tests.testing import pictures
 from tests.testing.running import no_pictures
 from tfcl import search as search_module
+from tfcl.configuration_ranges import parse_range
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.measurement import Evaluation
 from tfcl.errors import Interrupted, RunError, UserError
-from tfcl.search import Search, parse_range
+from tfcl.search import Search
 
 _FILES = ["gin/snn_digits.gin"]
 _BINDINGS = [
@@ -214,49 +215,3 @@ def test_what_can_only_fail_ends_before_the_first_trial(
     # The same folder takes what was meant.
     with mock.patch.object(Search, "_value", lambda *_: 0.5):
         assert len(_search(tmp_path).run(1).trials) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("a.b=1:5", optuna.distributions.IntDistribution(1, 5)),
-        (
-            "a.b = 0 : 10 : 5",
-            optuna.distributions.IntDistribution(0, 10, step=5),
-        ),
-        ("A=0.1:0.5", optuna.distributions.FloatDistribution(0.1, 0.5)),
-        (
-            "A=0:0.5:0.1",
-            optuna.distributions.FloatDistribution(0, 0.5, step=0.1),
-        ),
-        (
-            "A=1e-3:1:log",
-            optuna.distributions.FloatDistribution(1e-3, 1, log=True),
-        ),
-        (
-            "A=True|False",
-            optuna.distributions.CategoricalDistribution(["True", "False"]),
-        ),
-    ],
-)
-def test_ranges(text, wanted):
-    name, found = parse_range(text)
-    assert name in ("a.b", "A") and found == wanted
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "a.b",
-        "a.b=",
-        "a.b=3",
-        "a.b=5:1",
-        "a.b=1:2:3:4",
-        "a=x:y",
-        "a=0:1:log",
-    ],
-)
-def test_what_is_no_range_is_refused(text):
-    with pytest.raises(UserError, match="--range .* is no range"):
-        parse_range(text)
