@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from tfcl.configuration_ranges import parse_range
+from tfcl.configuration_ranges import grid_of, parse_range
 from tfcl.errors import UserError
 
 
@@ -51,3 +51,33 @@ def test_ranges(text, wanted):
 def test_what_is_no_range_is_refused(text):
     with pytest.raises(UserError, match="--range .* is no range"):
         parse_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a=1:3", [1, 2, 3]),
+        ("a=1:5:2", [1, 3, 5]),
+        ("a=0.1:0.3:0.1", [0.1, 0.2, 0.3]),
+        ("a=-1.0:0:0.5", [-1.0, -0.5, 0.0]),
+        ("a=x|y", ["x", "y"]),
+    ],
+)
+def test_a_grid_has_all_values(text, values):
+    assert grid_of(dict([parse_range(text)])) == [{"a": v} for v in values]
+
+
+def test_the_last_range_of_a_grid_changes_fastest():
+    grid = grid_of(dict(map(parse_range, ("a=1:2", "b=x|y"))))
+    assert [tuple(each.values()) for each in grid] == [
+        (1, "x"),
+        (1, "y"),
+        (2, "x"),
+        (2, "y"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["a=0:0.5", "a=1:9:log", "a=0.1:1:log"])
+def test_a_range_without_steps_has_no_grid(text):
+    with pytest.raises(UserError, match="'a' has no steps"):
+        grid_of(dict([parse_range(text)]))

@@ -163,6 +163,48 @@ def test_a_signal_between_two_trials_ends_the_search(tmp_path):
     assert states.count("COMPLETE") == 1 and states.count("FAIL") == 0
 
 
+_GRID = dict(parse_range(t) for t in ("SEED=3:5", "LEARNING_RATE=0.1|0.2"))
+_COMBINATIONS = [
+    {"SEED": seed, "LEARNING_RATE": rate}
+    for seed in (3, 4, 5)
+    for rate in ("0.1", "0.2")
+]
+
+
+def _grid_search(folder):
+    return Search(folder, _FILES, _BINDINGS, _GRID, sampler="grid")
+
+
+def test_a_grid_tries_every_combination_once(tmp_path):
+    with mock.patch.object(Search, "_value", lambda self, number, _: number):
+        assert _grid_search(tmp_path).run(2).best_value == 1
+        killed = _grid_search(tmp_path)
+        killed.study.ask()  # No value is drawn yet.
+        killed = _grid_search(tmp_path)
+        killed.study.enqueue_trial(_COMBINATIONS[2])  # Not asked for yet.
+        study = _grid_search(tmp_path).run()
+    made = [t.params for t in study.trials if t.state.name == "COMPLETE"]
+    assert made == _COMBINATIONS
+    assert len(study.trials) == len(_COMBINATIONS) + 1
+
+
+def test_a_grid_has_no_more_trials_than_combinations(tmp_path):
+    with pytest.raises(UserError, match="--n_trials 7: the grid has 6"):
+        _grid_search(tmp_path).run(7)
+    steps = dict([parse_range("LEARNING_RATE=0.1:0.2")])
+    with pytest.raises(UserError, match="'LEARNING_RATE' has no steps"):
+        Search(tmp_path, _FILES, _BINDINGS, steps, sampler="grid")
+
+
+def test_random_values_do_not_depend_on_how_often_the_search_stopped(tmp_path):
+    with mock.patch.object(Search, "_value", lambda *_: 0.5):
+        wanted = _search(tmp_path / "straight", sampler="random").run(4)
+        _search(tmp_path / "stopped", sampler="random").run(2)
+        found = _search(tmp_path / "stopped", sampler="random").run(4)
+        other = _search(tmp_path / "other", sampler="random", seed=2).run(4)
+    assert _made(found) == _made(wanted) != _made(other)
+
+
 def test_another_search_in_the_folder_is_refused(tmp_path):
     with mock.patch.object(Search, "_value", lambda *_: 0.5):
         _search(tmp_path).run(1)
@@ -170,6 +212,8 @@ def test_another_search_in_the_folder_is_refused(tmp_path):
         _search(tmp_path, seed=2)
     with pytest.raises(UserError, match="other objective"):
         _search(tmp_path, objective="test")
+    with pytest.raises(UserError, match="other sampler"):
+        _search(tmp_path, sampler="random")
 
 
 def test_mistyped_names_are_told_before_anything_runs(tmp_path):

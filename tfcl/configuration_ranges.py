@@ -1,5 +1,7 @@
 """Bindings that are given as ranges of values."""
 
+import itertools
+
 import optuna
 
 from tfcl.errors import UserError
@@ -45,3 +47,34 @@ def _no_range(text, why=""):
         f"--range '{text}' is no range{why}. Write Name.parameter=low:high, "
         "low:high:step, low:high:log, or choices a|b|c."
     )
+
+
+def grid_of(ranges):
+    """Every combination of values, those of the last range fastest.
+
+    Args:
+        ranges: `{name: Optuna distribution}`.
+
+    Returns:
+        List of `{name: value}`.
+
+    Raises:
+        UserError: If a range has no steps.
+    """
+    values = [_steps(name, each) for name, each in ranges.items()]
+    return [dict(zip(ranges, each)) for each in itertools.product(*values)]
+
+
+def _steps(name, distribution):
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return distribution.choices
+    if distribution.log or distribution.step is None:
+        raise UserError(
+            f"--range '{name}' has no steps, which a grid needs. Write "
+            "low:high:step or choices a|b|c, or take another --sampler."
+        )
+    low, step = distribution.low, distribution.step
+    count = round((distribution.high - low) / step) + 1
+    # 0.1 + 2 * 0.1 is not 0.3.
+    kind = type(low)
+    return [kind(round(low + k * step, 12)) for k in range(count)]

@@ -10,6 +10,9 @@ whole numbers if all are, or choices `a|b|c` of gin values; macros have no dot:
 
     --range='spg_alexnet.early_dropout=0.1:0.5' --range='SEED=1:1000'
     --range='LEARNING_RATE=0.01:1:log' --range='SPG.cross_head=True|False'
+
+`--sampler=grid` makes a trial of every combination, each once: several seeds,
+say, which `tfcl.compare` then gathers.
 """
 
 import json
@@ -25,7 +28,7 @@ import optuna
 from absl import flags, logging
 
 from tfcl import commands, configuration, randomness
-from tfcl.configuration_ranges import parse_range
+from tfcl.configuration_ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.files import write_atomically
 from tfcl.engine.loop import learn_stream
@@ -34,10 +37,17 @@ from tfcl.errors import Interrupted, RunError, UserError
 _FAIL = optuna.trial.TrialState.FAIL
 _RUNNING = optuna.trial.TrialState.RUNNING
 _DONE = (optuna.trial.TrialState.COMPLETE, _FAIL)
+_WAITING = optuna.trial.TrialState.WAITING
 # Why a trial failed, among its user attributes.
 _REASON = "reason"
 _NO_VALUES = "killed before all its values were drawn"
 OBJECTIVES = ("validation", "test")
+SAMPLERS = {
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "grid": None,
+}
+_TRIALS = 5
 
 
 class Search:
@@ -53,9 +63,13 @@ class Search:
             that on the test splits, as the published program of SPG does: say
             so with the result.
         data_dir: Folder of prepared TFDS data sets.
+        sampler: What chooses the values: "tpe" (tree-structured Parzen
+            estimator: near those that did well), "random", or "grid" (every
+            combination once, in order).
 
     Raises:
-        UserError: If the folder holds another search.
+        UserError: If the folder holds another search, or a grid is asked for
+            of a range without steps.
     """
 
     def __init__(
@@ -67,6 +81,7 @@ class Search:
         seed=1,
         objective="validation",
         data_dir=None,
+        sampler="tpe",
     ):
         self.model_dir = pathlib.Path(model_dir)
         self.gin_files = list(gin_files)
@@ -75,6 +90,8 @@ class Search:
         self.seed = seed
         self.objective = objective
         self.data_dir = data_dir
+        self.sampler = sampler
+        self._grid = grid_of(self.ranges) if sampler == "grid" else None
         self.stop_wished = False
         self._experiment = None
         self.model_dir.mkdir(parents=True, exist_ok=True)
@@ -97,6 +114,7 @@ class Search:
             "ranges": {n: to_json(d) for n, d in self.ranges.items()},
             "seed": self.seed,
             "objective": self.objective,
+            "sampler": self.sampler,
         }
         for name, value in asked.items():
             known = self.study.user_attrs.get(name, value)
@@ -108,13 +126,17 @@ class Search:
                 )
         return asked
 
-    def run(self, n_trials):
+    def run(self, n_trials=None):
         """Makes trials until there are `n_trials`; returns the study.
+
+        Args:
+            n_trials: None for 5, of a grid for all.
 
         Raises:
             UserError: Before the first trial, if a binding or a range is
                 mistyped or has no effect: one line with its place.
         """
+        n_trials = self._checked_count(n_trials)
         # Do the names exist, do the values fit?
         for end in (0, -1):
             self._load(self._ends(end))
@@ -134,6 +156,17 @@ class Search:
         self._write_summary()
         return self.study
 
+    def _checked_count(self, n_trials):
+        if self._grid is None:
+            return _TRIALS if n_trials is None else n_trials
+        most = len(self._grid)
+        if n_trials is not None and n_trials > most:
+            raise UserError(
+                f"--n_trials {n_trials}: the grid has {most} combinations. "
+                "Leave --n_trials out, or give more values to --range."
+            )
+        return n_trials or most
+
     def _wish_stop(self, *_):
         self.stop_wished = True
         if self._experiment is not None:
@@ -146,9 +179,14 @@ class Search:
 
     def _ask(self):
         # Of the number alone, so that a resumed search tries the same.
-        key = (self.seed, "trial", self._count())
-        word = randomness.seed_words(1, *key)[0]
-        self.study.sampler = optuna.samplers.TPESampler(seed=int(word))
+        number = self._count()
+        if self._grid is not None:
+            # One may wait already, if a kill came before it was asked for.
+            if not self.study.get_trials(deepcopy=False, states=(_WAITING,)):
+                self.study.enqueue_trial(self._grid[number])
+        else:
+            word = randomness.seed_words(1, self.seed, "trial", number)[0]
+            self.study.sampler = SAMPLERS[self.sampler](seed=int(word))
         return self.study.ask(self.ranges)
 
     def _go_on(self, frozen):
@@ -298,6 +336,7 @@ def main(argv):
         given.search_seed,
         given.objective,
         given.data_dir,
+        given.sampler,
     )
     study = search.run(given.n_trials)
     done = [trial for trial in study.trials if trial.value is not None]
@@ -320,7 +359,13 @@ if __name__ == "__main__":
         "range", None, "One range; repeats.", required=True
     )
     flags.DEFINE_integer(
-        "n_trials", 5, "Trials in all, those made before counted.", 1
+        "n_trials",
+        None,
+        "Trials in all, those made before counted. Default: 5, of a grid all.",
+        1,
+    )
+    flags.DEFINE_enum(
+        "sampler", "tpe", list(SAMPLERS), "What chooses the values."
     )
     flags.DEFINE_integer("search_seed", 1, "Seed of what is tried.", 0)
     flags.DEFINE_enum(
