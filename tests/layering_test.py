@@ -30,7 +30,7 @@ _BASE = ("__init__", "errors", "randomness")
 # A program that lies in a layer's folder, because users type its module:
 # `python -m tfcl.data.build`. It is no part of that layer.
 _PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
-_MAX_FILE, _MAX_FUNCTION = 400, 60  # Lines; a docstring is no function.
+_MAX_FILE, _MAX_FUNCTION = 400, 50  # Lines; a docstring is no function.
 # Packages that are installed under another name than they are imported by.
 _INSTALLED_AS = {
     "absl": "absl-py",

@@ -112,33 +112,21 @@ def dataset_stream(
     shape = (image_size, image_size, channels)
     held_out = {"validation": validation_fraction}.get(selection_split)
     own = selection_split == "own"
+    drawn_pairs = None if selection_split == "test" else pairs_per_class
     tasks, held = [], 0
     for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
-        parts = open_parts(
-            dataset, test_fraction, data_dir, shape, how, own
-        )
+        parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.load(
             _limited(pools, limits), task_name, now=held < LARGEST_STREAM
         )
         held += decoded_bytes(splits)
-        task = assemble_task(
-            len(tasks),
-            task_name,
-            pools.class_names,
-            splits,
-            statistics,
-            tasks,
-            how,
-        )
+        known = (len(tasks), task_name, pools.class_names, splits)
+        task = assemble_task(*known, statistics, tasks, how)
         if task_name in pairs:
-            task = measured_by_pairs(
-                task,
-                open_pairs(pairs[task_name], data_dir, shape, how),
-                None if selection_split == "test" else pairs_per_class,
-                data_seed,
-            )
+            found = open_pairs(pairs[task_name], data_dir, shape, how)
+            task = measured_by_pairs(task, found, drawn_pairs, data_seed)
         tasks.append(dataclasses.replace(task, batch_size=size))
     return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))
 

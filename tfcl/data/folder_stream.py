@@ -130,15 +130,17 @@ def folder_stream(
             )
     except image_tree.TreeError as error:
         raise UserError(str(error)) from error
-    if bad.skipped:
-        logging.warning(
-            "Left out %d file(s), the first: '%s' %s.",
-            len(bad.skipped),
-            *bad.skipped[0],
-        )
+    _tell_of_skipped(bad.skipped)
     for task in learned:
         _check_fills_a_batch(task, batch_size)
     return TaskStream(_name_of(root), learned, batch_size)
+
+
+def _tell_of_skipped(files):
+    if files:
+        logging.warning(
+            "Left out %d file(s), the first: '%s' %s.", len(files), *files[0]
+        )
 
 
 def _check_fills_a_batch(task, batch_size):

@@ -160,32 +160,33 @@ def stl10_stream(
     tasks = []
     for row in design:
         name = f"task_{row.task:02d}"
-        pools = ClassPools(
-            (train, train, test),
-            {
-                label: _pool(
-                    train,
-                    test,
-                    label,
-                    (data_percent, validation_percent),
-                    (data_seed, row.task),
-                )
-                for label in row.classes
-            },
-            remedies=("", "Set other stl10_stream percentages."),
-        )
-        splits = pools.take(row.classes, (None, None, None), name)
-        noisy = [
-            (_disturbed(images, row, data_seed, split), labels)
-            for split, (images, labels) in zip(SPLITS, splits)
-        ]
+        percentages = (data_percent, validation_percent)
+        splits = _splits(train, test, row, name, percentages, data_seed)
         class_names = [train.class_names[c] for c in row.classes]
         tasks.append(
             assemble_task(
-                row.task, name, class_names, noisy, _STANDARDISATION, tasks
+                row.task, name, class_names, splits, _STANDARDISATION, tasks
             )
         )
     return TaskStream(f"stl10_{num_tasks}t", tasks, batch_size)
+
+
+def _splits(train, test, row, name, percentages, data_seed):
+    """`(images, labels)` of the task's splits, with its noise."""
+    key = (data_seed, row.task)
+    pools = ClassPools(
+        (train, train, test),
+        {
+            label: _pool(train, test, label, percentages, key)
+            for label in row.classes
+        },
+        remedies=("", "Set other stl10_stream percentages."),
+    )
+    splits = pools.take(row.classes, (None, None, None), name)
+    return [
+        (_disturbed(images, row, data_seed, split), labels)
+        for split, (images, labels) in zip(SPLITS, splits)
+    ]
 
 
 def _pool(train, test, label, percentages, key):

@@ -93,21 +93,23 @@ class Experiment:
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
             self._open_journal(bindings or {})
-            # For networks that the stream draws.
-            keras.utils.set_random_seed(seed)
-            self.stream = stream(data_dir=data_dir)
-            self.spec = self.stream.spec()
-            self.method = method
-            # For weights whose initializer no one can name, whatever the
-            # stream has drawn; all others are drawn anew from seeds of
-            # their own.
-            keras.utils.set_random_seed(seed)
-            with self.strategy.scope(), kept_by(self._start_files):
-                method.setup(self.spec, seed)
+            self._set_up(stream, data_dir, method)
             self._connect()
         except BaseException:
             self.close()
             raise
+
+    def _set_up(self, stream, data_dir, method):
+        # For networks that the stream draws.
+        keras.utils.set_random_seed(self.seed)
+        self.stream = stream(data_dir=data_dir)
+        self.spec = self.stream.spec()
+        self.method = method
+        # For weights whose initializer no one can name, whatever the stream
+        # has drawn; all others are drawn anew from seeds of their own.
+        keras.utils.set_random_seed(self.seed)
+        with self.strategy.scope(), kept_by(self._start_files):
+            method.setup(self.spec, self.seed)
 
     def _open_journal(self, bindings):
         folder = self.model_dir / "checkpoints"

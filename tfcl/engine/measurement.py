@@ -134,17 +134,7 @@ class Measurement:
                 batch = self._replicas.batch(
                     self._resident, rows, 0, tf.zeros(2, tf.int32)
                 )
-                logits = logits_of(batch)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    batch.labels, logits
-                )
-                found = tf.argmax(logits, -1, output_type=tf.int32)
-                right = tf.cast(found == batch.labels, tf.int32)
-                return (
-                    tf.reduce_sum(losses),
-                    tf.math.unsorted_segment_sum(right, batch.tasks, groups),
-                    _among_the_best(logits, batch.labels, 5),
-                )
+                return _sums(batch, logits_of(batch), groups)
 
             def body(number, loss, right, means, top5):
                 rows = rows_of_batch(order, number, size)
@@ -178,6 +168,20 @@ class Measurement:
             return self._method.embed(self._resident.gather(rows)[0])
 
         return embed
+
+
+def _sums(batch, logits, groups):
+    """Sum of losses, right answers by group, and right ones among five."""
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        batch.labels, logits
+    )
+    found = tf.argmax(logits, -1, output_type=tf.int32)
+    right = tf.cast(found == batch.labels, tf.int32)
+    return (
+        tf.reduce_sum(losses),
+        tf.math.unsorted_segment_sum(right, batch.tasks, groups),
+        _among_the_best(logits, batch.labels, 5),
+    )
 
 
 def _among_the_best(logits, labels, count):

@@ -110,7 +110,19 @@ class CPG(MaskedNetwork):
         )
         self.goals, self.pruning = goals, pruning
         self.task_pruning = dict(task_pruning or {})
-        for name, ratio in (ratios_by_hand or {}).items():
+        self.ratios_by_hand = dict(ratios_by_hand or {})
+        self._check_ratios_by_hand()
+        self.picking_schedule = picking_schedule
+        self.picking_epochs = picking_epochs
+        self.pick_again = pick_again
+        self.max_width, self.width_step = max_width, width_step
+        self.margin = margin
+        self.least_train_accuracy = least_train_accuracy
+        self._zero_on_prune = zero_on_prune
+        self._notes = {}
+
+    def _check_ratios_by_hand(self):
+        for name, ratio in self.ratios_by_hand.items():
             ratios = self._ladder(name).ratios
             require(
                 ratio == 0 or ratio in ratios,
@@ -118,15 +130,6 @@ class CPG(MaskedNetwork):
                 f"must be 0 or one of {ratios} for each task",
                 {name: ratio},
             )
-        self.picking_schedule = picking_schedule
-        self.picking_epochs = picking_epochs
-        self.pick_again = pick_again
-        self.max_width, self.width_step = max_width, width_step
-        self.margin = margin
-        self.least_train_accuracy = least_train_accuracy
-        self.ratios_by_hand = dict(ratios_by_hand or {})
-        self._zero_on_prune = zero_on_prune
-        self._notes = {}
 
     # The network
 
