@@ -16,7 +16,7 @@ from tfcl.metrics import accuracy_matrix
 _NAMES = ("fish", "birds")
 
 
-def _run(folder, R, method="SPG", epochs=(3, 3), names=_NAMES, **bindings):
+def _run(folder, R, method="SPG", works=(1, 1), names=_NAMES, **bindings):
     """A run with the accuracies R."""
     folder.mkdir()
     tasks = [
@@ -25,7 +25,7 @@ def _run(folder, R, method="SPG", epochs=(3, 3), names=_NAMES, **bindings):
             "visit": k,
             "index": k,
             "class_names": ["a", "b"],
-            "epochs": epochs[k],
+            "phases": [{"epochs": 3}] * works[k],
             "test_accuracy": R[k][k],
             "footprint": {"task_bytes": 10, "shared_bytes": 1000},
             "method": {"blocked": 0.25, "configuration": "01", "wide": True},
@@ -88,7 +88,7 @@ def test_runs_that_differ_in_seeds_alone_are_one_row(seeds):
         assert row.spread(name) is None
     text = comparison.markdown([row])
     title, _, header, _, line = text.splitlines()
-    assert title == "pets, 2 of 2 tasks"
+    assert title == "pets, 2/2 tasks"
     assert header.startswith("| runs | method | learned % | final % |")
     assert f"| {seeds[0]}, {seeds[1]} | SPG | 70.0 ± 0.0 | 55.0 ± 7.1 |" in line
     assert line.endswith("| −30.0 ± 14.1 | 1.02 kB | 1.5 |")
@@ -110,7 +110,7 @@ def test_rows_name_the_settings_in_which_they_differ(seeds, tmp_path):
     ]
     text = comparison.markdown(rows)
     assert "| settings | tasks |" in text
-    assert text.count("| 2 of 2 tasks |") == 3
+    assert text.count("| 2/2 |") == 3
     # One task has no forgetting; others do.
     assert "| – |" in text
     labels = comparison.figure(rows).axes[0].get_legend().get_texts()
@@ -128,6 +128,16 @@ def test_references_give_what_is_gained_over_them(seeds, tmp_path):
     )
     assert row.spread("intransigence")["mean"] == pytest.approx(0.125)
     assert "| −5.0 | −15.0 | +12.5 |" in comparison.markdown([row])
+
+
+def test_a_run_that_waits_for_the_last_task_has_numbers_of_the_end(tmp_path):
+    R = [[0.1, None], [0.9, 0.8]]
+    (row,) = _rows([_run(tmp_path / "mtl", R, method="Joint", works=(0, 1))])
+    assert row.spread("average_accuracy")["mean"] == pytest.approx(0.85)
+    for name in ("learning_accuracy", "forgetting", "backward_transfer"):
+        assert row.spread(name) is None
+    (line,) = comparison.figure([row]).axes[0].get_lines()
+    np.testing.assert_allclose(line.get_ydata(), [np.nan, 85])
 
 
 def test_tasks_that_came_again_count_from_their_last_visit(tmp_path):
@@ -175,7 +185,7 @@ def test_a_band_shows_the_deviation_and_a_line_the_mean(seeds):
     ("change", "message"),
     [
         ({"names": ("fish", "cars")}, "has not learned the task 'birds'"),
-        ({"epochs": (3, 0)}, "has not trained at the task 'birds'"),
+        ({"works": (1, 0)}, "has not trained at the task 'birds'"),
     ],
 )
 def test_references_on_other_tasks_are_refused(

@@ -6,6 +6,7 @@ import io
 import math
 
 import numpy as np
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -28,13 +29,20 @@ _COLUMNS = (
 )
 
 
+# Metrics that do not ask what a task had right after it was learned.
+_OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
+_OF_THE_END += ("model_size_efficiency", "parameter_growth")
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run's folder, its `results.json`, and every number in it.
 
     `numbers` has the metrics by the names of `tfcl.metrics.accuracy_matrix`,
     `stored_bytes`, `seconds`, `steps`, and what the method notes of its newest
-    task (`method/blocked`, ...). What is undefined is left out.
+    task (`method/blocked`, ...). What is undefined is left out: so are most
+    metrics where a task was noted without any work (joint training that waits
+    for the last task), as the accuracies right after it say nothing.
     """
 
     folder: str
@@ -99,6 +107,8 @@ def _run(folder, found, references):
     )
     tasks = sorted(found["tasks"], key=lambda task: task["visit"])
     numbers = dict(found["metrics"])
+    if not all(task["phases"] for task in tasks):
+        numbers = {k: v for k, v in numbers.items() if k in _OF_THE_END}
     if "single_task" in references:
         single = _accuracies(tasks, folder, *references["single_task"])
         for metric in (
@@ -135,7 +145,7 @@ def _accuracies(tasks, folder, reference, others):
                 f"{folder}, with the same classes. Give a reference on the "
                 "same stream, as long as this run."
             )
-        if not other["epochs"]:
+        if not other["phases"]:
             raise UserError(
                 f"{reference} has not trained at the task '{task['name']}', "
                 "so its accuracy there says nothing. Give a run that trains "
@@ -201,11 +211,17 @@ def _settings(key, keys):
 def table(rows) -> Table:
     """The rows for a console: mean, and ± the deviation over seeds."""
     titles, texts, numbers = _columns(rows)
-    shown = Table(title=Text(", ".join(titles), "bold"), title_justify="left")
+    shown = Table(
+        title=Text(", ".join(titles), "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for name in texts:
-        shown.add_column(name, overflow="fold")
+        short = name not in ("runs", "settings")
+        shown.add_column(name, overflow="fold", no_wrap=short)
     for name in numbers:
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", no_wrap=True)
     for cells in zip(*texts.values(), *numbers.values()):
         # Text, not str: a name such as "[red]" is no markup.
         shown.add_row(*(Text(cell) for cell in cells))
@@ -237,12 +253,12 @@ def _columns(rows):
     if not any(texts["settings"]):
         del texts["settings"]
     titles = []
-    for heading, values in (
-        ("stream", [row.first["stream"] for row in rows]),
-        ("tasks", [_progress(row.first) for row in rows]),
+    for heading, values, title in (
+        ("stream", [row.first["stream"] for row in rows], "{}"),
+        ("tasks", [_progress(row.first) for row in rows], "{} tasks"),
     ):
         if len(set(values)) == 1:
-            titles.append(values[0])
+            titles.append(title.format(values[0]))
         else:
             texts[heading] = values
     numbers = {
@@ -254,7 +270,7 @@ def _columns(rows):
 
 
 def _progress(found):
-    return f"{len(found['tasks'])} of {len(found['task_names'])} tasks"
+    return f"{len(found['tasks'])}/{len(found['task_names'])}"
 
 
 def _cell(spread, write, both):
@@ -304,8 +320,15 @@ def figure(rows):
     for row in rows:
         stream = f"on {row.first['stream']}" if several else ""
         label = filter(None, [row.first["method"], row.settings, stream])
-        values = [
-            run.results["metrics"]["average_accuracy_curve"] for run in row.runs
-        ]
-        curves.append((" ".join(label), values))
+        curves.append((" ".join(label), [_curve(run) for run in row.runs]))
     return figures.average_accuracies(curves)
+
+
+def _curve(run):
+    """Average accuracy after each task, NaN where nothing was done."""
+    tasks = sorted(run.results["tasks"], key=lambda task: task["visit"])
+    curve = run.results["metrics"]["average_accuracy_curve"]
+    return [
+        value if task["phases"] else math.nan
+        for value, task in zip(curve, tasks)
+    ]
