@@ -64,6 +64,16 @@ class HeatMapTest(tf.test.TestCase):
         self.assertEmpty(_texts(fifty.axes[0]))
         self.assertLen(fifty.axes[0].get_xticklabels(), 50)
 
+    def test_small_numbers_show_two_digits_of_the_largest(self):
+        for values, wanted in (
+            ([0.0081, 0.0007], ["0.0081", "0.0007"]),
+            ([0.62, 0.04], ["0.62", "0.04"]),
+            ([12.0, -3.0], ["12.00", "-3.00"]),
+            ([0.0, 0.0], ["0.00", "0.00"]),
+        ):
+            figure = figures.heat_map([values], ["a"], ["x", "y"])
+            self.assertEqual(_texts(figure.axes[0]), wanted)
+
     def test_the_image_stays_small_for_very_many_tasks(self):
         figure = figures.accuracy_matrix(_triangle(300), _names(300))
         self.assertLess(max(_image(figure).size), 2500)

@@ -38,12 +38,13 @@ def accuracy_matrix(R, task_names, visits=None) -> Figure:
         task_names,
         title="Test accuracy on each task after each task",
         label="test accuracy (%)",
+        digits=1,
     )
     drawing.label_axes(figure.axes[0], "tested on", "after learning")
     return figure
 
 
-def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
+def heat_map(values, rows, columns, title="", label="", digits=None) -> Figure:
     """Heat map with numbers in the cells (if there are at most 20 rows).
 
     Args:
@@ -51,7 +52,8 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
         rows: Name of each row, drawn from top to bottom.
         columns: Name of each column.
         title, label: Texts above the picture and at the colour scale.
-        digits: Decimals of the numbers in the cells.
+        digits: Decimals of the numbers in the cells. None for 2, or as many
+            as the largest number needs to show two digits that are not 0.
     """
     values = np.asarray(values, float).reshape(len(rows), len(columns))
     finite = values[np.isfinite(values)]
@@ -75,6 +77,7 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
     )
     drawing.add_colour_bar(figure, axes, mesh, label)
     if numbered:
+        digits = _decimals(finite) if digits is None else digits
         for i, j in np.argwhere(np.isfinite(values)):
             shade = colours((values[i, j] - low) / (high - low))[:3]
             dark = np.dot(shade, (0.299, 0.587, 0.114)) < 0.55
@@ -82,6 +85,11 @@ def heat_map(values, rows, columns, title="", label="", digits=1) -> Figure:
             number = f"{values[i, j]:.{digits}f}"
             axes.text(j + 0.5, i + 0.5, number, **style, **drawing.CENTRED)
     return figure
+
+
+def _decimals(values):
+    largest = np.abs(values).max()
+    return int(np.clip(1 - np.floor(np.log10(largest)), 2, 6)) if largest else 2
 
 
 def accuracy_over_time(R, task_names, visits=None) -> Figure:

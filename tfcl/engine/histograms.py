@@ -31,10 +31,11 @@ def pictures(key, notes):
         `{picture name: Figure}`.
     """
     last = list(notes.values())[-1]
-    drawn = {key: picture(last, f"{key}, last task")}
+    words = key.replace("_", " ")
+    drawn = {key: picture(last, f"{words}, last task")}
     for name in last if len(notes) > 1 else ():
         rows = {task: note[name] for task, note in notes.items()}
-        title = f"{key} of {name} after each task"
+        title = f"{words} of {name} after each task"
         drawn[f"{key}_{name.replace('/', '_')}"] = picture(rows, title)
     return drawn
 
@@ -45,7 +46,7 @@ def picture(value, title):
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     bins = counts.shape[1]
     columns = [f"{k / bins:.2f}" for k in range(bins)]
-    return figures.heat_map(shares, list(value), columns, title, "share", 2)
+    return figures.heat_map(shares, list(value), columns, title, "share")
 
 
 def buckets(counts):

@@ -168,8 +168,9 @@ def method_figures(results: dict) -> dict[str, Figure]:
         if columns:
             cells = rows.values()
             values = [[row.get(c, np.nan) for c in columns] for row in cells]
+            words = _words(key)
             pictures[key] = figures.heat_map(
-                values, list(rows), columns, f"{key} of each task", key, 2
+                values, list(rows), columns, f"{words} of each task", words
             )
         notes = {t["name"]: t["method"].get(key) for t in tasks}
         if all(map(histograms.is_histograms, notes.values())):
