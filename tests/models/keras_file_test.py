@@ -87,7 +87,7 @@ def test_layers_that_a_file_froze_are_trainable(saved):
 def test_a_layer_can_be_named_and_its_map_is_averaged(saved):
     model = _classifier()
     trunk = keras_file((8, 8, 3), saved(model), features="pool")
-    maps = keras.Model(model.inputs, model.get_layer("pool").output)(_IMAGES)
+    maps = keras.Model(model.inputs[0], model.get_layer("pool").output)(_IMAGES)
     np.testing.assert_allclose(
         trunk(_IMAGES), np.mean(maps, axis=(1, 2)), rtol=1e-6
     )
