@@ -41,7 +41,7 @@ def test_elements_are_independent_and_every_call_draws_anew():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("pool_size", [2, (3, 2)])
+@pytest.mark.parametrize("pool_size", [2, (3, 2), (1, 3)])
 def test_it_is_dropout_and_then_pool(pool_size, dtype):
     """Outputs and gradients of the two steps with the very same draws."""
     pictures = np.random.default_rng(0).normal(size=(64, 13, 12, 5))
@@ -68,6 +68,29 @@ def test_it_is_dropout_and_then_pool(pool_size, dtype):
     tolerance = {"float32": 1e-6, "mixed_bfloat16": 2e-2}[dtype]
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=1e-6)
+
+
+def test_pictures_of_a_size_that_the_trace_does_not_know():
+    inputs = tf.random.stateless_normal((3, 7, 8, 2), [1, 2])
+    upstream = tf.ones((3, 3, 4, 2))
+    layer = DroppedMaxPooling2D(0.4, seed=5)
+    wanted = _with_gradient(
+        lambda x: layer(x, training=True), inputs, upstream
+    )[1]
+    layer = DroppedMaxPooling2D(0.4, seed=5)
+    layer.build((None, None, None, 2))
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 2))], autograph=False
+    )
+    def gradient(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True)
+        return tape.gradient(outputs, inputs, output_gradients=upstream)
+
+    np.testing.assert_array_equal(gradient(inputs), wanted)
+    assert np.any(wanted)
 
 
 def _with_gradient(function, inputs, upstream):

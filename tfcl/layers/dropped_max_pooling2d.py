@@ -15,8 +15,8 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
     A `keras.layers.Dropout` and a `keras.layers.MaxPooling2D` whose windows
     do not overlap, at a fraction of their time on a CPU: an element spends 8
     random bits where Keras spends 32, what is kept is scaled behind the pool,
-    and no gradient needs the mask, for a dropped element is never the
-    largest but where the largest is 0.
+    and where gradients pass is found once, for however many of them: a dropped
+    element is never the largest but where the largest is 0.
 
     Eight bits alone would round the rate to 1/256. So every picture draws
     whether it takes the multiple of 1/256 below or above: each element is
@@ -68,19 +68,17 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
             zero = tf.zeros([], inputs.dtype)
             scale = tf.cast(_BYTE**2 / (_BYTE**2 - dropped), inputs.dtype)
             kept = tf.where(is_dropped, zero, inputs)
-            largest = self._largest(kept)
-
-            def gradient(upstream):
-                # A largest of 0 may be a dropped element.
-                passed = tf.where(largest == 0, zero, upstream * scale)
-                return self._to_the_largest(kept, largest, passed)
-
-            return largest * scale, gradient
+            largest = tf.nn.max_pool2d(
+                kept, self.pool_size, self.strides, "VALID"
+            )
+            # Where gradients pass, and how much: made here, once for all
+            # gradients of this call. A largest of 0 may be a dropped element.
+            passing = self._to_the_largest(
+                kept, largest, tf.where(largest == 0, zero, scale)
+            )
+            return largest * scale, lambda g: self._spread(g, passing)
 
         return largest_kept(inputs)
-
-    def _largest(self, kept):
-        return tf.nn.max_pool2d(kept, self.pool_size, self.strides, "VALID")
 
     def _to_the_largest(self, kept, largest, upstream):
         return tf.raw_ops.MaxPoolGrad(
@@ -91,6 +89,27 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
             strides=(1, *self.strides, 1),
             padding="VALID",
         )
+
+    def _spread(self, upstream, passing):
+        """`upstream` times `passing`, each window by its one gradient."""
+        height, width = self.pool_size
+        batch, down, right, channels = tf.unstack(tf.shape(upstream))
+        rows, columns = down * height, right * width
+        sizes = zip(passing.shape[1:3], self.pool_size)
+        filled = all(size and size % side == 0 for size, side in sizes)
+        whole = tf.shape(passing)
+        if not filled:
+            passing = passing[:, :rows, :columns]
+        windows = [batch, down, height, right, width, channels]
+        spread = tf.reshape(
+            tf.reshape(passing, windows) * upstream[:, :, None, :, None, :],
+            [batch, rows, columns, channels],
+        )
+        if filled:
+            return spread
+        # Zeros where no window reaches.
+        rest = [[0, 0], [0, whole[1] - rows], [0, whole[2] - columns], [0, 0]]
+        return tf.pad(spread, rest)
 
     def get_config(self):
         config = super().get_config()
