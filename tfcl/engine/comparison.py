@@ -5,7 +5,6 @@ import dataclasses
 import io
 import math
 
-import numpy as np
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +27,6 @@ _COLUMNS = (
     ("minutes", "seconds", lambda seconds: f"{seconds / 60:.1f}", False),
 )
 
-
 # Metrics that do not ask what a task had right after it was learned.
 _OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
 _OF_THE_END += ("model_size_efficiency", "parameter_growth")
@@ -48,6 +46,15 @@ class Run:
     folder: str
     results: dict
     numbers: dict
+
+    @property
+    def curve(self):
+        """Average accuracy after each task, NaN where nothing was done."""
+        values = self.results["metrics"]["average_accuracy_curve"]
+        return [
+            value if task["phases"] else math.nan
+            for value, task in zip(values, _in_order(self.results))
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,11 +108,10 @@ def read_runs(folders, single_task=None, joint=None):
 
 
 def _run(folder, found, references):
-    matrix, order = accuracy_matrix.at_last_visits(
-        [np.array(row, float) for row in found["accuracy_matrix"]],
-        found["visits"],
+    matrix, _ = accuracy_matrix.at_last_visits(
+        found["accuracy_matrix"], found["visits"]
     )
-    tasks = sorted(found["tasks"], key=lambda task: task["visit"])
+    tasks = _in_order(found)
     numbers = dict(found["metrics"])
     if not all(task["phases"] for task in tasks):
         numbers = {k: v for k, v in numbers.items() if k in _OF_THE_END}
@@ -127,6 +133,11 @@ def _run(folder, found, references):
     notes = tasks[-1]["method"]
     numbers |= {f"method/{name}": value for name, value in notes.items()}
     return Run(folder, found, {k: v for k, v in numbers.items() if _known(v)})
+
+
+def _in_order(found):
+    """The tasks in the order of their last visits, as the metrics have them."""
+    return sorted(found["tasks"], key=lambda task: task["visit"])
 
 
 def _known(value):
@@ -320,15 +331,5 @@ def figure(rows):
     for row in rows:
         stream = f"on {row.first['stream']}" if several else ""
         label = filter(None, [row.first["method"], row.settings, stream])
-        curves.append((" ".join(label), [_curve(run) for run in row.runs]))
+        curves.append((" ".join(label), [run.curve for run in row.runs]))
     return figures.average_accuracies(curves)
-
-
-def _curve(run):
-    """Average accuracy after each task, NaN where nothing was done."""
-    tasks = sorted(run.results["tasks"], key=lambda task: task["visit"])
-    curve = run.results["metrics"]["average_accuracy_curve"]
-    return [
-        value if task["phases"] else math.nan
-        for value, task in zip(curve, tasks)
-    ]

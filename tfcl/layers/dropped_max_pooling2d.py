@@ -97,7 +97,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
         rows, columns = down * height, right * width
         sizes = zip(passing.shape[1:3], self.pool_size)
         filled = all(size and size % side == 0 for size, side in sizes)
-        whole = tf.shape(passing)
+        whole = passing
         if not filled:
             passing = passing[:, :rows, :columns]
         windows = [batch, down, height, right, width, channels]
@@ -108,7 +108,8 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
         if filled:
             return spread
         # Zeros where no window reaches.
-        rest = [[0, 0], [0, whole[1] - rows], [0, whole[2] - columns], [0, 0]]
+        _, below, beside, _ = tf.unstack(tf.shape(whole))
+        rest = [[0, 0], [0, below - rows], [0, beside - columns], [0, 0]]
         return tf.pad(spread, rest)
 
     def get_config(self):
