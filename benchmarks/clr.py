@@ -33,12 +33,12 @@ import tensorflow as tf  # noqa: E402
 from benchmarks import timing  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.clr import CLR  # noqa: E402
-from tfcl.methods.frozen_backbone import FrozenBackbone  # noqa: E402
+from tfcl.methods.baselines.frozen_backbone import FrozenBackbone  # noqa: E402
+from tfcl.methods.clr.clr import CLR  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
 from tfcl.methods.tensor_norms import TensorNorms  # noqa: E402
-from tfcl.models.cifar_resnet import cifar_resnet  # noqa: E402
-from tfcl.models.resnet_torchvision import resnet_torchvision  # noqa: E402
+from tfcl.models.backbones.cifar_resnet import cifar_resnet  # noqa: E402
+from tfcl.models.backbones.resnet_torchvision import resnet_torchvision  # noqa: E402
 from tfcl.optimizers.adam_torch import AdamTorch  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 
@@ -98,9 +98,7 @@ def step_epoch(size, make):
     order = np.arange(len(task.train))
 
     def epoch():
-        runner.train(
-            phase, task.train, order, 0, _STEPS, batch, [1, 2], False
-        )
+        runner.train(phase, task.train, order, 0, _STEPS, batch, [1, 2], False)
 
     return epoch
 

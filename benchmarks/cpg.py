@@ -31,12 +31,12 @@ import tensorflow as tf  # noqa: E402
 from benchmarks import timing  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.accuracy_goals import OwnGoal  # noqa: E402
-from tfcl.methods.cpg import CPG  # noqa: E402
-from tfcl.methods.cpg_phases import PruningLadder  # noqa: E402
+from tfcl.methods.cpg.accuracy_goals import OwnGoal  # noqa: E402
+from tfcl.methods.cpg.cpg import CPG  # noqa: E402
+from tfcl.methods.cpg.cpg_phases import PruningLadder  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
 from tfcl.methods.work import Phase  # noqa: E402
-from tfcl.models.cpg_vgg import cpg_vgg  # noqa: E402
+from tfcl.models.backbones.cpg_vgg import cpg_vgg  # noqa: E402
 from tfcl.optimizers.magnitude_pruning import GradualSparsity  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 from tfcl.optimizers.sgd_nesterov import SGDNesterov  # noqa: E402
@@ -87,9 +87,7 @@ def step_epoch(step, later=False):
     method, task = _method(later)
     # A ramp without an event.
     method.steps.begin_ramp(GradualSparsity(0.0, 0.1, 0, 10**6, 10**6))
-    runner = StepRunner(
-        method, tf.distribute.get_strategy(), _SHAPE, np.uint8
-    )
+    runner = StepRunner(method, tf.distribute.get_strategy(), _SHAPE, np.uint8)
     phase = Phase("timed", 1, {}, steps=(getattr(method.steps, step),))
     order = np.arange(len(task.train))
 

@@ -27,18 +27,18 @@ import tensorflow as tf  # noqa: E402
 from benchmarks.timing import measure, plain_keras_steps  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.darts import DARTS  # noqa: E402
-from tfcl.methods.den import DEN  # noqa: E402
-from tfcl.methods.ewc import EWC  # noqa: E402
-from tfcl.methods.lasem import LASEM  # noqa: E402
-from tfcl.methods.prognn import ProgNN  # noqa: E402
-from tfcl.methods.static_transfer import StaticTransfer  # noqa: E402
-from tfcl.methods.task_training import TaskTraining  # noqa: E402
-from tfcl.methods.transfers import (  # noqa: E402
+from tfcl.methods.expansion.den import DEN  # noqa: E402
+from tfcl.methods.expansion.prognn import ProgNN  # noqa: E402
+from tfcl.methods.lasem.darts import DARTS  # noqa: E402
+from tfcl.methods.lasem.lasem import LASEM  # noqa: E402
+from tfcl.methods.lasem.static_transfer import StaticTransfer  # noqa: E402
+from tfcl.methods.lasem.transfers import (  # noqa: E402
     DeconvTransfer,
     TuckerTransfer,
 )
-from tfcl.models.lasem_cnn import lasem_cnn  # noqa: E402
+from tfcl.methods.regularization.ewc import EWC  # noqa: E402
+from tfcl.methods.task_training import TaskTraining  # noqa: E402
+from tfcl.models.backbones.lasem_cnn import lasem_cnn  # noqa: E402
 from tfcl.optimizers.rmsprop import RMSPropTF1  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 

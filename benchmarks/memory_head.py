@@ -30,19 +30,19 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from benchmarks import timing  # noqa: E402
-from tfcl.data.point_stream import vector_split  # noqa: E402
 from tfcl.data.preprocessing import Preprocessing  # noqa: E402
+from tfcl.data.streams.point_stream import vector_split  # noqa: E402
 from tfcl.data.task import Task, TaskStream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.agem import AGEM  # noqa: E402
-from tfcl.methods.ensemble import Ensemble  # noqa: E402
-from tfcl.methods.experience_replay import MIR, ExperienceReplay  # noqa: E402
-from tfcl.methods.gdumb import GDumb  # noqa: E402
-from tfcl.methods.memory_head import MemoryHead  # noqa: E402
-from tfcl.methods.online import OnlineLearning  # noqa: E402
-from tfcl.methods.online_training import OnlineTraining  # noqa: E402
-from tfcl.methods.replay_buffer import ReplayBuffer  # noqa: E402
-from tfcl.models.online_networks import memory_network, mlp_network  # noqa: E402
+from tfcl.methods.online.agem import AGEM  # noqa: E402
+from tfcl.methods.online.ensemble import Ensemble  # noqa: E402
+from tfcl.methods.online.experience_replay import MIR, ExperienceReplay  # noqa: E402
+from tfcl.methods.online.gdumb import GDumb  # noqa: E402
+from tfcl.methods.online.memory_head import MemoryHead  # noqa: E402
+from tfcl.methods.online.online import OnlineLearning  # noqa: E402
+from tfcl.methods.online.online_training import OnlineTraining  # noqa: E402
+from tfcl.methods.online.replay_buffer import ReplayBuffer  # noqa: E402
+from tfcl.models.online.online_networks import memory_network, mlp_network  # noqa: E402
 from tfcl.optimizers.adam_torch import AdamTorch  # noqa: E402
 from tfcl.optimizers.lazy_adam import LazyAdam  # noqa: E402
 from tfcl.optimizers.plain_sgd import PlainSGD  # noqa: E402

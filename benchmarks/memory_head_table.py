@@ -28,7 +28,7 @@ import tensorflow as tf  # noqa: E402
 
 from benchmarks import published_starts  # noqa: E402
 from tfcl import configuration, randomness  # noqa: E402
-from tfcl.data.point_stream import point_stream  # noqa: E402
+from tfcl.data.streams.point_stream import point_stream  # noqa: E402
 from tfcl.engine.orders import epoch_order  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
 

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from tfcl.layers.memory_dense import MemoryDense
-from tfcl.layers.memory_update import COSINE
+from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_update import COSINE
 
 SEEDS = (1234, 123456, 12346578)  # Of the published experiments.
 

@@ -32,9 +32,9 @@ import tensorflow as tf  # noqa: E402
 from benchmarks import timing  # noqa: E402
 from tfcl.data.synthetic import synthetic_stream  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.spg import SPG  # noqa: E402
+from tfcl.methods.spg.spg import SPG  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
-from tfcl.models.spg_alexnet import spg_alexnet  # noqa: E402
+from tfcl.models.backbones.spg_alexnet import spg_alexnet  # noqa: E402
 from tfcl.optimizers.plain_sgd import PlainSGD  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 

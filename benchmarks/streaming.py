@@ -28,14 +28,14 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from tfcl.data import pictures  # noqa: E402
-from tfcl.data.labelled_images import LabelledImages  # noqa: E402
-from tfcl.data.record_files import EncodedInFiles  # noqa: E402
+from tfcl.data import lazy_images  # noqa: E402
+from tfcl.data.sources.labelled_images import LabelledImages  # noqa: E402
+from tfcl.data.sources.record_files import EncodedInFiles  # noqa: E402
 from tfcl.data.split import Split  # noqa: E402
 from tfcl.data.task import StreamSpec, Task  # noqa: E402
 from tfcl.engine.orders import epoch_order  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
-from tfcl.methods.individual import Individual  # noqa: E402
+from tfcl.methods.baselines.individual import Individual  # noqa: E402
 from tfcl.methods.task_training import TaskTraining  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 
@@ -99,8 +99,8 @@ def measure(arguments, paths, count):
         "Made-up set",
     )
     limit = 0 if arguments.case == "streamed" else 2**40
-    with mock.patch.object(pictures, "LARGEST_IN_MEMORY", limit):
-        images = pictures.pictures_of(source, np.arange(count))
+    with mock.patch.object(lazy_images, "LARGEST_IN_MEMORY", limit):
+        images = lazy_images.pictures_of(source, np.arange(count))
     split = Split(images, source.labels, np.full(3, 0.5), np.ones(3))
     runner, phase = _runner(split)
     steps = count // _BATCH

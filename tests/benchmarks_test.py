@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import clr
-from tfcl.methods.clr import CLR
-from tfcl.methods.frozen_backbone import FrozenBackbone
+from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
+from tfcl.methods.clr.clr import CLR
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 
 from tfcl import commands, compare
-from tfcl.engine import comparison
 from tfcl.errors import RunError, UserError
 from tfcl.metrics import accuracy_matrix
+from tfcl.reporting import comparison
 
 _NAMES = ("fish", "birds")
 

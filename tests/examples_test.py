@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.testing.folders import draw
-from tfcl.data.folder_stream import folder_stream
-from tfcl.data.picture_files import read_picture
+from tfcl.data.sources.image_files import read_picture
+from tfcl.data.streams.folder_stream import folder_stream
 
 _EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 

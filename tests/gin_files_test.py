@@ -14,7 +14,7 @@ from data_builders.skill.tasks import TASKS
 from tests.testing import folders, pictures
 from tests.testing.methods import first_training
 from tfcl import configuration
-from tfcl.data import tfds_source
+from tfcl.data.sources import tfds_source
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
 from tfcl.optimizers.schedules import Clock
@@ -60,9 +60,7 @@ _SETS = {
         (32, 32, 3), _FINE_LABELS, {"train": 26, "test": 4}
     ),
     "digits": pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
-    "mnist": pictures.MadeUpSet(
-        (28, 28, 1), 10, {"train": 700, "test": 1000}
-    ),
+    "mnist": pictures.MadeUpSet((28, 28, 1), 10, {"train": 700, "test": 1000}),
     "office_home_product": _OFFICE_HOME,
     "office_home_real_world": _OFFICE_HOME,
     "omniglot": pictures.MadeUpSet(
@@ -168,9 +166,7 @@ def _made_up_network(module):
 def made_up_applications(monkeypatch):
     for name in ("ResNet50", "MobileNetV3Small"):
         module = getattr(keras.applications, name).__module__
-        monkeypatch.setattr(
-            keras.applications, name, _made_up_network(module)
-        )
+        monkeypatch.setattr(keras.applications, name, _made_up_network(module))
 
 
 @pytest.fixture(autouse=True)
@@ -438,9 +434,7 @@ def test_a_part_is_included_somewhere(path):
     ids=lambda path: path.stem,
 )
 def test_every_run_on_points_takes_every_stream(path, tmp_path):
-    configuration.load(
-        ["gin/mh_modes_cdi.gin", f"gin/streams/{path.name}"], []
-    )
+    configuration.load(["gin/mh_modes_cdi.gin", f"gin/streams/{path.name}"], [])
     run = Experiment(model_dir=tmp_path / "run")
     run.close()
     assert run.stream.name == path.stem

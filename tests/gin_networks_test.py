@@ -60,9 +60,7 @@ def test_every_network_of_lasem_is_tested():
     assert shipped - _OWN == set(_NETWORKS)
 
 
-@pytest.mark.parametrize(
-    ("depth", "numbers"), [(20, 269_722), (56, 853_018)]
-)
+@pytest.mark.parametrize(("depth", "numbers"), [(20, 269_722), (56, 853_018)])
 def test_cifar_networks_have_their_sizes(depth, numbers):
     configuration.load(
         [f"gin/clr_cifar100_resnet{depth}.gin"], ["WEIGHTS = None"]

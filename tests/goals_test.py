@@ -6,7 +6,7 @@ import pytest
 
 from tfcl import commands, goals
 from tfcl.errors import UserError
-from tfcl.methods.accuracy_goals import GoalFile
+from tfcl.methods.cpg.accuracy_goals import GoalFile
 
 
 def _run(folder, **accuracies):

@@ -16,7 +16,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _ORDER = (
     ("base", "data_builders", "startup"),
     ("data", "layers", "metrics", "optimizers", "tapes"),
-    ("models",),
+    ("models", "reporting"),
     ("methods",),
     ("engine",),
     ("configuration",),
@@ -26,10 +26,18 @@ _ORDER = (
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]
-_BASE = ("__init__", "errors", "randomness")
-# A program that lies in a layer's folder, because users type its module:
-# `python -m tfcl.data.build`. It is no part of that layer.
+_BASE = ("__init__", "errors", "files", "randomness")
+# The former place of a program; it is no part of that layer.
 _PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
+# Rooms that serve their whole floor. All others are of one family, and the
+# families of a floor know nothing of each other.
+_ROOMS_FOR_ALL = {
+    "data": ("sources",),
+    "layers": ("fast",),
+    "models": ("surgery",),
+}
+_FLOORS_OF_FAMILIES = ("data", "layers", "methods", "models")
+_MAX_FILES = 15  # In a folder, without __init__.
 _MAX_FILE, _MAX_FUNCTION = 400, 50  # Lines; a docstring is no function.
 # Packages that are installed under another name than they are imported by.
 _INSTALLED_AS = {
@@ -51,6 +59,29 @@ def test_every_import_points_to_the_left():
         if other != layer and _PLACE[other] >= _PLACE[layer]
     ]
     assert not wrong, wrong
+
+
+def test_families_of_a_floor_do_not_know_each_other():
+    wrong = [
+        f"{_shown(path)} ({room}) imports {module} ({other})"
+        for path, layer in _sources()
+        if layer in _FLOORS_OF_FAMILIES
+        for module, floor in _own_imports(path)
+        if floor == layer
+        for room, other in [(_room(_shown(path)), _room(module, "."))]
+        if room != other and other and other not in _rooms_for_all(layer)
+    ]
+    assert not wrong, wrong
+
+
+def test_folders_are_not_crowded():
+    counts = collections.Counter(
+        path.parent
+        for path, layer in _sources()
+        if path.name != "__init__.py" and layer != "data_builders"
+    )
+    crowded = {_shown(f): n for f, n in counts.items() if n > _MAX_FILES}
+    assert not crowded, crowded
 
 
 def test_every_source_file_belongs_to_a_known_layer():
@@ -227,12 +258,22 @@ def _sources():
         first, *rest = path.relative_to(_ROOT / "tfcl").with_suffix("").parts
         if not rest and first in _BASE:
             first = "base"
-        elif not rest and first.startswith("configuration"):
-            first = "configuration"
         first = _PROGRAMS_ELSEWHERE.get(_shown(path), first)
         found.append((path, first))
     assert found
     return found
+
+
+def _room(place, separator="/"):
+    """The room of a file or module on its floor, "" for the floor itself."""
+    parts = place.removesuffix(".py").split(separator)
+    if _ROOT.joinpath(*parts).is_dir():
+        parts.append("__init__")
+    return parts[2] if len(parts) > 3 else ""
+
+
+def _rooms_for_all(layer):
+    return _ROOMS_FOR_ALL.get(layer, ())
 
 
 def _files(folder):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks import memory_head_table, published_starts
-from tests.methods.online_methods import MLP
+from tests.methods.online.online_methods import MLP
 from tests.testing import golden
-from tfcl.data.point_stream import point_stream
-from tfcl.models.online_networks import ensemble_network, memory_network
+from tfcl.data.streams.point_stream import point_stream
+from tfcl.models.online.online_networks import ensemble_network, memory_network
 
 
 def test_start_values_are_those_of_the_published_run():

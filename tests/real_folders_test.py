@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.data_builders import samples
 from tfcl import commands, configuration
-from tfcl.data.picture_files import read_picture
+from tfcl.data.sources.image_files import read_picture
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 

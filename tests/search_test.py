@@ -12,7 +12,7 @@ import pytest
 from tests.testing import pictures
 from tests.testing.running import no_pictures
 from tfcl import search as search_module
-from tfcl.configuration_ranges import parse_range
+from tfcl.configuration.ranges import parse_range
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.measurement import Evaluation

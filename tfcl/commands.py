@@ -13,8 +13,8 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from tfcl import configuration
-from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.runtime import Runtime
+from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
 
 # They may change when a run goes on: they do not touch what is learned.
@@ -146,9 +146,7 @@ def refuse_other_bindings(run, bindings):
     kept = [
         line
         for line in lines
-        if not line.startswith(
-            tuple(f"{name}:" for name in HARMLESS_BINDINGS)
-        )
+        if not line.startswith(tuple(f"{name}:" for name in HARMLESS_BINDINGS))
         and (
             not line.startswith(f"{stream}.")
             or line.startswith(f"{stream}.batch_size")

@@ -11,9 +11,9 @@ from absl import flags
 from rich.console import Console
 
 from tfcl import commands
-from tfcl.engine import comparison, drawing
-from tfcl.engine.files import write_atomically
 from tfcl.errors import RunError, UserError
+from tfcl.files import write_atomically
+from tfcl.reporting import comparison, drawing
 
 
 def main(argv):

@@ -9,9 +9,9 @@ import json
 from absl import flags
 
 from tfcl import commands
-from tfcl.engine import results
-from tfcl.engine.files import write_atomically
 from tfcl.errors import UserError
+from tfcl.files import write_atomically
+from tfcl.reporting import results
 
 _TAKE = {"mean": lambda values: sum(values) / len(values), "max": max}
 
@@ -49,8 +49,7 @@ def main(argv):
     """Entry point; see the module."""
     if len(argv) < 2:
         raise UserError(
-            "Which runs? python -m tfcl.goals RUN [RUN ...] "
-            "--output=goals.json"
+            "Which runs? python -m tfcl.goals RUN [RUN ...] --output=goals.json"
         )
     write(flags.FLAGS.output, goals_of(argv[1:], flags.FLAGS.take))
 

@@ -4,7 +4,7 @@ import numpy as np
 from absl import flags
 
 from tfcl import commands
-from tfcl.data.picture_files import read_picture
+from tfcl.data.sources.image_files import read_picture
 from tfcl.errors import UserError
 
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task.")

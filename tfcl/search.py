@@ -28,11 +28,11 @@ import optuna
 from absl import flags, logging
 
 from tfcl import commands, configuration, randomness
-from tfcl.configuration_ranges import grid_of, parse_range
+from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
-from tfcl.engine.files import write_atomically
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
+from tfcl.files import write_atomically
 
 _FAIL = optuna.trial.TrialState.FAIL
 _RUNNING = optuna.trial.TrialState.RUNNING

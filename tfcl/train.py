@@ -8,10 +8,10 @@ from absl import flags
 from rich.console import Console
 
 from tfcl import commands, configuration
-from tfcl.engine import tables
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.runtime import DISTRIBUTIONS
+from tfcl.reporting import tables
 
 _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", None, "gin file; may be given several times, later lines win."

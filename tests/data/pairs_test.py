@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.testing import pictures
-from tfcl.data.dataset_stream import dataset_stream
 from tfcl.data.pairs import PairSplit, drawn_pairs
+from tfcl.data.streams.dataset_stream import dataset_stream
 from tfcl.errors import UserError
 
 _SETS = {

@@ -182,9 +182,7 @@ def test_one_trace_takes_pictures_of_any_size(channels, received, static):
     ]
     for size in ((8, 9), (20, 11), (3, 30)):
         pictures = tf.constant(_noise(2, *size, received))
-        np.testing.assert_array_equal(
-            traced(pictures), preprocessing(pictures)
-        )
+        np.testing.assert_array_equal(traced(pictures), preprocessing(pictures))
 
 
 def test_pictures_of_a_batch_do_not_touch_each_other():

@@ -8,7 +8,7 @@ from tensorflow_datasets.core import dataset_metadata
 
 import data_builders
 from tests.data_builders import harness
-from tfcl.data import catalog
+from tfcl.data.sources import catalog
 
 _ROOT = pathlib.Path(data_builders.__file__).parent
 _FOLDERS = sorted(

@@ -12,7 +12,7 @@ from unittest import mock
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfcl.data import tfds_source
+from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
 
 

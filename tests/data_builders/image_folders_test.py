@@ -15,8 +15,8 @@ from data_builders.image_folders import image_folders_dataset_builder
 from data_builders.image_folders.image_tree import TreeError
 from data_builders.image_folders.picture_file import decode
 from tests.testing.folders import draw, draw_task
-from tfcl.data import folder_package
-from tfcl.data.folder_stream import folder_stream
+from tfcl.data.sources import folder_package
+from tfcl.data.streams.folder_stream import folder_stream
 from tfcl.errors import UserError
 
 _DUMMY = image_folders_dataset_builder.Builder.code_path.parent / "dummy_data"

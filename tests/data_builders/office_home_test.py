@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_builders.office_home import office_home_dataset_builder
-from tfcl.data import tfds_source
+from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
 
 _TREE = "OfficeHomeDataset_10072016"

@@ -10,12 +10,12 @@ from tests.testing import golden, toy_run
 from tests.testing.methods import two_replicas
 from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.evaluator import EvaluationPolicy
-from tfcl.engine.journal import Journal
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
 from tfcl.engine.runtime import Runtime
+from tfcl.engine.storage.journal import Journal
 from tfcl.errors import Interrupted, RunError
-from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
 from tfcl.optimizers.loss_plateau import LossPlateauDecay, LossPlateauStop
 from tfcl.optimizers.schedules import Constant

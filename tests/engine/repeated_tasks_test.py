@@ -7,25 +7,25 @@ import pytest
 
 from tests.testing import toy_run
 from tests.testing.methods import tiny_stream, tiny_training
-from tfcl.data.repeated_stream import repeated_stream
-from tfcl.engine.learned import LearnedTasks
-from tfcl.methods.brute_force import BruteForce
-from tfcl.methods.channel_gating import ChannelGating
-from tfcl.methods.clr import CLR
-from tfcl.methods.darts import DARTS
-from tfcl.methods.den import DEN
-from tfcl.methods.ewc import EWC
-from tfcl.methods.fine_tuning import FineTuning
-from tfcl.methods.frozen_backbone import FrozenBackbone
-from tfcl.methods.hat import HAT
-from tfcl.methods.individual import Individual
-from tfcl.methods.joint import Joint
-from tfcl.methods.lasem import LASEM
-from tfcl.methods.prognn import ProgNN
-from tfcl.methods.spg import SPG
-from tfcl.methods.static_transfer import StaticTransfer
-from tfcl.methods.supsup import SupSup
-from tfcl.methods.transfers import AdditiveTransfer, TuckerTransfer
+from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.methods.baselines.fine_tuning import FineTuning
+from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
+from tfcl.methods.baselines.individual import Individual
+from tfcl.methods.baselines.joint import Joint
+from tfcl.methods.clr.clr import CLR
+from tfcl.methods.expansion.den import DEN
+from tfcl.methods.expansion.prognn import ProgNN
+from tfcl.methods.lasem.brute_force import BruteForce
+from tfcl.methods.lasem.darts import DARTS
+from tfcl.methods.lasem.lasem import LASEM
+from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.methods.lasem.transfers import AdditiveTransfer, TuckerTransfer
+from tfcl.methods.masks.channel_gating import ChannelGating
+from tfcl.methods.masks.hat import HAT
+from tfcl.methods.masks.supsup import SupSup
+from tfcl.methods.regularization.ewc import EWC
+from tfcl.methods.spg.spg import SPG
 
 ORDER = [0, 1, 0, 2, 1]
 
@@ -80,9 +80,7 @@ def straight(tmp_path_factory):
     def learned(name):
         folder = tmp_path_factory.mktemp(name)
         with toy_run.Snapshots(folder / "run", folder / "copies") as copies:
-            outcome = toy_run.learn(
-                folder / "run", METHODS[name](), _stream()
-            )
+            outcome = toy_run.learn(folder / "run", METHODS[name](), _stream())
         return outcome, copies
 
     return learned

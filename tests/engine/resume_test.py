@@ -16,12 +16,12 @@ import tensorflow as tf
 from tests.testing import toy_run
 from tfcl import configuration
 from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.storage.checkpoints import CheckpointPolicy
 from tfcl.errors import Interrupted
 from tfcl.methods.base import Update
-from tfcl.methods.individual import Individual
-from tfcl.methods.static_transfer import StaticTransfer
+from tfcl.methods.baselines.individual import Individual
+from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.work import Accumulate, Phase, Scan
 from tfcl.optimizers.schedules import Constant, EarlyStopping
 
@@ -69,9 +69,7 @@ class PruneAndPick(StaticTransfer):
             g * self.kept.value if v is kernel else g
             for g, v in zip(gradients, variables)
         ]
-        return Update(
-            update.loss, update.metrics, [(name, masked, variables)]
-        )
+        return Update(update.loss, update.metrics, [(name, masked, variables)])
 
     def _phase(self, name, epochs, step):
         rates = {"main": Constant(0.01)}
@@ -169,9 +167,7 @@ class OnlineHead(Individual):
     def train_step(self, batch):
         update = super().train_step(batch)
         one = tf.one_hot(batch.labels[0], self.seen.shape[0])
-        return update._replace(
-            then=lambda: self.seen.assign(self.seen + one)
-        )
+        return update._replace(then=lambda: self.seen.assign(self.seen + one))
 
     def bank_notes(self):
         return {"seen": self.seen.numpy().tolist()}
@@ -446,4 +442,3 @@ def _wait_for_checkpoint(model_dir, number, process):
 
 def _output(model_dir):
     return pathlib.Path(f"{model_dir}.log").read_text(encoding="utf-8")
-

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tfcl.data.pictures import LazyPictures
+from tfcl.data.lazy_images import LazyPictures
 from tfcl.data.task import TaskStream
 from tfcl.engine import resident
 from tfcl.engine.resident import ResidentSplit
-from tfcl.methods.ewc import EWC
-from tfcl.methods.joint import Joint
-from tfcl.methods.lasem import LASEM
+from tfcl.methods.baselines.joint import Joint
+from tfcl.methods.lasem.lasem import LASEM
+from tfcl.methods.regularization.ewc import EWC
 
 
 class Source:
@@ -48,9 +48,7 @@ def _lazy_stream(data_dir=None):
             name: _lazy(getattr(task, name))
             for name in ("train", "validation", "test")
         }
-        tasks.append(
-            dataclasses.replace(task, **splits, earlier=tuple(tasks))
-        )
+        tasks.append(dataclasses.replace(task, **splits, earlier=tuple(tasks)))
     return TaskStream(stream.name, tasks, stream.batch_size)
 
 

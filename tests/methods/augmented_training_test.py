@@ -8,9 +8,9 @@ from tests.testing import methods
 from tfcl.data.augmentation import PadAndCrop, RandomFlip
 from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
-from tfcl.methods.individual import Individual
-from tfcl.methods.joint import Joint
-from tfcl.methods.lasem import LASEM
+from tfcl.methods.baselines.individual import Individual
+from tfcl.methods.baselines.joint import Joint
+from tfcl.methods.lasem.lasem import LASEM
 
 _AUGMENTATION = (RandomFlip(), PadAndCrop(1))
 

@@ -3,13 +3,13 @@
 import pytest
 
 from tests.testing.methods import run_method_test, tiny_training
-from tfcl.methods.fine_tuning import FineTuning
-from tfcl.methods.frozen_backbone import FrozenBackbone
-from tfcl.methods.individual import Individual
-from tfcl.methods.joint import Joint
-from tfcl.methods.lasem import LASEM
-from tfcl.methods.static_transfer import StaticTransfer
-from tfcl.methods.transfers import DeconvTransfer, TuckerTransfer
+from tfcl.methods.baselines.fine_tuning import FineTuning
+from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
+from tfcl.methods.baselines.individual import Individual
+from tfcl.methods.baselines.joint import Joint
+from tfcl.methods.lasem.lasem import LASEM
+from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.methods.lasem.transfers import DeconvTransfer, TuckerTransfer
 
 
 def test_individual_networks(tmp_path):

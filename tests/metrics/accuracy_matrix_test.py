@@ -504,9 +504,7 @@ class RepeatedTasksTest(parameterized.TestCase):
 
     @parameterized.parameters(1, 2, 3)
     def test_without_a_repeat_nothing_changes(self, k):
-        matrix, order = accuracy_matrix.at_last_visits(
-            REPEATED[:k], VISITS[:k]
-        )
+        matrix, order = accuracy_matrix.at_last_visits(REPEATED[:k], VISITS[:k])
         np.testing.assert_array_equal(matrix, REPEATED[:k])
         self.assertEqual(order.tolist(), [0, 1, 2])
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.layers.task_head import TaskHead
-from tfcl.models.lasem_cnn import lasem_cnn
-from tfcl.models.lift import lift
+from tfcl.layers.transfer.selective_conv2d import CHOSEN, SelectiveConv2D
+from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.models.network import TaskNetwork
+from tfcl.models.surgery.lift import lift
 
 _IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
 _IMAGES = _IMAGES.astype(np.float32)

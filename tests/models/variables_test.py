@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tfcl.layers.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.layers.task_head import TaskHead
-from tfcl.models.lasem_cnn import lasem_cnn
-from tfcl.models.lift import lift
+from tfcl.layers.transfer.selective_conv2d import CHOSEN, SelectiveConv2D
+from tfcl.models.backbones.lasem_cnn import lasem_cnn
+from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import (
     Owned,
     leaf_layers,
@@ -53,7 +53,8 @@ def test_names_are_those_of_layer_and_weight():
     weights = ["shared_kernel", "shared_bias", "task_kernel", "task_bias"]
     weights += ["selection"]
     assert names == [
-        f"{layer}/{weight}" for layer in ("conv_0", "conv_1")
+        f"{layer}/{weight}"
+        for layer in ("conv_0", "conv_1")
         for weight in weights
     ]
 

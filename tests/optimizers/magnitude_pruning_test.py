@@ -107,9 +107,7 @@ def test_gradients_are_treated_as_published(data, layer, mode):
     gradient = owned_gradient(
         3 * data[f"{layer}/dw"], kernel, owner, task, weight_decay=0.1
     )
-    np.testing.assert_allclose(
-        gradient, data[f"{layer}/{mode}_gw"], rtol=1e-14
-    )
+    np.testing.assert_allclose(gradient, data[f"{layer}/{mode}_gw"], rtol=1e-14)
     assert not gradient.numpy()[owner != task].any()
     scores = score_gradient(5 * data[f"{layer}/dw"], owner, task)
     # Scores are not trained while weights are pruned.

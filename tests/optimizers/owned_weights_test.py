@@ -39,8 +39,7 @@ def test_only_scores_of_earlier_tasks_are_trained():
 def test_both_gradients_follow_from_that_of_the_product(side):
     rng = np.random.default_rng(0)
     gradient, kernel = (
-        tf.constant(rng.normal(size=(side, side)), tf.float32)
-        for _ in range(2)
+        tf.constant(rng.normal(size=(side, side)), tf.float32) for _ in range(2)
     )
     owner = tf.constant(rng.integers(0, 4, (side, side)), tf.uint8)
     own, scores = gradients_through(gradient, kernel, owner, 2, 0.25)

@@ -1,10 +1,9 @@
-"""`python -m tfcl.data.build` inside of the test's process."""
+"""`python -m tfcl.build` inside of the test's process."""
 
 from absl import flags
 from absl.testing import flagsaver
 
-from tfcl import commands
-from tfcl.data import build
+from tfcl import build, commands
 
 
 def run_build(capsys, *arguments, **values):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.testing.methods import tiny_training
 from tfcl.data.task import StreamSpec
-from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.models.backbones.lasem_cnn import lasem_cnn
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "golden"
 

@@ -137,9 +137,7 @@ def _works_in_mixed_precision(make, inputs, layer, dtype):
     # a few such steps of the largest output.
     real = np.abs(exact) < 1e8  # masked logits are far below
     largest = np.abs(exact[real]).max()
-    np.testing.assert_allclose(
-        outputs[real], exact[real], atol=largest * 2**-5
-    )
+    np.testing.assert_allclose(outputs[real], exact[real], atol=largest * 2**-5)
 
 
 def _survives_its_configuration(layer):

@@ -10,10 +10,10 @@ import tensorflow as tf
 from tests.testing import running
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.experiment import Experiment
-from tfcl.engine.learned import LearnedTasks
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.methods.task_training import TaskTraining
-from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfcl import randomness
-from tfcl.data import tfds_source
+from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
 
 

@@ -30,14 +30,16 @@ def undrawn_pictures():
     That takes half the time of a toy run; `report_test` and `figures_test`
     look at the pixels.
     """
-    with mock.patch("tfcl.engine.drawing.png_bytes", return_value=b"undrawn"):
+    drawn = "tfcl.reporting.drawing.png_bytes"
+    with mock.patch(drawn, return_value=b"undrawn"):
         yield
 
 
 @contextlib.contextmanager
 def no_pictures():
     """Leaves figures and report out."""
-    with mock.patch("tfcl.engine.results.write_pictures"), undrawn_pictures():
+    written = "tfcl.reporting.results.write_pictures"
+    with mock.patch(written), undrawn_pictures():
         yield
 
 
@@ -79,9 +81,7 @@ def train_task(method, runner, task, batch_size, steps_limit=None):
     for phase in method.phases(task):
         split = phase.data or task.train
         for name, schedule in phase.rates.items():
-            method.optimizers[name].learning_rate.assign(
-                schedule.learning_rate
-            )
+            method.optimizers[name].learning_rate.assign(schedule.learning_rate)
         steps = len(split) // batch_size
         for epoch in range(phase.epochs):
             order = randomness.generator(0, task.index, epoch).permutation(

@@ -17,14 +17,14 @@ import tensorflow as tf
 from tests.testing.methods import tiny_training
 from tests.testing.running import no_pictures
 from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.checkpoints import CheckpointPolicy
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Measurement
 from tfcl.engine.steps import StepRunner
-from tfcl.methods.lasem import LASEM
-from tfcl.methods.static_transfer import StaticTransfer
-from tfcl.models.lasem_cnn import lasem_cnn
+from tfcl.engine.storage.checkpoints import CheckpointPolicy
+from tfcl.methods.lasem.lasem import LASEM
+from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
 
 CLASS_COUNTS = (2, 3, 2)

@@ -1,0 +1,5 @@
+"""Tasks, streams of tasks and where their images come from."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data.pictures import pictures_of
+from tfcl.data.lazy_images import pictures_of
 from tfcl.errors import UserError
 
 SPLITS = ("train", "validation", "test")

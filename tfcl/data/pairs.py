@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data import tfds_source
+from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.errors import UserError
 
@@ -122,8 +122,8 @@ def open_pairs(name, data_dir, image_shape, resize):
     """Pictures and labels of a prepared set of pairs, as of a `PairSplit`.
 
     Args:
-        name: In `tfcl.data.catalog`; examples hold "image_1", "image_2" and
-            whether both show one person.
+        name: In `tfcl.data.sources.catalog`; examples hold "image_1",
+            "image_2" and whether both show one person.
         data_dir, image_shape, resize: As of `tfds_source.open_split`.
     """
     both = [

@@ -80,9 +80,7 @@ def grey_levels(images, image_shape, resize="stretch"):
     pixels = _with_channels(tf.cast(images, tf.float32), channels)
     same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
     fit = _FITS[resize]
-    pixels = tf.cond(
-        same, lambda: pixels, lambda: fit(pixels, (height, width))
-    )
+    pixels = tf.cond(same, lambda: pixels, lambda: fit(pixels, (height, width)))
     return tf.ensure_shape(pixels, (None, height, width, channels))
 
 
@@ -108,9 +106,7 @@ def _resized(pixels, size, method="bicubic"):
     # Columns first, then rows: a picture of whole grey levels lies between,
     # whose clipping changes what the second pass sees beside sharp edges.
     for between in ((tf.shape(pixels)[1], size[1]), size):
-        pixels = tf.image.resize(
-            pixels, between, method=method, antialias=True
-        )
+        pixels = tf.image.resize(pixels, between, method=method, antialias=True)
         pixels = tf.clip_by_value(_rounded(pixels), 0.0, 255.0)
     return pixels
 

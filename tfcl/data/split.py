@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 
-from tfcl.data.pictures import add_pictures, concatenated, parts_of
+from tfcl.data.lazy_images import add_pictures, concatenated, parts_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,9 +4,9 @@ import collections
 import hashlib
 import pathlib
 
-from tfcl.engine.files import write_atomically
-from tfcl.engine.npz import from_npz, to_npz
+from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.errors import RunError
+from tfcl.files import write_atomically
 
 
 class BestWeights:

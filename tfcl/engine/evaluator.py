@@ -20,9 +20,7 @@ class EvaluationPolicy:
     """
 
     def __init__(self, batch_size: int = 250, record_peak: bool = True):
-        require(
-            batch_size >= 1, "batch_size", "must be at least 1", batch_size
-        )
+        require(batch_size >= 1, "batch_size", "must be at least 1", batch_size)
         self.batch_size = batch_size
         self.record_peak = record_peak
 

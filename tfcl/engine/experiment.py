@@ -7,22 +7,22 @@ import gin
 import keras
 from absl import logging
 
-from tfcl.engine import results, stream_pictures
-from tfcl.engine.bank import Bank
 from tfcl.engine.best_weights import BestWeights
-from tfcl.engine.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
-from tfcl.engine.export import export_task
-from tfcl.engine.journal import Journal
-from tfcl.engine.lock import DirectoryLock
 from tfcl.engine.observer import Observer
 from tfcl.engine.runtime import Runtime, is_chief
-from tfcl.engine.start_files import StartFiles
+from tfcl.engine.serving.export import export_task
 from tfcl.engine.steps import SKIP, STOP, StepRunner
+from tfcl.engine.storage.bank import Bank
+from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.storage.journal import Journal
+from tfcl.engine.storage.lock import DirectoryLock
+from tfcl.engine.storage.start_files import StartFiles
 from tfcl.engine.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.methods.base import require
 from tfcl.models.start_files import kept_by
+from tfcl.reporting import results, stream_figures
 
 
 @gin.configurable(
@@ -349,7 +349,7 @@ class Experiment:
             values = self.bank.load(visit, task.name).values
             self.method.activate(values, task.index)
             maps = self.method.point_maps(task)
-            found = stream_pictures.stream_figures(
+            found = stream_figures.stream_figures(
                 task,
                 maps,
                 histories[task.index],

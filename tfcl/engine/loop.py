@@ -1,13 +1,13 @@
 """The loop over tasks: what continual learning is, on one screen."""
 
-from tfcl.engine.journal import replay
+from tfcl.engine.storage.journal import replay
 
 
 def learn_stream(run):
     """Learns the tasks of a stream in order.
 
     Tasks and phases that an earlier process finished are passed over; see
-    `tfcl.engine.journal.replay`.
+    `tfcl.engine.storage.journal.replay`.
 
     Args:
         run: `Experiment`, started.

@@ -12,9 +12,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tfcl.engine import histograms
-from tfcl.engine.summaries import Summaries
 from tfcl.errors import RunError
+from tfcl.reporting import histograms
+from tfcl.reporting.summaries import Summaries
 
 
 class Observer:
@@ -85,9 +85,7 @@ class Observer:
                 name.removeprefix("train/").replace("/", "_"): np.asarray(v)
                 for name, v in record.items()
             }
-            self.summaries.scalars(
-                prefix, values, journal.global_step, labels
-            )
+            self.summaries.scalars(prefix, values, journal.global_step, labels)
         if self._bar is not None and self._line is not None:
             news = f"loss {record['train/loss']:.3f}"
             accuracy = record.get("validation/accuracy")

@@ -110,6 +110,8 @@ def is_chief(strategy):
     if resolver.task_type == "chief":
         return True
     has_chief = "chief" in resolver.cluster_spec().as_dict()
-    return resolver.task_type == "worker" and not has_chief and (
-        resolver.task_id == 0
+    return (
+        resolver.task_type == "worker"
+        and not has_chief
+        and (resolver.task_id == 0)
     )

@@ -175,9 +175,7 @@ class StepRunner:
 
             def body(step, sums, bad, skipped):
                 rows = rows_of_batch(order, step, size, static_size)
-                step_seed = tf.random.experimental.stateless_fold_in(
-                    seed, step
-                )
+                step_seed = tf.random.experimental.stateless_fold_in(seed, step)
                 metrics, finite = self._distributed(
                     steps, jit, rows, step, step_seed
                 )
@@ -319,9 +317,7 @@ def _run_if(condition, function, jit):
         tf.cond(condition, lambda: (function(), 0)[1], lambda: 0)
         return
     turns = tf.cast(condition, tf.int32)
-    tf.while_loop(
-        lambda k: k < turns, lambda k: (function(), [k + 1])[1], [0]
-    )
+    tf.while_loop(lambda k: k < turns, lambda k: (function(), [k + 1])[1], [0])
 
 
 def _step_name(function):

@@ -274,9 +274,7 @@ class Trainer:
     def _keep_as_best(self, epoch, accuracy, value):
         run, place = self.run, self.run.journal.position
         self._best_values = stored(run.method.shared + run.method.slot)
-        place["best"] = run.save_best(
-            self._best_values, epoch, accuracy, value
-        )
+        place["best"] = run.save_best(self._best_values, epoch, accuracy, value)
 
     def _note_peak(self, task, epoch, accuracy):
         """The test accuracy at the best validation accuracy so far."""

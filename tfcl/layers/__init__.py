@@ -1,0 +1,5 @@
+"""Keras layers; `from tfcl.layers import MaskedConv2D`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

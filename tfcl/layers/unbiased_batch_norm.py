@@ -33,9 +33,7 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         `torch.nn.BatchNorm2d`.
     """
 
-    def __init__(
-        self, momentum=0.9, epsilon=1e-5, synchronized=True, **kwargs
-    ):
+    def __init__(self, momentum=0.9, epsilon=1e-5, synchronized=True, **kwargs):
         if kwargs.get("renorm"):
             raise ValueError(
                 "UnbiasedBatchNorm has no renormalisation; use "
@@ -141,9 +139,7 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         if not self.synchronized:
             return 1
         # A variable knows the strategy under which it was made.
-        strategy = getattr(
-            self.moving_mean.value, "distribute_strategy", None
-        )
+        strategy = getattr(self.moving_mean.value, "distribute_strategy", None)
         return 1 if strategy is None else strategy.num_replicas_in_sync
 
     def _values_per_channel(self, inputs, replicas):

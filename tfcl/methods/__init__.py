@@ -1,0 +1,5 @@
+"""The methods, one room per system; `from tfcl.methods import CPG`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
-from tfcl.layers.packed_draws import packed_draws
+from tfcl.layers.fast.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
 
 

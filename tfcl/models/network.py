@@ -2,8 +2,8 @@
 
 import keras
 
-from tfcl.models.fold import folded
-from tfcl.models.lift import lower
+from tfcl.models.surgery.fold import folded
+from tfcl.models.surgery.lift import lower
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 

@@ -162,9 +162,7 @@ def redraw(owned, seed):
 
 def stored(owned):
     """`{name: array}` of the present values."""
-    return {
-        item.name: item.variable.numpy() for item in owned
-    }
+    return {item.name: item.variable.numpy() for item in owned}
 
 
 def restore(owned, values):

@@ -292,8 +292,7 @@ def _check_plateau(patience, decays):
     _positive("patience", patience)
     if decays < 1:
         raise ValueError(
-            "Argument `decays` must be at least 1. "
-            f"Received: decays={decays}"
+            f"Argument `decays` must be at least 1. Received: decays={decays}"
         )
 
 

@@ -1,0 +1,218 @@
+"""One data set per task, on made-up sets under names of the catalog."""
+
+import numpy as np
+import pytest
+
+from tests.testing import pictures
+from tfcl.data.lazy_images import LazyPictures
+from tfcl.data.streams.dataset_stream import dataset_stream
+from tfcl.errors import UserError
+
+_SETS = {
+    # Training and test pictures.
+    "flowers_cpg": pictures.MadeUpSet(
+        (9, 7, 3), ("rose", "tulip", "lily"), {"train": (12, 18, 24), "test": 5}
+    ),
+    "sketches": pictures.MadeUpSet((8, 8, 3), 4, {"train": 12, "test": 6}),
+    "oxford_flowers102": pictures.MadeUpSet(
+        (8, 8, 3), 3, {"train": 7, "validation": 5, "test": 4}
+    ),
+    # One part alone.
+    "eurosat": pictures.MadeUpSet((8, 8, 3), 2, {"train": 40}),
+    # Nothing to train on.
+    "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 6}),
+}
+_TWO = ["flowers_cpg", "sketches"]
+
+
+@pytest.fixture(autouse=True)
+def made_up_data(monkeypatch):
+    pictures.replace_open_split(monkeypatch, _SETS)
+
+
+def _make(datasets=_TWO, **kwargs):
+    settings = {"image_size": 6, "batch_size": 4}
+    return dataset_stream(list(datasets), **{**settings, **kwargs})
+
+
+def _counts(task):
+    return [
+        np.bincount(split.labels, minlength=task.num_classes).tolist()
+        for split in (task.train, task.validation, task.test)
+    ]
+
+
+def _keys(split):
+    return {image.tobytes() for image in split.images}
+
+
+def test_every_set_is_a_task_with_all_its_classes():
+    stream = _make()
+    assert stream.name == "datasets_2"
+    spec = stream.spec()
+    assert spec.task_names == ("flowers_cpg", "sketches")
+    assert spec.class_names[0] == ("rose", "tulip", "lily")
+    assert spec.class_counts == (3, 4)
+    assert spec.image_shape == (6, 6, 3)
+    # A sixth is held out.
+    assert _counts(stream.tasks[0]) == [[10, 15, 20], [2, 3, 4], [5, 5, 5]]
+    assert _counts(stream.tasks[1]) == [[10] * 4, [2] * 4, [6] * 4]
+    for task in stream:
+        assert task.train.images.dtype == np.uint8
+        assert not _keys(task.train) & _keys(task.validation)
+    assert [len(task.earlier) for task in stream] == [0, 1]
+
+
+def test_names_sizes_and_ways_to_resize_can_be_given():
+    stream = _make(
+        task_names=["flowers", "drawings"],
+        resize=["crop", "stretch"],
+        name="two",
+        channels=1,
+    )
+    assert stream.name == "two"
+    assert stream.spec().task_names == ("flowers", "drawings")
+    assert stream.spec().image_shape == (6, 6, 1)
+    assert [t.preprocessing.resize for t in stream] == ["crop", "stretch"]
+    cropped = _make(resize="crop")
+    assert [t.preprocessing.resize for t in cropped] == ["crop", "crop"]
+
+
+def test_pictures_are_opened_as_they_are_to_be_resized(monkeypatch):
+    asked = []
+    made = pictures.tfds_source.open_split
+
+    def noting(name, split, data_dir, image_shape, resize):
+        asked.append((name, split, data_dir, image_shape, resize))
+        return made(name, split, data_dir, image_shape, resize)
+
+    monkeypatch.setattr(pictures.tfds_source, "open_split", noting)
+    _make(resize=["crop", "stretch"], data_dir="there")
+    shape = (6, 6, 3)
+    assert asked == [
+        ("flowers_cpg", "train", "there", shape, "crop"),
+        ("flowers_cpg", "test", "there", shape, "crop"),
+        ("sketches", "train", "there", shape, "stretch"),
+        ("sketches", "test", "there", shape, "stretch"),
+    ]
+
+
+def test_selection_on_the_test_pictures_holds_none_out():
+    (task,) = _make(["sketches"], selection_split="test")
+    assert _counts(task) == [[12] * 4, [6] * 4, [6] * 4]
+    np.testing.assert_array_equal(task.validation.images, task.test.images)
+
+
+def test_a_set_of_one_part_is_cut():
+    (task,) = _make(["eurosat"], test_fraction=0.25, validation_fraction=0.1)
+    assert _counts(task) == [[27, 27], [3, 3], [10, 10]]
+    keys = [_keys(s) for s in (task.train, task.validation, task.test)]
+    assert sum(map(len, keys)) == len(set.union(*keys)) == 80
+    (task,) = _make(["eurosat"], test_fraction=0.25, selection_split="test")
+    assert _counts(task) == [[30, 30], [10, 10], [10, 10]]
+
+
+def test_limits_are_upper_bounds_of_each_class():
+    stream = _make(train_per_class=12, validation_per_class=3, test_per_class=2)
+    assert _counts(stream.tasks[0]) == [[10, 12, 12], [2, 3, 3], [2, 2, 2]]
+
+
+def test_the_seed_draws_what_is_held_out():
+    one, again, other = _make(), _make(), _make(data_seed=1)
+    for mine, same, theirs in zip(one, again, other):
+        assert mine.fingerprint() == same.fingerprint()
+        assert _keys(mine.validation) != _keys(theirs.validation)
+        assert _keys(mine.test) == _keys(theirs.test)
+
+
+def test_fixed_statistics_hold_for_all_tasks():
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    for task in _make(statistics=[mean, std]):
+        for split in (task.train, task.validation, task.test):
+            np.testing.assert_allclose(split.mean, [mean], rtol=1e-6)
+            np.testing.assert_allclose(split.std, [std], rtol=1e-6)
+        np.testing.assert_allclose(task.preprocessing.mean, mean, rtol=1e-6)
+    for task in _make(statistics=(0.5, 0.25)):
+        np.testing.assert_array_equal(task.train.mean, [[0.5] * 3])
+        np.testing.assert_array_equal(task.train.std, [[0.25] * 3])
+
+
+def test_training_statistics_are_each_task_s_own():
+    first, second = _make()
+    assert not np.array_equal(first.train.mean, second.train.mean)
+    np.testing.assert_array_equal(first.train.mean, first.test.mean)
+
+
+def test_large_sets_stay_encoded(monkeypatch):
+    large = pictures.MadeUpSet((8, 8, 3), 2, {"train": 6, "test": 6})
+    pictures.replace_open_split(monkeypatch, {"sketches": large})
+    (task,) = _make(
+        ["sketches"], image_size=6000, statistics=(0.5, 0.5), batch_size=2
+    )
+    assert isinstance(task.train.images, LazyPictures)
+    assert task.train.image_shape == (6000, 6000, 3)
+
+
+def test_a_set_may_bring_its_own_validation_part_in_its_own_order():
+    (task,) = _make(
+        ["oxford_flowers102"], selection_split="own", data_seed=None
+    )
+    assert _counts(task) == [[7] * 3, [5] * 3, [4] * 3]
+    for split, name in (
+        (task.train, "train"),
+        (task.validation, "validation"),
+        (task.test, "test"),
+    ):
+        source = pictures.MadeUpPictures(
+            "oxford_flowers102", name, _SETS["oxford_flowers102"], (6, 6, 3)
+        )
+        order = np.argsort(source.labels, kind="stable")
+        np.testing.assert_array_equal(split.images, source.images(order))
+    (shuffled,) = _make(["oxford_flowers102"], selection_split="own")
+    assert (shuffled.train.images != task.train.images).any()
+    assert _keys(shuffled.train) == _keys(task.train)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"datasets": []}, "`datasets` must list at least one name"),
+        ({"task_names": ["one"]}, "`task_names` must have one value per data"),
+        ({"resize": ["crop"]}, "`resize` must have one value per data set"),
+        ({"resize": "squeeze"}, "`resize` must be one of stretch, crop"),
+        ({"image_size": 0}, "`image_size` must be a positive number"),
+        ({"channels": 2}, "`channels` must be one of 1, 3"),
+        ({"selection_split": "train"}, "`selection_split` must be one of"),
+        ({"selection_split": "own"}, "'flowers_cpg' does not: use 'valid"),
+        ({"pairs": {"sketches": "lfw_pairs"}, "data_seed": None}, "data_seed"),
+        ({"validation_fraction": 1.0}, "`validation_fraction` must lie betw"),
+        ({"test_fraction": 0.0}, "`test_fraction` must lie between 0 and 1"),
+        ({"test_per_class": 0}, "`test_per_class` must be at least 1"),
+        ({"statistics": "all"}, "`statistics` must be 'train', 'split' or"),
+        ({"statistics": (0.5,)}, r"a pair \(mean, std\)"),
+        ({"statistics": ((0.5, 0.5), 1.0)}, "each one number or 3"),
+        ({"statistics": (0.5, 0.0)}, "`std` must be positive"),
+        ({"datasets": ["eurosat"]}, "`test_fraction` must be given for 'euro"),
+        ({"datasets": _TWO + _TWO}, "task names must be unique"),
+    ],
+)
+def test_wrong_arguments_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        _make(**kwargs)
+
+
+def test_a_name_alone_is_no_list_of_sets():
+    with pytest.raises(ValueError, match="`datasets` must list"):
+        dataset_stream("sketches", image_size=6, batch_size=4)
+
+
+def test_unknown_sets_and_sets_without_training_pictures_are_named():
+    with pytest.raises(UserError, match="Unknown data set 'flower'"):
+        _make(["flower"])
+    with pytest.raises(UserError, match="no such split: train"):
+        _make(["lfw_pairs"])
+
+
+def test_a_split_without_pictures_says_what_to_do():
+    with pytest.raises(UserError, match="'validation': no picture. Hold out"):
+        _make(["sketches"], validation_fraction=0.01)

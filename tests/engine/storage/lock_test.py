@@ -1,0 +1,100 @@
+"""One process per model directory; places that cannot be written (F12, F13)."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.testing import toy_run
+from tfcl.engine.storage.lock import DirectoryLock
+from tfcl.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[3]
+HOLDER = """
+import sys, time
+from tfcl.engine.storage.lock import DirectoryLock
+lock = DirectoryLock(sys.argv[1])
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_second_run_on_a_folder_is_refused(tmp_path):
+    first = toy_run.open_run(tmp_path)
+    with pytest.raises(UserError, match=f"in use by process {os.getpid()} on"):
+        toy_run.open_run(tmp_path)
+    first.close()
+    toy_run.open_run(tmp_path).close()
+
+
+def test_a_dead_process_holds_no_lock(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"in use by process {holder.pid}"):
+            DirectoryLock(tmp_path)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    lock = DirectoryLock(tmp_path)
+    assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+    lock.release()
+
+
+def test_a_refused_run_leaves_the_holder_its_name(tmp_path):
+    lock = DirectoryLock(tmp_path)
+    before = (tmp_path / ".lock").read_bytes()
+    for _ in range(2):
+        with pytest.raises(UserError):
+            DirectoryLock(tmp_path)
+    assert (tmp_path / ".lock").read_bytes() == before
+    lock.release()
+
+
+def test_a_failed_opening_gives_the_folder_free(tmp_path):
+    def broken_stream(data_dir):
+        raise UserError("no data")
+
+    with pytest.raises(UserError, match="no data") as kept:
+        toy_run.open_run(tmp_path, stream=broken_stream)
+    # The traceback, which a notebook keeps, must not keep the lock.
+    assert kept.value.__traceback__ is not None
+    toy_run.open_run(tmp_path).close()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for folder in ("file", "file/run"):
+        with pytest.raises(UserError, match="Cannot write to --model_dir"):
+            DirectoryLock(tmp_path / folder)
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    folder.chmod(0o555)
+    if os.access(folder, os.W_OK):  # root may write everywhere
+        monkeypatch.setattr("builtins.open", _not_permitted)
+    with pytest.raises(UserError, match="Cannot write to --model_dir .*denied"):
+        DirectoryLock(folder)
+
+
+def _not_permitted(path, *args, **kwargs):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_a_full_disk_does_not_hinder_the_lock(tmp_path):
+    with toy_run.disk_limit(0):
+        lock = DirectoryLock(tmp_path)
+        with pytest.raises(UserError, match="in use by another process"):
+            DirectoryLock(tmp_path)
+        lock.release()

@@ -1,0 +1,46 @@
+"""Heads of unequal tasks in one layer against heads on their own."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.testing.layers import run_layer_test
+from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.task_memories import TaskMemories
+
+_OPTIONS = {"memory_units": 4, "delta": 2}
+
+
+def test_it_is_a_layer():
+    run_layer_test(
+        TaskMemories,
+        {"sizes": (3, 1), "scramble": False, **_OPTIONS},
+        (5, 6),
+        (5, 4),
+        expected_mixed_dtype="float32",
+    )
+
+
+def test_each_task_answers_as_on_its_own():
+    keras.utils.set_random_seed(0)
+    sizes, inputs = (3, 1, 2), np.random.default_rng(0).normal(size=(5, 6))
+    inputs = inputs.astype(np.float32)
+    layer = TaskMemories(sizes, **_OPTIONS)
+    together = layer(inputs).numpy()
+    np.testing.assert_allclose(layer.read(inputs)[0], together, atol=1e-6)
+    for task, size in enumerate(sizes):
+        alone = MemoryDense(size, **_OPTIONS)
+        alone.build(inputs.shape)
+        alone.keys.assign(layer.keys[task : task + 1])
+        rows = layer.memories.numpy()[4 * task : 4 * task + 4]
+        alone.memories.assign(rows[:, : alone.memories.shape[1]])
+        first = sum(sizes[:task])
+        np.testing.assert_allclose(
+            together[:, first : first + size], alone(inputs), atol=1e-6
+        )
+
+
+def test_sizes_must_be_positive():
+    for sizes in ((), (2, 0)):
+        with pytest.raises(ValueError, match="`sizes`.*Received"):
+            TaskMemories(sizes)

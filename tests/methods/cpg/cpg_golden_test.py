@@ -1,0 +1,118 @@
+"""Whole runs of CPG and PackNet against the published program."""
+
+import numpy as np
+import pytest
+
+from tests.methods.cpg.cpg_reference_loop import CPGRun, PackNetRun
+from tests.testing import golden
+
+# Losses and logits, states. Rates are float32 in Keras' optimizers, states are
+# stored in float32; in float32 all sums of a run are.
+_CLOSE = {"float64": (1e-7, 1e-6), "float32": (1e-4, 1e-4)}
+_CPG = (
+    "A1_finetune",
+    "A2_prune",
+    "B1_finetune",
+    "B2_prune",
+    "B3_retrain",
+    "C1_finetune",
+)
+
+
+@pytest.fixture(scope="module", name="cpg", params=_CLOSE)
+def _cpg(request):
+    data = golden.load("cpg/cpg_mini_run.npz")
+    return CPGRun(data, request.param).run()
+
+
+@pytest.fixture(scope="module", name="packnet", params=["float64"])
+def _packnet(request):
+    data = golden.load("cpg/packnet_mini_run.npz")
+    return PackNetRun(data, request.param).run()
+
+
+def _check_states(run, phase):
+    """Every array that the file holds of a phase; returns how many."""
+    compared = 0
+    for when in ("start", "ep1", "end", "graw", "gmask", "pruned"):
+        if (phase, when) not in run.states:
+            continue
+        state = run.states[phase, when]
+        for layer, arrays in run.golden(f"{phase}/{when}").items():
+            for name, wanted in arrays.items():
+                if (when, layer) == ("start", "cls"):
+                    continue  # Given, not computed.
+                found = np.array(state[layer][name])
+                where = f"{phase}/{when}/{layer}/{name}"
+                if name == "owner":
+                    np.testing.assert_array_equal(found, wanted, where)
+                else:
+                    tolerance = _CLOSE[run.dtype][1]
+                    np.testing.assert_allclose(
+                        found, wanted, tolerance, tolerance, err_msg=where
+                    )
+                compared += 1
+    return compared
+
+
+def _check_records(run, phase):
+    for name, values in run.records[phase].items():
+        wanted = run.data.get(f"{phase}/{name}")
+        if wanted is None:
+            continue
+        exact = name in ("ratio", "n_free", "val_acc")
+        np.testing.assert_allclose(
+            values,
+            wanted,
+            rtol=1e-12 if exact else _CLOSE[run.dtype][0],
+            err_msg=f"{phase}/{name}",
+        )
+
+
+@pytest.mark.parametrize("phase", _CPG)
+def test_cpg_has_the_published_losses_and_states(cpg, phase):
+    _check_records(cpg, phase)
+    assert _check_states(cpg, phase) >= 20
+
+
+def test_cpg_leaves_nothing_of_the_file_out(cpg):
+    seen = {f"{phase}/{when}" for phase, when in cpg.states}
+    inputs = {"A1_finetune/start", "C1_finetune/fresh"}
+    stored = {
+        "/".join(key.split("/")[:2]) for key in cpg.data if key.count("/") == 3
+    }
+    assert stored - inputs <= seen
+
+
+def test_old_tasks_of_cpg_serve_the_published_logits(cpg):
+    tolerance = _CLOSE[cpg.dtype][0]
+    for task in (1, 2):
+        # Bit-identical after pruning, picking again, and growth.
+        np.testing.assert_array_equal(cpg.logits[task], cpg.early[task])
+    for task in (1, 2, 3):
+        for suffix in ("", "_early"):
+            wanted = cpg.data.get(f"infer/logits_t{task}{suffix}")
+            if wanted is not None:
+                np.testing.assert_allclose(
+                    cpg.early[task], wanted, tolerance, tolerance
+                )
+
+
+@pytest.mark.parametrize(
+    "phase", ["A1_finetune", "A2_prune", "B1_finetune", "B2_prune"]
+)
+def test_packnet_has_the_published_losses_and_states(packnet, phase):
+    _check_records(packnet, phase)
+    assert _check_states(packnet, phase) >= 20
+
+
+def test_tasks_of_packnet_serve_the_published_logits(packnet):
+    tolerance = _CLOSE[packnet.dtype][0]
+    np.testing.assert_array_equal(packnet.logits[1], packnet.early[1])
+    for task in (1, 2):
+        np.testing.assert_allclose(
+            packnet.logits[task],
+            packnet.data[f"infer/logits_t{task}"],
+            tolerance,
+            tolerance,
+        )

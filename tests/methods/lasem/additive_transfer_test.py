@@ -1,0 +1,94 @@
+"""APD against the published program, and its retention option."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.testing import golden, running
+from tests.testing.methods import run_method_test, tiny_stream, tiny_training
+from tfcl.methods.base import cross_entropy
+from tfcl.methods.lasem.lasem import LASEM
+from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.methods.lasem.transfers import AdditiveTransfer
+
+
+@pytest.fixture(scope="module", name="data")
+def _data():
+    return golden.load("lasem/extras_gate_apd.npz")
+
+
+def _published(data):
+    """The published network of two layers with the published weights."""
+    method = golden.published_network(
+        data,
+        "apd",
+        [data[f"apd_shared_{i}"] for i in (0, 2)],
+        lambda training: StaticTransfer(training, "11", AdditiveTransfer()),
+    )
+    for i, layer in enumerate(method.layers):
+        generator = layer.generator
+        generator.shared_kernel.assign(data[f"apd_shared_{2 * i}"])
+        generator.bias.assign(data[f"apd_shared_{2 * i + 1}"])
+        generator.mask.assign(data[f"apd_mask_{i}"])
+        generator.tau.assign(data[f"apd_tau_{i}"])
+    return method
+
+
+def test_logits_and_loss_are_the_published_ones(data):
+    method = _published(data)
+    logits = method.predict(tf.constant(data["x"]))
+    # A whole network in float32.
+    close = {"rtol": 1e-5, "atol": 5e-6}
+    np.testing.assert_allclose(logits, data["apd_logits"], **close)
+    loss = tf.reduce_mean(cross_entropy(data["y"], logits))
+    np.testing.assert_allclose(loss, data["apd_loss"], **close)
+
+
+def test_the_penalty_is_the_mean_over_layers_of_mean_tau(data):
+    method = _published(data)
+    wanted = 4e-4 * np.mean(
+        [np.abs(data[f"apd_tau_{i}"]).mean() for i in range(2)]
+    )
+    np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-6)
+
+
+def test_retention_holds_the_shared_kernel_from_the_second_task_on():
+    transfer = AdditiveTransfer(sparsity=0.0, retention=100.0)
+    method = StaticTransfer(tiny_training(1), "01", transfer)
+    stream = tiny_stream()()
+    method.setup(stream.spec(), seed=0)
+    kernel = method.layers[1].generator.shared_kernel
+    for task, wanted in zip(stream.tasks, (0.0, 100.0 * 0.5 * 0.25)):
+        method.begin_task(task)
+        kernel.assign(kernel + 0.5)
+        np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-4)
+
+
+def test_a_search_retains_what_some_task_has_shared():
+    transfer = AdditiveTransfer(sparsity=0.0, retention=1.0)
+    method = LASEM(tiny_training(1), transfer)
+    stream = tiny_stream()()
+    method.setup(stream.spec(), seed=0)
+    runner = running.runner_for(method, (8, 8, 3))
+    running.train_task(method, runner, stream.tasks[0], 16, 1)
+    method.choice.defined.assign([0.0, 1.0])
+    method.begin_task(stream.tasks[1])
+    found = [float(la.generator.retained) for la in method.layers]
+    assert found == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("retention", [0.0, 1.0])
+def test_apd_keeps_the_contract(tmp_path, retention):
+    run_method_test(
+        lambda: StaticTransfer(
+            tiny_training(), "11", AdditiveTransfer(retention=retention)
+        ),
+        tmp_path,
+        forgets=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["sparsity", "retention"])
+def test_weights_out_of_range_are_named(name):
+    with pytest.raises(ValueError, match=f"`{name}`.*-1"):
+        AdditiveTransfer(**{name: -1.0})

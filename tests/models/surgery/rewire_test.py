@@ -1,0 +1,101 @@
+"""Graphs within graphs, layers called twice, and names that are taken."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfcl.layers.task_head import TaskHead
+from tfcl.models.network import TaskNetwork
+from tfcl.models.surgery.bundled_network import BundledNetwork
+from tfcl.models.surgery.fold import folded
+from tfcl.models.surgery.lift import lower
+from tfcl.models.surgery.reprogram import reprogram
+from tfcl.models.surgery.rewire import unused_name
+from tfcl.models.variables import leaf_layers
+
+_IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
+_IMAGES = _IMAGES.astype(np.float32)
+
+
+def _conv(*args, **kwargs):
+    return keras.layers.Conv2D(*args, padding="same", **kwargs)
+
+
+def _two_outputs():
+    inputs = keras.Input((8, 8, 4))
+    first = _conv(4, 3, name="inner_conv")(inputs)
+    first = keras.layers.BatchNormalization(name="inner_norm")(first)
+    second = _conv(4, 1, activation="relu", name="inner_mix")(first)
+    return keras.Model(inputs, [first, second], name="inner")
+
+
+def _backbone():
+    """Names that the changed network would give are taken in it."""
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    hidden = _conv(4, 3, activation="relu", name="a")(inputs)
+    hidden = layers.Activation("tanh", name="a_activation")(hidden)
+    inner = _two_outputs()
+    first, second = inner(hidden)
+    third, fourth = inner(second)
+    hidden = layers.Add(name="a_clr")([first, second, third, fourth])
+    norm = layers.BatchNormalization(name="a_folded")
+    one = norm(_conv(4, 3, name="b")(hidden))
+    other = norm(_conv(4, 3, name="c")(hidden))
+    hidden = layers.Concatenate(name="a_clr_banked")([one, norm(other)])
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(hidden))
+
+
+def _randomised(model):
+    generator = np.random.default_rng(1)
+    for weight in model.weights:
+        weight.assign(generator.uniform(0.1, 0.4, weight.shape))
+    return model
+
+
+def test_inner_models_and_shared_layers_survive_every_change():
+    backbone = _randomised(_backbone())
+    changed, sites = reprogram(backbone, "full")
+    found = sorted(site.conv.name for site in sites)
+    assert found == ["a", "b", "c", "inner_conv", "inner_mix"]
+    np.testing.assert_array_equal(changed(_IMAGES), backbone(_IMAGES))
+    _randomised(changed)
+    wanted = changed(_IMAGES).numpy()
+    plain = lower(changed)
+    np.testing.assert_allclose(plain(_IMAGES), wanted, rtol=1e-5)
+    without = folded(plain)
+    np.testing.assert_allclose(without(_IMAGES), wanted, rtol=1e-4)
+    kind = keras.layers.BatchNormalization
+    # One is behind another norm, too.
+    left = [la.name for la in leaf_layers(without) if isinstance(la, kind)]
+    assert left == ["a_folded"]
+
+
+def test_inner_models_and_shared_layers_are_bundled():
+    trunk, _ = reprogram(_randomised(_backbone()), "full")
+    network = TaskNetwork(_randomised(trunk), TaskHead(3))
+    tasks = np.zeros(len(_IMAGES), np.int32)
+    bundle = BundledNetwork(network, iter([None]))
+    np.testing.assert_allclose(
+        bundle(_IMAGES, tasks), network(_IMAGES), rtol=1e-4
+    )
+
+
+def test_a_model_without_a_graph_is_named():
+    @keras.saving.register_keras_serializable("rewire_test")
+    class Own(keras.Model):
+        def build(self, shape):
+            del shape
+
+        def call(self, inputs):
+            return 2.0 * inputs
+
+    inputs = keras.Input((8, 8, 3))
+    hidden = Own(name="odd")(_conv(4, 3)(inputs))
+    with pytest.raises(ValueError, match="'odd'.*keras.Sequential with an Inp"):
+        reprogram(keras.Model(inputs, hidden))
+
+
+def test_a_name_is_not_given_twice():
+    taken = {"x", "x_1"}
+    assert [unused_name(n, taken) for n in "xxy"] == ["x_2", "x_3", "y"]

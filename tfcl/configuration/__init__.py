@@ -1,0 +1,29 @@
+"""Gin at the edge: files and bindings are read here, and nowhere else."""
+
+from tfcl.configuration.reading import (
+    build,
+    check_all_used,
+    explain,
+    load,
+    locations,
+)
+from tfcl.configuration.texts import (
+    asked,
+    bindings,
+    differences,
+    parse_bindings,
+    used,
+)
+
+__all__ = [
+    "asked",
+    "bindings",
+    "build",
+    "check_all_used",
+    "differences",
+    "explain",
+    "load",
+    "locations",
+    "parse_bindings",
+    "used",
+]

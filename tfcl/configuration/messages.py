@@ -1,0 +1,34 @@
+"""What a user reads when a configuration is wrong: one line each."""
+
+import difflib
+from collections import abc
+from typing import Any
+
+from tfcl.errors import UserError
+
+_MAX_LISTED = 12
+
+
+def one_line(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+def fail(place: str, text: Any) -> UserError:
+    return UserError(one_line(f"{place}: {text}"))
+
+
+def nearest(name: str, names: abc.Iterable[str], title: str = "") -> str:
+    """Returns "Did you mean 'x'?" (capitals aside), else names with a title."""
+    by_lower = {other.lower(): other for other in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    if close:
+        return f"Did you mean {by_lower[close[0]]!r}?"
+    return listed(title, names) if title else ""
+
+
+def listed(title: str, names: abc.Iterable[str]) -> str:
+    """Returns the names after `title`, or nothing if they are too many."""
+    names = sorted(names)
+    if not 0 < len(names) <= _MAX_LISTED:
+        return ""
+    return f"{title}: {', '.join(names)}."

@@ -1,0 +1,121 @@
+"""Folders of pictures packed into a TFDS set, and taken out of it again."""
+
+import functools
+import os
+import pathlib
+
+import tensorflow_datasets as tfds
+
+from data_builders.image_folders.image_folders_dataset_builder import (
+    Builder,
+    FolderConfig,
+)
+from data_builders.image_folders.image_tree import (
+    SPLITS,
+    BadPictures,
+    chosen_tasks,
+)
+from tfcl.data.sources.image_files import Source, fitted
+from tfcl.data.sources.set_check import read_split, set_in
+from tfcl.errors import UserError
+
+
+def package_builder(root, data_dir, image_size, resize, skip_bad=False):
+    """The TFDS builder that packs a folder of tasks.
+
+    Args:
+        root: Folder of the tasks.
+        data_dir: Folder of TFDS data sets, or None for TFDS's own.
+        image_size: `(height, width)` in pixels; None keeps every size.
+        resize: See `Preprocessing`.
+        skip_bad: Leave out files that are no pictures.
+
+    Returns:
+        A builder whose set is `<data_dir>/image_folders/<name>/1.0.0`, the
+        name made of the folder's, size and way of resizing.
+    """
+    name = pathlib.Path(root).expanduser().resolve().name
+    options = {"bad": BadPictures(skip=skip_bad)}
+    if image_size is None:
+        config = FolderConfig(
+            name=f"{name}_full",
+            description="Pictures in their own size.",
+            **options,
+        )
+    else:
+        height, width = image_size
+        shape = (height, width, 3)
+        config = FolderConfig(
+            name=f"{name}_{height}x{width}_{resize}",
+            description=f"Pictures of {height} x {width} pixels ({resize}).",
+            image_shape=shape,
+            fit=functools.partial(fitted, image_shape=shape, resize=resize),
+            **options,
+        )
+    if data_dir is not None:
+        data_dir = os.path.expanduser(data_dir)
+    return Builder(data_dir=data_dir, config=config)
+
+
+def is_package(root) -> bool:
+    """Whether a folder is a TFDS set rather than one of tasks."""
+    path = pathlib.Path(root).expanduser()
+    return (path / "dataset_info.json").exists()
+
+
+def open_package(root, tasks=None):
+    """The pictures of a packed folder of tasks.
+
+    Args:
+        root: Folder of the set.
+        tasks: Names of the tasks to take, in this order; None takes all.
+
+    Returns:
+        `{task: {split: {class: [Source]}}}`, in the order of the folder.
+
+    Raises:
+        UserError: If the set is damaged or another one.
+        TreeError: If it lacks a task.
+    """
+    builder = set_in(root)
+    if set(builder.info.features) != _FEATURES:
+        raise UserError(
+            f"'{root}' is the data set '{builder.name}' and not one that "
+            "`python -m tfcl.build image_folders` made. Give such a "
+            "folder, or a folder of tasks."
+        )
+    records = []
+    for split in builder.info.splits:
+        for record in read_split(
+            builder, split, {"image": tfds.decode.SkipDecoding()}
+        ):
+            records.append((split, record))
+    records.sort(key=lambda each: each[1]["number"])
+    found = {}
+    for split, record in records:
+        task = found.setdefault(
+            record["task"].decode(), {s: {} for s in SPLITS}
+        )
+        name = record["class_name"].decode()
+        mine = task[split].setdefault((int(record["label"]), name), [])
+        mine.append(
+            Source(
+                os.path.join(root, split, record["id"].decode()),
+                record["image"],
+                record["content"].decode(),
+            )
+        )
+    chosen = chosen_tasks(tasks, found, root)
+    return {task: _by_label(found[task]) for task in chosen}
+
+
+_FEATURES = {"id", "number", "task", "class_name", "label", "content", "image"}
+
+
+def _by_label(splits):
+    """Classes by label instead of by first picture; no empty splits."""
+    return {
+        split: {name: classes[label, name] for label, name in sorted(classes)}
+        for split, classes in splits.items()
+        if classes
+    }

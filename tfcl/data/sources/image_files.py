@@ -1,0 +1,191 @@
+"""Picture files as the network's input: read, checked, brought to one shape."""
+
+import concurrent.futures
+import contextlib
+import functools
+import hashlib
+import os
+import pathlib
+import threading
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from data_builders.image_folders.picture_file import BadPicture, decode
+from tfcl.data.lazy_images import Pictures
+from tfcl.data.preprocessing import grey_levels
+from tfcl.errors import UserError
+
+_AT_ONCE = 4  # Pictures in work at once.
+# Resizing takes 44 bytes per pixel: from this size on, one picture at a time.
+_LARGE = 12_000_000  # Pixels; half a gigabyte.
+_ONE_LARGE = threading.Lock()
+
+
+class Source(typing.NamedTuple):
+    """Where the file of a picture is.
+
+    Attributes:
+        name: What messages call it.
+        file: Its path, or its content.
+        digest: SHA-256 of the content as hexadecimal text; None if not known.
+    """
+
+    name: str
+    file: os.PathLike | bytes
+    digest: str | None = None
+
+
+class Reading(typing.NamedTuple):
+    """What reading a `Source` gave.
+
+    Attributes:
+        digest: SHA-256 of the content; "" if it could not be read.
+        pixels: uint8 `(height, width, channels)`; None with a fault.
+        fault: What is wrong with the file, or None.
+    """
+
+    digest: str
+    pixels: np.ndarray | None
+    fault: str | None
+
+
+def read_picture(path) -> np.ndarray:
+    """A picture file as uint8 `(height, width, 3)`.
+
+    See `data_builders.image_folders.picture_file.decode`.
+
+    Raises:
+        UserError: If the file is missing or no picture.
+    """
+    try:
+        return decode(path)
+    except FileNotFoundError as error:
+        raise UserError(f"No such picture: {path}") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} is no readable picture: {error.strerror}"
+        ) from error
+    except BadPicture as error:
+        raise UserError(f"{path} {error}") from error
+
+
+class PictureFiles(Pictures):
+    """Pictures that are decoded and resized each time they are asked for.
+
+    Args:
+        sources: List of `Source` with their digests, files that can be
+            decoded.
+        image_shape: `(height, width, channels)`; channels is 1 or 3.
+        resize: See `Preprocessing`.
+    """
+
+    def __init__(self, sources, image_shape, resize="stretch"):
+        self._sources = tuple(sources)
+        self._resize = resize
+        super().__init__(len(self._sources), image_shape)
+
+    def taken(self, rows):
+        """The pictures at `rows`, not decoded."""
+        chosen = [self._sources[row] for row in rows]
+        return PictureFiles(chosen, self._image_shape, self._resize)
+
+    def digest(self):
+        """Text that differs where files do, or what is made of them."""
+        sha = hashlib.sha256(str((self.shape, self._resize)).encode())
+        for source in self._sources:
+            sha.update(source.digest.encode())
+        return sha.hexdigest()
+
+    def __getitem__(self, rows):
+        """Pixels of some pictures, uint8 `(k, height, width, channels)`.
+
+        Args:
+            rows: Slice or `(k,)` integers.
+
+        Raises:
+            UserError: If a file has changed and is no picture any more.
+        """
+        indices = np.atleast_1d(np.arange(len(self))[rows])
+        pixels = np.empty((len(indices), *self._image_shape), np.uint8)
+        chosen = [self._sources[index] for index in indices]
+        with contextlib.closing(
+            read_all(chosen, self._image_shape, self._resize)
+        ) as readings:
+            for place, reading in enumerate(readings):
+                if reading.fault:
+                    raise UserError(
+                        f"'{chosen[place].name}' {reading.fault}. It was a "
+                        "picture when the run began: put it back and start "
+                        "again."
+                    )
+                pixels[place] = reading.pixels
+        return pixels
+
+
+def read_all(sources, image_shape, resize="stretch"):
+    """Reads pictures, several at once.
+
+    Args:
+        sources: List of `Source`.
+        image_shape: `(height, width, channels)`; channels is 1 or 3.
+        resize: See `Preprocessing`.
+
+    Yields:
+        A `Reading` per source, in their order. Whoever stops early closes the
+        generator: its threads cannot wait for themselves.
+    """
+    read = functools.partial(_read, tuple(image_shape), resize)
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        # By parts, or results would pile up before they are taken.
+        for first in range(0, len(sources), 16 * _AT_ONCE):
+            yield from pool.map(read, sources[first : first + 16 * _AT_ONCE])
+
+
+def _read(image_shape, resize, source):
+    digest = ""
+    try:
+        content = source.file
+        if not isinstance(content, bytes):
+            content = pathlib.Path(content).read_bytes()
+        digest = source.digest or hashlib.sha256(content).hexdigest()
+        pixels = decode(content)
+    except OSError as error:
+        return Reading(digest, None, f"cannot be read: {error.strerror}")
+    except BadPicture as error:
+        return Reading(digest, None, str(error))
+    return Reading(digest, fitted(pixels, image_shape, resize), None)
+
+
+def fitted(pixels, image_shape, resize):
+    """A picture brought to a shape as serving does it (`Preprocessing`).
+
+    Args:
+        pixels: uint8 `(any height, any width, 3)`.
+        image_shape: `(height, width, channels)`; channels is 1 or 3.
+        resize: See `Preprocessing`.
+
+    Returns:
+        uint8 of `image_shape`.
+    """
+    if pixels.shape == tuple(image_shape):
+        return pixels
+    fit = _fitting(tuple(image_shape), resize)
+    large = pixels.shape[0] * pixels.shape[1] >= _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        return fit(tf.constant(pixels)).numpy()
+
+
+@functools.cache
+def _fitting(image_shape, resize):
+    """Traced function from a picture of any size to `image_shape`."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)])
+    def fit(pixels):
+        # The results of serving do not depend on the training's devices.
+        with tf.device("CPU:0"):
+            levels = grey_levels(pixels[None], image_shape, resize)[0]
+            return tf.cast(levels, tf.uint8)
+
+    return fit

@@ -1,0 +1,59 @@
+"""A stream whose tasks bring new classes to one growing set of answers."""
+
+import dataclasses
+
+import gin
+import numpy as np
+
+from tfcl.data.streams.online_stream import unique_class_names
+from tfcl.data.task import TaskStream
+
+
+@gin.configurable(denylist=["data_dir"])
+def class_incremental_stream(
+    stream=gin.REQUIRED, data_dir: str | None = None
+) -> TaskStream:
+    """Numbers the classes of a stream's tasks one after another.
+
+    Every task knows the names of all classes; its labels are those of its own.
+    So methods answer with any class that they have seen, and the accuracy on
+    a task counts confusions with other tasks' classes.
+
+    Args:
+        stream: Stream factory, a function of `data_dir`. Classes of one name
+            in several tasks are several classes.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Raises:
+        ValueError: If a task comes twice.
+    """
+    parted = stream(data_dir=data_dir)
+    if len(parted.visits) > len(parted):
+        raise ValueError(
+            "Argument `stream` must bring every task once. Received: "
+            f"{len(parted.visits)} visits of {len(parted)} tasks"
+        )
+    names = unique_class_names(parted)
+    tasks, offset = [], 0
+    for task in parted:
+        splits = {
+            name: dataclasses.replace(
+                getattr(task, name), labels=getattr(task, name).labels + offset
+            )
+            for name in ("train", "validation", "test")
+        }
+        offset += task.num_classes
+        tasks.append(
+            dataclasses.replace(
+                task, class_names=names, earlier=tuple(tasks), **splits
+            )
+        )
+    return TaskStream(
+        f"{parted.name}_class_incremental", tasks, parted.batch_size
+    )
+
+
+def first_classes(task):
+    """Smallest label of a task's training split, and how many there are."""
+    known = np.unique(task.train.labels)
+    return int(known[0]), len(known)

@@ -1,0 +1,260 @@
+"""A stream whose tasks are disjoint or overlapping sets of classes."""
+
+import gin
+import numpy as np
+
+from tfcl import randomness
+from tfcl.data.arguments import check_choice
+from tfcl.data.class_pools import SPLITS
+from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
+from tfcl.data.preprocessing import RESIZES
+from tfcl.data.sources.set_parts import (
+    classes_with_pictures,
+    open_parts,
+    pools_of,
+)
+from tfcl.data.streams.increments import task_sizes
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task, checked_statistics
+
+
+@gin.configurable(denylist=["data_dir"])
+def class_split_stream(
+    dataset: str = gin.REQUIRED,
+    batch_size: int = gin.REQUIRED,
+    task_classes: list | None = None,
+    task_names: list | None = None,
+    num_tasks: int | None = None,
+    classes_per_task: int | None = None,
+    first_classes: int | None = None,
+    image_size: int | None = None,
+    resize: str = "stretch",
+    name: str | None = None,
+    validation_fraction: float = 1.0 / 6.0,
+    selection_split: str = "validation",
+    test_fraction: float | None = None,
+    train_per_class: int | None = None,
+    validation_per_class: int | None = None,
+    test_per_class: int | None = None,
+    statistics: str | tuple = "train",
+    order_seed: int | None = None,
+    data_seed: int = 0,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """Splits one labelled data set into tasks by class.
+
+    Per class, the training pictures are shuffled once; the first
+    `validation_fraction` of them is the validation pool, the rest the
+    training pool. A task takes the first `*_per_class` pictures of each pool
+    of its classes; local label k is the k-th class of the task's list.
+
+    Args:
+        dataset: Name in `tfcl.data.sources.catalog`.
+        batch_size: Examples per training step over all replicas.
+        task_classes: Per task a list of class indices or class names. None
+            cuts the classes that have pictures into `num_tasks` equal groups,
+            or as `classes_per_task` says.
+        task_names: Names of the tasks, moved by `order_seed` along with
+            `task_classes`. Defaults to `task_00`, `task_01`, ....
+        num_tasks: Number of equal groups, or of the first `task_classes` to
+            use. Defaults to all.
+        classes_per_task: Classes of each task; what is left at the end is a
+            last, smaller task.
+        first_classes: Classes of the first task, then; None for as many as
+            the others have.
+        image_size: Height and width to which pictures of any size are
+            brought, in pixels; None takes them as they are, all of one shape.
+        resize: How they are: "stretch", "crop" or "bilinear"
+            (`tfcl.data.preprocessing`).
+        name: Name of the stream. Defaults to `<dataset>_<tasks>`.
+        validation_fraction: Part of a class's training pictures held out,
+            between 0 and 1.
+        selection_split: "validation" selects epochs, goals and widths on the
+            held-out pictures; "test" holds none out and selects on the test
+            pictures, as some published programs do: say so with the result.
+        test_fraction: Part of a class's pictures for tests, rounded down,
+            between 0 and 1; for a set that has one part alone.
+        train_per_class: Training pictures per class; None takes the pool.
+        validation_per_class: Validation pictures per class, likewise.
+        test_per_class: Test pictures per class, likewise.
+        statistics: "train" standardises every split by the mean and deviation
+            of the task's training pictures; "split" each split by its own
+            (the LASEM protocol, which also looks at the test pictures);
+            "none" leaves them between 0 and 1. A pair `(mean, std)`, each a
+            number or one per channel, in the unit of pixels / 255, holds for
+            all tasks.
+        order_seed: Seed of a random order of `task_classes`, or without them
+            of the classes; None keeps the given one.
+        data_seed: Seed of the shuffling inside a class.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        A `TaskStream` with uint8 pictures.
+
+    Raises:
+        UserError: If the data set is unknown, damaged or too small.
+        ValueError: If an argument breaks its rule.
+    """
+    wanted = (train_per_class, validation_per_class, test_per_class)
+    _check(validation_fraction, test_fraction, image_size, wanted)
+    check_choice("resize", resize, RESIZES)
+    check_choice("selection_split", selection_split, ("validation", "test"))
+    shape = None if image_size is None else (image_size, image_size, 3)
+    parts = open_parts(dataset, test_fraction, data_dir, shape, resize)
+    class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
+    statistics = checked_statistics(statistics, channels)
+    sizes = (num_tasks, classes_per_task, first_classes)
+    if task_classes is None:
+        groups, places = _cut_groups(parts, *sizes, order_seed)
+    else:
+        groups, places = _listed_groups(
+            class_names, task_classes, *sizes, order_seed
+        )
+    named = list(zip(_names(task_names, places), groups))
+    remedies = (
+        "Lower class_split_stream.{split}_per_class.",
+        "Choose classes with more of them, or hold out another part by "
+        "class_split_stream.validation_fraction. Received: "
+        f"validation_fraction={validation_fraction}",
+    )
+    held_out = None if selection_split == "test" else validation_fraction
+    pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
+    tasks = _assembled(named, pools, wanted, statistics, resize)
+    return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
+
+
+def _names(task_names, places):
+    """Names of the tasks, in their order."""
+    if task_names is None:
+        return [f"task_{i:02d}" for i in range(len(places))]
+    if len(task_names) <= max(places):
+        raise ValueError(
+            "Argument `task_names` must name every task. Received: "
+            f"{len(task_names)} names for {max(places) + 1} tasks"
+        )
+    return [task_names[place] for place in places]
+
+
+def _assembled(named, pools, wanted, statistics, resize):
+    """The tasks, of pairs of a name and class indices."""
+    tasks, held = [], 0
+    for index, (name, classes) in enumerate(named):
+        # Only what came before decides, so that a longer stream goes on.
+        splits = pools.take(classes, wanted, name, now=held < LARGEST_STREAM)
+        held += decoded_bytes(splits)
+        names = [pools.class_names[c] for c in classes]
+        tasks.append(
+            assemble_task(index, name, names, splits, statistics, tasks, resize)
+        )
+    return tasks
+
+
+def _check(validation_fraction, test_fraction, image_size, wanted):
+    if not 0.0 < validation_fraction < 1.0:
+        raise ValueError(
+            "Argument `validation_fraction` must lie between 0 and 1, so that "
+            "training and validation both get pictures. Received: "
+            f"validation_fraction={validation_fraction}"
+        )
+    if test_fraction is not None and not 0.0 < test_fraction < 1.0:
+        raise ValueError(
+            "Argument `test_fraction` must lie between 0 and 1, or be None. "
+            f"Received: test_fraction={test_fraction}"
+        )
+    if image_size is not None and image_size < 1:
+        raise ValueError(
+            "Argument `image_size` must be a positive number of pixels, or "
+            f"None. Received: image_size={image_size}"
+        )
+    for split, count in zip(SPLITS, wanted):
+        if count is not None and count < 1:
+            raise ValueError(
+                f"Argument `{split}_per_class` must be at least 1, or None "
+                f"for all pictures. Received: {split}_per_class={count}"
+            )
+
+
+def _cut_groups(parts, num_tasks, classes_per_task, first_classes, order_seed):
+    """Class indices of each task, and each task's place among the names."""
+    classes = classes_with_pictures(parts)
+    count = len(classes)
+    if order_seed is not None:
+        classes = classes[_order(order_seed, count)]
+    if classes_per_task is not None:
+        if num_tasks is not None:
+            raise ValueError(
+                "Arguments `num_tasks` and `classes_per_task` both say how "
+                f"to cut the classes: give one. Received: {num_tasks} and "
+                f"{classes_per_task}"
+            )
+        sizes = task_sizes(count, classes_per_task, first_classes)
+    elif not num_tasks or num_tasks < 1 or count % num_tasks:
+        raise ValueError(
+            f"Argument `num_tasks` must divide the {count} classes when "
+            "neither `task_classes` nor `classes_per_task` are given. "
+            f"Received: num_tasks={num_tasks}"
+        )
+    elif first_classes is not None:
+        raise ValueError(
+            "Argument `first_classes` needs `classes_per_task`. Received: "
+            f"first_classes={first_classes}"
+        )
+    else:
+        sizes = (count // num_tasks,) * num_tasks
+    groups = np.split(classes, np.cumsum(sizes)[:-1])
+    return [list(map(int, g)) for g in groups], list(range(len(groups)))
+
+
+def _listed_groups(
+    class_names,
+    task_classes,
+    num_tasks,
+    classes_per_task,
+    first_classes,
+    order_seed,
+):
+    """The same, out of `task_classes`."""
+    for argument, value in (
+        ("classes_per_task", classes_per_task),
+        ("first_classes", first_classes),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"Argument `{argument}` must be None where `task_classes` "
+                f"are given. Received: {argument}={value}"
+            )
+    groups = [
+        [_class_index(c, class_names, i) for c in group]
+        for i, group in enumerate(task_classes)
+    ]
+    for task, group in enumerate(groups):
+        if not group:
+            raise ValueError(
+                f"Argument `task_classes`, task {task}: no class. "
+                f"Received: {task_classes!r}"
+            )
+    places = list(range(len(groups)))
+    if order_seed is not None:
+        places = _order(order_seed, len(groups)).tolist()
+    if num_tasks is not None and not 1 <= num_tasks <= len(groups):
+        raise ValueError(
+            f"Argument `num_tasks` must be 1..{len(groups)}, the number of "
+            f"`task_classes`. Received: num_tasks={num_tasks}"
+        )
+    places = places[:num_tasks]
+    return [groups[place] for place in places], places
+
+
+def _order(seed, count):
+    return randomness.generator(seed, "class order").permutation(count)
+
+
+def _class_index(value, class_names, task):
+    if isinstance(value, str) and value in class_names:
+        return class_names.index(value)
+    if not isinstance(value, str) and 0 <= value < len(class_names):
+        return int(value)
+    raise ValueError(
+        f"Argument `task_classes`, task {task}: a class is a name of the data "
+        f"set or an index 0..{len(class_names) - 1}. Received: {value!r}"
+    )

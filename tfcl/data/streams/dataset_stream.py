@@ -1,0 +1,214 @@
+"""A stream whose tasks are data sets, one whole set each."""
+
+import dataclasses
+
+import gin
+
+from tfcl.data.arguments import check_choice
+from tfcl.data.class_pools import SPLITS
+from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
+from tfcl.data.pairs import measured_by_pairs, open_pairs
+from tfcl.data.preprocessing import RESIZES
+from tfcl.data.sources.set_parts import open_parts, pools_of
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task, checked_statistics
+
+_SELECTION = ("validation", "test", "own")
+_REMEDIES = (
+    "",
+    "Hold out another part (dataset_stream.validation_fraction, "
+    "dataset_stream.test_fraction), or leave the set out.",
+)
+
+
+@gin.configurable(denylist=["data_dir"])
+def dataset_stream(
+    datasets: list = gin.REQUIRED,
+    image_size: int = gin.REQUIRED,
+    batch_size: int | list = gin.REQUIRED,
+    task_names: list | None = None,
+    channels: int = 3,
+    resize: str | list = "stretch",
+    name: str | None = None,
+    validation_fraction: float = 1.0 / 6.0,
+    selection_split: str = "validation",
+    test_fraction: float | None = None,
+    train_per_class: int | None = None,
+    validation_per_class: int | None = None,
+    test_per_class: int | None = None,
+    statistics: str | tuple = "train",
+    pairs: dict | None = None,
+    pairs_per_class: int = 4,
+    data_seed: int | None = 0,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """Makes one task of each data set, with all of its classes.
+
+    Which part of a set is for what: its training part, as the catalog names
+    it, is shuffled once per class; the first `validation_fraction` of a class
+    is held out for validation, the rest is for training. The part that the
+    catalog names for tests (with some sets their "validation") is for tests.
+    Of a set that has one part alone, the first `test_fraction` of every
+    shuffled class is for tests, and what is left takes the place of the
+    training part. Any further part, such as the validation pictures of
+    `oxford_flowers102`, is used with `selection_split="own"` alone.
+
+    Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
+    the tasks before hold 4 GiB, a smaller set is decoded when its turn comes.
+
+    Args:
+        datasets: Names in `tfcl.data.sources.catalog`, one per task, in order.
+        image_size: Height and width of all pictures, in pixels.
+        batch_size: Examples per training step over all replicas; one number,
+            or a list with one per task.
+        task_names: Names of the tasks. Defaults to those of the sets.
+        channels: 3, or 1 for grey pictures.
+        resize: How pictures of other shapes are brought to `image_size`:
+            "stretch", "crop" or "bilinear" (`tfcl.data.preprocessing`), one
+            for all or a list with one per task.
+        name: Name of the stream. Defaults to `datasets_<tasks>`.
+        validation_fraction: Part of a class's training pictures held out,
+            rounded down, between 0 and 1.
+        selection_split: "validation" selects epochs, goals and widths on the
+            held-out pictures; "test" holds none out and selects on the test
+            pictures, as some published programs do: say so with the result;
+            "own" selects on the validation part that the set comes with.
+        test_fraction: Part of a class's pictures for tests, rounded down,
+            between 0 and 1; for sets that have one part alone.
+        train_per_class: At most so many training pictures of each class;
+            None takes all.
+        validation_per_class: Of validation pictures, likewise.
+        test_per_class: Of test pictures, likewise.
+        statistics: "train" standardises every split by the mean and deviation
+            of the task's training pictures, "split" each split by its own,
+            "none" leaves pixels between 0 and 1. A pair `(mean, std)`, each a
+            number or one per channel, in the unit of pixels / 255, holds for
+            all tasks.
+        pairs: `{task name: data set of pairs}` of tasks that are measured by
+            telling persons apart (`PairSplit`): tests by the set, validation
+            by pairs of held-out pictures (or by the set, if
+            `selection_split` is "test").
+        pairs_per_class: Such pairs of each kind per person, at most.
+        data_seed: Seed of the shuffling inside a class, and of the pairs.
+            None leaves the pictures of a class in their stored order.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        A `TaskStream` of uint8 pictures `(image_size, image_size, channels)`.
+
+    Raises:
+        UserError: If a data set is unknown, not there, damaged, without a
+            training part, or leaves a split without pictures.
+        ValueError: If an argument breaks its rule.
+    """
+    limits = (train_per_class, validation_per_class, test_per_class)
+    names, resizes, sizes = _per_task(datasets, task_names, resize, batch_size)
+    pairs = dict(pairs or {})
+    _check_pairs(pairs, names, pairs_per_class, data_seed)
+    _check_sizes(image_size, channels, limits)
+    _check_fractions(validation_fraction, test_fraction)
+    check_choice("selection_split", selection_split, _SELECTION)
+    statistics = checked_statistics(statistics, channels)
+    shape = (image_size, image_size, channels)
+    held_out = {"validation": validation_fraction}.get(selection_split)
+    own = selection_split == "own"
+    drawn_pairs = None if selection_split == "test" else pairs_per_class
+    tasks, held = [], 0
+    for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
+        parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
+        pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
+        # Only what came before decides, so that a longer stream goes on.
+        splits = pools.load(
+            _limited(pools, limits), task_name, now=held < LARGEST_STREAM
+        )
+        held += decoded_bytes(splits)
+        known = (len(tasks), task_name, pools.class_names, splits)
+        task = assemble_task(*known, statistics, tasks, how)
+        if task_name in pairs:
+            found = open_pairs(pairs[task_name], data_dir, shape, how)
+            task = measured_by_pairs(task, found, drawn_pairs, data_seed)
+        tasks.append(dataclasses.replace(task, batch_size=size))
+    return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))
+
+
+def _per_task(datasets, task_names, resize, batch_size):
+    """Names, ways to resize and batch sizes of all tasks."""
+    if isinstance(datasets, str) or not len(datasets):
+        raise ValueError(
+            "Argument `datasets` must list at least one name of the catalog. "
+            f"Received: datasets={datasets!r}"
+        )
+    names = list(datasets) if task_names is None else list(task_names)
+    resizes, sizes = resize, batch_size
+    if isinstance(resize, str):
+        resizes = [resize] * len(datasets)
+    if isinstance(batch_size, int):
+        sizes = [batch_size] * len(datasets)
+    for argument, values in (
+        ("task_names", names),
+        ("resize", resizes),
+        ("batch_size", sizes),
+    ):
+        if len(values) != len(datasets):
+            raise ValueError(
+                f"Argument `{argument}` must have one value per data set. "
+                f"Received: {len(values)} for {len(datasets)} data sets"
+            )
+    for each in resizes:
+        check_choice("resize", each, RESIZES)
+    return names, resizes, sizes
+
+
+def _check_pairs(pairs, task_names, pairs_per_class, data_seed):
+    unknown = sorted(set(pairs) - set(task_names))
+    if unknown:
+        raise ValueError(
+            "Argument `pairs` must name tasks of the stream: "
+            f"{', '.join(task_names)}. Received: {unknown}"
+        )
+    if pairs_per_class < 1:
+        raise ValueError(
+            "Argument `pairs_per_class` must be at least 1. "
+            f"Received: pairs_per_class={pairs_per_class}"
+        )
+    if pairs and data_seed is None:
+        raise ValueError(
+            "Argument `data_seed` must be a number with `pairs`, which are "
+            "drawn from it. Received: data_seed=None"
+        )
+
+
+def _check_sizes(image_size, channels, limits):
+    if image_size < 1:
+        raise ValueError(
+            "Argument `image_size` must be a positive number of pixels. "
+            f"Received: image_size={image_size}"
+        )
+    check_choice("channels", channels, (1, 3))
+    for split, count in zip(SPLITS, limits):
+        if count is not None and count < 1:
+            raise ValueError(
+                f"Argument `{split}_per_class` must be at least 1, or None "
+                f"for all pictures. Received: {split}_per_class={count}"
+            )
+
+
+def _check_fractions(validation_fraction, test_fraction):
+    for argument, value in (
+        ("validation_fraction", validation_fraction),
+        ("test_fraction", test_fraction),
+    ):
+        if value is not None and not 0.0 < value < 1.0:
+            raise ValueError(
+                f"Argument `{argument}` must lie between 0 and 1. "
+                f"Received: {argument}={value}"
+            )
+
+
+def _limited(pools, limits):
+    """Per split, per class the indices of at most so many pictures."""
+    labels = range(len(pools.class_names))
+    return [
+        [pools.pools[label][which][:limit] for label in labels]
+        for which, limit in enumerate(limits)
+    ]

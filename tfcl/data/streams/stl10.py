@@ -1,0 +1,220 @@
+"""STL-10 tasks of random classes, noise and channel order."""
+
+import math
+from typing import NamedTuple
+
+import gin
+import numpy as np
+
+from tfcl import randomness
+from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.sources import tfds_source
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import assemble_task
+
+_CLASSES = 10
+# Pixels / 255 less a half.
+_STANDARDISATION = (0.5, 1.0)
+_NOISE_UNIT = 0.025
+_NOISE_MEANS = (-2, -1, 0, 1)
+_NOISE_STDS = (0, 1)
+
+
+class STL10Task(NamedTuple):
+    """What makes a task of the STL-10 stream.
+
+    Attributes:
+        task: Index in the stream, from 0.
+        classes: Class indices of the data set, ascending; local label k is
+            the k-th of them.
+        noise_mean: Mean of the pixel noise, in the unit of pixels / 255.
+        noise_std: Its standard deviation, same unit.
+        channels: Channel k of the task's pictures is channel `channels[k]` of
+            the stored ones.
+    """
+
+    task: int
+    classes: tuple
+    noise_mean: float
+    noise_std: float
+    channels: tuple
+
+
+def stl10_design(
+    num_tasks: int = 20, classes_per_task: int = 3, design_seed: int = 0
+) -> list:
+    """Draws the tasks of an STL-10 stream.
+
+    No two tasks have the same set of classes. Noise means are drawn from
+    {-2, -1, 0, 1} * 0.025, deviations from {0, 1} * 0.025 (both 0: no noise),
+    channel orders from all six.
+
+    Args:
+        num_tasks: Number of tasks.
+        classes_per_task: Classes of a task, of 10.
+        design_seed: Seed of all draws. A longer design begins with the shorter
+            one of the same seed.
+
+    Returns:
+        A list of `STL10Task`, one row per task.
+
+    Raises:
+        ValueError: If there are fewer class sets than tasks.
+    """
+    if not 2 <= classes_per_task < _CLASSES:
+        raise ValueError(
+            f"Argument `classes_per_task` must lie in 2..{_CLASSES - 1}. "
+            f"Received: classes_per_task={classes_per_task}"
+        )
+    possible = math.comb(_CLASSES, classes_per_task)
+    if not 1 <= num_tasks <= possible:
+        raise ValueError(
+            f"Argument `num_tasks` must lie in 1..{possible}, the number of "
+            f"different sets of {classes_per_task} classes. Received: "
+            f"num_tasks={num_tasks}"
+        )
+    generator = randomness.generator(design_seed, "stl10 design")
+    rows = []
+    while len(rows) < num_tasks:
+        classes = generator.permutation(_CLASSES)[:classes_per_task]
+        classes = tuple(sorted(classes.tolist()))
+        mean = generator.choice(_NOISE_MEANS)
+        std = generator.choice(_NOISE_STDS)
+        channels = tuple(generator.permutation(3).tolist())
+        if classes in [row.classes for row in rows]:
+            continue
+        rows.append(
+            STL10Task(
+                len(rows),
+                classes,
+                float(mean * _NOISE_UNIT),
+                float(std * _NOISE_UNIT),
+                channels,
+            )
+        )
+    return rows
+
+
+@gin.configurable(denylist=["data_dir"])
+def stl10_stream(
+    num_tasks: int = 20,
+    classes_per_task: int = 3,
+    data_percent: int = 25,
+    validation_percent: int = 15,
+    design_seed: int = 0,
+    data_seed: int = 0,
+    batch_size: int = 10,
+    data_dir: str | None = None,
+) -> TaskStream:
+    """STL-10 cut into tasks by `stl10_design`: "20t", "15t" or others.
+
+    The published 20t: 20 tasks x 3 classes, 25 % of the training pictures, of
+    these 15 % validation (106 / 19 / 800 pictures per class); 15t: 15 tasks x
+    5 classes, 10 %, 50 % validation (25 / 25 / 800). Noise and channel order
+    of a task hold for training, validation and test.
+
+    Args:
+        num_tasks: Number of tasks.
+        classes_per_task: Classes of each.
+        data_percent: Part of a class's training pictures that a task uses, in
+            percent, rounded down.
+        validation_percent: Part of these that is held out, in percent,
+            rounded up.
+        design_seed: Seed of classes, noise parameters and channel orders.
+        data_seed: Seed of the choice of pictures, drawn anew for every task,
+            and of the noise values.
+        batch_size: Examples per training step over all replicas.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        A `TaskStream` "stl10_<num_tasks>t" of uint8 pictures (96, 96, 3),
+        which the network receives as pixels / 255 - 0.5.
+
+    Raises:
+        UserError: If STL-10 is damaged or cannot be prepared, or a split of a
+            task gets no picture.
+        ValueError: If an argument breaks its rule.
+
+    Note:
+        Noise is added once, when the stream is made, clipped to the range of
+        the pixels and rounded to whole grey levels: the values differ from
+        unrounded ones by at most 1/510. The published program draws the noise
+        again at every start. A learned task expects pictures in its own
+        channel order, also when it is exported.
+
+    Reference:
+        Lee, Behpour, Eaton, ICML 2021, and its program.
+    """
+    for name, value in (
+        ("data_percent", data_percent),
+        ("validation_percent", validation_percent),
+    ):
+        if not 0 < value <= 100:
+            raise ValueError(
+                f"Argument `{name}` must lie in 1..100. "
+                f"Received: {name}={value}"
+            )
+    design = stl10_design(num_tasks, classes_per_task, design_seed)
+    train = tfds_source.open_split("stl10", "train", data_dir)
+    test = tfds_source.open_split("stl10", "test", data_dir)
+    tasks = []
+    for row in design:
+        name = f"task_{row.task:02d}"
+        percentages = (data_percent, validation_percent)
+        splits = _splits(train, test, row, name, percentages, data_seed)
+        class_names = [train.class_names[c] for c in row.classes]
+        tasks.append(
+            assemble_task(
+                row.task, name, class_names, splits, _STANDARDISATION, tasks
+            )
+        )
+    return TaskStream(f"stl10_{num_tasks}t", tasks, batch_size)
+
+
+def _splits(train, test, row, name, percentages, data_seed):
+    """`(images, labels)` of the task's splits, with its noise."""
+    key = (data_seed, row.task)
+    pools = ClassPools(
+        (train, train, test),
+        {
+            label: _pool(train, test, label, percentages, key)
+            for label in row.classes
+        },
+        remedies=("", "Set other stl10_stream percentages."),
+    )
+    splits = pools.take(row.classes, (None, None, None), name)
+    return [
+        (_disturbed(images, row, data_seed, split), labels)
+        for split, (images, labels) in zip(SPLITS, splits)
+    ]
+
+
+def _pool(train, test, label, percentages, key):
+    data_percent, validation_percent = percentages
+    mine = shuffled(train, label, *key)
+    mine = mine[: len(mine) * data_percent // 100]
+    held_out = -(-len(mine) * validation_percent // 100)
+    tested = np.flatnonzero(test.labels == label)
+    return mine[held_out:], mine[:held_out], tested
+
+
+def _disturbed(images, row, data_seed, split):
+    """The task's noise, then its channel order; uint8 in and out."""
+    if row.noise_mean or row.noise_std:
+        generator = randomness.generator(
+            data_seed, "stl10 noise", row.task, split
+        )
+        # In parts: a float copy of all test pictures would take 265 MB.
+        images = np.concatenate(
+            [
+                _with_noise(part, row, generator)
+                for part in np.array_split(images, -(-len(images) // 256))
+            ]
+        )
+    return np.ascontiguousarray(images[..., list(row.channels)])
+
+
+def _with_noise(images, row, generator):
+    noise = generator.standard_normal(images.shape, np.float32)
+    levels = images + 255.0 * (row.noise_mean + row.noise_std * noise)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)

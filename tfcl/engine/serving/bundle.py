@@ -1,0 +1,144 @@
+"""All learned tasks as one SavedModel, what they share stored once."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfcl.data.preprocessing import grey_levels
+from tfcl.engine.serving.export import check_takes_pictures, write_saved_model
+from tfcl.errors import UserError
+
+NAME = "bundle"
+
+
+class ServedBundle(tf.Module):
+    """Pictures and the number of each one's task in, named classes out.
+
+    `serve(images, tasks)` takes uint8 `(n, height, width, 1, 3 or 4
+    channels)` of any size and int32 `(n,)`; the pictures of a batch may
+    belong to different tasks. It returns `probabilities` `(n, C)` float32, C
+    being the classes of the widest task, `class_names` `(n, C)`, empty where
+    a task has no class, and the most probable name of each, `labels` `(n,)`.
+    `tasks()` returns the names of the tasks in the order of their numbers,
+    `names` `(T,)`.
+
+    Args:
+        network: What `Method.bundle` returns.
+        entries: `BankedTask`s in the same order.
+    """
+
+    def __init__(self, network, entries):
+        super().__init__()
+        # Tracked here, once; the network itself is only in the closure.
+        self.weights = [weight.value for weight in network.weights]
+        pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+        numbers = tf.TensorSpec((None,), tf.int32, "tasks")
+        preprocessing = _Preprocessing([e.preprocessing for e in entries])
+        table = _table(entries)
+
+        def serve(images, tasks):
+            known = tf.debugging.Assert(
+                tf.reduce_all((tasks >= 0) & (tasks < len(entries))),
+                [f"Task numbers must be 0..{len(entries) - 1}:", tasks],
+            )
+            with tf.control_dependencies([known]):
+                tasks = tf.identity(tasks)
+            logits = network(preprocessing(images, tasks), tasks)
+            # The stream may have wider tasks than these.
+            logits = logits[:, : len(table[0])]
+            names = tf.gather(tf.constant(table), tasks)
+            best = tf.argmax(logits, axis=-1)
+            return {
+                "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
+                "class_names": names,
+                "labels": tf.gather(names, best, batch_dims=1),
+            }
+
+        self.serve = tf.function(
+            serve, input_signature=[pictures, numbers], autograph=False
+        )
+        self.tasks = tf.function(
+            lambda: {"names": tf.constant([e.name for e in entries])},
+            input_signature=[],
+        )
+
+
+class _Preprocessing:
+    """Each picture by the preprocessing of its task."""
+
+    def __init__(self, rules):
+        shapes = {rule.image_shape for rule in rules}
+        if len(shapes) > 1:
+            raise UserError(
+                "Only tasks with pictures of one shape make a bundle; these "
+                f"have {sorted(shapes)}. Choose some of them by --task."
+            )
+        (self._shape,) = shapes
+        self._resizes = list(dict.fromkeys(rule.resize for rule in rules))
+        self._which = [self._resizes.index(rule.resize) for rule in rules]
+        self._mean, self._std = (
+            np.array([getattr(rule, key) for rule in rules], np.float32)
+            for key in ("mean", "std")
+        )
+
+    def __call__(self, images, tasks):
+        pixels = grey_levels(images, self._shape, self._resizes[0])
+        which = tf.gather(tf.constant(self._which), tasks)
+        for number, resize in enumerate(self._resizes[1:], 1):
+            other = grey_levels(images, self._shape, resize)
+            mine = (which == number)[:, None, None, None]
+            pixels = tf.where(mine, other, pixels)
+        mean, std = (
+            tf.gather(tf.constant(rows), tasks)[:, None, None]
+            for rows in (self._mean, self._std)
+        )
+        # The order of operations of `Preprocessing`.
+        return (pixels * tf.constant(1.0 / 255.0, tf.float32) - mean) / std
+
+
+def _table(entries):
+    """Class names `(tasks, classes of the widest)`, filled with ""."""
+    widest = max(len(entry.class_names) for entry in entries)
+    return [
+        [*entry.class_names, *[""] * (widest - len(entry.class_names))]
+        for entry in entries
+    ]
+
+
+def export_bundle(method, entries, folder):
+    """Writes the SavedModel `bundle` of several finished tasks.
+
+    Args:
+        method: `Method`, set up, shared variables restored.
+        entries: `BankedTask`s; their order gives the tasks' numbers.
+        folder: Folder of exports.
+
+    Returns:
+        Path of the SavedModel.
+
+    Raises:
+        UserError: If the method's tasks do not share a network, or their
+            pictures have different shapes.
+        RunError: If the disk is full or not writable.
+    """
+    if NAME in [entry.name for entry in entries]:
+        raise UserError(
+            f"A task is called '{NAME}' like the folder of the SavedModel of "
+            "all tasks. Choose another folder (--export_dir) and other tasks "
+            "(--task)."
+        )
+    network = method.bundle([(e.values, e.index) for e in entries])
+    if network is None:
+        raise UserError(
+            f"The tasks of {method.name} do not share a network that could be "
+            "stored once. Export them one by one, without --bundle."
+        )
+    module = ServedBundle(network, entries)
+    for entry in entries:
+        check_takes_pictures(entry, method.spec.image_shape)
+    return write_saved_model(
+        module,
+        {"serving_default": module.serve, "tasks": module.tasks},
+        pathlib.Path(folder) / NAME,
+    )

@@ -1,0 +1,157 @@
+"""The finished tasks: immutable folders, written once, checked when read."""
+
+import hashlib
+import pathlib
+import shutil
+
+import numpy as np
+
+from tfcl.data.preprocessing import Preprocessing
+from tfcl.engine.storage.npz import from_npz, to_npz
+from tfcl.errors import RunError, UserError
+from tfcl.files import read_json, write_atomically, write_json
+
+
+class BankedTask:
+    """What is kept of a finished task.
+
+    Attributes:
+        index, name, class_names: As in `Task`.
+        preprocessing: `Preprocessing` for a user's pictures.
+        notes: The method's facts (configuration, ...).
+        values: `{name: array}` of the slot.
+        num_bytes: Bytes of all arrays.
+        num_parameters: Numbers in all floating arrays.
+    """
+
+    def __init__(self, note, values):
+        self.index = note["index"]
+        self.name = note["name"]
+        self.class_names = tuple(note["class_names"])
+        self.preprocessing = Preprocessing.from_json(note["preprocessing"])
+        self.notes = note["notes"]
+        self.values = values
+        self.num_bytes = sum(v.nbytes for v in values.values())
+        self.num_parameters = sum(
+            v.size
+            for v in values.values()
+            if np.issubdtype(v.dtype, np.floating)
+        )
+
+
+class Bank:
+    """Folder `model_dir/tasks` with one folder per learned task.
+
+    The number is that of the visit: a task seen again gets a folder of its
+    own. `003_flowers/values.npz` holds the slot's values, `task.json` names,
+    preprocessing, the method's notes and the checksum of the values,
+    `history.npz` the training curves. A folder appears by one rename.
+
+    Args:
+        folder: `model_dir/tasks`.
+        writes: False on workers other than the chief.
+    """
+
+    def __init__(self, folder, writes=True):
+        self.folder = pathlib.Path(folder)
+        self.writes = writes
+        self._unwritten = {}
+
+    def store(self, visit, values, notes, history):
+        """Adds a finished task.
+
+        Args:
+            visit: `Visit`.
+            values: `{name: array}`.
+            notes: JSON-ready dictionary.
+            history: `{name: array}` of training curves.
+        """
+        content, task = to_npz(values), visit.task
+        note = {
+            "index": task.index,
+            "name": task.name,
+            "class_names": list(task.class_names),
+            "preprocessing": task.preprocessing.to_json(),
+            "notes": notes,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        if not self.writes:
+            self._unwritten[visit.number] = BankedTask(note, values)
+            return
+        final = self._path(visit.number, task.name)
+        temporary = final.with_name(f".{final.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir(parents=True)
+            write_atomically(temporary / "values.npz", content)
+            write_atomically(temporary / "history.npz", to_npz(history))
+            write_json(temporary / "task.json", note)
+            # Left over from a run that was killed before it could note the
+            # task as finished; the same task, learned to the same bits.
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise RunError(
+                f"Cannot write task '{task.name}' to {self.folder}: {error}. "
+                "Make room and start the same command again."
+            ) from error
+
+    def load(self, visit, name):
+        """The `BankedTask` of a task after its visit number `visit`.
+
+        Raises:
+            RunError: If a file is missing or its checksum is wrong.
+        """
+        if visit in self._unwritten:
+            return self._unwritten[visit]
+        path = self._path(visit, name)
+        try:
+            note = read_json(path / "task.json")
+            content = (path / "values.npz").read_bytes()
+            sha = note["sha256"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RunError(
+                f"Task '{name}' cannot be read from {path}: {error}. Restore "
+                "the folder from a copy."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != sha:
+            raise RunError(
+                f"{path / 'values.npz'} is damaged: its checksum differs "
+                "from task.json. Restore the folder from a copy."
+            )
+        return BankedTask(note, from_npz(content))
+
+    def history(self, visit, name):
+        """`{name: array}` of training curves; empty if unreadable."""
+        path = self._path(visit, name) / "history.npz"
+        try:
+            return from_npz(path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+
+    def names(self):
+        """`{task name: newest visit}` of the tasks in the bank."""
+        found = {}
+        for path in sorted(self.folder.glob("[0-9]*_*")):
+            number, name = path.name.split("_", maxsplit=1)
+            found[name] = int(number)
+        return found
+
+    def find(self, name):
+        """The `BankedTask` named `name`.
+
+        Raises:
+            UserError: If there is none.
+        """
+        names = self.names()
+        if name not in names:
+            known = ", ".join(names) or "none yet"
+            raise UserError(
+                f"No learned task '{name}' in {self.folder}. Learned tasks: "
+                f"{known}."
+            )
+        return self.load(names[name], name)
+
+    def _path(self, visit, name):
+        return self.folder / f"{visit:03d}_{name}"

@@ -1,0 +1,226 @@
+"""Checkpoints that survive kills, full disks and damaged files."""
+
+import pathlib
+import re
+import shutil
+import time
+
+import gin
+import tensorflow as tf
+from absl import logging
+
+from tfcl.engine.storage.journal import Journal
+from tfcl.errors import RunError
+from tfcl.files import write_atomically
+from tfcl.methods.base import require
+from tfcl.models.variables import derive
+
+_JOURNAL_KEY = "journal/.ATTRIBUTES/VARIABLE_VALUE"
+# What TensorFlow makes of a damaged file; a short one is an IndexError.
+_BROKEN = (tf.errors.OpError, ValueError, RuntimeError, LookupError)
+
+
+@gin.configurable
+class CheckpointPolicy:
+    """How often a run is saved and how much is kept.
+
+    Args:
+        every_seconds: Time between checkpoints inside a phase; every phase
+            and task edge is saved in any case.
+        keep: Checkpoints kept, at least 2 (one to fall back to).
+        steps_per_call: Longest stretch of steps in one traced call; the run
+            can stop and save between calls.
+    """
+
+    def __init__(
+        self,
+        every_seconds: float = 60.0,
+        keep: int = 2,
+        steps_per_call: int = 500,
+    ):
+        require(
+            every_seconds >= 0,
+            "every_seconds",
+            "must not be negative",
+            every_seconds,
+        )
+        require(keep >= 2, "keep", "must be at least 2", keep)
+        require(
+            steps_per_call >= 1,
+            "steps_per_call",
+            "must be at least 1",
+            steps_per_call,
+        )
+        self.every_seconds = every_seconds
+        self.keep = keep
+        self.steps_per_call = steps_per_call
+
+
+class Checkpoints:
+    """Writes and reads the state of a run: journal, variables, optimizers.
+
+    Args:
+        folder: `model_dir/checkpoints`.
+        policy: `CheckpointPolicy`.
+        writes: False on workers other than the chief.
+    """
+
+    def __init__(self, folder, policy, writes=True):
+        self.folder = pathlib.Path(folder)
+        self.policy = policy
+        self.writes = writes
+        self._restore_path = None
+        self._found = []
+        self._saved_at = time.monotonic()
+
+    # Reading
+
+    def newest(self):
+        """The journal of the newest checkpoint that can be read, or None.
+
+        Damaged checkpoints are named in a warning and passed over.
+
+        Raises:
+            RunError: If checkpoints were written but none can be read.
+        """
+        self._remove_leftovers()
+        numbers = sorted(set(self._numbers()), reverse=True)
+        for number in numbers:
+            path = self.folder / f"ckpt-{number}"
+            try:
+                text = _verified(path)
+            except _BROKEN as error:
+                reason = str(error).split("\n", maxsplit=1)[0]
+                logging.warning(
+                    "Checkpoint %s cannot be read (%s); trying the one "
+                    "before it.",
+                    path,
+                    reason,
+                )
+                continue
+            self._restore_path = str(path)
+            self._found = numbers[::-1]
+            return Journal.loads(text)
+        # The state file appears when a first save is complete; parts of a
+        # first save that never completed hold nothing to lose.
+        if (self.folder / "checkpoint").exists() or max(numbers, default=0) > 1:
+            raise RunError(
+                f"No checkpoint in {self.folder} can be read, so the run "
+                "cannot go on. The finished tasks in tasks/ are intact; start "
+                "a new run in another --model_dir."
+            )
+        return None
+
+    def restore(self, method, between_tasks):
+        """Assigns the variables of the checkpoint that `newest` found.
+
+        Args:
+            method: `Method` whose variables exist.
+            between_tasks: True restores what serves all tasks only: slot and
+                optimizers begin anew with the next task, and may have grown
+                with a longer stream.
+        """
+        if self._restore_path is None:
+            return
+        parts = _parts(method)
+        if between_tasks:
+            parts = {k: parts[k] for k in ("shared", "state")}
+        try:
+            status = tf.train.Checkpoint(**parts).read(self._restore_path)
+            status.assert_existing_objects_matched().expect_partial()
+        except (ValueError, AssertionError) as error:
+            reason = str(error).split("\n", maxsplit=1)[0]
+            advice = (
+                "this method cannot go on with it; start a new run in another "
+                "--model_dir."
+                if between_tasks
+                else "let the old stream's task end first."
+            )
+            raise RunError(
+                f"Checkpoint {self._restore_path} does not fit the network "
+                f"that the configuration builds: {reason} If the stream has "
+                f"grown, {advice}"
+            ) from error
+        derive(method.shared + method.slot)
+        self._restore_path = None
+
+    # Writing
+
+    def due(self):
+        """Whether the time between checkpoints has passed."""
+        elapsed = time.monotonic() - self._saved_at
+        return elapsed >= self.policy.every_seconds
+
+    def save(self, method, journal):
+        """Writes a checkpoint; the previous ones stay until it is complete.
+
+        Raises:
+            RunError: If the disk is full or not writable.
+        """
+        journal.saves += 1
+        if self.writes:
+            variable = tf.Variable(journal.dumps(), trainable=False)
+            checkpoint = tf.train.Checkpoint(journal=variable, **_parts(method))
+            try:
+                self._mend_state()
+                manager = tf.train.CheckpointManager(
+                    checkpoint, str(self.folder), max_to_keep=self.policy.keep
+                )
+                manager.save(checkpoint_number=journal.saves)
+            except (tf.errors.OpError, OSError) as error:
+                reason = str(error).split("\n", maxsplit=1)[0]
+                raise RunError(
+                    f"Cannot write a checkpoint to {self.folder}: {reason}. "
+                    "The last checkpoint is intact: make room and start the "
+                    "same command again."
+                ) from error
+        self._saved_at = time.monotonic()
+
+    def _mend_state(self):
+        """Writes TensorFlow's state file anew in a resumed run.
+
+        Beside a damaged one it would not save, and without one it would
+        never delete the checkpoints that are there.
+        """
+        names = [f"ckpt-{number}" for number in self._found]
+        if names:
+            lines = [f'model_checkpoint_path: "{names[-1]}"']
+            for name in names:
+                lines.append(f'all_model_checkpoint_paths: "{name}"')
+                # Any time will do; without one a checkpoint stays for good.
+                lines.append("all_model_checkpoint_timestamps: 1.0")
+            write_atomically(self.folder / "checkpoint", "\n".join(lines))
+        self._found = []
+
+    def _numbers(self):
+        for file in self.folder.glob("ckpt-*"):
+            match = re.fullmatch(r"ckpt-(\d+)\.(index|data-.*)", file.name)
+            if match:
+                yield int(match.group(1))
+
+    def _remove_leftovers(self):
+        if not self.writes:
+            return
+        for leftover in self.folder.glob("*_temp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _parts(method):
+    return {
+        "shared": [v.variable.value for v in method.shared],
+        "slot": [v.variable.value for v in method.slot],
+        "state": [v.value for v in method.state],
+        "optimizers": [
+            v.value
+            for name in sorted(method.optimizers)
+            for v in method.optimizers[name].variables
+        ],
+    }
+
+
+def _verified(path):
+    """The journal text, after every tensor's checksum was verified."""
+    reader = tf.train.load_checkpoint(str(path))
+    for key in reader.get_variable_to_shape_map():
+        reader.get_tensor(key)
+    return reader.get_tensor(_JOURNAL_KEY).decode("utf-8")

@@ -1,0 +1,27 @@
+"""A convolution whose weights belong to tasks."""
+
+import keras
+
+from tfcl.layers.masked.masked_kernel import MaskedKernel
+from tfcl.layers.pair_conv2d import PairConv2D
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class MaskedConv2D(MaskedKernel, PairConv2D):
+    """2-D convolution with a `MaskedKernel`: `activation(x * W_eff + b)`.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Integer or pair.
+        threshold, initial_score, picking: See `MaskedKernel`.
+        **kwargs: As for `keras.layers.Conv2D`.
+
+    Input shape: `(batch, height, width, channels)`.
+    Output shape: as `keras.layers.Conv2D`.
+    """
+
+    plain = keras.layers.Conv2D
+
+    def call(self, inputs, training=None):
+        kernel = self.effective_kernel(training)
+        return self.apply_pair(inputs, kernel, self.bias)

@@ -1,0 +1,400 @@
+"""A dense layer whose weights are read from a memory, input by input."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfcl.layers.memory import key_projections, memory_update
+from tfcl.layers.memory.memory_initializers import (
+    KeyInitializer,
+    MemoryInitializer,
+)
+from tfcl.layers.memory.memory_options import (
+    ALL,
+    DEVIATION,
+    GRADIENT_WINNER,
+    OPTIONS,
+    SCALED,
+    SIMILARITY,
+    WINNER,
+    check_options,
+)
+from tfcl.layers.memory.memory_update import (
+    COSINE,
+    MemoryState,
+    Reading,
+    UpdateRule,
+)
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class MemoryDense(keras.layers.Layer):
+    """Memory Head: keys find memory units, whose blend is the weights.
+
+    Each of q key sets (one, or one per output) has m keys of d numbers and m
+    memory units. An input x answers to the keys of a set,
+    `s = psi(x) k / sqrt(d)`; the best `delta` units are blended by
+    `softmax(gamma s)`; the blend, read as a kernel and a bias, is applied to
+    x. Outputs are in the dtype of the variables also in mixed precision.
+
+    Memory units are trained by gradients. Keys move by a rule of their own
+    (online k-means), for which a training step calls `read`, takes gradients,
+    and gives the `Reading` to `updated`: see
+    `tfcl.layers.memory.memory_update`.
+
+    Weights: `keys` `(q, m, d)`, `memories` `(q * m, u)`, where unit i of key
+    set j is row `j * m + i` and reshapes to `(units / q, features + 1)`, the
+    last column being the bias; with `scramble` also the int32 counters
+    `usage`, `age` `(q, m)`, `key_counter` `(q, m)` and `scrambles` `(q,)`.
+
+    Args:
+        units: Outputs.
+        memory_units: m, keys and memory units per key set.
+        delta: Units blended; at most `memory_units`.
+        shared_keys: One key set for all outputs (q = 1), or one for each.
+        key_sets: q, to be chosen freely: that many heads of `units / q`
+            outputs each, as one layer. None leaves it to `shared_keys`.
+        use_bias: Whether a unit holds biases.
+        key_size: d. Defaults to the size of the projection's input.
+        projection: psi (`tfcl.layers.memory.key_projections`).
+        similarity: "cosine"; "euclidean", `s = exp(-|x - k|^2 / (sqrt(d)
+            bandwidth))`; or "dot", cosine without unit lengths.
+        bandwidth: sigma of "euclidean".
+        inverse_temperature: gamma. Euclidean responses lie in (0, 1] and need
+            a large one (25) to tell units apart.
+        memory_update: "winner" trains the best unit only (WTA), "all" every
+            blended one (a_M of the paper).
+        key_update: "winner" moves the best key towards the input (MH_ok);
+            "gradient_winner" trains keys through the winner's weight (g_K),
+            "gradient" through all weights.
+        key_rate: beta of "winner".
+        scramble: Give little used, old units to inputs that match nothing.
+        match_threshold: tau_alpha, the score below which that happens.
+        usage_threshold: tau_mu, the usage below which a unit is weak.
+        age_threshold: tau_eta, the age from which a unit is weak.
+        scramble_score: "similarity" compares the plain cosine (or product)
+            with `match_threshold`, "scaled" the response s, as the published
+            program does: it is below 1 / sqrt(d), so that nearly every input
+            counts as badly matched.
+        random_memories: A scrambled unit is drawn anew, not copied from the
+            winner.
+        winner_moves: A scrambled unit becomes the winner and its age 0.
+        detach_keys: No gradient reaches the input through the keys. Of no
+            effect for cosine keys trained by gradients, as published.
+        key_shape: Shape of one example of `key_input`, another input that the
+            keys are matched to; None matches the layer's own.
+        layer_norm: None; "variance", centred inputs over their variance, as
+            the published program has it; or "deviation", over its root.
+        count_evaluations: `key_counter` counts plain calls, too.
+
+    Input shape: `(batch, features)`.
+    Output shape: `(batch, units)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or at `build` if the
+            projection cannot give `key_size` numbers.
+
+    Reference:
+        Tiezzi, Becattini, Marullo, Melacci, "Memory Head for Pre-Trained
+        Backbones in Continual Learning", CoLLAs 2024.
+    """
+
+    def __init__(
+        self,
+        units,
+        memory_units=8,
+        delta=2,
+        shared_keys=True,
+        key_sets=None,
+        use_bias=True,
+        key_size=None,
+        projection="identity",
+        similarity=COSINE,
+        bandwidth=1.0,
+        inverse_temperature=1.0,
+        memory_update=WINNER,
+        key_update=WINNER,
+        key_rate=0.001,
+        scramble=True,
+        match_threshold=0.95,
+        usage_threshold=50,
+        age_threshold=50,
+        scramble_score=SIMILARITY,
+        random_memories=False,
+        winner_moves=False,
+        detach_keys=True,
+        key_shape=None,
+        layer_norm=None,
+        count_evaluations=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        settings = {k: v for k, v in locals().items() if k in OPTIONS}
+        for name, value in settings.items():
+            setattr(self, name, value)
+        check_options(**settings)
+        self.usage_threshold = int(usage_threshold)
+        self.age_threshold = int(age_threshold)
+        if key_shape is not None:
+            self.key_shape = tuple(key_shape)
+
+    def build(self, inputs_shape, key_input_shape=None):
+        # Keras finds shapes by the names of the arguments of `call`.
+        del key_input_shape
+        self.features = inputs_shape[-1]
+        matched = self.key_shape or (self.features,)
+        size = self.key_size or math.prod(matched)
+        key_projections.check(self.projection, matched, size)
+        self._key_sets = self.key_sets or (
+            1 if self.shared_keys else self.units
+        )
+        keys = (self._key_sets, self.memory_units)
+        width = self.features + int(self.use_bias)
+        tail = 2 * self.features if self.layer_norm else 0
+        unit = self.units // self._key_sets * width + tail
+        self._initializers = {
+            "keys": KeyInitializer(self.similarity == COSINE),
+            "memories": MemoryInitializer(tail),
+        }
+        self.keys = self._weight(
+            "keys", (*keys, size), trainable=self.key_update != WINNER
+        )
+        self.memories = self._weight("memories", (math.prod(keys), unit))
+        self._counters = []
+        if self.scramble:
+            start = keras.initializers.Constant(self.age_threshold)
+            self._initializers["age"] = start
+            self._counters = [
+                self._weight(name, shape, trainable=False, dtype="int32")
+                for name, shape in (
+                    ("usage", keys),
+                    ("age", keys),
+                    ("key_counter", keys),
+                    ("scrambles", keys[:1]),
+                )
+            ]
+            self.usage, self.age, self.key_counter, self.scrambles = (
+                self._counters
+            )
+        self.built = True
+
+    def _weight(self, name, shape, **kwargs):
+        start = self._initializers.setdefault(name, keras.initializers.Zeros())
+        # Scores of keys need full precision also in mixed precision.
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=start,
+            autocast=False,
+            **kwargs,
+        )
+
+    # Forward
+
+    def call(self, inputs, key_input=None):
+        """Outputs. Every unit is applied to every input, then blended."""
+        state = self.prepared(self.state())
+        inputs, reading = self._matched(inputs, key_input, state)
+        if self.count_evaluations and self._counters:
+            m = self.memory_units
+            wins = tf.one_hot(reading.units[..., 0], m, dtype=tf.int32)
+            self.key_counter.assign_add(tf.reduce_sum(wins, axis=0))
+        weights = self._weights(reading)
+        if self.layer_norm:
+            return self._applied(inputs, self._blend(state, reading, weights))
+        return self._mixed(inputs, state, reading, weights)
+
+    def read(self, inputs, state=None, key_input=None):
+        """The forward pass of a training step.
+
+        Only blended units are touched, and gradients follow the rules of the
+        class. The gradient for `state.memories` is a `tf.IndexedSlices` of
+        the rows that are trained.
+
+        Args:
+            inputs: `(b, features)`.
+            state: `MemoryState`, prepared; defaults to the layer's own.
+            key_input: What keys are matched to, with `key_shape`.
+
+        Returns:
+            Outputs `(b, units)`, and a `Reading`.
+        """
+        state = self.prepared(self.state()) if state is None else state
+        inputs, reading = self._matched(inputs, key_input, state)
+        weights = self._weights(reading)
+        if self.memory_update == WINNER and self.key_update == GRADIENT_WINNER:
+            others = tf.stop_gradient(weights[..., 1:])
+            weights = tf.concat([weights[..., :1], others], axis=-1)
+        blend = self._blend(state, reading, weights)
+        return self._applied(inputs, blend), reading
+
+    def _matched(self, inputs, key_input, state):
+        """Inputs in the variables' dtype, and their `Reading`."""
+        inputs = tf.cast(inputs, self.variable_dtype)
+        matched = inputs if key_input is None else key_input
+        matched = tf.cast(matched, self.variable_dtype)
+        if self.detach_keys and not self.renews_keys:
+            matched = tf.stop_gradient(matched)
+        queries = key_projections.project(
+            matched, self.projection, self.keys.shape[-1]
+        )
+        keys = state.keys
+        if self.similarity == COSINE:
+            queries = memory_update.unit_length(queries)
+        scores = memory_update.responses(
+            queries, keys, self.similarity, self.bandwidth
+        )
+        count = min(self.delta, self.memory_units)
+        best, units = tf.math.top_k(scores, count)
+        return inputs, Reading(queries, best, units)
+
+    def _weights(self, reading):
+        """a, `(b, q, delta)`."""
+        return tf.nn.softmax(self.inverse_temperature * reading.responses)
+
+    def _blend(self, state, reading, weights):
+        """W, `(b, q, u)`."""
+        first = tf.range(self._key_sets)[:, None] * self.memory_units
+        rows = reading.units + first
+        if self.memory_update == ALL:
+            units = tf.gather(state.memories, rows)
+            return tf.reduce_sum(weights[..., None] * units, axis=2)
+        winner = tf.gather(state.memories, rows[..., 0])
+        others = tf.gather(tf.stop_gradient(state.memories), rows[..., 1:])
+        return weights[..., :1] * winner + tf.reduce_sum(
+            weights[..., 1:, None] * others, axis=2
+        )
+
+    def _applied(self, inputs, blend):
+        """Outputs of weights that differ from example to example."""
+        size = self.features
+        if self.layer_norm:
+            tail = blend[..., -2 * size :]
+            blend = blend[..., : -2 * size]
+        width = size + int(self.use_bias)
+        weights = tf.reshape(blend, [-1, self.units, width])
+        bias = weights[..., size] if self.use_bias else 0.0
+        weights = weights[..., :size]
+        if self.layer_norm:
+            weights *= tail[..., :size]
+            bias += tf.reduce_sum(weights * tail[..., size:], axis=-1)
+            inputs = self._normalised(inputs)
+        return tf.linalg.matvec(weights, inputs) + bias
+
+    def _normalised(self, inputs):
+        centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)
+        squares = tf.reduce_sum(tf.square(centred), axis=-1, keepdims=True)
+        variance = squares / (self.features - 1)
+        if self.layer_norm == DEVIATION:
+            return centred / tf.sqrt(variance + 1e-5)
+        return centred / (variance + 1e-5)
+
+    def _mixed(self, inputs, state, reading, weights):
+        """Outputs by one product with all units.
+
+        A unit takes part in no example's sum where its weight is 0.
+        """
+        q, m = self._key_sets, self.memory_units
+        width = self.features + int(self.use_bias)
+        per_set = self.units // q
+        rows = tf.reshape(state.memories, [q * m * per_set, width])
+        if self.use_bias:
+            # Neither a slice of the memory nor a pass for the biases.
+            ones = tf.ones_like(inputs[:, :1])
+            inputs = tf.concat([inputs, ones], axis=-1)
+        outputs = tf.matmul(inputs, rows, transpose_b=True)
+        outputs = tf.reshape(outputs, [-1, q, m, per_set])
+        chosen = tf.one_hot(reading.units, m, dtype=weights.dtype)
+        mixture = tf.einsum("bqk,bqkm->bqm", weights, chosen)
+        outputs = tf.einsum("bqm,bqmr->bqr", mixture, outputs)
+        return tf.reshape(outputs, [-1, self.units])
+
+    # State
+
+    @property
+    def state_variables(self):
+        """The variables in the order of `MemoryState`, as far as it goes."""
+        return [self.keys, self.memories, *self._counters]
+
+    def state(self):
+        """`MemoryState` of the variables; zeros for counters it has not."""
+        return self.state_of(map(tf.convert_to_tensor, self.state_variables))
+
+    def state_of(self, values):
+        """`MemoryState` of values of `state_variables`."""
+        values = list(values)
+        if not self._counters:
+            shape = self.keys.shape[:2]
+            values += [tf.zeros(shape, tf.int32)] * 3
+            values.append(tf.zeros(shape[:1], tf.int32))
+        return MemoryState(*values)
+
+    @property
+    def renews_keys(self):
+        """Whether a forward pass brings the keys to unit length."""
+        return self.similarity == COSINE and self.key_update != WINNER
+
+    def prepared(self, state):
+        """The state that a forward pass reads.
+
+        Cosine keys that gradients train are brought to unit length; as
+        published, these are the values to which gradients belong.
+        """
+        if not self.renews_keys:
+            return state
+        return state._replace(keys=memory_update.unit_length(state.keys))
+
+    def assign(self, state):
+        """Assigns a `MemoryState` to the variables."""
+        for variable, value in zip(self.state_variables, state):
+            variable.assign(value)
+
+    def updated(self, state, reading, seed=None, present=None, **changes):
+        """The `MemoryState` after the layer's own update.
+
+        Args:
+            state: The state that was read.
+            reading: `Reading` of that.
+            seed: int32 pair, needed with `random_memories`.
+            present: Booleans `(b,)`; examples without do not count.
+            **changes: Of `UpdateRule`, for example `key_rate=0.0`.
+        """
+        rule = self.rule()._replace(**changes)
+        return memory_update.updated(state, reading, rule, seed, present)
+
+    def rule(self):
+        """The `UpdateRule` of this layer."""
+        bound = None
+        if self.random_memories:
+            bound = 1.0 / math.sqrt(self.memories.shape[-1])
+        return UpdateRule(
+            similarity=self.similarity,
+            bandwidth=self.bandwidth,
+            moves_keys=self.key_update == WINNER,
+            key_rate=self.key_rate,
+            scramble=self.scramble,
+            match_threshold=self.match_threshold,
+            usage_threshold=self.usage_threshold,
+            age_threshold=self.age_threshold,
+            scaled_score=self.scramble_score == SCALED,
+            winner_moves=self.winner_moves,
+            random_bound=bound,
+        )
+
+    def owned_variables(self):
+        """`(name, variable, initializer)` of each variable."""
+        return [(v.name, v, self._initializers[v.name]) for v in self.weights]
+
+    def compute_output_shape(self, inputs_shape, key_input_shape=None):
+        del key_input_shape
+        return (*inputs_shape[:-1], self.units)
+
+    def compute_output_spec(self, inputs, key_input=None):
+        del key_input
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.variable_dtype)
+
+    def get_config(self):
+        options = {name: getattr(self, name) for name in OPTIONS}
+        return {**super().get_config(), **options}

@@ -1,0 +1,67 @@
+"""Memory heads of several tasks as one layer."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcl.layers.memory.memory_dense import MemoryDense
+
+
+@keras.saving.register_keras_serializable(package="tfcl")
+class TaskMemories(MemoryDense):
+    """A `MemoryDense` with one key set per task, each with its own outputs.
+
+    A task of fewer outputs than the largest has units as long as the others;
+    what is too much of them is never read and never trained.
+
+    Args:
+        sizes: Outputs of each task.
+        **kwargs: As for `MemoryDense`, without `units` and `key_sets`.
+
+    Input shape: `(batch, features)`.
+    Output shape: `(batch, sum(sizes))`, task after task.
+
+    Raises:
+        ValueError: If a size is not positive.
+
+    Note:
+        Units are drawn from a range that depends on their length, so that
+        those of a smaller task start a little smaller than on their own.
+    """
+
+    def __init__(self, sizes, **kwargs):
+        sizes = tuple(int(size) for size in sizes)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(
+                "Argument `sizes` must have a positive number per task. "
+                f"Received: sizes={sizes}"
+            )
+        width = max(sizes)
+        super().__init__(
+            units=len(sizes) * width, key_sets=len(sizes), **kwargs
+        )
+        self.sizes = sizes
+        self._columns = np.concatenate(
+            [task * width + np.arange(size) for task, size in enumerate(sizes)]
+        )
+
+    def call(self, inputs, key_input=None):
+        return self._real(super().call(inputs, key_input))
+
+    def read(self, inputs, state=None, key_input=None):
+        outputs, reading = super().read(inputs, state, key_input)
+        return self._real(outputs), reading
+
+    def _real(self, outputs):
+        if len(self._columns) == self.units:
+            return outputs
+        return tf.gather(outputs, self._columns, axis=-1)
+
+    def compute_output_shape(self, inputs_shape, key_input_shape=None):
+        del key_input_shape
+        return (*inputs_shape[:-1], len(self._columns))
+
+    def get_config(self):
+        config = super().get_config()
+        del config["units"], config["key_sets"]
+        return {**config, "sizes": self.sizes}

@@ -1,0 +1,110 @@
+"""Single-task learners: a network of its own for every task."""
+
+import dataclasses
+
+import gin
+import numpy as np
+
+from tfcl import randomness
+from tfcl.layers.transfer.selective_conv2d import SHARED
+from tfcl.methods.base import require
+from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.models.surgery.selective import selective_layers, selective_trunk
+from tfcl.models.variables import restore
+
+AFRESH = "afresh"
+FIRST = "first"
+RANDOM_EARLIER = "random_earlier"
+
+
+@gin.configurable
+class Individual(NetworkMethod):
+    """STL: every task trains a whole network, nothing is shared.
+
+    The reference `S[j]` of the gain metrics; forgetting is zero.
+
+    Args:
+        training: `TaskTraining`.
+        transfer: Mechanism that makes the kernels, of
+            `tfcl.methods.lasem.transfers`, for single-task forms like
+            STL-DF-CNN: every task has a knowledge base of its own. None: plain
+            kernels.
+        start: "afresh"; "first": all later tasks start from the network of
+            the first; or "random_earlier": task t starts from that of one of
+            the tasks before it, drawn from the seed (the finetuned models of
+            Hung et al., NeurIPS 2019, whose accuracies are goals). Its
+            classifier counts, too, if it has as many classes.
+        later_schedule: Rate from the second task on; None for the one of
+            `training`.
+        tensor_norms: Optional `TensorNorms`: a penalty on all that a task
+            trains.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        transfer=None,
+        start: str = AFRESH,
+        later_schedule=None,
+        tensor_norms=None,
+    ):
+        self.decays_weights = self.takes_losses = transfer is None
+        super().__init__(training)
+        require(
+            start in (AFRESH, FIRST, RANDOM_EARLIER),
+            "start",
+            "must be 'afresh', 'first' or 'random_earlier'",
+            start,
+        )
+        self.transfer = transfer
+        self.start = start
+        self.later_schedule = later_schedule
+        self.tensor_norms = tensor_norms
+
+    @property
+    def name(self):
+        if self.transfer is None:
+            return super().name
+        return f"STL-{self.transfer.name}"
+
+    def make_trunk(self, spec):
+        backbone = super().make_trunk(spec)
+        if self.transfer is None:
+            return backbone
+        # What a shared layer shares is here the task's, like all else.
+        return selective_trunk(backbone, self.transfer, lambda depth: SHARED)
+
+    def divide(self, network):
+        self.shared = []
+        self.slot = network.trunk_variables + network.head_variables
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        if self.start == AFRESH or not task.index:
+            return
+        earlier = 0
+        if self.start == RANDOM_EARLIER:
+            drawn = randomness.generator(self.seed, "start from", task.index)
+            earlier = int(drawn.integers(task.index))
+        values = self.recall(earlier)
+        taken = self._network.trunk_variables
+        columns = values[f"{self.head.name}/columns"]
+        if np.array_equal(columns, self.head.active_columns):
+            taken = self.slot
+        restore(taken, values)
+        self.training.begin_task(self.head, task)
+
+    def phases(self, task):
+        phase = self.training.phase()
+        if self.later_schedule is not None and task.index:
+            phase = dataclasses.replace(
+                phase, rates={"main": self.later_schedule}
+            )
+        yield phase
+
+    def penalty(self):
+        mechanism = []
+        if self.transfer is not None:
+            layers = selective_layers(self._network.trunk)
+            mechanism = self.transfer.penalties(layers)
+        return added([super().penalty(), *mechanism])

@@ -1,0 +1,95 @@
+"""Fine-tuning that goes on practising examples of earlier tasks."""
+
+import gin
+import numpy as np
+
+from tfcl import randomness
+from tfcl.data.split import taken_from
+from tfcl.methods.base import require
+from tfcl.methods.baselines.fine_tuning import FineTuning
+
+
+@gin.configurable
+class Rehearsal(FineTuning):
+    """Replay, task by task: batches carry a share of a reservoir.
+
+    The reservoir holds `capacity` training examples of the tasks before, each
+    of their examples with the same chance; one that has dropped out does not
+    come back. They are mixed into the task's own data, often enough to make
+    up `share` of it, and shuffled with it: a batch carries that share on
+    average. Replayed pictures are augmented as all others.
+
+    One head serves all tasks. With `class_incremental_stream` it answers with
+    any class seen; with tasks of the same classes it is domain-incremental.
+
+    Args:
+        training: `TaskTraining`; its epochs count passes over the mixed data.
+        capacity: Examples in the reservoir.
+        share: Part of the examples of an epoch that come from the reservoir,
+            between 0 and 1. If the reservoir has fewer, they are repeated; if
+            it has more, a part is drawn for the task.
+
+    Raises:
+        ValueError: If an argument is out of range. At set-up, if tasks differ
+            in their number of classes.
+
+    Reference:
+        Experience replay as in Chaudhry et al., "On Tiny Episodic Memories in
+        Continual Learning", 2019, for several epochs per task; the reservoir
+        by random keys as in Efraimidis, Spirakis, "Weighted random sampling
+        with a reservoir", 2006.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        capacity: int = gin.REQUIRED,
+        share: float = 0.5,
+    ):
+        super().__init__(training)
+        require(capacity >= 1, "capacity", "must be at least 1", capacity)
+        require(0.0 < share < 1.0, "share", "must lie between 0 and 1", share)
+        self.capacity = capacity
+        self.share = share
+        self._notes = {}
+
+    def phases(self, task):
+        yield self.training.phase("train", self.mixed(task))
+
+    def kept(self, task):
+        """The reservoir when a task begins.
+
+        Returns:
+            Numbers of its examples, counted through the training data of
+            `task.earlier`, ascending.
+        """
+        # The examples with the largest keys make a reservoir that needs no
+        # memory: it follows from the seed, also in a run that is continued.
+        keys = [
+            randomness.generator(self.seed, "reservoir", t.index).random(
+                len(t.train)
+            )
+            for t in task.earlier
+        ]
+        order = np.argsort(-np.concatenate([np.zeros(0), *keys]), kind="stable")
+        return np.sort(order[: self.capacity])
+
+    def mixed(self, task):
+        """The `Split` of a task's own and of replayed examples."""
+        splits = [t.train for t in task.earlier]
+        begins = np.cumsum([0, *map(len, splits)])
+        count = round(self.share / (1.0 - self.share) * len(task.train))
+        draw = randomness.generator(self.seed, "rehearsal", task.index)
+        kept = draw.permutation(self.kept(task))
+        replayed = np.resize(kept, count if len(kept) else 0)
+        found, _ = np.histogram(replayed, begins) if splits else ([], None)
+        self._notes = {
+            t.name: int(n) for t, n in zip(task.earlier, found, strict=True)
+        }
+        own = begins[-1] + np.arange(len(task.train))
+        return taken_from(
+            [*splits, task.train], np.concatenate([replayed, own])
+        )
+
+    def bank_notes(self):
+        return {**super().bank_notes(), "replayed_examples": self._notes}

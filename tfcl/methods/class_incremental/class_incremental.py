@@ -1,0 +1,370 @@
+"""Class-incremental learning: one head per task, answers over all classes."""
+
+import gin
+import tensorflow as tf
+
+from tfcl.data.streams.class_incremental_stream import (
+    first_classes as classes_of,
+)
+from tfcl.data.streams.increments import task_sizes
+from tfcl.errors import UserError
+from tfcl.layers.memory.seen_classes import SeenClasses
+from tfcl.methods.base import (
+    Method,
+    Update,
+    cross_entropy,
+    mean_accuracy,
+    require,
+    steps_per_epoch,
+)
+from tfcl.methods.class_incremental.class_statistics import ClassStatistics
+from tfcl.methods.class_incremental.classifier_alignment import AlignmentOrder
+from tfcl.methods.class_incremental.task_heads import KINDS, MEMORY, TaskHeads
+from tfcl.methods.class_incremental.virtual_batch import VirtualBatch
+from tfcl.methods.work import Accumulate
+from tfcl.models.online.online_network import OnlineNetwork
+from tfcl.models.variables import Owned, statistic
+
+NONE, FIRST, ALL = "none", "first", "all"
+_SCRAMBLES = (NONE, FIRST, ALL)
+_STATISTICS_BATCH = 64  # Pictures per step, at least.
+
+
+@gin.configurable
+class ClassIncremental(Method):
+    """Heads of tasks on one backbone, aligned with each other.
+
+    Stage 1 trains the new task's head on its classes alone, and with it, at a
+    rate of its own, the backbone. Then the features of each new class are
+    summed up by mean and covariance, and from the second task on stage 2
+    trains all heads on features drawn from these (classifier alignment). It
+    counts for the evaluation after its task; the next task starts from the
+    heads before it.
+
+    Args:
+        backbone: Function from `image_shape` to a `keras.Model` that ends in
+            features.
+        training: `HeadTraining`, stage 1.
+        classes_per_task: Classes of each task; of the last one what is left.
+        first_classes: Classes of the first task; None for as many as the
+            others have.
+        head: "memory" (`MemoryDense`, one key set per task) or "linear"
+            (the SLCA baseline).
+        memory: `{argument: value}` of `MemoryDense`.
+        old_scrambles: Old heads that go on to give weak units to examples of
+            a new task: "none"; as in the published program where the backbone
+            is trained, "first" (with --freeze_keys_ca) or "all".
+        alignment: `ClassifierAlignment`, stage 2; None goes without.
+
+    Raises:
+        ValueError: If an argument is out of range, or the stream is not one
+            of `class_incremental_stream` in tasks of these sizes.
+        UserError: If a task comes again.
+
+    Note:
+        Statistics take 4 bytes per class and pair of features, and 8 more
+        per class of one task; so do checkpoints, each. They are of the time
+        of their task, also where the backbone goes on to learn. Old heads
+        rest in stage 1, keys and counters as well; so do keys in stage 2.
+    """
+
+    def __init__(
+        self,
+        backbone=gin.REQUIRED,
+        training=gin.REQUIRED,
+        classes_per_task: int = gin.REQUIRED,
+        first_classes: int | None = None,
+        head: str = MEMORY,
+        memory: dict | None = None,
+        old_scrambles: str = NONE,
+        alignment=None,
+    ):
+        super().__init__()
+        for name, value, known in (
+            ("head", head, KINDS),
+            ("old_scrambles", old_scrambles, _SCRAMBLES),
+        ):
+            require(value in known, name, f"must be one of {known}", value)
+        require(
+            old_scrambles == NONE or head == MEMORY,
+            "old_scrambles",
+            f"must be '{NONE}' for linear heads",
+            old_scrambles,
+        )
+        self.make_backbone = backbone
+        self.training = training
+        self.classes_per_task = classes_per_task
+        self.first_classes = first_classes
+        self.head_kind = head
+        self.memory = dict(memory or {})
+        self.old_scrambles = old_scrambles
+        self.alignment = alignment
+        self._network = None
+
+    # Set-up
+
+    def setup(self, spec, seed):
+        self.spec, self.seed = spec, seed
+        classes = spec.max_classes
+        sizes = task_sizes(classes, self.classes_per_task, self.first_classes)
+        require(
+            len(sizes) == spec.num_tasks,
+            "classes_per_task",
+            f"(with `first_classes`) must cut the {classes} classes of a "
+            f"class_incremental_stream into its {spec.num_tasks} tasks, not "
+            f"into {len(sizes)}",
+            self.classes_per_task,
+        )
+        self.heads = TaskHeads(self.head_kind, sizes, self.memory)
+        trunk = self._build_network(spec)
+        self.statistics = ClassStatistics(
+            classes, trunk.output_shape[-1], max(sizes)
+        )
+        self._unaligned = [
+            statistic(v.numpy(), "unaligned", v.dtype)
+            for v in (owned.variable for owned in self._heads)
+        ]
+        self.current = statistic(-1, "current", "int32")
+        self.shared = [*self.shared, Owned.of("current", self.current)]
+        self.state = [
+            *self.statistics.variables,
+            *self._virtual.state,
+            *self._unaligned,
+        ]
+        if self.alignment is not None:
+            self._order = AlignmentOrder(classes, self.alignment.size)
+            self.state += self._order.state
+
+    def _build_network(self, spec):
+        """Network, optimizers and what gathers their gradients."""
+        training = self.training
+        trunk = self.make_backbone(image_shape=spec.image_shape)
+        self._network = OnlineNetwork(
+            [(trunk, self.heads.layer)],
+            trains_trunk=training.trains_backbone,
+            pretrained=training.pretrained,
+            serve=self._served,
+        )
+        self.shared = self._network.owned
+        self.redraw(self.shared, "shared")
+        self._heads = [o for o in self.shared if o.name.startswith("heads/")]
+        trained = self._network.trained
+        own = {id(o.variable) for o in self._heads}
+        parts = {"main": [], "backbone": []}
+        for place, owned in enumerate(trained):
+            part = "main" if id(owned.variable) in own else "backbone"
+            parts[part].append(place)
+        require(
+            bool(parts["backbone"]) == training.trains_backbone,
+            "backbone_rate",
+            "must be 0 for a backbone without weights to train",
+            training.backbone_rate,
+        )
+        # Places of the variables of each optimizer among the trained.
+        self._parts = {name: at for name, at in parts.items() if at}
+        for name, places in self._parts.items():
+            chosen = [trained[k] for k in places]
+            self.build_optimizer(name, training.make_optimizer(), chosen)
+        self._virtual = VirtualBatch(
+            trained, training.batches_at_once(spec.batch_size)
+        )
+        return trunk
+
+    # Tasks
+
+    def begin_task(self, task):
+        found, wanted = classes_of(task), self.heads.classes_of(task.index)
+        if found != wanted:
+            raise ValueError(
+                "Arguments `classes_per_task` and `first_classes` must give "
+                f"the classes of every task. Received: task '{task.name}' has "
+                f"{found[1]} classes from {found[0]} on, not {wanted[1]} from "
+                f"{wanted[0]} on"
+            )
+        if task.index:
+            for owned, kept in zip(self._heads, self._unaligned):
+                owned.variable.assign(kept)
+        self.current.assign(task.index)
+        size = self._batch_size(task)
+        self._virtual.begin_task(steps_per_epoch(len(task.train), size, False))
+        self.reset_optimizers()
+
+    def _batch_size(self, task):
+        size = task.batch_size or self.spec.batch_size
+        require(
+            size == self.spec.batch_size or self.training.virtual_batch is None,
+            "virtual_batch",
+            "must be None where tasks have batch sizes of their own",
+            self.training.virtual_batch,
+        )
+        return size
+
+    def resume_task(self, task, values):
+        raise UserError(
+            f"ClassIncremental learns every task once, but '{task.name}' comes "
+            "again. Give a stream without repeats."
+        )
+
+    def phases(self, task):
+        yield self.training.phase(self.train_step)
+        yield Accumulate(
+            "statistics",
+            self.class_sums,
+            self.statistics.sums,
+            batch_size=max(_STATISTICS_BATCH, self.spec.batch_size),
+        )
+        first, count = self.heads.classes_of(task.index)
+        self.statistics.note(first)
+        for owned, kept in zip(self._heads, self._unaligned):
+            kept.assign(owned.variable)
+        if self.alignment is not None and task.index:
+            self.reset_optimizers()
+            yield self.alignment.phase(
+                self.alignment_step, task.train, first + count
+            )
+
+    # Steps
+
+    def _now(self):
+        """Number of the task in hand, a tensor."""
+        return tf.convert_to_tensor(self.current)
+
+    def class_sums(self, batch):
+        """What a batch adds to the sums of its classes' features."""
+        first = self.heads.first(self._now())
+        features = self._features(batch.images)
+        return self.statistics.step(features, batch.labels, first)
+
+    def _features(self, images):
+        (trunk, _), *_ = self._network.members
+        return trunk(images, training=False)
+
+    def train_step(self, batch):
+        """Stage 1: the new head on its own classes, and the backbone."""
+        self._check_replicas(batch)
+        network, seen = self._network, []
+
+        def objective(logits):
+            seen.append(self.heads.own(logits, self._now()))
+            return tf.reduce_mean(cross_entropy(batch.labels, seen[0]))
+
+        loss, _, gradients, after = network.learn(
+            network.values(),
+            self.training.augmented(batch),
+            objective,
+            batch.seed,
+        )
+        gradients, due, keep = self._virtual.gathered(gradients, batch.step)
+
+        def own_update():
+            before = network.values()
+            network.assign(before, self._resting(before, after))
+
+        return Update(
+            loss=loss,
+            metrics={"accuracy": mean_accuracy(batch, seen[0])},
+            gradients=self._parted(gradients, self._parts),
+            before=own_update,
+            then=keep,
+            decayed=self._decay(lambda task: task == self._now()),
+            due=due,
+        )
+
+    def _parted(self, gradients, names):
+        """`Update.gradients` of some optimizers."""
+        variables = self._network.variables
+        return [
+            (
+                name,
+                [gradients[k] for k in self._parts[name]],
+                [variables[k] for k in self._parts[name]],
+            )
+            for name in names
+        ]
+
+    def _resting(self, before, after):
+        """Values after the network's own update, where they may change.
+
+        The backbone's may; of the heads those of the current key set, and of
+        old ones as `old_scrambles` says.
+        """
+        memories = self._network.memory_places
+        current = self._now()
+        values = [
+            self.heads.changed(new, old, lambda task: task == current)
+            if place in memories and new is not old
+            else new
+            for place, (new, old) in enumerate(zip(after(before), before))
+        ]
+        if self.old_scrambles == NONE:
+            return values
+        last = 1 if self.old_scrambles == FIRST else len(self.heads.sizes)
+        scrambled = after(before, key_rate=0.0)
+        for place in memories:
+            values[place] = self.heads.changed(
+                scrambled[place],
+                values[place],
+                lambda task: (task < current) & (task < last),
+            )
+        return values
+
+    def _decay(self, tasks):
+        """`Update.decayed` for the backbone and the heads of some tasks."""
+        heads = {id(owned.variable.value) for owned in self._heads}
+
+        def decayed(gradients, variables):
+            dense = map(self.training.decayed, gradients, variables)
+            return [
+                self.heads.trained(g, tasks) if id(v) in heads else g
+                for g, v in zip(dense, variables)
+            ]
+
+        return decayed
+
+    def alignment_step(self, batch):
+        """Stage 2: all heads on features drawn from what was noted."""
+        self._check_replicas(batch)
+        current = self._now()
+        labels, keep = self._order.labels(
+            self.heads.seen(current), batch.step, batch.seed
+        )
+        seed = tf.random.experimental.stateless_fold_in(batch.seed, 1)
+        with tf.GradientTape() as tape:
+            loss, accuracy = self.alignment.loss(
+                self.heads, self.statistics, labels, current, seed
+            )
+        gradients = tape.gradient(loss, self._network.variables)
+        return Update(
+            loss=loss,
+            metrics={"accuracy": accuracy},
+            gradients=self._parted(gradients, ["main"]),
+            then=keep,
+            decayed=self._decay(lambda task: task <= current),
+        )
+
+    def _check_replicas(self, batch):
+        if batch.replicas > 1:
+            raise ValueError(
+                "ClassIncremental runs on one replica (--distribution=none). "
+                f"Received: {batch.replicas} replicas"
+            )
+
+    # Serving
+
+    def predict(self, images):
+        return self.heads.known(self._network(images), self._now())
+
+    def _served(self, head):
+        """The head of an export, which knows no class of later tasks."""
+        seen = self.heads.tasks <= self.current.numpy()
+        return head if seen.all() else SeenClasses(head, seen)
+
+    def network(self):
+        return self._network
+
+    def bank_notes(self):
+        heads = self._network.memory_heads
+        scrambles = [
+            int(h.scrambles.numpy().sum()) for h in heads if h.scramble
+        ]
+        return {"scrambles": sum(scrambles)} if scrambles else {}

@@ -1,0 +1,102 @@
+"""One head per task in a single layer, and who of them may change."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfcl.layers.memory.task_memories import TaskMemories
+from tfcl.methods.base import require
+
+MEMORY, LINEAR = "memory", "linear"
+KINDS = (MEMORY, LINEAR)
+_NOT_SEEN = -1e9
+
+
+class TaskHeads:
+    """Heads of all tasks of a class-incremental stream.
+
+    Args:
+        kind: "memory" or "linear".
+        sizes: Classes of each task, in their order.
+        memory: `{argument: value}` of `MemoryDense`.
+
+    Attributes:
+        layer: `TaskMemories`, or SLCA's `keras.layers.Dense`: from features
+            `(b, d)` to logits `(b, classes)`.
+        sizes: As given.
+        tasks: Task of each class, int32 `(classes,)`.
+    """
+
+    def __init__(self, kind, sizes, memory):
+        require(kind in KINDS, "head", f"must be one of {KINDS}", kind)
+        self.sizes = tuple(sizes)
+        self.tasks = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+        self._firsts = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
+        self._is_memory = kind == MEMORY
+        if self._is_memory:
+            self.layer = TaskMemories(sizes, name="heads", **memory)
+        else:
+            normal = keras.initializers.TruncatedNormal(stddev=0.02)
+            self.layer = keras.layers.Dense(
+                sum(sizes), kernel_initializer=normal, name="heads"
+            )
+
+    def classes_of(self, task):
+        """Smallest class of a task, and how many it has, integers."""
+        return int(self._firsts[task]), self.sizes[task]
+
+    def first(self, current):
+        """Smallest class of a task; scalar, as `current`."""
+        return tf.gather(self._firsts, current)
+
+    def seen(self, current):
+        """Number of classes of the tasks up to one."""
+        return self.first(current) + self.size(current)
+
+    def size(self, current):
+        """Number of classes of a task."""
+        return tf.gather(np.int32(self.sizes), current)
+
+    def logits(self, features):
+        """Logits in a training step that leaves keys as they are."""
+        if self._is_memory:
+            return self.layer.read(features)[0]
+        return self.layer(features)
+
+    def own(self, logits, current):
+        """Logits, those of other tasks' classes masked."""
+        return tf.where(self.tasks == current, logits, _NOT_SEEN)
+
+    def known(self, logits, current):
+        """Logits, those of later tasks' classes masked."""
+        return tf.where(self.tasks <= current, logits, _NOT_SEEN)
+
+    def changed(self, new, old, tasks):
+        """The new values of some tasks' key sets, the old of all others.
+
+        Args:
+            new, old: Values of a variable of `TaskMemories`.
+            tasks: Function from the numbers of all tasks to booleans.
+        """
+        count = len(self.sizes)
+        shape = tf.shape(old)
+        new, old = (tf.reshape(v, [count, -1]) for v in (new, old))
+        chosen = tasks(tf.range(count))[:, None]
+        return tf.reshape(tf.where(chosen, new, old), shape)
+
+    def trained(self, gradient, tasks):
+        """A gradient, 0 where it belongs to a task that is not trained.
+
+        Args:
+            gradient: Dense, of a variable of the layer.
+            tasks: As of `changed`.
+        """
+        # Tasks lie along the first axis of a memory, and along the last one
+        # of a dense layer.
+        if not self._is_memory:
+            return gradient * tf.cast(tasks(self.tasks), gradient.dtype)
+        rows = gradient.shape[0]
+        owner = tf.range(rows) // (rows // len(self.sizes))
+        mine = tf.cast(tasks(owner), gradient.dtype)
+        mine = tf.reshape(mine, [-1, *[1] * (len(gradient.shape) - 1)])
+        return gradient * mine

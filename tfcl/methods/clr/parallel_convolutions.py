@@ -1,0 +1,66 @@
+"""A 1 x 1 convolution of the task's own beside every frozen convolution."""
+
+import gin
+import keras
+
+from tfcl.layers.fan_in_uniform import FanInUniform
+from tfcl.layers.reprogram.parallel_conv2d import ParallelConv2D
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.surgery.lift import lift
+from tfcl.models.variables import Owned, leaf_layers
+
+
+@gin.configurable
+class ParallelConvolutions(NetworkMethod):
+    """A frozen network; every task trains kernels of 1 x 1 and a head.
+
+    A reference of CLR with many more weights: `sum C_in C_out` over all
+    convolutions, 13,385,920 of a ResNet-50 and 1,392,832 of a ResNet-18 per
+    task. Normalisations keep the backbone's statistics, in training, too.
+    Forgetting is zero.
+
+    Args:
+        training: `TaskTraining`. With `pretrained=True` the backbone's
+            weights are frozen as they come, otherwise as drawn.
+        tensor_norms: Optional `TensorNorms`: the penalty on what a task
+            trains.
+
+    Raises:
+        ValueError: At set-up, if the backbone has no convolution.
+
+    Reference:
+        The program of Ge et al., "CLR: Channel-wise Lightweight
+        Reprogramming for Continual Learning", ICCV 2023 (its methods `li18`
+        and `li50`).
+    """
+
+    def __init__(self, training=gin.REQUIRED, tensor_norms=None):
+        super().__init__(training)
+        self.tensor_norms = tensor_norms
+
+    def make_trunk(self, spec):
+        rules = {keras.layers.Conv2D: ParallelConv2D.lift}
+        trunk = lift(super().make_trunk(spec), rules)
+        for layer in leaf_layers(trunk):
+            if not isinstance(layer, ParallelConv2D):
+                layer.trainable = False
+        return trunk
+
+    def divide(self, network):
+        own = {
+            id(layer.parallel)
+            for layer in leaf_layers(network.trunk)
+            if isinstance(layer, ParallelConv2D)
+        }
+        trunk = network.trunk_variables
+        self.shared = [v for v in trunk if id(v.variable) not in own]
+        # Drawn anew for every task, also where the backbone is pretrained.
+        self.slot = [
+            Owned.of(v.name, v.variable, FanInUniform())
+            for v in trunk
+            if id(v.variable) in own
+        ]
+        self.slot += network.head_variables
+
+    def train_step(self, batch):
+        return self.step_of(self._trained, batch, training=False)

@@ -1,0 +1,368 @@
+"""A network whose every weight belongs to one task, or to none yet."""
+
+import numpy as np
+
+from tfcl.layers.masked.masked_conv2d import MaskedConv2D
+from tfcl.layers.masked.masked_dense import MaskedDense
+from tfcl.layers.masked.masked_kernel import NONE, SCORES, MaskedKernel
+from tfcl.methods.base import require
+from tfcl.methods.cpg.masked_steps import MaskedSteps
+from tfcl.methods.cpg.served_networks import ServedNetworks
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.metrics.ownership import ownership
+from tfcl.models.network import TaskNetwork
+from tfcl.models.surgery.leading_block import widened
+from tfcl.models.surgery.lift import lift
+from tfcl.models.variables import leaf_layers
+from tfcl.optimizers.adam_torch import AdamTorch
+from tfcl.optimizers.owned_weights import claimed, without_foreign
+
+_MOST_TASKS = 255  # An owner is one byte; 0 is nobody.
+
+
+class MaskedNetwork(NetworkMethod):
+    """Masked kernels, claimed by the task that trains and pruned afterwards.
+
+    Task t, counted from 1, claims every free weight, trains the weights it
+    owns, and reads those of earlier tasks: all of them, or those it picks.
+    Biases, norms, slopes and the head are the task's own; but for the head
+    they start from the values of task t - 1.
+
+    The network in training holds kernels and owners (shared) and the slot.
+    `predict` goes through plain networks (`ServedNetworks`), so that a task's
+    logits keep their bits when the network grows.
+
+    Args:
+        training: `TaskTraining`; its weight decay is for masked kernels.
+        picks: Whether tasks pick among earlier weights.
+        threshold: tau: scores above it pick a weight.
+        initial_score: Score of every weight when a task begins.
+        untrained: `{task name: function}` of the first task, if it needs no
+            training: the backbone's pretrained weights are its own, and the
+            function (such as `application_classifier`) returns kernel
+            `(features, classes)` and bias `(classes,)` of its classifier.
+
+    Attributes:
+        width: q, multiple of the parameters of the first network.
+        masked: Layers with a `MaskedKernel`, in the trunk's order.
+        plain_trained: What is trained besides kernels and scores, `Owned`.
+        steps: `MaskedSteps`.
+    """
+
+    decays_weights = True
+    takes_losses = True
+
+    def __init__(
+        self,
+        training,
+        picks=False,
+        threshold=0.005,
+        initial_score=0.01,
+        untrained=None,
+    ):
+        super().__init__(training)
+        require(
+            initial_score > threshold,
+            "initial_score",
+            f"must be above the threshold {threshold}, so that a task begins "
+            "with every earlier weight and keeps its own",
+            initial_score,
+        )
+        self.untrained = dict(untrained or {})
+        require(
+            not self.untrained or training.pretrained,
+            "untrained",
+            "must be empty unless TaskTraining.pretrained is true and the "
+            "backbone comes with weights (gin/networks/keras_resnet50.gin)",
+            sorted(self.untrained),
+        )
+        require(
+            not self.untrained or not training.hidden_units,
+            "untrained",
+            "must be empty if TaskTraining.hidden_units puts layers before "
+            "the classifier",
+            sorted(self.untrained),
+        )
+        self.picks = picks
+        self._options = {
+            "picking": SCORES if picks else NONE,
+            "threshold": threshold,
+            "initial_score": initial_score,
+        }
+        self.width = 1.0
+        self._index = 0
+
+    # Building and growing
+
+    def backbone(self, width):
+        """A plain backbone of a width; a subclass that grows asks for it."""
+        require(width == 1.0, "width", "must be 1 without growth", width)
+        return self.training.backbone(self.spec)
+
+    def setup(self, spec, seed):
+        self.spec, self.seed = spec, seed
+        self._builds = 0
+        self.served = ServedNetworks(self._plain)
+        self.steps = self.make_steps()
+        self._build(1.0)
+        self.redraw(self.shared, "shared")
+
+    def _plain(self, width):
+        return TaskNetwork(self.backbone(width), self.make_head(self.spec))
+
+    def _build(self, width):
+        """Builds everything at a width; values are as initializers like."""
+        self.width = width
+        backbone = self.backbone(width)
+        rules = {
+            masked.plain: lambda layer, kind=masked: kind.lift(
+                layer, **self._options
+            )
+            for masked in (MaskedConv2D, MaskedDense)
+        }
+        head = self.make_head(self.spec)
+        self._network = self.training.network(lift(backbone, rules), head)
+        self.masked = [
+            layer
+            for layer in leaf_layers(self._network.trunk)
+            if isinstance(layer, MaskedKernel)
+        ]
+        self.divide(self._network)
+        self.served.add(width)
+        self._serving_width = width
+        self.state = [
+            *self.random_state,
+            *[layer.task for layer in self.masked],
+            *self.steps.state,
+            *self.make_state(),
+        ]
+        self._builds += 1
+        self.optimizers = {}
+        kernels = [layer.kernel for layer in self.masked]
+        plain = [owned.variable for owned in self.plain_trained]
+        optimizer = self.training.make_optimizer()
+        self.build_optimizer("main", optimizer, [*kernels, *plain])
+        if self.picks:
+            scores = [layer.scores for layer in self.masked]
+            self.build_optimizer("picks", AdamTorch(), scores)
+
+    def make_steps(self):
+        """The `MaskedSteps`."""
+        return MaskedSteps(self)
+
+    def make_state(self):
+        """Further variables of a subclass, after every growth: a list."""
+        return []
+
+    def divide(self, network):
+        masked = {layer.name for layer in self.masked}
+
+        def kind(owned):
+            layer, _, name = owned.name.rpartition("/")
+            return name if layer in masked else None
+
+        listed = network.trunk_variables
+        self.shared = [v for v in listed if kind(v) in ("kernel", "owner")]
+        rest = [v for v in listed if kind(v) not in ("kernel", "owner", "task")]
+        self.slot = rest + network.head_variables
+        self._scores = [v for v in rest if kind(v) == "scores"]
+        inside = {id(owned) for owned in self._scores}
+        own = [v for v in self.slot if id(v) not in inside]
+        self._plain_owned = own
+        self.plain_trained = [v for v in own if v.variable.trainable]
+
+    def grow(self, width, task):
+        """Begins a task again in a wider network.
+
+        The weights of earlier tasks stand in the leading block, what they
+        left free is 0 there; all else is drawn anew.
+
+        Args:
+            width: The new one.
+            task: `Task` in training.
+        """
+        number = task.index + 1
+        earlier = [
+            _of_earlier(layer.kernel.numpy(), layer.owner.numpy(), number)
+            for layer in self.masked
+        ]
+        known = self.recall(task.index - 1)["width"] if task.index else None
+        blocks = []
+        if known is not None:
+            for layer, pair in zip(self.masked, earlier):
+                blocks.append(self.served.blocks(float(known), layer, *pair))
+        self._build(width)
+        self.redraw(self.shared, "shared", task.index, repr(width))
+        for layer, (kernel, owner) in zip(self.masked, blocks):
+            name = f"{layer.name}/kernel"
+            self._lead(name, layer.kernel, kernel)
+            self._lead(name, layer.owner, owner)
+        self.begin_task(task)
+
+    def _lead(self, name, variable, block):
+        """Puts a narrower network's array into a variable's leading block."""
+        positions = self.served.positions.get(name, 1)
+        variable.assign(widened(block, variable.numpy(), positions))
+
+    def structure(self):
+        return {"width": self.width, "served": self.served.widths}
+
+    def grow_to(self, structure):
+        for width in structure["served"]:
+            self.served.add(width)
+        if structure["width"] != self.width:
+            self._build(structure["width"])
+
+    def graph(self):
+        return self._builds
+
+    def serving_graph(self):
+        return self._serving_width
+
+    # A task
+
+    def begin_task(self, task):
+        require(
+            task.index < _MOST_TASKS,
+            "index",
+            f"of a task must be below {_MOST_TASKS}, since an owner is one "
+            "byte; start a new run for further tasks",
+            task.index,
+        )
+        self._check_untrained()
+        self._index = task.index
+        super().begin_task(task)
+        if task.name in self.untrained:
+            self._take_classifier(task)
+        if task.index:
+            self._start_from(self.recall(task.index - 1))
+        for layer in self.masked:
+            layer.task.assign(task.index + 1)
+            layer.owner.assign(claimed(layer.owner, task.index + 1))
+
+    def _check_untrained(self):
+        first = self.spec.task_names[0]
+        require(
+            set(self.untrained) <= {first},
+            "untrained",
+            f"must name the first task, '{first}', or none: a later one has "
+            "to learn which weights it uses",
+            sorted(self.untrained),
+        )
+
+    def _take_classifier(self, task):
+        """The head of a task that is not trained."""
+        kernel, bias = self.untrained[task.name]()
+        wanted = (self.head.kernels[0].shape[0], task.num_classes)
+        require(
+            kernel.shape == wanted and bias.shape == wanted[1:],
+            "untrained",
+            f"must give task '{task.name}' a classifier with a kernel of "
+            f"{wanted} and a bias of {wanted[1:]}, features and classes. Train "
+            "the task, or take the classifier of this backbone",
+            (tuple(kernel.shape), tuple(bias.shape)),
+        )
+        pairs = zip((self.head.kernels[0], self.head.biases[0]), (kernel, bias))
+        for variable, block in pairs:
+            value = variable.numpy()
+            value[..., : wanted[1]] = block
+            variable.assign(value)
+
+    def resume_task(self, task, values):
+        raise ValueError(
+            f"{self.name} learns a task once: its weights are fixed "
+            "afterwards. Take the repeats out of the stream's `order`. "
+            f"Received: task '{task.name}' again"
+        )
+
+    def _start_from(self, values):
+        """Biases, norms and slopes as another task had them."""
+        head = {owned.name for owned in self._network.head_variables}
+        for owned in self._plain_owned:
+            if owned.name not in head:
+                self._lead(owned.name, owned.variable, values[owned.name])
+
+    def pick_everything(self):
+        """Sets every score to its start value."""
+        for owned in self._scores:
+            owned.variable.assign(owned.fresh(0))
+
+    def own_weights(self):
+        """How many weights the task in training owns."""
+        number = self._index + 1
+        return sum(
+            int(np.count_nonzero(layer.owner.numpy() == number))
+            for layer in self.masked
+        )
+
+    def zero_free(self):
+        """Zeroes the free weights, as evaluation does after every epoch."""
+        for layer in self.masked:
+            layer.kernel.assign(
+                without_foreign(layer.kernel, layer.owner, layer.task)
+            )
+
+    def end_task(self, task):
+        self.zero_free()
+
+    def train_step(self, batch):
+        return self.steps.pick(batch)
+
+    # Serving
+
+    def begin_evaluation(self):
+        self.zero_free()
+        self.activate(self.bank_values(), self._index)
+
+    def predict(self, images):
+        return self.network()(images, training=False)
+
+    def network(self):
+        return self.served.network(self._serving_width)
+
+    def read_variables(self):
+        network = self.network()
+        return network.trunk_variables + network.head_variables
+
+    def bank_values(self):
+        values = {v.name: v.variable.numpy() for v in self._plain_owned}
+        picks = self.served.pack(self.width, self.masked, self._index + 1)
+        width = {"width": np.float32(self.width)}
+        return {**self.head.trimmed(values), **picks, **width}
+
+    def activate(self, values, task_index):
+        width = float(values["width"])
+        self._serving_width = width
+        self.served.serve(width, self.masked, task_index + 1, values)
+
+    def bank_notes(self):
+        owners = [layer.owner.numpy() for layer in self.masked]
+        picks = None
+        if self.picks and self._index:
+            picks = [
+                layer.scores.numpy() > layer.threshold for layer in self.masked
+            ]
+        layers = {
+            layer.name: self._shares([owners[depth]], picks and [picks[depth]])
+            for depth, layer in enumerate(self.masked)
+        }
+        notes = {"width": self.width, "ownership": self._shares(owners, picks)}
+        for share in ("own", "free", "shared"):
+            notes[f"{share}_by_layer"] = {
+                name: shares[share] for name, shares in layers.items()
+            }
+        return notes
+
+    def _shares(self, owners, picks):
+        shares = ownership(owners, self._index + 1, self.width, picks)
+        # JSON has no NaN.
+        return {k: None if np.isnan(v) else v for k, v in shares.items()}
+
+
+def _of_earlier(kernel, owner, number):
+    """Kernel and owners with 0 where no earlier task owns the weight."""
+    earlier = (owner > 0) & (owner < number)
+    return (
+        np.where(earlier, kernel, np.zeros((), kernel.dtype)),
+        np.where(earlier, owner, np.zeros((), owner.dtype)),
+    )

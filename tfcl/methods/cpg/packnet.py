@@ -1,0 +1,99 @@
+"""PackNet: train what is free, prune at once, retrain what is left."""
+
+import dataclasses
+
+import gin
+
+from tfcl.methods.base import require
+from tfcl.methods.cpg.masked_network import MaskedNetwork
+from tfcl.methods.work import Validate
+from tfcl.optimizers.magnitude_pruning import prune_at_once
+
+
+@gin.configurable
+class PackNet(MaskedNetwork):
+    """Packs tasks into one network, by pruning each to make room.
+
+    For each task: train all free weights; free the smallest of them in every
+    layer, at once; train those that are left. A task uses every weight of the
+    tasks before it. Biases, norms and the head are its own, so that its logits
+    keep their bits.
+
+    With a share p pruned each time, task t keeps `(1 - p) p^(t - 1)` of every
+    layer.
+
+    Args:
+        training: `TaskTraining` of the first training.
+        pruned: p, share of the task's weights to free, in [0, 1). Weights
+            that are free before count as pruned.
+        retraining_schedule: Rate after pruning.
+        retraining_epochs: Epochs after pruning; 0 leaves the retraining out.
+        untrained: See `MaskedNetwork`; such a task is pruned and retrained
+            alone.
+
+    Reference:
+        Mallya, Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network
+        by Iterative Pruning", CVPR 2018, in the form of the baseline of Hung
+        et al., NeurIPS 2019.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        pruned: float = 0.5,
+        retraining_schedule=None,
+        retraining_epochs: int = 30,
+        untrained: dict | None = None,
+    ):
+        super().__init__(training, untrained=untrained)
+        require(0.0 <= pruned < 1.0, "pruned", "must lie in [0, 1)", pruned)
+        require(
+            retraining_epochs >= 0,
+            "retraining_epochs",
+            "must not be negative",
+            retraining_epochs,
+        )
+        require(
+            not retraining_epochs or retraining_schedule is not None,
+            "retraining_schedule",
+            "must be a schedule unless `retraining_epochs` is 0",
+            retraining_schedule,
+        )
+        self.pruned = pruned
+        self.retraining_schedule = retraining_schedule
+        self.retraining_epochs = retraining_epochs
+
+    def phases(self, task):
+        finetune = self.training.phase("finetune")
+        if task.name in self.untrained:
+            yield Validate("untrained")
+        else:
+            yield dataclasses.replace(finetune, steps=(self.steps.first,))
+        self.prune(self.pruned)
+        if not self.retraining_epochs:
+            yield Validate("final")  # Of what is left.
+            return
+        self.reset_optimizers()
+        yield dataclasses.replace(
+            finetune,
+            name="retrain",
+            epochs=self.retraining_epochs,
+            rates={"main": self.retraining_schedule},
+            steps=(self.steps.first,),
+        )
+
+    def prune(self, share):
+        """Frees the smallest weights of the task in training, and zeroes them.
+
+        Args:
+            share: Of the weights that it owns or that are free, per layer.
+        """
+        owners = prune_at_once(
+            [layer.kernel for layer in self.masked],
+            [layer.owner for layer in self.masked],
+            self.masked[0].task,
+            share,
+        )
+        for layer, owner in zip(self.masked, owners):
+            layer.owner.assign(owner)
+        self.zero_free()

@@ -1,0 +1,106 @@
+"""Plain networks that serve the tasks of a masked one."""
+
+import numpy as np
+
+from tfcl.models.surgery.leading_block import block_of, flattened_positions
+from tfcl.models.variables import restore
+
+
+class ServedNetworks:
+    """One plain network per width at which some task was learned.
+
+    Task t computes with `W_t = W [A = t or (1 <= A < t and picked)]` on the
+    leading block of the width that it was trained with, in a network of that
+    width and with its own biases, norms and head: the same numbers in the same
+    shapes, hence the same bits, however wide the network has become.
+
+    Args:
+        build: Function from a width to a `TaskNetwork` of plain layers.
+
+    Attributes:
+        positions: `{"layer/weight": positions}`, see `flattened_positions`;
+            the same at every width.
+    """
+
+    def __init__(self, build):
+        self._build = build
+        self._networks = {}
+        self.positions = {}
+
+    @property
+    def widths(self):
+        """The widths there are networks for."""
+        return sorted(self._networks)
+
+    def add(self, width):
+        """Makes sure that there is a network of a width."""
+        if width not in self._networks:
+            network = self._build(width)
+            if not self._networks:
+                self.positions = flattened_positions(network.trunk)
+            self._networks[width] = network
+
+    def network(self, width):
+        """The `TaskNetwork` of a width."""
+        return self._networks[width]
+
+    def blocks(self, width, layer, *arrays):
+        """Leading blocks of arrays, each in the shape of the plain kernel."""
+        plain = self.network(width).trunk.get_layer(layer.name).kernel
+        shape = tuple(plain.shape)
+        positions = self.positions.get(f"{layer.name}/kernel", 1)
+        return [block_of(array, shape, positions) for array in arrays]
+
+    def pack(self, width, masked, number):
+        """`{layer/picks: bits}` of a task: which earlier weights it picks.
+
+        One bit for each weight of the leading block that belongs to an
+        earlier task, in the block's order.
+
+        Args:
+            width: Of the task's network.
+            masked: Layers with a `MaskedKernel`.
+            number: Number of the task, from 1.
+        """
+        values = {}
+        for layer in masked:
+            if layer.scores is None:
+                continue
+            owner, scores = self.blocks(
+                width, layer, layer.owner.numpy(), layer.scores.numpy()
+            )
+            earlier = (owner > 0) & (owner < number)
+            picks = scores[earlier] > np.float32(layer.threshold)
+            values[f"{layer.name}/picks"] = np.packbits(picks)
+        return values
+
+    def serve(self, width, masked, number, values):
+        """Gives the network of a width the weights of a task.
+
+        Args:
+            width, masked, number: As of `pack`.
+            values: Bank values: picks, and all that is not masked.
+        """
+        network, names = self.network(width), set()
+        for layer in masked:
+            kernel, owner = self.blocks(
+                width, layer, layer.kernel.numpy(), layer.owner.numpy()
+            )
+            known = (owner > 0) & (owner <= number)
+            bits = values.get(f"{layer.name}/picks")
+            if bits is not None:
+                earlier = known & (owner < number)
+                count = np.count_nonzero(earlier)
+                known[earlier] = np.unpackbits(bits, count=count)
+            plain = network.trunk.get_layer(layer.name).kernel
+            served = np.where(known, kernel, np.zeros((), kernel.dtype))
+            plain.assign(served)
+            names.add(f"{layer.name}/kernel")
+        others = [
+            owned
+            for owned in network.trunk_variables + network.head_variables
+            if owned.name not in names
+        ]
+        restore(others, values)
+        # A head may be wider today than when the task was learned.
+        network.head.use_columns(values[f"{network.head.name}/columns"])

@@ -1,0 +1,244 @@
+"""Progressive neural networks: a new column per task, the old ones frozen."""
+
+import gin
+import keras
+import numpy as np
+
+from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
+from tfcl.methods.base import require, trainable
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.network import TaskNetwork
+from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.selective import convolutions
+from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
+
+
+@gin.configurable
+class ProgNN(NetworkMethod):
+    """A network per task that also hears the frozen networks before it.
+
+    Every convolution but the first of column t gets lateral inputs from the
+    columns 0..t-1 (`LateralConv2D`). A finished column never changes, so
+    nothing is forgotten; the network grows with every task.
+
+    A task seen again trains its head only: its column serves later ones.
+
+    Args:
+        training: `TaskTraining`.
+        dim_reduction_scale: Divides the width of the adapters,
+            `n = in / (scale * (earlier columns + 1))` channels.
+
+    Note:
+        The reference lets n become 0 for many tasks; here it is at least 1.
+
+    Reference:
+        Rusu et al., "Progressive Neural Networks", arXiv:1606.04671; widths
+        as in the baselines of Lee, Behpour, Eaton, ICML 2021.
+    """
+
+    def __init__(self, training=gin.REQUIRED, dim_reduction_scale: float = 1.0):
+        super().__init__(training)
+        require(
+            dim_reduction_scale > 0,
+            "dim_reduction_scale",
+            "must be positive",
+            dim_reduction_scale,
+        )
+        self.dim_reduction_scale = dim_reduction_scale
+        self._columns = []  # The last one may still be in training.
+        self._finished = 0
+        self._networks = {}
+        self._active = None
+
+    def setup(self, spec, seed):
+        self.spec, self.seed = spec, seed
+        self._backbone = self.training.backbone(spec)
+        self._head = self.make_head(spec)
+
+    @property
+    def random_state(self):
+        return [v for column in self._columns for v in column.random_state]
+
+    def divide(self, network):
+        """Columns are divided as they come: `begin_task`, `_finish`."""
+
+    # Columns
+
+    def _add_column(self):
+        """Builds the next column and makes it the active one."""
+        number = len(self._columns)
+        column = _Column(self._backbone, number, self._adapter_units)
+        self._columns.append(column)
+        self.state = self.random_state
+        self._activate(number)
+
+    def _adapter_units(self, channels, number):
+        """Channels of an adapter into column `number`."""
+        scale = self.dim_reduction_scale * (number + 1)
+        return max(int(channels / scale), 1)
+
+    def _activate(self, number):
+        if number not in self._networks:
+            trunk = _progressive(self._backbone, self._columns[: number + 1])
+            self._networks[number] = TaskNetwork(trunk, self._head)
+        self._network = self._networks[number]
+        self._active = number
+
+    def _column_variables(self, number):
+        """The `Owned` variables of a column."""
+        trunk = self._networks[number].trunk
+        own = self._columns[number].weight_ids
+        listed = owned_variables(trunk)
+        if self.training.pretrained:
+            known = owned_variables(trunk, pretrained=True)
+            # Nobody has pretrained the adapters.
+            listed = [
+                drawn if "/lateral_" in drawn.name else kept
+                for drawn, kept in zip(listed, known)
+            ]
+        return [owned for owned in listed if id(owned.variable) in own]
+
+    def _finish(self):
+        """Freezes the newest column for good."""
+        number = len(self._columns) - 1
+        self.shared = self.shared + self._column_variables(number)
+        self.slot = self._network.head_variables
+        self._columns[number].freeze()
+        self._finished = len(self._columns)
+
+    def structure(self):
+        return {"columns": self._finished}
+
+    def grow_to(self, structure):
+        while self._finished < structure["columns"]:
+            self._add_column()
+            self._finish()
+
+    def graph(self):
+        return self._active
+
+    # One task
+
+    def begin_task(self, task):
+        self._add_column()
+        self._train(
+            [
+                *self._column_variables(self._active),
+                *self._network.head_variables,
+            ]
+        )
+        super().begin_task(task)
+
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        self._train(self._network.head_variables)
+
+    def _train(self, slot):
+        self.slot = slot
+        self._trained = trainable(slot)
+        self.build_optimizer(
+            "main", self.training.make_optimizer(), self._trained
+        )
+
+    def end_task(self, task):
+        if len(self._columns) > self._finished:
+            self._finish()
+
+    # Bank: a column belongs to all later tasks, so only the head is banked.
+
+    def bank_values(self):
+        values = self.head.trimmed(stored(self._network.head_variables))
+        return {**values, "column": np.int32(self._active)}
+
+    def bank_notes(self):
+        columns = self._active + 1
+        return {"columns_heard": columns - 1}
+
+    def activate(self, values, task_index):
+        self._activate(int(values["column"]))
+        restore(self._network.head_variables, values)
+        self.head.use_columns(values[f"{self.head.name}/columns"])
+
+    def read_variables(self):
+        read = {id(v) for v in self._network.trunk.weights}
+        return [v for v in self.shared if id(v.variable) in read]
+
+
+class _Column:
+    """The layers of one column, by the names of the backbone's layers."""
+
+    def __init__(self, backbone, number, adapter_units):
+        first, *others = convolutions(backbone)
+        del first  # Hears the picture itself, like every column's.
+        self.layers = {}
+        for layer in leaf_layers(backbone):
+            config = layer.get_config()
+            config["name"] = f"column_{number}_{layer.name}"
+            if number and layer.name in others:
+                channels = layer.kernel.shape[2]
+                clone = LateralConv2D(
+                    **config,
+                    columns=number,
+                    lateral_units=adapter_units(channels, number),
+                )
+            else:
+                clone = type(layer).from_config(config)
+            self.layers[layer.name] = clone
+        self._backbone = backbone
+
+    def call(self, name, inputs, heard, kwargs):
+        """Output of a layer, which takes the backbone's weights at first."""
+        layer = self.layers[name]
+        built = layer.built
+        lateral = isinstance(layer, LateralConv2D)
+        args = ([*inputs, *heard],) if lateral else inputs
+        outputs = layer(*args, **kwargs)
+        if not built and layer.weights:
+            known = self._backbone.get_layer(name).get_weights()
+            for variable, value in zip(layer.weights, known):
+                variable.assign(value)
+        return outputs
+
+    @property
+    def weight_ids(self):
+        return {id(w) for la in self.layers.values() for w in la.weights}
+
+    @property
+    def random_state(self):
+        """Seeds of random layers."""
+        own = self.weight_ids
+        variables = [v for la in self.layers.values() for v in la.variables]
+        return [v for v in variables if id(v) not in own]
+
+    def freeze(self):
+        """Weights and statistics stay as they are from now on."""
+        for layer in self.layers.values():
+            layer.trainable = False
+
+
+def _progressive(backbone, columns):
+    """The last column's features, as a functional model of all columns.
+
+    The backbone is walked once; at each layer every column computes its own
+    output from what it and its predecessors have at that place.
+    """
+    places = {}  # What each column has where the last one has a tensor.
+
+    def at(value, number):
+        if not isinstance(value, keras.KerasTensor):
+            return value
+        return places.get(id(value), [value] * len(columns))[number]
+
+    def call(layer, *args, **kwargs):
+        outputs = []
+        for number, column in enumerate(columns):
+            inputs = [
+                keras.tree.map_structure(lambda a, n=number: at(a, n), arg)
+                for arg in args
+            ]
+            heard = [at(args[0], j) for j in range(number)]
+            outputs.append(column.call(layer.name, inputs, heard, kwargs))
+        places[id(outputs[-1])] = outputs
+        return outputs[-1]
+
+    return rewire(backbone, call)

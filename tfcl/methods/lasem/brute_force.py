@@ -1,0 +1,145 @@
+"""Brute-force search: a whole training for every transfer configuration."""
+
+import dataclasses
+
+import gin
+import numpy as np
+
+from tfcl.methods.lasem.searching_method import SearchingMethod
+from tfcl.models.surgery.prefix_tree import configuration_name, configurations
+from tfcl.models.variables import statistic
+
+
+@gin.configurable
+class BruteForce(SearchingMethod):
+    """Trains every task once per configuration and keeps the best.
+
+    The first task shares nothing and is not searched. Every later task is
+    trained 2^L times from the same start (shared weights of before the task,
+    the same draw of its own weights, new optimizers); the configuration of
+    the best validation accuracy wins, the first one on ties. What it learned
+    is kept and not trained again. The accuracy is that of the last epoch, or
+    of the best one with `TaskTraining.restore_best`.
+
+    The schedule of the learning rate counts epochs as if every task had been
+    trained once.
+
+    Args:
+        training: `TaskTraining`.
+        transfer: Mechanism of the shared layers, of
+            `tfcl.methods.lasem.transfers`; None takes `HardTransfer`.
+
+    Note:
+        In the published program the first task's own kernels become the
+        shared ones of the layers that the second task shares, and the first
+        task drifts with them. Here they are only where the shared kernels
+        start from (with `HardTransfer`; other mechanisms have no kernel to
+        take over): the bank never changes what a task has learned.
+
+    Reference:
+        Lee, Behpour, Eaton, ICML 2021, exhaustive search as a reference.
+    """
+
+    def __init__(self, training=gin.REQUIRED, transfer=None):
+        super().__init__(training, transfer)
+        self._kept = []
+        self._accuracies = {}
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.configurations = configurations(len(self.layers))
+        self._kept = [
+            statistic(v.numpy(), "kept", v.dtype) for v in self._learned
+        ]
+        self.state += self._kept
+
+    @property
+    def _learned(self):
+        """The variables that a training changes."""
+        return [owned.variable for owned in self.shared + self.slot]
+
+    def search(self, task):
+        if task.index == 0:
+            self.choice.select([False] * len(self.layers))
+            yield self._phase(task, "train")
+            return
+        for sharing in self.configurations:
+            self._start(task, sharing)
+            name = configuration_name(sharing)
+            result = yield self._phase(task, f"share_{name}")
+            # By results alone: after a resume the variables of finished
+            # phases are no longer there.
+            accuracy = result["validation/accuracy"]
+            if accuracy > max(self._accuracies.values(), default=-1.0):
+                _assign(self._kept, self._learned)
+            self._accuracies[name] = accuracy
+        _assign(self._learned, self._kept)
+
+    def phases(self, task):
+        self._accuracies = {}
+        yield from super().phases(task)
+
+    def _start(self, task, sharing):
+        """Makes everything as it was when the task began."""
+        self.begin_slot(task)
+        self.choice.restore()
+        self.choice.select(sharing)
+
+    def _phase(self, task, name):
+        phase = self.training.phase(name)
+        earlier = self.training.epochs * task.index
+        phase.rates = {
+            optimizer: _OnceATask(schedule, earlier)
+            for optimizer, schedule in phase.rates.items()
+        }
+        return phase
+
+    # The choice
+
+    @property
+    def best(self):
+        # The candidate in training; after the last one, the kept one.
+        return self.choice.sharing
+
+    def end_task(self, task):
+        if self.seen_again:
+            super().end_task(task)
+            return
+        if task.index == 1:
+            # The first task's kernels were a start for this task only.
+            self.choice.defined.assign(np.zeros(len(self.layers)))
+        super().end_task(task)
+        if task.index == 0:
+            self._share_own_kernels()
+
+    def _share_own_kernels(self):
+        """Makes the task's own kernels the start of the shared ones."""
+        taken = [hasattr(la.generator, "adopt") for la in self.layers]
+        for layer, takes in zip(self.layers, taken):
+            if takes:
+                layer.generator.adopt([v.numpy() for v in layer.own_variables])
+        self.choice.defined.assign(np.asarray(taken, np.float32))
+
+    def bank_notes(self):
+        notes = super().bank_notes()
+        if self._accuracies:
+            # The last candidate's weights are not those that were kept.
+            notes["validation_accuracy"] = max(self._accuracies.values())
+        return {**notes, "validation_accuracies": self._accuracies}
+
+
+@dataclasses.dataclass(frozen=True)
+class _OnceATask:
+    """A schedule whose run epochs leave the losing candidates out."""
+
+    schedule: object
+    earlier: int
+
+    def __call__(self, clock):
+        run_epoch = self.earlier + clock.epoch
+        return self.schedule(dataclasses.replace(clock, run_epoch=run_epoch))
+
+
+def _assign(targets, sources):
+    for target, source in zip(targets, sources):
+        target.assign(source)

@@ -1,0 +1,92 @@
+"""HPS, TF and DF-CNN with a fixed transfer configuration."""
+
+import gin
+
+from tfcl.layers.transfer.selective_conv2d import SHARED, TASK
+from tfcl.methods.lasem.transfer_configurations import transfer_configuration
+from tfcl.methods.lasem.transfers import HardTransfer
+from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.models.surgery.prefix_tree import configuration_name
+from tfcl.models.surgery.selective import (
+    convolutions,
+    selective_layers,
+    selective_trunk,
+)
+
+
+@gin.configurable
+class StaticTransfer(NetworkMethod):
+    """Each convolution is shared by all tasks, or every task has its own.
+
+    What is shared goes on training with every task and is not protected; all
+    other layers, the head included, belong to the task.
+
+    Args:
+        training: `TaskTraining`.
+        configuration: Digits from input to output, 1 = shared ("0011"), a
+            name ("top_2"), or a test type of the LASEM programs; see
+            `transfer_configuration`.
+        transfer: Mechanism of the shared layers: `HardTransfer` (HPS),
+            `TuckerTransfer` (TF) or `DeconvTransfer` (DF-CNN).
+
+    Reference:
+        Lee, Behpour, Eaton, ICML 2021, baselines with static configurations.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        configuration: str | int = gin.REQUIRED,
+        transfer=None,
+    ):
+        super().__init__(training)
+        self.configuration = configuration
+        self.transfer = transfer or HardTransfer()
+        self.sharing = ()
+
+    @property
+    def name(self):
+        return self.transfer.name
+
+    def make_trunk(self, spec):
+        backbone = self.training.backbone(spec)
+        depth = len(convolutions(backbone))
+        self.sharing = transfer_configuration(self.configuration, depth)
+        return selective_trunk(
+            backbone,
+            self.transfer,
+            lambda depth: SHARED if self.sharing[depth] else TASK,
+        )
+
+    def divide(self, network):
+        self.layers = selective_layers(network.trunk)
+        divide_by_layers(self, network, self.layers)
+
+    def begin_task(self, task):
+        super().begin_task(task)
+        known = [bool(task.earlier)] * len(self._shared_layers)
+        self.transfer.begin_task(self._shared_layers, known)
+
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        known = [True] * len(self._shared_layers)
+        self.transfer.begin_task(self._shared_layers, known)
+
+    def penalty(self):
+        mechanism = self.transfer.penalties(self._shared_layers)
+        return added([super().penalty(), *mechanism])
+
+    @property
+    def _shared_layers(self):
+        return [layer for layer in self.layers if layer.sharing == SHARED]
+
+    def bank_notes(self):
+        return {"configuration": configuration_name(self.sharing)}
+
+
+def divide_by_layers(method, network, layers):
+    """Sets `shared` and `slot` of a method by its selective layers."""
+    shared = {id(v) for layer in layers for v in layer.shared_variables}
+    everything = network.trunk_variables + network.head_variables
+    method.shared = [v for v in everything if id(v.variable) in shared]
+    method.slot = [v for v in everything if id(v.variable) not in shared]

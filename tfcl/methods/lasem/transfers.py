@@ -1,0 +1,215 @@
+"""The transfer mechanisms that the LASEM line compares."""
+
+import abc
+
+import gin
+import keras
+
+from tfcl.layers.transfer.additive_kernel import AdditiveKernel
+from tfcl.layers.transfer.deconv_kernel import TENSORDOT, DeconvKernel
+from tfcl.layers.transfer.hard_kernel import HardKernel
+from tfcl.layers.transfer.tucker_kernel import TuckerKernel
+from tfcl.methods.base import require
+
+
+class Transfer(abc.ABC):
+    """How a layer's kernel comes out of what the tasks share."""
+
+    name = "transfer"
+
+    @abc.abstractmethod
+    def generator(self, depth, conv):
+        """A `KernelGenerator` for the convolution number `depth`."""
+
+    def begin_task(self, layers, known):
+        """Called when a task begins, before its first step.
+
+        Args:
+            layers: `SelectiveConv2D`s that are or may be shared.
+            known: A boolean per layer: an earlier task has shared it.
+        """
+
+    def penalties(self, layers):
+        """What training adds for each of the shared layers.
+
+        Args:
+            layers: All `SelectiveConv2D`s that are or may be shared.
+
+        Returns:
+            A scalar or None per layer.
+        """
+        return [self.penalty(layer) for layer in layers]
+
+    def penalty(self, layer):
+        """What training adds for a shared layer; a scalar or None."""
+        del layer
+
+
+@gin.configurable
+class HardTransfer(Transfer):
+    """HPS: the shared kernel is used as it is."""
+
+    name = "HPS"
+
+    def generator(self, depth, conv):
+        del depth
+        return HardKernel(conv.kernel_initializer, conv.bias_initializer)
+
+
+@gin.configurable
+class TuckerTransfer(Transfer):
+    """TF: a shared Tucker core, orthogonal factors per task.
+
+    Args:
+        penalty_weight: Weight of the factors' distance from orthogonality
+            (lambda_aux).
+    """
+
+    name = "TF"
+
+    def __init__(self, penalty_weight: float = 0.1):
+        require(
+            penalty_weight >= 0,
+            "penalty_weight",
+            "must not be negative",
+            penalty_weight,
+        )
+        self.penalty_weight = penalty_weight
+
+    def generator(self, depth, conv):
+        """A `TuckerKernel`."""
+        del depth, conv
+        return TuckerKernel()
+
+    def penalty(self, layer):
+        """`penalty_weight * sum_k ||U_k^T U_k - I||_F`."""
+        if self.penalty_weight == 0:
+            return None
+        return self.penalty_weight * layer.generator.penalty()
+
+
+@gin.configurable
+class DeconvTransfer(Transfer):
+    """DF-CNN: kernels deconvolved out of a shared knowledge base.
+
+    Args:
+        bases: Per convolution `(side, channels)` of the knowledge base; for
+            "tc2" `(side, depth, channels)`.
+        filters: Per convolution `(side, channels)` of the deconvolution; for
+            "direct" `(side,)`.
+        variant: "tensordot", "direct" or "tc2".
+        l2_shared: Adds `l2_shared / 2 * ||base||^2`. The reference's own
+            regulariser is numerically nil, so parity is 0.
+        l2_task: Adds `l2_task / 2 * ||w||^2` for the task's filter, filter
+            bias and contractions.
+    """
+
+    name = "DF-CNN"
+
+    def __init__(
+        self,
+        bases: tuple = gin.REQUIRED,
+        filters: tuple = gin.REQUIRED,
+        variant: str = TENSORDOT,
+        l2_shared: float = 0.0,
+        l2_task: float = 0.0,
+    ):
+        require(
+            len(bases) == len(filters),
+            "filters",
+            f"must have one entry per base, of which there are {len(bases)}",
+            filters,
+        )
+        self.bases = tuple(bases)
+        self.filters = tuple(filters)
+        self.variant = variant
+        self.l2_shared = l2_shared
+        self.l2_task = l2_task
+
+    def generator(self, depth, conv):
+        """A `DeconvKernel`."""
+        require(
+            depth < len(self.bases),
+            "bases",
+            f"must have an entry for each convolution ('{conv.name}' is "
+            f"number {depth + 1})",
+            self.bases,
+        )
+        side, *between, channels = self.bases[depth]
+        filter_side, *filter_channels = self.filters[depth]
+        return DeconvKernel(
+            side,
+            channels,
+            filter_side,
+            filter_channels[0] if filter_channels else None,
+            between[0] if between else 1,
+            self.variant,
+        )
+
+    def penalty(self, layer):
+        """The L2 terms, None where both weights are 0."""
+        terms = []
+        generator = layer.generator
+        # The bias of the convolution is not regularised.
+        task = [generator.filter, generator.filter_bias]
+        task += generator.contractions
+        for weight, variables in (
+            (self.l2_shared, [generator.base]),
+            (self.l2_task, task),
+        ):
+            if weight:
+                terms += [
+                    0.5 * weight * keras.ops.sum(keras.ops.square(v))
+                    for v in variables
+                ]
+        return sum(terms) if terms else None
+
+
+@gin.configurable
+class AdditiveTransfer(Transfer):
+    """APD: a shared kernel, masked for the task, plus the task's own part.
+
+    Args:
+        sparsity: lambda_1, weight of the mean over layers of `mean |tau|`.
+        retention: lambda_2, weight of the mean over layers of
+            `||S - S_old||^2 / (2 n)` from the second task on, S_old of before
+            the task. The published program means 100, but never adds the
+            term: 0 is parity.
+
+    Note:
+        Earlier tasks' tau is not changed after their training, though the
+        paper offers it: the bank never changes.
+    """
+
+    name = "APD"
+
+    def __init__(self, sparsity: float = 4e-4, retention: float = 0.0):
+        for argument, value in (
+            ("sparsity", sparsity),
+            ("retention", retention),
+        ):
+            require(value >= 0, argument, "must not be negative", value)
+        self.sparsity = sparsity
+        self.retention = retention
+
+    def generator(self, depth, conv):
+        del depth
+        return AdditiveKernel(
+            retains=self.retention > 0,
+            kernel_initializer=conv.kernel_initializer,
+            bias_initializer=conv.bias_initializer,
+        )
+
+    def begin_task(self, layers, known):
+        if self.retention > 0:
+            for layer, learned in zip(layers, known):
+                layer.generator.retain(learned)
+
+    def penalties(self, layers):
+        return [self._penalty(la.generator, len(layers)) for la in layers]
+
+    def _penalty(self, generator, num_layers):
+        total = self.sparsity * generator.penalty()
+        if self.retention > 0:
+            total += self.retention * generator.drift()
+        return total / num_layers

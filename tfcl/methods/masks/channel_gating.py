@@ -1,0 +1,95 @@
+"""Conditional channel gating: every task weighs the shared channels."""
+
+import gin
+import keras
+
+from tfcl.layers.masked.channel_gate import ChannelGate, GateEntropy
+from tfcl.methods.base import require
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.surgery.channel_gates import gated
+from tfcl.models.surgery.selective import convolutions
+from tfcl.models.variables import leaf_layers
+
+
+@gin.configurable
+class ChannelGating(NetworkMethod):
+    """Shared convolutions, and gates on their channels for every task.
+
+    `h = pool(relu(conv(x))) * g(x)`, `g = softmax(FC2(relu(FC1(flatten(x))))
+    / temperature)`. The convolutions go on training with every task and are
+    not protected; gates and head belong to the task.
+
+    Args:
+        training: `TaskTraining`; gates start like its head.
+        hidden_units: Width of FC1.
+        temperature: Positive.
+        entropy_weight: Weight of the mean over layers and pictures of the
+            entropy of the gates, in nats. The published program's sparsity
+            loss, 100 times the mean of the gates, is constant because they
+            sum to 1: 0 is parity.
+
+    Reference:
+        See `ChannelGate`.
+    """
+
+    def __init__(
+        self,
+        training=gin.REQUIRED,
+        hidden_units: int = 256,
+        temperature: float = 0.1,
+        entropy_weight: float = 0.0,
+    ):
+        super().__init__(training)
+        require(
+            hidden_units >= 1,
+            "hidden_units",
+            "must be at least 1",
+            hidden_units,
+        )
+        require(temperature > 0, "temperature", "must be positive", temperature)
+        require(
+            entropy_weight >= 0,
+            "entropy_weight",
+            "must not be negative",
+            entropy_weight,
+        )
+        self.hidden_units = hidden_units
+        self.temperature = temperature
+        self.entropy_weight = entropy_weight
+
+    def make_trunk(self, spec):
+        backbone = super().make_trunk(spec)
+        regularizer = None
+        if self.entropy_weight > 0:
+            weight = self.entropy_weight / len(convolutions(backbone))
+            regularizer = GateEntropy(weight)
+
+        def gate(conv):
+            return ChannelGate(
+                conv.filters,
+                self.hidden_units,
+                self.temperature,
+                kernel_initializer=keras.initializers.TruncatedNormal(
+                    stddev=self.training.head_stddev
+                ),
+                bias_initializer=keras.initializers.Constant(
+                    self.training.head_bias
+                ),
+                activity_regularizer=regularizer,
+                name=f"{conv.name}_gate",
+                dtype=conv.dtype_policy,
+            )
+
+        return gated(backbone, gate)
+
+    def divide(self, network):
+        gates = {
+            id(variable)
+            for layer in leaf_layers(network.trunk)
+            if isinstance(layer, ChannelGate)
+            for variable in layer.weights
+        }
+        trunk = network.trunk_variables
+        self.shared = [v for v in trunk if id(v.variable) not in gates]
+        self.slot = [v for v in trunk if id(v.variable) in gates]
+        self.slot += network.head_variables

@@ -1,0 +1,123 @@
+"""SupSup: one random network, and a mask for every task."""
+
+import functools
+
+import gin
+import keras
+import numpy as np
+
+from tfcl.layers.masked.supermask import Supermask
+from tfcl.layers.masked.supermask_conv2d import SupermaskConv2D
+from tfcl.layers.masked.supermask_dense import SupermaskDense
+from tfcl.methods.base import require
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.surgery.lift import lift
+from tfcl.models.variables import leaf_layers
+
+_BITS = "mask_bits"
+
+
+@gin.configurable
+class SupSup(NetworkMethod):
+    """Supermasks in superposition, with the task known.
+
+    The trunk keeps its random weights for good; every task finds which of
+    them to use (`Supermask`), and the bank keeps one bit per weight.
+    Forgetting is zero. Kernels have one size and random signs, unless the
+    backbone is pretrained; there are no biases.
+
+    Args:
+        training: `TaskTraining`. Its optimizer trains scores and head.
+        share: Part of each kernel that a task uses, in (0, 1].
+
+    Note:
+        Each task trains its own output layer; the paper masks that, too.
+        A task that comes again starts from new scores that give its mask.
+
+    Raises:
+        ValueError: If `share` is out of range. At set-up, if the trunk has
+            other weights than kernels and biases of convolutions and dense
+            layers.
+
+    Reference:
+        Wortsman, Ramanujan, Liu, Kembhavi, Rastegari, Yosinski, Farhadi,
+        "Supermasks in Superposition", NeurIPS 2020, scenario GG.
+    """
+
+    def __init__(self, training=gin.REQUIRED, share: float = 0.5):
+        super().__init__(training)
+        require(0.0 < share <= 1.0, "share", "must lie in (0, 1]", share)
+        self.share = share
+
+    def make_trunk(self, spec):
+        rules = {
+            keras.layers.Conv2D: SupermaskConv2D,
+            keras.layers.Dense: SupermaskDense,
+        }
+        trunk = lift(
+            super().make_trunk(spec),
+            {
+                plain: functools.partial(masked.lift, share=self.share)
+                for plain, masked in rules.items()
+            },
+        )
+        self._masked = [
+            la for la in leaf_layers(trunk) if isinstance(la, Supermask)
+        ]
+        known = {id(v) for layer in self._masked for v in layer.weights}
+        other = [v.path for v in trunk.weights if id(v) not in known]
+        require(
+            not other,
+            "TaskTraining.backbone",
+            "must have no weights but those of convolutions and dense layers",
+            other,
+        )
+        return trunk
+
+    def divide(self, network):
+        scores = {id(layer.scores) for layer in self._masked}
+        trunk = network.trunk_variables
+        self.shared = [v for v in trunk if id(v.variable) not in scores]
+        own = [v for v in trunk if id(v.variable) in scores]
+        self.slot = own + network.head_variables
+
+    def resume_task(self, task, values):
+        super().resume_task(task, values)
+        # The bank knows the masks alone, whose scores of 0 cannot learn.
+        masks = [layer.mask().numpy() for layer in self._masked]
+        scores = {id(layer.scores) for layer in self._masked}
+        drawn = [v for v in self.slot if id(v.variable) in scores]
+        self.redraw(drawn, "again", task.index)
+        for layer, mask in zip(self._masked, masks):
+            fresh = layer.scores.numpy()
+            layer.scores.assign(_with_largest_at(mask, fresh))
+
+    def bank_values(self):
+        values = super().bank_values()
+        for layer in self._masked:
+            del values[f"{layer.name}/scores"]
+            bits = np.packbits(layer.mask().numpy())
+            values[f"{layer.name}/{_BITS}"] = bits
+        return values
+
+    def activate(self, values, task_index):
+        values = dict(values)
+        for layer in self._masked:
+            shape = tuple(layer.scores.shape)
+            bits = np.unpackbits(
+                values.pop(f"{layer.name}/{_BITS}"), count=int(np.prod(shape))
+            )
+            # Scores whose largest are those of the mask.
+            scores = bits.reshape(shape).astype(np.float32)
+            values[f"{layer.name}/scores"] = scores
+        super().activate(values, task_index)
+
+
+def _with_largest_at(mask, scores):
+    """The sizes of scores dealt out anew: the largest where the mask is."""
+    sizes = np.abs(scores).ravel()
+    # Rising: the mask's places behind all others, either by their own sizes.
+    places = np.lexsort((sizes, mask.ravel()))
+    dealt = np.empty_like(sizes)
+    dealt[places] = np.sort(sizes)
+    return np.copysign(dealt.reshape(scores.shape), scores)

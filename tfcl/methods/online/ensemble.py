@@ -1,0 +1,32 @@
+"""Ensemble: several networks that are trained as one."""
+
+import functools
+
+import gin
+
+from tfcl.methods.base import require
+from tfcl.methods.online.online import OnlineLearning
+from tfcl.models.online.online_networks import ensemble_network
+
+
+@gin.configurable
+class Ensemble(OnlineLearning):
+    """Copies of a network, drawn one by one; one loss on their mean logits.
+
+    Args:
+        network: See `OnlineLearning`; of one copy.
+        training: `OnlineTraining`.
+        models: Number of copies.
+    """
+
+    def __init__(
+        self,
+        network=gin.REQUIRED,
+        training=gin.REQUIRED,
+        models: int = 8,
+    ):
+        require(models >= 1, "models", "must be at least 1", models)
+        network = functools.partial(
+            ensemble_network, network=network, models=models
+        )
+        super().__init__(network, training)

@@ -1,0 +1,199 @@
+"""Experience replay, and replay of what a step would harm most (MIR)."""
+
+import gin
+import tensorflow as tf
+
+from tfcl.methods.base import require
+from tfcl.methods.online.online import OnlineLearning
+
+
+def two_seeds(seed):
+    """Two seeds out of one, for draws that have nothing to do with another."""
+    fold = tf.random.experimental.stateless_fold_in
+    return fold(seed, 1), fold(seed, 2)
+
+
+def sum_of(one, other):
+    """The sum of two gradients; of rows, if both are."""
+    both = (one, other)
+    if all(isinstance(g, tf.IndexedSlices) for g in both):
+        return tf.IndexedSlices(
+            tf.concat([g.values for g in both], axis=0),
+            tf.concat([g.indices for g in both], axis=0),
+            one.dense_shape,
+        )
+    return sum(tf.convert_to_tensor(g) for g in both)
+
+
+def check_replay(capacity, argument, count):
+    """Raises ValueError unless a buffer can give so many examples."""
+    require(
+        1 <= count <= capacity,
+        argument,
+        f"must lie in 1..{capacity}, the capacity of the buffer",
+        count,
+    )
+
+
+@gin.configurable
+class ExperienceReplay(OnlineLearning):
+    """ER: every step also learns a few examples of the past.
+
+    The gradients of the batch and of the loss of the replayed examples (a
+    mean, for the hinge loss a sum, as over the batch) are added up for one
+    optimizer step. The buffer takes the batch in after it was drawn from. A
+    memory's own update runs after either pass.
+
+    Args:
+        network: See `OnlineLearning`.
+        training: `OnlineTraining`.
+        buffer: `ReplayBuffer`.
+        replay_size: Examples replayed per step.
+
+    Raises:
+        ValueError: If the buffer is smaller than `replay_size`.
+
+    Reference:
+        Chaudhry et al., "On Tiny Episodic Memories in Continual Learning",
+        2019; in the form of the program of Memory Head.
+    """
+
+    def __init__(
+        self,
+        network=gin.REQUIRED,
+        training=gin.REQUIRED,
+        buffer=gin.REQUIRED,
+        replay_size: int = gin.REQUIRED,
+    ):
+        super().__init__(network, training)
+        check_replay(buffer.capacity, "replay_size", replay_size)
+        self.buffer = buffer
+        self.replay_size = replay_size
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.buffer.build(spec.image_shape)
+        self.state = [*self.state, *self.buffer.variables]
+
+    def train_step(self, batch):
+        self.check_replicas(batch)
+        drawing, storing = two_seeds(batch.seed)
+        places, weights = self.buffer.retrieve(self.candidates, drawing)
+        draws = self.buffer.draws(tf.shape(batch.labels)[0], storing)
+        return self.replay_step(batch, places, weights, draws)
+
+    @property
+    def candidates(self):
+        """Examples drawn from the buffer."""
+        return self.replay_size
+
+    def replay_step(self, batch, places, weights, draws):
+        """The step once everything is drawn.
+
+        Args:
+            batch: `Batch`.
+            places, weights: Of `ReplayBuffer.retrieve`.
+            draws: Of `ReplayBuffer.draws`.
+        """
+        network = self._network
+        values = network.values()
+        loss, logits, gradients, after = self.learn(batch, values)
+        first = after(values)
+        places, weights = self.chosen(gradients, first, places, weights)
+        images, labels = self.buffer.examples(places)
+        _, _, replayed, after = network.learn(
+            first,
+            images,
+            lambda found: self.training.weighted_loss(labels, found, weights),
+            batch.seed,
+            present=weights > 0,
+        )
+        gradients = self.combined(gradients, replayed)
+        insert = self.buffer.insertion(batch.images, batch.labels, draws)
+        last = after(first)
+        return self.update(
+            batch,
+            loss,
+            logits,
+            gradients,
+            before=lambda: network.assign(values, last),
+            then=insert,
+        )
+
+    def chosen(self, gradients, values, places, weights):
+        """Those of the examples drawn that are replayed.
+
+        Args:
+            gradients: Of the batch.
+            values: Of the network, after the batch.
+            places, weights: Of the examples drawn.
+        """
+        del gradients, values
+        return places, weights
+
+    def combined(self, gradients, replayed):
+        """The gradients of the step from those of batch and replay."""
+        return [sum_of(*pair) for pair in zip(gradients, replayed)]
+
+
+@gin.configurable
+class MIR(ExperienceReplay):
+    """Maximally interfered retrieval: replays what the step would harm.
+
+    Of `candidates` examples of the buffer, replays the `replay_size` whose
+    loss would grow most by a plain gradient step on the batch.
+
+    Args:
+        network, training, buffer, replay_size: See `ExperienceReplay`.
+        candidates: Examples among which it chooses; None takes
+            `replay_size`, as the program of Memory Head does: then the choice
+            is a re-ordering, and MIR is `ExperienceReplay`.
+
+    Raises:
+        ValueError: If the buffer is smaller than `candidates`, or these are
+            fewer than `replay_size`.
+
+    Reference:
+        Aljundi et al., "Online Continual Learning with Maximally Interfered
+        Retrieval", NeurIPS 2019, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        network=gin.REQUIRED,
+        training=gin.REQUIRED,
+        buffer=gin.REQUIRED,
+        replay_size: int = gin.REQUIRED,
+        candidates: int | None = 50,
+    ):
+        super().__init__(network, training, buffer, replay_size)
+        self._candidates = replay_size if candidates is None else candidates
+        check_replay(buffer.capacity, "candidates", self._candidates)
+        require(
+            self._candidates >= replay_size,
+            "candidates",
+            f"must be at least replay_size={replay_size}",
+            candidates,
+        )
+
+    @property
+    def candidates(self):
+        return self._candidates
+
+    def chosen(self, gradients, values, places, weights):
+        rate = tf.cast(
+            tf.convert_to_tensor(self.optimizers["main"].learning_rate),
+            values[0].dtype,
+        )
+        virtual = self._network.moved(values, gradients, rate)
+        images, labels = self.buffer.examples(places)
+        before, after = (
+            self.training.loss_per_example(
+                labels, self._network.logits(state, images)
+            )
+            for state in (values, virtual)
+        )
+        harm = tf.where(weights > 0, after - before, -float("inf"))
+        # In the order of harm; of equals, the one drawn first.
+        _, order = tf.math.top_k(harm, self.replay_size)
+        return tf.gather(places, order), tf.gather(weights, order)

@@ -1,0 +1,108 @@
+"""GDumb: keeps a balanced sample and learns from that alone."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfcl.data.split import taken_from
+from tfcl.errors import UserError
+from tfcl.methods.base import Update, require
+from tfcl.methods.online.balanced_buffer import BalancedBuffer
+from tfcl.methods.online.experience_replay import check_replay
+from tfcl.methods.online.online import OnlineLearning, ends_of_distributions
+from tfcl.methods.work import Decision, Phase, Validate
+
+
+@gin.configurable
+class GDumb(OnlineLearning):
+    """Greedy sampler and dumb learner.
+
+    The stream only fills a `BalancedBuffer`. Whenever the network is measured
+    it is drawn anew, with a fresh optimizer, and trained on the buffer.
+
+    Args:
+        network, training: See `OnlineLearning`.
+        capacity: B, examples.
+        batch_size: Examples per step of the training on the buffer.
+        epochs: Of that training.
+
+    Raises:
+        ValueError: If the buffer is smaller than a batch.
+        UserError: If a task comes again.
+
+    Reference:
+        Prabhu, Torr, Dokania, "GDumb: A Simple Approach that Questions Our
+        Progress in Continual Learning", ECCV 2020.
+    """
+
+    def __init__(
+        self,
+        network=gin.REQUIRED,
+        training=gin.REQUIRED,
+        capacity: int = gin.REQUIRED,
+        batch_size: int = gin.REQUIRED,
+        epochs: int = 10,
+    ):
+        super().__init__(network, training)
+        require(capacity >= 1, "capacity", "must be at least 1", capacity)
+        require(epochs >= 1, "epochs", "must be at least 1", epochs)
+        check_replay(capacity, "batch_size", batch_size)
+        self.capacity = capacity
+        self.batch_size = batch_size
+        self.epochs = epochs
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.buffer = BalancedBuffer(self.capacity, spec.max_classes)
+        self.state = [*self.state, *self.buffer.variables]
+
+    def resume_task(self, task, values):
+        raise UserError(
+            f"GDumb learns every task once, but '{task.name}' comes again. "
+            "Give a stream without repeats."
+        )
+
+    def phases(self, task):
+        ends = ends_of_distributions(task.train, self.training.measure_every)
+        records, begin = [], 0
+        # The buffer numbers the examples of all tasks one after another.
+        seen = [t.train for t in (*task.earlier, task)]
+        for end in ends:
+            part = task.train.taken(np.arange(begin, end))
+            yield self.filling(task, part, f"fill_{len(records)}")
+            kept = yield Decision("buffer", self.buffer.kept)
+            self.redraw(self.shared, "again", task.index, len(records))
+            self.reset_optimizers()
+            yield Phase(
+                f"fit_{len(records)}",
+                self.epochs,
+                {"main": self.training.schedule},
+                steps=(self.train_step,),
+                data=taken_from(seen, kept["value"]),
+                batch_size=self.batch_size,
+                validate_every=0,
+            )
+            records.append((yield Validate("measure", self.measured(task))))
+            begin = end
+        self.note(records, task)
+
+    def filling(self, task, part, name):
+        """The `Scan` of a part of the stream that fills the buffer."""
+        scan = self.scan(name, task, (len(part),), part)
+        scan.steps, scan.measured = (self.fill_step,), {}
+        return scan
+
+    def fill_step(self, batch):
+        """Offers the batch to the buffer; trains nothing."""
+        self.check_replicas(batch)
+        chances = tf.random.stateless_uniform(
+            tf.shape(batch.labels), batch.seed
+        )
+        return Update(
+            # NaN for an example that is not finite: it is refused when it
+            # arrives, as by other methods.
+            loss=0.0 * tf.reduce_sum(batch.images),
+            metrics={"accuracy": tf.zeros(())},
+            gradients=[],
+            then=self.buffer.insertion(batch.labels, chances),
+        )

@@ -1,0 +1,78 @@
+"""SphereNet, the residual network for aligned faces."""
+
+import gin
+import keras
+
+from tfcl.models.backbones.cpg_vgg import fan_out_normal
+from tfcl.models.width import Width
+
+
+@gin.configurable(denylist=["image_shape"])
+def spherenet(
+    image_shape,
+    width: float = 1.0,
+    channels: tuple = (64, 128, 256, 512),
+    units: tuple = (1, 2, 4, 1),
+):
+    """Stages of residual units with PReLU and without batch norm.
+
+    A stage opens with a convolution of stride 2; a unit is `x + f(conv(f(
+    conv(x))))`, f a PReLU with a slope per channel, nothing after the sum.
+
+    Args:
+        image_shape: `(height, width, channels)` of the input, (112, 112, 3)
+            for aligned faces.
+        width: q, multiple of the parameters; every channel count v becomes
+            `floor(v sqrt(q))`.
+        channels: Channels of each stage.
+        units: Residual units of each stage; the default makes SphereNet-20.
+
+    Returns:
+        A functional `keras.Model` of plain layers: `(batch, height, width,
+        channels)` to flattened features `(batch, features)`, row by row and
+        column by column, channel fastest.
+
+    Raises:
+        ValueError: If `width` is not positive, or the tuples differ in
+            length.
+
+    Reference:
+        Liu et al., "SphereFace: Deep Hypersphere Embedding for Face
+        Recognition", CVPR 2017, table 2, in the form of Hung et al., NeurIPS
+        2019. Kernels N(0, 2 / (9 out)), biases 0, slopes 0.25.
+    """
+    if len(channels) != len(units):
+        raise ValueError(
+            "Arguments `channels` and `units` must have one entry per stage. "
+            f"Received: channels={channels}, units={units}"
+        )
+    scaled = Width(width)
+    hidden = inputs = keras.Input(image_shape)
+    for stage, (count, depth) in enumerate(zip(channels, units)):
+        name = f"stage_{stage}"
+        # "same" would pad one side only at even sizes.
+        hidden = keras.layers.ZeroPadding2D(1)(hidden)
+        hidden = _activated(hidden, scaled(count), name, strides=2)
+        for unit in range(depth):
+            part = f"{name}_unit_{unit}"
+            residual = _activated(hidden, scaled(count), f"{part}_0")
+            residual = _activated(residual, scaled(count), f"{part}_1")
+            hidden = keras.layers.Add(name=f"{part}_add")([hidden, residual])
+    features = keras.layers.Flatten(name="features")(hidden)
+    return keras.Model(inputs, features, name="spherenet")
+
+
+def _activated(hidden, channels, name, strides=1):
+    hidden = keras.layers.Conv2D(
+        channels,
+        3,
+        strides=strides,
+        padding="same" if strides == 1 else "valid",
+        kernel_initializer=fan_out_normal(),
+        name=f"{name}_conv",
+    )(hidden)
+    return keras.layers.PReLU(
+        alpha_initializer=keras.initializers.Constant(0.25),
+        shared_axes=[1, 2],
+        name=f"{name}_slope",
+    )(hidden)

@@ -1,0 +1,205 @@
+"""Small networks for online learning: linear, two layers, Memory Head.
+
+Each factory takes `image_shape` and the number of `classes` from the stream
+and returns an `OnlineNetwork`.
+"""
+
+import gin
+import keras
+
+from tfcl.layers.fan_in_uniform import FanInUniform
+from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.models.online.online_network import OnlineNetwork
+from tfcl.models.online.pixels import pixels
+
+
+@gin.configurable(denylist=["image_shape", "classes"])
+def linear_network(
+    image_shape,
+    classes,
+    use_bias: bool = True,
+    backbone=None,
+    frozen: bool = True,
+    pretrained: bool = False,
+):
+    """LP: one dense layer, on pixels or on a backbone's features.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        classes: Number of outputs.
+        use_bias: Whether it has biases.
+        backbone: Function from `image_shape` to a `keras.Model` that ends in
+            features; None takes the numbers of a picture as they are.
+        frozen: Whether a backbone rests.
+        pretrained: Whether one that does not starts from the weights that it
+            comes with; False draws new ones.
+    """
+    trunk = _trunk(image_shape, backbone, frozen)
+    head = torch_dense(classes, trunk.output_shape[-1], use_bias, name="head")
+    return OnlineNetwork(
+        [(trunk, head)], backbone is not None and not frozen, pretrained
+    )
+
+
+@gin.configurable(denylist=["image_shape", "classes"])
+def mlp_network(
+    image_shape,
+    classes,
+    hidden_units: int = 10,
+    use_bias: bool = True,
+    backbone=None,
+    frozen: bool = True,
+    pretrained: bool = False,
+):
+    """MLP: dense, tanh, dense.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        classes: Number of outputs.
+        hidden_units: Width of the hidden layer.
+        use_bias: Whether both layers have biases.
+        backbone, frozen, pretrained: See `linear_network`.
+
+    Raises:
+        ValueError: If `hidden_units` is not positive.
+    """
+    if hidden_units < 1:
+        raise ValueError(
+            "Argument `hidden_units` must be positive. "
+            f"Received: hidden_units={hidden_units}"
+        )
+    trunk = _trunk(image_shape, backbone, frozen)
+    hidden = torch_dense(
+        hidden_units,
+        trunk.output_shape[-1],
+        use_bias,
+        name="hidden",
+        activation="tanh",
+    )
+    trunk = keras.Model(trunk.inputs[0], hidden(trunk.outputs[0]))
+    head = torch_dense(classes, hidden_units, use_bias, name="head")
+    return OnlineNetwork([(trunk, head)], True, pretrained)
+
+
+@gin.configurable(denylist=["image_shape", "classes"])
+def memory_network(
+    image_shape,
+    classes,
+    memory_units: int = 16,
+    delta: int = 3,
+    shared_keys: bool = False,
+    use_bias: bool = True,
+    key_size: int | None = None,
+    projection: str = "identity",
+    similarity: str = "cosine",
+    bandwidth: float = 1.0,
+    inverse_temperature: float = 1.0,
+    memory_update: str = "winner",
+    key_update: str = "winner",
+    key_rate: float = gin.REQUIRED,
+    scramble: bool = False,
+    match_threshold: float = 1.0,
+    usage_threshold: int = 50,
+    age_threshold: int = 50,
+    scramble_score: str = "similarity",
+    random_memories: bool = False,
+    winner_moves: bool = False,
+    detach_keys: bool = True,
+    layer_norm: str | None = None,
+    count_evaluations: bool = False,
+    key_input: bool = False,
+    update_first: bool = False,
+    dtype: str = "float32",
+    backbone=None,
+    frozen: bool = True,
+    pretrained: bool = False,
+):
+    """MH: a `MemoryDense`, on pixels or on a backbone's features.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        classes: Number of outputs.
+        key_input: Whether keys are matched to the pictures themselves, not to
+            the backbone's features; "resize2d" is a projection for that.
+        update_first: See `OnlineNetwork`.
+        dtype: "float64" follows the published runs to the last digits.
+        backbone, frozen, pretrained: See `linear_network`.
+        (others): See `MemoryDense`.
+
+    Raises:
+        ValueError: If an argument is out of range, or keys are to be
+            scrambled that gradients train.
+    """
+    options = {k: v for k, v in locals().items() if k not in _NO_OPTIONS}
+    if scramble and key_update != "winner":
+        raise ValueError(
+            "Argument `scramble` needs keys that move by their own rule: set "
+            "memory_network.key_update = 'winner' or scramble = False. "
+            f"Received: scramble={scramble}, key_update={key_update!r}"
+        )
+    trunk = _trunk(image_shape, backbone, frozen)
+    if key_input:
+        options["key_shape"] = tuple(image_shape)
+    head = MemoryDense(classes, name="head", **options)
+    return OnlineNetwork(
+        [(trunk, head)],
+        backbone is not None and not frozen,
+        pretrained,
+        update_first=update_first,
+    )
+
+
+_NO_OPTIONS = (
+    *("image_shape", "classes", "backbone", "frozen", "pretrained"),
+    *("key_input", "update_first"),
+)
+
+
+@gin.configurable(denylist=["image_shape", "classes"])
+def ensemble_network(
+    image_shape, classes, network=gin.REQUIRED, models: int = 8
+):
+    """Several networks of one kind, each drawn by itself; their mean logits.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        classes: Number of outputs.
+        network: Factory of one of them.
+        models: How many.
+    """
+    if models < 1:
+        raise ValueError(
+            f"Argument `models` must be positive. Received: models={models}"
+        )
+    made = [
+        network(image_shape=image_shape, classes=classes) for _ in range(models)
+    ]
+    members = [member for each in made for member in each.members]
+    return OnlineNetwork(
+        members,
+        made[0].trains_trunk,
+        made[0].pretrained,
+        update_first=made[0].update_first,
+    )
+
+
+def torch_dense(units, features, use_bias=True, **kwargs):
+    """A dense layer that starts as PyTorch's: all U(+-1/sqrt(features))."""
+    start = FanInUniform(features)
+    return keras.layers.Dense(
+        units,
+        use_bias=use_bias,
+        kernel_initializer=start,
+        bias_initializer=start,
+        **kwargs,
+    )
+
+
+def _trunk(image_shape, backbone, frozen):
+    if backbone is not None:
+        trunk = backbone(image_shape=image_shape)
+        if frozen:
+            # Layer by layer: what stands behind them may be trained.
+            trunk.trainable = False
+        return trunk
+    return pixels(image_shape)

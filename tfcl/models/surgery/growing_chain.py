@@ -1,0 +1,153 @@
+"""A chain of convolutions and dense layers whose units can be counted."""
+
+import keras
+import numpy as np
+
+from tfcl.layers.masked.unit_gate import UnitGate
+from tfcl.models.surgery.rewire import rewire
+
+# These treat every channel alone or only lay them out, channel fastest.
+_PASSIVE = (
+    keras.layers.Activation,
+    keras.layers.AveragePooling2D,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+    keras.layers.ReLU,
+    keras.layers.ZeroPadding2D,
+)
+NEW = -1
+
+
+class GrowingChain:
+    """How a network of hidden layers is built at any widths.
+
+    A unit is an output channel of a convolution or an output of a dense
+    layer. Kernels are seen as `(positions, units below, units)`, whatever
+    their layer: positions are those of a convolution's window, or of the
+    flattened map under a dense layer.
+
+    Args:
+        backbone: Functional model, a chain of `Conv2D`, `Dense` and layers
+            without weights that keep channels apart.
+        dense: Further `keras.layers.Dense` on top, not built.
+
+    Attributes:
+        names: Names of the hidden layers, input to output.
+        widths: Their units in the backbone.
+        is_conv: Whether each is a convolution.
+
+    Raises:
+        ValueError: If the backbone is no such chain.
+    """
+
+    def __init__(self, backbone, dense=()):
+        self._image_shape = backbone.input_shape[1:]
+        self._layers = [*_chain(backbone), *dense]
+        hidden = [la for la in self._layers if _has_units(la)]
+        self.names = [layer.name for layer in hidden]
+        self.is_conv = [
+            isinstance(layer, keras.layers.Conv2D) for layer in hidden
+        ]
+        self.widths = [la.get_config()[_units_key(la)] for la in hidden]
+
+    def model(self, widths, gated=True):
+        """A new model with `widths` units in the hidden layers.
+
+        Args:
+            widths: One integer per hidden layer.
+            gated: Put a `UnitGate` named `<layer>_units` behind each.
+        """
+        outputs = inputs = keras.Input(self._image_shape)
+        widths = iter(widths)
+        for layer in self._layers:
+            config = layer.get_config()
+            if _has_units(layer):
+                config[_units_key(layer)] = next(widths)
+            outputs = type(layer).from_config(config)(outputs)
+            if gated and _has_units(layer):
+                outputs = UnitGate(name=f"{layer.name}_units")(outputs)
+        return keras.Model(inputs, outputs)
+
+
+def unit_view(kernel, units_below):
+    """A kernel as `(positions, units below, units)`; shares its memory."""
+    return np.reshape(kernel, (-1, units_below, np.shape(kernel)[-1]))
+
+
+def entry_mask(below, units, shape):
+    """1 at the entries of a kernel between marked units, else 0.
+
+    Args:
+        below: Marks of the units below, `(units below,)` of ones and zeros.
+        units: Marks of the units.
+        shape: Shape of the kernel.
+    """
+    rows = np.tile(np.asarray(below), shape[-2] // len(below))
+    mask = rows[:, None] * np.asarray(units)[None, :]
+    return np.broadcast_to(mask, shape).astype(np.float32)
+
+
+def regrown(view, below, units, fresh):
+    """A kernel for other units, from an old one.
+
+    Args:
+        view: Old kernel, `(positions, old below, old units)`.
+        below: For each unit below, the old unit it comes from, or `NEW`.
+        units: For each unit, likewise.
+        fresh: The new kernel, with values for what is new.
+
+    Returns:
+        Array in the shape of `fresh`.
+    """
+    below, units = np.asarray(below), np.asarray(units)
+    known = (below[:, None] != NEW) & (units != NEW)
+    taken = view[:, np.maximum(below, 0)][:, :, np.maximum(units, 0)]
+    grown = np.where(known, taken, unit_view(fresh, len(below)))
+    return grown.reshape(np.shape(fresh))
+
+
+def _chain(backbone):
+    """The layers of a chain in their order."""
+    layers = []
+    last = []
+
+    def call(layer, *args, **kwargs):
+        if len(args) != 1 or (last and args[0] is not last[-1]):
+            raise ValueError(
+                f"Layer '{layer.name}' takes more than the output of the "
+                "layer before it; units can be added to a plain chain only. "
+                "Use a backbone without branches."
+            )
+        if not isinstance(layer, _PASSIVE) and not _has_units(layer):
+            raise ValueError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) is no "
+                "convolution, dense layer, activation or pooling: it is not "
+                "known how it grows. Use a backbone without it."
+            )
+        if isinstance(layer, keras.layers.Conv2D) and layer.groups != 1:
+            raise ValueError(
+                f"Layer '{layer.name}' has groups, which units cannot be "
+                f"added to. Received: groups={layer.groups}"
+            )
+        if _has_units(layer) and not layer.use_bias:
+            raise ValueError(
+                f"Layer '{layer.name}' has no bias, which a new unit would "
+                "need. Use a backbone with biases."
+            )
+        layers.append(layer)
+        last.append(layer(*args, **kwargs))
+        return last[-1]
+
+    rewire(backbone, call)
+    return layers
+
+
+def _has_units(layer):
+    # Not their subclasses: a depthwise convolution counts otherwise.
+    return type(layer) in (keras.layers.Conv2D, keras.layers.Dense)
+
+
+def _units_key(layer):
+    return "filters" if isinstance(layer, keras.layers.Conv2D) else "units"

@@ -1,0 +1,46 @@
+"""A backbone whose convolutions are shared, a task's own, or to be chosen."""
+
+import keras
+
+from tfcl.layers.transfer.selective_conv2d import TASK, SelectiveConv2D
+from tfcl.models.surgery.lift import lift
+from tfcl.models.variables import leaf_layers
+
+
+def convolutions(model):
+    """Names of a model's convolutions, input to output."""
+    return [
+        layer.name
+        for layer in leaf_layers(model)
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+
+
+def selective_trunk(backbone, transfer, sharing):
+    """A backbone whose convolutions are shared, a task's own, or to be chosen.
+
+    Args:
+        backbone: Functional or sequential model.
+        transfer: Mechanism of `tfcl.methods.lasem.transfers`.
+        sharing: Function from a convolution's number, input to output, to
+            "shared", "task" or "chosen".
+    """
+    convs = convolutions(backbone)
+
+    def selective(conv):
+        depth = convs.index(conv.name)
+        if sharing(depth) == TASK:
+            return SelectiveConv2D.lift(conv, TASK)
+        generator = transfer.generator(depth, conv)
+        return SelectiveConv2D.lift(conv, sharing(depth), generator)
+
+    return lift(backbone, {keras.layers.Conv2D: selective})
+
+
+def selective_layers(model):
+    """The `SelectiveConv2D`s of a model, input to output."""
+    return [
+        layer
+        for layer in leaf_layers(model)
+        if isinstance(layer, SelectiveConv2D)
+    ]

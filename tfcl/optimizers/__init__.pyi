@@ -1,0 +1,24 @@
+# The public names, read by `__init__.py` and by type checkers.
+from .adam_torch import AdamTorch as AdamTorch
+from .lazy_adam import LazyAdam as LazyAdam
+from .loss_plateau import LossPlateauDecay as LossPlateauDecay
+from .loss_plateau import LossPlateauStop as LossPlateauStop
+from .magnitude_pruning import GradualSparsity as GradualSparsity
+from .magnitude_pruning import prune_at_once as prune_at_once
+from .magnitude_pruning import prune_gradually as prune_gradually
+from .magnitude_pruning import sparsity_at as sparsity_at
+from .plain_sgd import PlainSGD as PlainSGD
+from .rmsprop import RMSPropTF1 as RMSPropTF1
+from .schedules import ByTask as ByTask
+from .schedules import Clock as Clock
+from .schedules import Constant as Constant
+from .schedules import CosineDecay as CosineDecay
+from .schedules import EarlyStopping as EarlyStopping
+from .schedules import InverseTimeDecay as InverseTimeDecay
+from .schedules import Later as Later
+from .schedules import PlateauDecay as PlateauDecay
+from .schedules import PlateauStop as PlateauStop
+from .schedules import Scaled as Scaled
+from .schedules import StepDecay as StepDecay
+from .sgd_momentum import SGDMomentum as SGDMomentum
+from .sgd_nesterov import SGDNesterov as SGDNesterov

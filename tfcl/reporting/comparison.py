@@ -1,0 +1,335 @@
+"""Runs side by side; those that differ in their seeds alone are one row."""
+
+import csv
+import dataclasses
+import io
+import math
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfcl.errors import UserError
+from tfcl.metrics import accuracy_matrix
+from tfcl.reporting import figures, results, tables
+
+# Columns of the printed table: heading, number, how it is written, and whether
+# its deviation is, too.
+_COLUMNS = (
+    ("learned %", "learning_accuracy", tables.percent, True),
+    ("final %", "average_accuracy", tables.percent, True),
+    ("forgetting", "forgetting", tables.points, True),
+    ("BWT", "backward_transfer", tables.points, True),
+    ("over single", "gain_over_single_task", tables.points, True),
+    ("final over single", "final_gap_to_single_task", tables.points, True),
+    ("intransigence", "intransigence", tables.points, True),
+    ("stored", "stored_bytes", tables.size_text, False),
+    ("minutes", "seconds", lambda seconds: f"{seconds / 60:.1f}", False),
+)
+
+# Metrics that do not ask what a task had right after it was learned.
+_OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
+_OF_THE_END += ("model_size_efficiency", "parameter_growth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run's folder, its `results.json`, and every number in it.
+
+    `numbers` has the metrics by the names of `tfcl.metrics.accuracy_matrix`,
+    `stored_bytes`, `seconds`, `steps`, and what the method notes of its newest
+    task (`method/blocked`, ...). What is undefined is left out: so are most
+    metrics where a task was noted without any work (joint training that waits
+    for the last task), as the accuracies right after it say nothing.
+    """
+
+    folder: str
+    results: dict
+    numbers: dict
+
+    @property
+    def curve(self):
+        """Average accuracy after each task, NaN where nothing was done."""
+        values = self.results["metrics"]["average_accuracy_curve"]
+        return [
+            value if task["phases"] else math.nan
+            for value, task in zip(values, _in_order(self.results))
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Runs of one configuration, and what sets it apart from other rows.
+
+    `settings` names the bindings in which it differs from the other rows of
+    the same method and stream.
+    """
+
+    runs: tuple
+    settings: str = ""
+
+    @property
+    def first(self):
+        """The results of the first run; method and stream are all runs'."""
+        return self.runs[0].results
+
+    def spread(self, name):
+        """`{"mean", "std", "half_width"}` of a number, None if undefined."""
+        values = [run.numbers.get(name) for run in self.runs]
+        if None in values:
+            return None
+        return accuracy_matrix.over_seeds(values)
+
+
+def read_runs(folders, single_task=None, joint=None):
+    """The runs in these folders.
+
+    Args:
+        folders: Of finished or unfinished runs.
+        single_task: Folder of a run with a network per task, S of
+            `accuracy_matrix`, on the same tasks; or None.
+        joint: Folder of a run that has trained anew on all tasks so far at
+            every task, J, likewise.
+
+    Raises:
+        UserError: If a folder has no results, comes twice, or a reference has
+            not learned the tasks.
+    """
+    names = [str(folder) for folder in folders]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UserError(f"{min(twice)} is given twice. Give each run once.")
+    references = {
+        name: (str(folder), results.read(folder)["tasks"])
+        for name, folder in (("single_task", single_task), ("joint", joint))
+        if folder is not None
+    }
+    return [_run(name, results.read(name), references) for name in names]
+
+
+def _run(folder, found, references):
+    matrix, _ = accuracy_matrix.at_last_visits(
+        found["accuracy_matrix"], found["visits"]
+    )
+    tasks = _in_order(found)
+    numbers = dict(found["metrics"])
+    if not all(task["phases"] for task in tasks):
+        numbers = {k: v for k, v in numbers.items() if k in _OF_THE_END}
+    if "single_task" in references:
+        single = _accuracies(tasks, folder, *references["single_task"])
+        for metric in (
+            accuracy_matrix.gain_over_single_task,
+            accuracy_matrix.final_gap_to_single_task,
+        ):
+            numbers[metric.__name__] = metric(matrix, single)
+    if "joint" in references:
+        joint = _accuracies(tasks, folder, *references["joint"])
+        numbers["intransigence"] = accuracy_matrix.intransigence(matrix, joint)
+    numbers |= {
+        "stored_bytes": tables.stored_bytes(found),
+        "seconds": found["seconds"],
+        "steps": found["global_step"],
+    }
+    notes = tasks[-1]["method"]
+    numbers |= {f"method/{name}": value for name, value in notes.items()}
+    return Run(folder, found, {k: v for k, v in numbers.items() if _known(v)})
+
+
+def _in_order(found):
+    """The tasks in the order of their last visits, as the metrics have them."""
+    return sorted(found["tasks"], key=lambda task: task["visit"])
+
+
+def _known(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def _accuracies(tasks, folder, reference, others):
+    """Accuracy of a reference on each of `tasks` right after learning it."""
+    by_name = {other["name"]: other for other in others}
+    for task in tasks:
+        other = by_name.get(task["name"])
+        if other is None or other["class_names"] != task["class_names"]:
+            raise UserError(
+                f"{reference} has not learned the task '{task['name']}' of "
+                f"{folder}, with the same classes. Give a reference on the "
+                "same stream, as long as this run."
+            )
+        if not other["phases"]:
+            raise UserError(
+                f"{reference} has not trained at the task '{task['name']}', "
+                "so its accuracy there says nothing. Give a run that trains "
+                "at every task; a joint one with Joint.every_task = True."
+            )
+    return [by_name[task["name"]]["test_accuracy"] for task in tasks]
+
+
+def rows_of(runs, ignored=()):
+    """Gathers runs of one configuration, in the order of their first ones.
+
+    Args:
+        runs: Of `read_runs`.
+        ignored: Names of configurables whose bindings do not matter.
+    """
+    groups = {}
+    for run in runs:
+        bindings = _told_apart_by(run.results, ignored)
+        learned = [task["name"] for task in run.results["tasks"]]
+        key = (*_kind(run), tuple(learned), tuple(sorted(bindings.items())))
+        groups.setdefault(key, []).append(run)
+    return [
+        Row(tuple(group), _settings(key, list(groups)))
+        for key, group in groups.items()
+    ]
+
+
+def _kind(run):
+    return run.results["method"], run.results["stream"]
+
+
+def _told_apart_by(found, ignored):
+    """The bindings of a run without seeds and what does not matter."""
+    return {
+        name: value
+        for name, value in found["bindings"].items()
+        if not name.endswith((".seed", "_seed"))
+        and name.partition(".")[0] not in ignored
+    }
+
+
+def _settings(key, keys):
+    """What sets a configuration apart from those of its kind."""
+    *_, learned, mine = key
+    mine, differing = dict(mine), set()
+    for other in keys:
+        if other[:2] == key[:2]:
+            theirs = dict(other[-1])
+            differing |= {
+                name
+                for name in mine.keys() | theirs.keys()
+                if mine.get(name) != theirs.get(name)
+            }
+    parts = [f"{n} = {mine.get(n, 'default')}" for n in sorted(differing)]
+    if len({len(k[2]) for k in keys if k[:2] == key[:2]}) > 1:
+        parts.append(f"after {len(learned)} tasks")
+    return ", ".join(parts)
+
+
+# What is shown
+
+
+def table(rows) -> Table:
+    """The rows for a console: mean, and ± the deviation over seeds."""
+    titles, texts, numbers = _columns(rows)
+    shown = Table(
+        title=Text(", ".join(titles), "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for name in texts:
+        short = name not in ("runs", "settings")
+        shown.add_column(name, overflow="fold", no_wrap=short)
+    for name in numbers:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for cells in zip(*texts.values(), *numbers.values()):
+        # Text, not str: a name such as "[red]" is no markup.
+        shown.add_row(*(Text(cell) for cell in cells))
+    return shown
+
+
+def markdown(rows) -> str:
+    """The same as Markdown."""
+    titles, texts, numbers = _columns(rows)
+    columns = {**texts, **numbers}
+    rule = ["---"] * len(texts) + ["---:"] * len(numbers)
+    lines = [list(columns), rule, *zip(*columns.values())]
+    return f"{', '.join(titles)}\n\n" + "".join(
+        f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines
+    )
+
+
+def _escaped(cell):
+    return cell.replace("|", "\\|").replace("\n", ", ")
+
+
+def _columns(rows):
+    """What all rows have in common, texts and numbers, by their headings."""
+    texts = {
+        "runs": ["\n".join(run.folder for run in row.runs) for row in rows],
+        "method": [row.first["method"] for row in rows],
+        "settings": [row.settings for row in rows],
+    }
+    if not any(texts["settings"]):
+        del texts["settings"]
+    titles = []
+    for heading, values, title in (
+        ("stream", [row.first["stream"] for row in rows], "{}"),
+        ("tasks", [_progress(row.first) for row in rows], "{} tasks"),
+    ):
+        if len(set(values)) == 1:
+            titles.append(title.format(values[0]))
+        else:
+            texts[heading] = values
+    numbers = {
+        heading: [_cell(row.spread(name), write, both) for row in rows]
+        for heading, name, write, both in _COLUMNS
+        if any(row.spread(name) for row in rows)
+    }
+    return titles, texts, numbers
+
+
+def _progress(found):
+    return f"{len(found['tasks'])}/{len(found['task_names'])}"
+
+
+def _cell(spread, write, both):
+    if spread is None:
+        return tables.UNKNOWN
+    mean = write(spread["mean"])
+    if math.isnan(spread["std"]) or not both:
+        return mean
+    return f"{mean} ± {write(spread['std']).removeprefix('+')}"
+
+
+def to_csv(rows) -> str:
+    """Every number: a line per row, mean and sample deviation over seeds."""
+    names = dict.fromkeys(
+        name for row in rows for run in row.runs for name in run.numbers
+    )
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    both = [part for name in names for part in (name, f"{name}_std")]
+    writer.writerow(
+        ["runs", "method", "stream", "settings", "seeds", "tasks", *both]
+    )
+    for row in rows:
+        line = [
+            " ".join(run.folder for run in row.runs),
+            row.first["method"],
+            row.first["stream"],
+            row.settings,
+            len(row.runs),
+            len(row.first["tasks"]),
+        ]
+        for name in names:
+            spread = row.spread(name) or {"mean": math.nan, "std": math.nan}
+            line += [_number(spread["mean"]), _number(spread["std"])]
+        writer.writerow(line)
+    return buffer.getvalue()
+
+
+def _number(value):
+    return "" if math.isnan(value) else f"{value:.9g}"
+
+
+def figure(rows):
+    """Average accuracy after each task, a line per row."""
+    several = len({row.first["stream"] for row in rows}) > 1
+    curves = []
+    for row in rows:
+        stream = f"on {row.first['stream']}" if several else ""
+        label = filter(None, [row.first["method"], row.settings, stream])
+        curves.append((" ".join(label), [run.curve for run in row.runs]))
+    return figures.average_accuracies(curves)

@@ -1,0 +1,384 @@
+"""A run as one self-contained HTML page."""
+
+import base64
+import html
+import numbers
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfcl import files
+from tfcl.reporting import drawing, figures, histograms, tables
+from tfcl.reporting.training_figures import task_figures
+
+# What each metric says, in the order of the table.
+_METRICS = {
+    "average_accuracy": "Mean test accuracy over the learned tasks at the end",
+    "average_incremental_accuracy": "Mean of the averages after each task",
+    "micro_average": "Accuracy at the end on all test sets pooled",
+    "average_top5_accuracy": "Mean at the end of how often the right answer "
+    "is among the five best, over the tasks of more than five classes",
+    "learning_accuracy": "Mean accuracy on a task right after learning it",
+    "backward_transfer": "Mean change of earlier tasks since they were "
+    "learned; below 0: forgotten, above 0: helped by later tasks",
+    "forgetting": "Mean loss of earlier tasks against their best accuracy "
+    "before the last task; lower is better",
+    "retention_ratio": "Mean of accuracy at the end / when learned",
+    "retention_ratio_peak": "Mean of accuracy at the end / at its best",
+    "min_accuracy": "Mean of earlier tasks' worst accuracy since learned",
+    "worst_case": "As minimum accuracy, the last task counted in",
+    "triangle_accuracy": "Mean of the accuracy matrix up to its diagonal",
+    "backward_transfer_all": "Backward transfer averaged over all moments",
+    "rem": "1 - the loss averaged over all moments; 1: nothing forgotten",
+    "forward_transfer": "Mean accuracy on a task just before learning it, "
+    "above the untrained model's",
+    "forward_transfer_all": "Mean accuracy on tasks not learned yet",
+    "gain_over_single_task": "Mean accuracy when learned, above that of one "
+    "model per task",
+    "final_gap_to_single_task": "Mean accuracy at the end, above that of one "
+    "model per task",
+    "intransigence": "Mean lead of joint training over the accuracy when "
+    "learned",
+    "intransigence_last": "The same for the last task alone",
+    "model_size_efficiency": "Mean of the size after task 1 / after each task",
+    "parameter_growth": "Stored parameters at the end / after task 1",
+}
+_DIFFERENCES = ("backward_", "forgetting", "gain", "final_gap", "intransigence")
+_RATIOS = ("retention_", "rem", "model_size_", "parameter_")
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2530; --soft: #5b6675;
+  --line: #dde2e8; --page: #f5f7f9; --card: #fff; --mark: #0072b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee;
+  --soft: #9aa5b4; --line: #36404d; --page: #14181e; --card: #1d232b;
+  --mark: #56b4e9; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink);
+  background: var(--page); font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 0 0
+  .8rem; }
+p { margin: .4rem 0; } .soft { color: var(--soft); font-size: .9em; }
+a { color: var(--mark); } nav { margin: .6rem 0; font-size: .9em; }
+nav a { margin-right: 1rem; white-space: nowrap; }
+section { background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; padding: 1.1rem 1.2rem; margin: 1.1rem 0; }
+.tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; }
+.tile { flex: 1 1 auto; background: var(--card); border-radius: 10px;
+  border: 1px solid var(--line); padding: .7rem 1rem; }
+.tile b { display: block; font-size: 1.35rem; white-space: nowrap; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9em;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .32rem .6rem; border-bottom: 1px solid var(--line);
+  text-align: left; vertical-align: top; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
+td, p { overflow-wrap: break-word; }
+pre { font: .85em/1.5 ui-monospace, monospace; white-space: pre-wrap;
+  overflow-wrap: anywhere; margin: .6rem 0; }
+figure { margin: .6rem 0; background: #fff; border-radius: 8px;
+  padding: .6rem; overflow-x: auto; }
+img { max-width: 100%; height: auto; display: block; }
+details { border-top: 1px solid var(--line); padding: .45rem 0; }
+summary { cursor: pointer; } summary span { color: var(--soft); }
+.warn { border-left: 5px solid #d55e00; }
+@media print { :root { --page: #fff; --card: #fff; --ink: #000;
+  --soft: #444; --line: #ccc; } body { max-width: none; padding: 0;
+  font-size: 11px; } nav { display: none; } section { border: 0;
+  padding: 0 0 0 .4rem; } figure, tr, .tile { break-inside: avoid; }
+  details::details-content { content-visibility: visible;
+  block-size: auto; } }
+"""
+
+
+def write_report(
+    results: dict,
+    histories: dict[int, dict[str, np.ndarray]],
+    path,
+    further: dict[str, Figure] | None = None,
+) -> None:
+    """Writes the report of a run, finished or not, atomically.
+
+    Args:
+        results: Content of `results.json`.
+        histories: Per task index, arrays whose first axis is the epoch.
+        path: HTML file to write.
+        further: More pictures by name.
+    """
+    config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
+    learned = bool(results["tasks"])
+    sections = {
+        "Summary": _summary_section(results),
+        "Tasks": _tasks_section(results) if learned else "",
+        "Pictures": _pictures(run_figures(results)) if learned else "",
+        "Stream": _pictures(further or {}),
+        "Method": _method_section(results),
+        "Training": _training_section(results, histories),
+        "Configuration": _details("gin", config) if config else "",
+    }
+    sections = {title: text for title, text in sections.items() if text}
+    links = "".join(f'<a href="#{title}">{title}</a>' for title in sections)
+    body = "".join(
+        f'<section id="{title}"><h2>{title}</h2>{content}</section>\n'
+        for title, content in sections.items()
+    )
+    title = _text(f"{results['method']} on {results['stream']}")
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        # Even if a text escaped its escaping, nothing could be loaded or run.
+        '<meta http-equiv="Content-Security-Policy" content="default-src '
+        "'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<header><h1>{title}</h1>{_header(results)}</header>\n"
+        f"<nav>{links}</nav>\n{_tiles(results)}{body}</body></html>\n"
+    )
+    files.write_atomically(path, page)
+
+
+def run_figures(results: dict) -> dict[str, Figure]:
+    """Pictures of the whole run by name (a file name without its ending)."""
+    keys = ("accuracy_matrix", "task_names", "visits")
+    matrix = [results[key] for key in keys]
+    return {
+        "accuracy_matrix": figures.accuracy_matrix(*matrix),
+        "accuracy_over_time": figures.accuracy_over_time(*matrix),
+        "footprint": figures.footprint(results["tasks"]),
+    }
+
+
+def method_figures(results: dict) -> dict[str, Figure]:
+    """Pictures of what the method recorded per task, by name.
+
+    `configuration` texts of 0 and 1 become a grid of layers; every other
+    entry that is a dict of numbers becomes a heat map, tasks by keys. A dict
+    of lists, histograms over 0 to 1, becomes one of the last task, keys by
+    bins, in shares, and one for each key, tasks by bins.
+    """
+    tasks = [task for task in results["tasks"] if task["method"]]
+    pictures = {}
+    texts = {t["name"]: str(t["method"].get("configuration")) for t in tasks}
+    bits = {n: c for n, c in texts.items() if c and set(c) <= set("01")}
+    if bits and len({len(c) for c in bits.values()}) == 1:
+        matrix = [[int(bit) for bit in text] for text in bits.values()]
+        pictures["configuration"] = figures.bar_grid(matrix, list(bits))
+    for key in dict.fromkeys(key for task in tasks for key in task["method"]):
+        rows = {t["name"]: t["method"].get(key) for t in tasks}
+        rows = {name: row for name, row in rows.items() if _is_numbers(row)}
+        columns = list(dict.fromkeys(k for row in rows.values() for k in row))
+        if columns:
+            cells = rows.values()
+            values = [[row.get(c, np.nan) for c in columns] for row in cells]
+            words = _words(key)
+            pictures[key] = figures.heat_map(
+                values, list(rows), columns, f"{words} of each task", words
+            )
+        notes = {t["name"]: t["method"].get(key) for t in tasks}
+        if all(map(histograms.is_histograms, notes.values())):
+            pictures |= histograms.pictures(key, notes)
+    return pictures
+
+
+def _header(results: dict) -> str:
+    seeds, versions = results["seeds"], results["versions"]
+    facts = (
+        ("seeds: ", ", ".join(f"{k} {v}" for k, v in seeds.items())),
+        ("distribution: ", results["distribution"]),
+        ("replicas: ", results["replicas"]),
+        ("steps: ", f"{results['global_step']:,}"),
+        ("", ", ".join(f"{k} {v}" for k, v in versions.items())),
+    )
+    facts = " · ".join(f"{name}{value}" for name, value in facts)
+    text = f'<p class="soft">{_text(facts)}</p>'
+    text += f"<pre>{_text(results['command'])}</pre>"
+    learned, names = len(results["tasks"]), results["task_names"]
+    if results["finished"]:
+        return text
+    waiting = ", ".join(map(str, names[learned:]))
+    return text + (
+        f'<section class="warn"><b>Unfinished: {learned} of {len(names)} '
+        "tasks learned.</b> Everything below speaks of these alone."
+        f'<p class="soft">Not learned yet: {_text(waiting)}</p></section>'
+    )
+
+
+def _tiles(results: dict) -> str:
+    metrics = results.get("metrics") or {}
+    tiles = (
+        (_metric_text("average_accuracy", metrics), "average accuracy"),
+        (_metric_text("forgetting", metrics), "forgetting"),
+        (_metric_text("backward_transfer", metrics), "backward transfer"),
+        (len(results["tasks"]), f"of {len(results['task_names'])} tasks"),
+        (tables.size_text(tables.stored_bytes(results)), "stored"),
+        (tables.duration_text(results["seconds"]), "run time"),
+    )
+    cells = "".join(
+        f'<div class="tile"><b>{_text(value)}</b>'
+        f'<span class="soft">{_text(name)}</span></div>'
+        for value, name in tiles
+    )
+    return f'<div class="tiles">{cells}</div>\n'
+
+
+def _summary_section(results: dict) -> str:
+    metrics = dict(results.get("metrics") or {})
+    undefined = metrics.pop("undefined", {})
+    order = {name: k for k, name in enumerate(_METRICS)}
+    names = sorted(metrics, key=lambda name: order.get(name, len(order)))
+    lists = [name for name in names if isinstance(metrics[name], list)]
+    known = [n for n in names if n not in lists and metrics[n] is not None]
+    missing = [n for n in names if metrics[n] is None]
+    rows = [
+        (_words(n), _metric_text(n, metrics), _METRICS.get(n, ""))
+        for n in known
+    ]
+    text = _table(("metric", "value", "meaning"), rows, "01") if rows else ""
+    if lists:
+        rows = [
+            (_words(n), " ".join(map(tables.percent, metrics[n])))
+            for n in lists
+        ]
+        content = _table(("metric", "per task, in percent"), rows)
+        text += _details("Curves and values per task", content)
+    if missing:
+        rows = [(_words(n), undefined.get(n, "")) for n in missing]
+        content = _table(("metric", "why it is undefined"), rows)
+        text += _details(f"{len(missing)} undefined metrics", content)
+    return text
+
+
+def _tasks_section(results: dict) -> str:
+    header = "#|task|classes|train / validation / test|epochs|when learned %|"
+    header += "at the end %|forgetting|own parameters|own size"
+    rows = []
+    summaries = tables.task_rows(results)
+    for task, row in zip(results["tasks"], summaries, strict=True):
+        sizes = [task["sizes"][s] for s in ("train", "validation", "test")]
+        rows.append(
+            [
+                task["index"] + 1,
+                row.name,
+                len(task["class_names"]),
+                " / ".join(map(str, sizes)),
+                task["epochs"],
+                tables.percent(row.learned),
+                tables.percent(row.final),
+                tables.points(row.forgetting),
+                f"{row.parameters:,}",
+                tables.size_text(row.size),
+                f"{task['seconds'] / 60.0:.1f}",
+                row.configuration,
+            ]
+        )
+    header = [*header.split("|"), "minutes", "configuration"]
+    if not any(row.configuration for row in summaries):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    note = (
+        "Accuracies are those on the test set. Forgetting, in percentage "
+        "points: best accuracy before the last task minus accuracy at the end."
+    )
+    numeric = "".join(str(int(k not in (1, 11))) for k in range(len(header)))
+    return _table(header, rows, numeric) + f'<p class="soft">{note}</p>'
+
+
+def _method_section(results: dict) -> str:
+    """Pictures, and one table of all single numbers and texts."""
+    tasks = results["tasks"]
+    keys = dict.fromkeys(
+        key
+        for task in tasks
+        for key, value in task["method"].items()
+        if isinstance(value, str | numbers.Real) and key != "configuration"
+    )
+    text = _pictures(method_figures(results))
+    if keys:
+        rows = [
+            (task["name"], *(task["method"].get(key, "") for key in keys))
+            for task in tasks
+        ]
+        text += _table(("task", *map(_words, keys)), rows)
+    return text
+
+
+def _training_section(results: dict, histories: dict) -> str:
+    text = ""
+    for task in results["tasks"]:
+        facts = [
+            f"{task['epochs']} epochs, {task['steps']} steps",
+            tables.duration_text(task["seconds"]),
+            f"test accuracy {tables.percent(task.get('test_accuracy'))} %",
+        ]
+        validation = tables.percent(task.get("validation_accuracy"))
+        facts.append(f"validation accuracy {validation} %")
+        if task.get("peak"):
+            peak = task["peak"]
+            facts.append(
+                f"best at epoch {peak['epoch']}: validation "
+                f"{tables.percent(peak.get('validation_accuracy'))} %, test "
+                f"{tables.percent(peak.get('test_accuracy'))} %"
+            )
+        classes = ", ".join(map(str, task["class_names"]))
+        content = f"<p>{_text('; '.join(facts))}</p>"
+        content += f'<p class="soft">Classes: {_text(classes)}</p>'
+        history = histories.get(task["index"])
+        if history:
+            content += _pictures(task_figures(task, history))
+        text += _details(f"{task['index'] + 1}. {task['name']}", content)
+    return text
+
+
+def _metric_text(name: str, metrics: dict) -> str:
+    value = metrics.get(name)
+    if not isinstance(value, numbers.Real):
+        return tables.UNKNOWN if value is None else str(value)
+    if name.startswith(_DIFFERENCES):
+        return f"{tables.points(value)} points"
+    if name.startswith(_RATIOS) or name not in _METRICS:
+        return f"{value:.4g}"
+    return f"{tables.percent(value)} %"
+
+
+def _is_numbers(value) -> bool:
+    values = value.values() if isinstance(value, dict) else [None]
+    return all(isinstance(number, numbers.Real) for number in values)
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _text(value) -> str:
+    """Any value as text that is safe between tags and in quotes."""
+    return html.escape(str(value), quote=True)
+
+
+def _table(header, rows, numeric: str = "") -> str:
+    """A table; `numeric[k]` is "1" where column k is set to the right."""
+    kinds = [' class="n"' if kind == "1" else "" for kind in numeric]
+    kinds += [""] * (len(header) - len(kinds))
+
+    def line(tag, cells):
+        cells = zip(kinds, cells, strict=True)
+        return "".join(f"<{tag}{k}>{_text(c)}</{tag}>" for k, c in cells)
+
+    body = "".join(f"<tr>{line('td', row)}</tr>\n" for row in rows)
+    head = f"<thead><tr>{line('th', header)}</tr></thead>"
+    head = head if any(header) else ""
+    return f'<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _details(title: str, content: str) -> str:
+    summary = f"<summary>{_text(title)}</summary>"
+    return f"<details>{summary}{content}</details>\n"
+
+
+def _pictures(pictures: dict[str, Figure]) -> str:
+    text = ""
+    for name, figure in pictures.items():
+        data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
+        width = round(figure.get_figwidth() * 96)
+        text += (
+            f'<figure><img alt="{_text(_words(name))}" width="{width}" '
+            f'src="data:image/png;base64,{data}"></figure>\n'
+        )
+    return text

@@ -1,0 +1,104 @@
+"""Pictures of how a task was trained, all its phases in one row of epochs."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfcl.reporting import figures
+
+_CURVES = ("train/loss", "train/accuracy")
+_CURVES += ("validation/loss", "validation/accuracy")
+
+
+def task_figures(task: dict, history: dict) -> dict[str, Figure]:
+    """Pictures of one task's training by name.
+
+    Args:
+        task: Entry of `results["tasks"]`.
+        history: Its arrays, the first axis being the epoch. Each 2-D array
+            becomes a picture of weights over epochs. With several phases,
+            names begin with that of the phase: `00_prune/train/loss`.
+    """
+    joined, begins = joined_phases(history)
+    pictures = {}
+    curves = {name: joined[name] for name in _CURVES if name in joined}
+    if curves:
+        pictures["training_curves"] = figures.training_curves(curves)
+    for name, array in joined.items():
+        if np.ndim(array) == 2 and not name.endswith("/accuracies"):
+            *_, plain = _parted(name)
+            labels = task.get("labels", {}).get(plain, ())
+            if len(labels) != np.shape(array)[1]:
+                labels = range(np.shape(array)[1])
+            pictures[name] = figures.weights_over_epochs(array, labels, name)
+    for name, figure in pictures.items():
+        if name not in joined or not _parted(name)[0]:  # Of all phases.
+            for axes in figure.axes:
+                _mark(axes, begins)
+    return pictures
+
+
+def joined_phases(history: dict):
+    """The phases of a task one after another.
+
+    Args:
+        history: See `task_figures`.
+
+    Returns:
+        `{name: array}` without phases in the names, NaN where a phase has no
+        such array (arrays whose width has grown stay `"phase/name"`); and
+        `{phase: number of its first epoch, from 0}`, empty for a single
+        phase.
+    """
+    phases = {}
+    for key, array in history.items():
+        phase, name = _parted(key)
+        phases.setdefault(phase, {})[name] = np.asarray(array, float)
+    lengths = {p: max(map(len, part.values())) for p, part in phases.items()}
+    names = dict.fromkeys(name for part in phases.values() for name in part)
+    joined = {}
+    for name in names:
+        parts = {p: part[name] for p, part in phases.items() if name in part}
+        widths = {part.shape[1:] for part in parts.values()}
+        if len(widths) > 1:  # The method has grown in between.
+            for phase, part in parts.items():
+                joined[f"{phase}/{name}"] = part
+            continue
+        missing = widths.pop()
+        joined[name] = np.concatenate(
+            [
+                parts.get(p, np.full((length, *missing), np.nan))
+                for p, length in lengths.items()
+            ]
+        )
+    begins, total = {}, 0
+    for phase, length in lengths.items():
+        begins[phase] = total
+        total += length
+    return joined, begins if len(begins) > 1 else {}
+
+
+def _parted(key):
+    """Phase and name; a phase is what stands before `train/` and the like."""
+    head, _, rest = key.partition("/")
+    if head in ("train", "validation", "test") or not rest:
+        return "", key
+    return head, rest
+
+
+def _mark(axes, begins):
+    """A line where a phase begins, with its name."""
+    for phase, begin in begins.items():
+        number, _, name = phase.partition("_")
+        axes.axvline(begin + 0.5, color="#999999", linewidth=0.8, zorder=0)
+        axes.text(
+            begin + 0.5,
+            1.0,
+            f" {name if number.isdigit() else phase}",
+            transform=axes.get_xaxis_transform(),
+            rotation=90,
+            fontsize=6,
+            color="#777777",
+            ha="left",
+            va="top",
+            parse_math=False,
+        )
