@@ -3,8 +3,8 @@
     python benchmarks/clr.py --threads 1 [--case NAME]
 
 Prints one JSON line per case with `case`, `threads`, `cpu_ms_per_step` and
-`items_per_s` (pictures per second of wall time). Random pictures and weights,
-heads of 10 classes. ResNet-50 (v1.5) with 8 pictures of 224 x 224 or 32 of
+`items_per_s` (images per second of wall time). Random images and weights,
+heads of 10 classes. ResNet-50 (v1.5) with 8 images of 224 x 224 or 32 of
 64 x 64, ResNet-20 with 32 of 32 x 32:
 
 - `keras_*`: `keras.Model.train_on_batch` of the same network with Adam, all
@@ -12,7 +12,7 @@ heads of 10 classes. ResNet-50 (v1.5) with 8 pictures of 224 x 224 or 32 of
 - `train_*`, `full_*`: a step of CLR and of CLR-Full in the engine's loop;
 - `probe_*`: a step of a linear probe (forward pass without statistics);
 - `keras_forward_*`: the plain network in inference, as a traced function;
-- `forward_*`: pictures to logits, as the engine evaluates;
+- `forward_*`: images to logits, as the engine evaluates;
 - `*_bfloat16`: the same in `Runtime.precision = "mixed_bfloat16"`, for
   processors that multiply it (AMX, AVX512-BF16);
 - `switch`: another finished task is put into the slot of the ResNet-50.
@@ -43,7 +43,7 @@ from tfcl.optimizers.adam_torch import AdamTorch  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
 
 _CLASSES, _STEPS = 10, 2
-# Network, side of the pictures, pictures per step.
+# Network, side of the images, images per step.
 _SIZES = {
     "224": (resnet_torchvision, 224, 8),
     "64": (resnet_torchvision, 64, 32),
@@ -110,7 +110,7 @@ def _images(size):
 
 
 def forward(size):
-    """Pictures to logits by `predict`."""
+    """Images to logits by `predict`."""
     method, _ = _method(size, CLR)
     predict = tf.function(method.predict, autograph=False)
     images = _images(size)
@@ -127,11 +127,11 @@ def plain_forward(size):
 
 def _plain(size):
     network, side, _ = _SIZES[size]
-    trunk = network((side, side, 3))
+    backbone = network((side, side, 3))
     # Batch norm and convolutions as Keras has them.
-    trunk = keras.models.clone_model(trunk, clone_function=_keras_own)
-    outputs = keras.layers.Dense(_CLASSES)(trunk.outputs[0])
-    return keras.Model(trunk.inputs[0], outputs)
+    backbone = keras.models.clone_model(backbone, clone_function=_keras_own)
+    outputs = keras.layers.Dense(_CLASSES)(backbone.outputs[0])
+    return keras.Model(backbone.inputs[0], outputs)
 
 
 def _keras_own(layer):

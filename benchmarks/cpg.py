@@ -3,7 +3,7 @@
     python benchmarks/cpg.py --threads 1 [--case NAME]
 
 Prints one JSON line per case with `case`, `threads`, `cpu_ms_per_step` and
-`items_per_s` (pictures per second of wall time). Random pictures, VGG16 with
+`items_per_s` (images per second of wall time). Random images, VGG16 with
 batch norm for 32 x 32 at width 1 (33.6 million masked weights), batch 32.
 `plain_keras` is `keras.Model.train_on_batch` of the same network with Nesterov
 momentum, the unit to compare with on any machine:
@@ -107,9 +107,9 @@ def pruning_event():
 
 def plain_keras_epoch():
     """The same network as an ordinary compiled Keras model."""
-    trunk = cpg_vgg(_SHAPE)
-    outputs = keras.layers.Dense(_CLASSES)(trunk.outputs[0])
-    model = keras.Model(trunk.inputs[0], outputs)
+    backbone = cpg_vgg(_SHAPE)
+    outputs = keras.layers.Dense(_CLASSES)(backbone.outputs[0])
+    model = keras.Model(backbone.inputs[0], outputs)
     optimizer = keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True)
     split = _stream().tasks[0].train
     return timing.plain_keras_steps(model, optimizer, split, _BATCH, _STEPS)

@@ -3,7 +3,7 @@
     python benchmarks/lasem.py --threads 1 [--case NAME]
 
 Prints one JSON line per case with `case`, `threads`, `cpu_ms_per_step` and
-`items_per_s` (pictures per second of wall time). Random pictures; the
+`items_per_s` (images per second of wall time). Random images; the
 CIFAR-100 network of 4 layers with batch 10, where a name ends so the
 Office-Home network of 4 layers with batch 16 or the STL-10 network of 6 with
 batch 10; dropout 0.5. `plain_keras` (and `plain_keras_office_home`, ...) is
@@ -44,7 +44,7 @@ from tfcl.optimizers.schedules import Constant  # noqa: E402
 
 
 class Scene(typing.NamedTuple):
-    """What is trained: pictures, network, batch."""
+    """What is trained: images, network, batch."""
 
     image_shape: tuple
     classes: int
@@ -128,12 +128,12 @@ def method_epoch(scene, steps, make_method, earlier_tasks=0):
 
 def plain_keras_epoch(scene, steps):
     """The same network as an ordinary compiled Keras model."""
-    trunk = scene.backbone(scene.image_shape)
-    hidden = keras.layers.Dropout(0.5)(trunk.outputs[0])
+    backbone = scene.backbone(scene.image_shape)
+    hidden = keras.layers.Dropout(0.5)(backbone.outputs[0])
     for units in scene.hidden_units:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
     outputs = keras.layers.Dense(scene.classes)(hidden)
-    model = keras.Model(trunk.inputs[0], outputs)
+    model = keras.Model(backbone.inputs[0], outputs)
     optimizer = RMSPropTF1(1e-4)
     split = scene.stream(steps).tasks[0].train
     return plain_keras_steps(model, optimizer, split, scene.batch, steps)

@@ -46,8 +46,8 @@ def begin(network, seed):
         _draw(*member, words)
 
 
-def _draw(trunk, head, words):
-    for layer in trunk.layers:
+def _draw(backbone, head, words):
+    for layer in backbone.layers:
         if layer.weights:
             _draw_dense(layer, words)
     if not isinstance(head, MemoryDense):

@@ -3,7 +3,7 @@
     python benchmarks/spg.py --threads 1 [--case NAME]
 
 Prints one JSON line per case with `case`, `threads`, `cpu_ms_per_step` and
-`items_per_s` (pictures per second of wall time). Random pictures, the network
+`items_per_s` (images per second of wall time). Random images, the network
 of C-10 (6.5 million parameters, dropout on), batch 64.
 
 - `plain_keras`: `keras.Model.train_on_batch` of the same network with Keras'
@@ -121,12 +121,12 @@ def one_pass_per_head():
     )
     variables = [owned.variable.value for owned in method.shared]
     sums = [tf.Variable(tf.zeros_like(v)) for v in variables]
-    trunk, head = method.network().trunk, method.head
+    backbone, head = method.network().backbone, method.head
 
     @tf.function(autograph=False)
     def add(batch):
         with tf.GradientTape() as tape:
-            objective = tf.reduce_sum(head(trunk(batch, training=True)))
+            objective = tf.reduce_sum(head(backbone(batch, training=True)))
         for total, gradient in zip(sums, tape.gradient(objective, variables)):
             total.assign_add(gradient)
 
@@ -147,7 +147,7 @@ def evaluation():
 
 def plain_keras_epoch():
     """The same network as an ordinary compiled Keras model."""
-    trunk = keras.models.clone_model(
+    backbone = keras.models.clone_model(
         spg_alexnet(_SHAPE, *_DROPOUT),
         clone_function=lambda layer: (
             layer.lower()[0]
@@ -155,8 +155,8 @@ def plain_keras_epoch():
             else type(layer).from_config(layer.get_config())
         ),
     )
-    outputs = keras.layers.Dense(_CLASSES)(trunk.outputs[0])
-    model = keras.Model(trunk.inputs[0], outputs)
+    outputs = keras.layers.Dense(_CLASSES)(backbone.outputs[0])
+    model = keras.Model(backbone.inputs[0], outputs)
     optimizer = keras.optimizers.SGD(1e-3)
     split = _stream().tasks[0].train
     return timing.plain_keras_steps(model, optimizer, split, _BATCH, _STEPS)

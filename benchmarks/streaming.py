@@ -2,7 +2,7 @@
 
     python benchmarks/streaming.py --threads 1 [--case NAME] [--gigabytes 3]
 
-Writes made-up pictures (128 x 128 x 3, JPEG) as TFRecord files of a set that
+Writes made-up images (128 x 128 x 3, JPEG) as TFRecord files of a set that
 has `--gigabytes` once decoded, opens it as the streams do, and trains one
 epoch. Prints one JSON line per case with `case`, `threads`,
 `cpu_ms_per_step`, `items_per_s`, and `resident_gb`, the largest memory of the
@@ -67,9 +67,9 @@ def main():
 
 
 def write_shards(folder, count, shards=8):
-    """Files of `count` JPEG pictures in all; returns their paths."""
+    """Files of `count` JPEG images in all; returns their paths."""
     rng = np.random.default_rng(0)
-    # A few hundred different pictures are enough to decode.
+    # A few hundred different images are enough to decode.
     encoded = [
         tf.io.encode_jpeg(rng.integers(0, 256, _SHAPE, np.uint8)).numpy()
         for _ in range(64)
@@ -100,7 +100,7 @@ def measure(arguments, paths, count):
     )
     limit = 0 if arguments.case == "streamed" else 2**40
     with mock.patch.object(lazy_images, "LARGEST_IN_MEMORY", limit):
-        images = lazy_images.pictures_of(source, np.arange(count))
+        images = lazy_images.images_of(source, np.arange(count))
     split = Split(images, source.labels, np.full(3, 0.5), np.ones(3))
     runner, phase = _runner(split)
     steps = count // _BATCH

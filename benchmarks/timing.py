@@ -53,10 +53,10 @@ def plain_keras_steps(model, optimizer, split, batch, steps):
     """Training of a plain Keras model: the unit to compare with.
 
     Args:
-        model: From pictures to logits.
+        model: From images to logits.
         optimizer: Keras optimizer.
-        split: `Split` of uint8 pictures.
-        batch: Pictures per step.
+        split: `Split` of uint8 images.
+        batch: Images per step.
         steps: Steps per call.
 
     Returns:

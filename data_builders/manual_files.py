@@ -47,26 +47,26 @@ def lacking(error):
     )
 
 
-def present(pictures, place):
-    """The pictures whose files are there, as a list, if parts are accepted.
+def present(images, place):
+    """The images whose files are there, as a list, if parts are accepted.
 
     Otherwise all of them, as they are given: reading tells which is missing.
 
     Args:
-        pictures: Iterable of `picture_files.Picture`.
+        images: Iterable of `image_files.Image`.
         place: The folder or file, for the message.
 
     Raises:
         FileNotFoundError: If no file is there.
     """
     if not _PARTIAL.get():
-        return pictures
-    pictures = list(pictures)
-    found = [picture for picture in pictures if picture.path.exists()]
-    if pictures and not found:
+        return images
+    images = list(images)
+    found = [image for image in images if image.path.exists()]
+    if images and not found:
         raise FileNotFoundError(
-            f"none of the {len(pictures):,} listed pictures is in '{place}', "
-            f"the first being '{pictures[0].path}'"
+            f"none of the {len(images):,} listed images is in '{place}', "
+            f"the first being '{images[0].path}'"
         )
     return found
 
@@ -152,7 +152,7 @@ def check_count(found, expected, what, place):
     Args:
         found: Number of examples listed.
         expected: That of the release; None if not known.
-        what: Of what, "training pictures".
+        what: Of what, "training images".
         place: The folder or file, for the message.
     """
     if expected is not None and found != expected:

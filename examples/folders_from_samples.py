@@ -5,8 +5,8 @@
         tiny=tiny-imagenet-200/train things=cifar-10-batches-bin
 
 Each source becomes the task of that name. It is a folder with a folder of
-pictures per class, at any depth (a folder called `images` is no class), or one
-of CIFAR-10's binary files (`*.bin` with `batches.meta.txt`). Pictures are
+images per class, at any depth (a folder called `images` is no class), or one
+of CIFAR-10's binary files (`*.bin` with `batches.meta.txt`). Images are
 copied, not changed.
 """
 
@@ -20,18 +20,18 @@ import numpy as np
 import PIL.Image
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-_SIDE = 32  # Pixels of a CIFAR picture.
+_SIDE = 32  # Pixels of a CIFAR image.
 
 
 def main(arguments=None):
-    """Copies every source; returns the number of pictures per task."""
+    """Copies every source; returns the number of images per task."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("root", type=pathlib.Path, help="folder to make")
     parser.add_argument("sources", nargs="+", metavar="TASK=PATH")
     parser.add_argument(
-        "--per_class", type=int, help="pictures per class; default: all"
+        "--per_class", type=int, help="images per class; default: all"
     )
     asked = parser.parse_args(arguments)
     made = {}
@@ -45,8 +45,8 @@ def main(arguments=None):
             pathlib.Path(path), asked.root / task, asked.per_class
         )
         if not made[task]:
-            parser.error(f"'{path}' holds neither pictures nor CIFAR's *.bin")
-        print(f"{task}: {made[task]} pictures")
+            parser.error(f"'{path}' holds neither images nor CIFAR's *.bin")
+        print(f"{task}: {made[task]} images")
     return made
 
 
@@ -63,7 +63,7 @@ def _copy(source, target, limit):
 
 
 def _class_folders(source):
-    """(class, file name, function that writes the file) of each picture."""
+    """(class, file name, function that writes the file) of each image."""
     for path in sorted(source.rglob("*")):
         if path.suffix.lower() not in _SUFFIXES:
             continue

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from data_builders import dummy_pictures
+from data_builders import dummy_images
 from data_builders.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
 from tests.data_builders import samples
 from tests.testing.build_command import one_line, run_build
@@ -37,13 +37,13 @@ _BUILT = (
     ("stanford_cars_cropped", "stanford_cars_cropped", "24 train", True),
     ("tiny_imagenet", "tiny_imagenet", "300 train, 80 validation", True),
 )
-# Samples without pictures.
+# Samples without images.
 _REFUSED = (
     ("celeba", "fceleba", "neither 'img_align_celeba.zip' nor"),
     ("lfw", "lfw_pairs", "neither 'lfw.tgz' nor"),
     ("oxford_flowers102", "flowers_cpg", "neither '102flowers.tgz' nor"),
     ("vggface2", "vggface2", "train_list.txt'"),
-    ("wikiart", "wikiart_style", "none of the 1,426 listed pictures is in"),
+    ("wikiart", "wikiart_style", "none of the 1,426 listed images is in"),
 )
 
 
@@ -71,7 +71,7 @@ def test_samples_are_built(run, tmp_path, sample, name, counts, is_part):
 
 
 @pytest.mark.parametrize(("sample", "name", "message"), _REFUSED)
-def test_samples_without_pictures_are_refused(
+def test_samples_without_images_are_refused(
     run, tmp_path, sample, name, message
 ):
     manual = samples.folder(f"raw/{sample}")
@@ -89,19 +89,19 @@ def test_a_part_of_a_release_is_told_wherever_it_is_used(
     name = tiny.Builder.CLASS_NAMES[7]
     lines = []
     for k in range(3):
-        dummy_pictures.write(tree / f"train/{name}/images/{k}.JPEG")
+        dummy_images.write(tree / f"train/{name}/images/{k}.JPEG")
         lines.append(f"val_{k}.JPEG\t{name}\t0\t0\t62\t57")
-    dummy_pictures.write(tree / "val/images/val_0.JPEG")
+    dummy_images.write(tree / "val/images/val_0.JPEG")
     (tree / "wnids.txt").write_text(f"{name}\n")
     (tree / "val/val_annotations.txt").write_text("\n".join(lines))
     values = {"manual_dir": "manual", "data_dir": "data"}
     line = one_line(run("tiny_imagenet", whole=True, **values))
-    assert "holds 3 pictures for 'train' where the release has 100,000" in line
+    assert "holds 3 images for 'train' where the release has 100,000" in line
     with caplog.at_level(logging.WARNING):
         code, out, _ = run("tiny_imagenet", **values)
     assert code == 0
     assert "3 of the release's 100000 train, 1 of the release's 10000" in out
-    assert "'manual' holds 1 pictures for 'validation' where" in caplog.text
+    assert "'manual' holds 1 images for 'validation' where" in caplog.text
     assert (
         "from more of the release, delete" in run("tiny_imagenet", **values)[1]
     )
@@ -111,13 +111,13 @@ def test_a_part_of_a_release_is_told_wherever_it_is_used(
             "tiny_imagenet", "train", "data", image_shape=(4, 4, 3)
         )
     np.testing.assert_array_equal(opened.labels, [7, 7, 7])
-    assert "a part of the release, 3 of its 100000 pictures" in caplog.text
+    assert "a part of the release, 3 of its 100000 images" in caplog.text
 
 
 def test_classes_may_be_missing_from_a_part(run, tmp_path):
     tree = tmp_path / "OfficeHomeDataset_10072016/Product"
     for name in ("Mug", "Alarm_Clock"):
-        dummy_pictures.write(tree / name / "00001.jpg")
+        dummy_images.write(tree / name / "00001.jpg")
     values = {"manual_dir": str(tmp_path), "data_dir": str(tmp_path / "data")}
     line = one_line(run("office_home_product", whole=True, **values))
     assert "lacks 63 of the 65 classes: Backpack" in line

@@ -93,7 +93,7 @@ def test_a_kill_leaves_nothing_that_passes_for_a_set(run, tmp_path):
 
 def test_folders_are_packed_for_the_stream(run, tmp_path):
     tasks = draw_task(tmp_path / "my", "a", {"x": 4, "y": 4})
-    (tasks / "a/x/9.png").write_bytes(b"no picture")
+    (tasks / "a/x/9.png").write_bytes(b"no image")
     values = {
         "data_dir": str(tmp_path / "data"),
         "manual_dir": str(tasks),
@@ -101,8 +101,8 @@ def test_folders_are_packed_for_the_stream(run, tmp_path):
         "resize": "crop",
     }
     message = one_line(run("image_folders", **values))
-    assert "x/9.png' is no readable picture" in message
-    code, out, _ = run("image_folders", on_bad_picture="skip", **values)
+    assert "x/9.png' is no readable image" in message
+    code, out, _ = run("image_folders", on_bad_image="skip", **values)
     folder = tmp_path / "data/image_folders/my_6x5_crop/1.0.0"
     assert code == 0
     assert f"in {folder} (8 train records)" in out
@@ -246,7 +246,7 @@ def test_counts_are_held_against_the_description(run, whole):
     assert "holds 355 records where 354 are expected" in err
 
 
-def test_every_picture_is_decoded(run, whole):
+def test_every_image_is_decoded(run, whole):
     path = whole / "digits/1.0.0/digits-test.tfrecord-00000-of-00001"
     records = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
     records[7] = records[7].replace(b"IHDR", b"IXXX")

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tfcl import configuration
 from tfcl.errors import UserError
-from tfcl.predict import read_picture
+from tfcl.predict import read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _NAMES = ["zero_one", "two_three", "four_five"]
@@ -34,8 +34,8 @@ _SERVE = """
 import json, sys
 import numpy, PIL.Image, tensorflow
 served = tensorflow.saved_model.load(sys.argv[1])
-picture = numpy.asarray(PIL.Image.open(sys.argv[2]).convert("RGB"))
-found = served.signatures["serving_default"](tensorflow.constant(picture[None]))
+image = numpy.asarray(PIL.Image.open(sys.argv[2]).convert("RGB"))
+found = served.signatures["serving_default"](tensorflow.constant(image[None]))
 assert not [name for name in sys.modules if name.startswith("tfcl")]
 print(json.dumps({
     "classes": [name.decode() for name in found["class_names"].numpy()],
@@ -124,9 +124,9 @@ def files_below(folder):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """The same grey noise, stored in several kinds of PNG."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     grey = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     plain = PIL.Image.fromarray(grey)
     plain.convert("RGB").save(folder / "rgb.png")
@@ -139,14 +139,14 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def predictions(life, pictures):
+def predictions(life, images):
     """`{file name: {class: probability}}`, all printed by one command."""
     ended = started(
         "-m",
         "tfcl.predict",
         f"--model_dir={life.folder}",
         "--task=two_three",
-        *sorted(pictures.iterdir()),
+        *sorted(images.iterdir()),
     )
     assert ended.code == 0, ended.err
     found = {}
@@ -253,13 +253,13 @@ def test_saved_configurations_load_again(life, no_bindings_left, name):
 
 
 def test_an_exported_task_serves_without_this_program(
-    life, pictures, predictions, tmp_path
+    life, images, predictions, tmp_path
 ):
     ended = started(
         "-c",
         _SERVE,
         life.folder / "export" / "two_three",
-        pictures / "rgb.png",
+        images / "rgb.png",
         cwd=tmp_path,
     )
     assert ended.code == 0, ended.err
@@ -300,7 +300,7 @@ def test_learned_tasks_are_never_written_again(life):
 # Serving
 
 
-def test_predict_tells_the_same_of_every_kind_of_picture(predictions):
+def test_predict_tells_the_same_of_every_kind_of_image(predictions):
     assert sorted(predictions) == [
         "grey16.png",
         "palette.png",
@@ -313,9 +313,9 @@ def test_predict_tells_the_same_of_every_kind_of_picture(predictions):
         assert found == predictions["rgb.png"]
 
 
-def test_predict_refuses_what_is_no_picture_in_one_line(life, tmp_path):
+def test_predict_refuses_what_is_no_image_in_one_line(life, tmp_path):
     wrong = tmp_path / "notes.txt"
-    wrong.write_text("no picture")
+    wrong.write_text("no image")
     ended = started(
         "-m",
         "tfcl.predict",
@@ -377,7 +377,7 @@ def test_a_misspelt_binding_ends_in_one_line(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-# Kinds of pictures, in this process
+# Kinds of images, in this process
 
 
 def saved(image, path, **options):
@@ -392,14 +392,14 @@ def noise(*shape):
 def test_opacity_is_dropped(tmp_path):
     pixels = noise(5, 4, 4)
     path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
-    np.testing.assert_array_equal(read_picture(path), pixels[..., :3])
+    np.testing.assert_array_equal(read_image(path), pixels[..., :3])
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "P"])
-def test_grey_pictures_get_three_equal_channels(tmp_path, mode):
+def test_grey_images_get_three_equal_channels(tmp_path, mode):
     grey = np.where(noise(5, 4) < 128, 0, 255).astype(np.uint8)
     image = PIL.Image.fromarray(grey).convert(mode)
-    read = read_picture(saved(image, tmp_path / "a.png"))
+    read = read_image(saved(image, tmp_path / "a.png"))
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, np.repeat(grey[..., None], 3, -1))
 
@@ -408,7 +408,7 @@ def test_a_palette_becomes_its_colours(tmp_path):
     image = PIL.Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
     colours = [[255, 0, 0], [0, 128, 0], [1, 2, 3]]
     image.putpalette(sum(colours, []))
-    read = read_picture(saved(image, tmp_path / "a.png", transparency=1))
+    read = read_image(saved(image, tmp_path / "a.png", transparency=1))
     expected = [[colours[0], colours[1]], [colours[2], colours[0]]]
     np.testing.assert_array_equal(read, expected)
 
@@ -418,53 +418,53 @@ def test_16_bit_grey_keeps_its_brightness(tmp_path, kind):
     wanted = np.array([[0, 1, 128], [200, 254, 255]])
     pixels = (wanted * 257).astype(np.uint16)
     path = saved(PIL.Image.fromarray(pixels), tmp_path / f"a.{kind}")
-    np.testing.assert_array_equal(read_picture(path)[..., 0], wanted)
+    np.testing.assert_array_equal(read_image(path)[..., 0], wanted)
 
 
 def test_cmyk_becomes_rgb(tmp_path):
     image = PIL.Image.new("CMYK", (3, 2), (0, 255, 255, 0))
-    read = read_picture(saved(image, tmp_path / "a.tiff"))
+    read = read_image(saved(image, tmp_path / "a.tiff"))
     np.testing.assert_array_equal(read, np.full((2, 3, 3), [255, 0, 0]))
 
 
-def test_a_picture_is_turned_as_its_camera_noted(tmp_path):
+def test_an_image_is_turned_as_its_camera_noted(tmp_path):
     pixels = noise(5, 4, 3)
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # Orientation: turn by 90 degrees, clockwise.
     image = PIL.Image.fromarray(pixels)
-    read = read_picture(saved(image, tmp_path / "a.png", exif=exif))
+    read = read_image(saved(image, tmp_path / "a.png", exif=exif))
     np.testing.assert_array_equal(read, np.rot90(pixels, -1))
 
 
-def test_the_first_picture_of_an_animation_counts(tmp_path):
+def test_the_first_image_of_an_animation_counts(tmp_path):
     images = [PIL.Image.new("L", (3, 2), grey) for grey in (7, 200)]
     path = tmp_path / "a.gif"
     images[0].save(path, save_all=True, append_images=images[1:])
-    assert read_picture(path).tolist() == np.full((2, 3, 3), 7).tolist()
+    assert read_image(path).tolist() == np.full((2, 3, 3), 7).tolist()
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no picture", b"P6\n1x 2\n255\n" + bytes(6), b"\x89PNG\r\n\x1a\n"],
+    [b"", b"no image", b"P6\n1x 2\n255\n" + bytes(6), b"\x89PNG\r\n\x1a\n"],
     ids=["empty", "text", "damaged header", "only a signature"],
 )
-def test_what_is_no_picture_is_named(tmp_path, content):
+def test_what_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="a.png is no readable picture"):
-        read_picture(path)
+    with pytest.raises(UserError, match="a.png is no readable image"):
+        read_image(path)
 
 
-def test_half_a_picture_is_refused(tmp_path):
+def test_half_an_image_is_refused(tmp_path):
     path = saved(PIL.Image.fromarray(noise(40, 40, 3)), tmp_path / "a.png")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match="no readable picture"):
-        read_picture(path)
+    with pytest.raises(UserError, match="no readable image"):
+        read_image(path)
 
 
-def test_a_missing_picture_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(UserError, match="No such picture: .*absent.png"):
-        read_picture(tmp_path / "absent.png")
-    with pytest.raises(UserError, match="no readable picture"):
-        read_picture(tmp_path)
+def test_a_missing_image_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(UserError, match="No such image: .*absent.png"):
+        read_image(tmp_path / "absent.png")
+    with pytest.raises(UserError, match="no readable image"):
+        read_image(tmp_path)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.testing.folders import draw
-from tfcl.data.sources.image_files import read_picture
+from tfcl.data.sources.image_files import read_image
 from tfcl.data.streams.folder_stream import folder_stream
 
 _EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
@@ -47,7 +47,7 @@ def test_sources_become_tasks(lay_out, tmp_path):
         "tiny": ("n0", "n1"),
     }
     # Planes R, G, B of the second row.
-    dog = read_picture(root / "things/dog/test_batch_00001.png")
+    dog = read_image(root / "things/dog/test_batch_00001.png")
     np.testing.assert_array_equal(
         dog, rows[1, 1:].reshape(3, 32, 32).transpose(1, 2, 0)
     )

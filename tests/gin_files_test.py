@@ -1,4 +1,4 @@
-"""Every shipped gin file builds a run that learns, on made-up pictures."""
+"""Every shipped gin file builds a run that learns, on made-up images."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from data_builders.skill.tasks import TASKS
-from tests.testing import folders, pictures
+from tests.testing import folders, image_sets
 from tests.testing.methods import first_training
 from tfcl import configuration
 from tfcl.data.sources import tfds_source
@@ -25,7 +25,7 @@ _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
 _PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
 # The sequences of SPG, and the methods compared on them.
 _SPG = re.compile(r"\w+_(c10|c20|t10|t20|i100|fc10|fc20|fe10|fe20)(_short)?$")
-_OFFICE_HOME = pictures.MadeUpSet((9, 9, 3), 65, {"train": 10})
+_OFFICE_HOME = image_sets.MadeUpSet((9, 9, 3), 65, {"train": 10})
 # Runs with the network that `made_up_applications` stands for.
 _OF_KERAS = (
     "cpg_finegrained_imagenet",
@@ -51,24 +51,26 @@ _FINE_LABELS = tuple(
 _ALPHABETS = tuple(
     f"{name}_{k}" for name in ("Greek", "Tifinagh") for k in range(6)
 )
-# Real shapes, as few pictures as the streams' percentages and counts allow.
+# Real shapes, as few images as the streams' percentages and counts allow.
 _SETS = {
-    "cifar10": pictures.MadeUpSet(
+    "cifar10": image_sets.MadeUpSet(
         (32, 32, 3), 10, {"train": 210, "test": 1000}
     ),
-    "cifar100": pictures.MadeUpSet(
+    "cifar100": image_sets.MadeUpSet(
         (32, 32, 3), _FINE_LABELS, {"train": 26, "test": 4}
     ),
-    "digits": pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
-    "mnist": pictures.MadeUpSet((28, 28, 1), 10, {"train": 700, "test": 1000}),
+    "digits": image_sets.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
+    "mnist": image_sets.MadeUpSet(
+        (28, 28, 1), 10, {"train": 700, "test": 1000}
+    ),
     "office_home_product": _OFFICE_HOME,
     "office_home_real_world": _OFFICE_HOME,
-    "omniglot": pictures.MadeUpSet(
+    "omniglot": image_sets.MadeUpSet(
         (105, 105, 3), _ALPHABETS, {"train": 20, "test": 20}
     ),
     # Any shape: the stream brings them to its own.
     **{
-        name: pictures.MadeUpSet((8, 8, 3), 3, {"train": 12, "test": 4})
+        name: image_sets.MadeUpSet((8, 8, 3), 3, {"train": 12, "test": 4})
         for name in (
             "adience_age0",
             "adience_age1",
@@ -86,40 +88,40 @@ _SETS = {
             "wikiart_piggyback",
         )
     },
-    "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 10}),
+    "lfw_pairs": image_sets.MadeUpSet((8, 8, 3), 2, {"test": 10}),
     **{
-        f"skill_{task.plain_name}": pictures.MadeUpSet(
+        f"skill_{task.plain_name}": image_sets.MadeUpSet(
             (8, 8, 3), 2, {"train": 20, "test": 2}
         )
         for task in TASKS
     },
-    "tiny_imagenet": pictures.MadeUpSet(
+    "tiny_imagenet": image_sets.MadeUpSet(
         (64, 64, 3), 200, {"train": 10, "test": 3}
     ),
-    "imagenet32": pictures.MadeUpSet(
+    "imagenet32": image_sets.MadeUpSet(
         (32, 32, 3), 1000, {"train": 10, "test": 3}
     ),
-    "fceleba": pictures.MadeUpSet(
+    "fceleba": image_sets.MadeUpSet(
         (21, 17, 3), 2, {"train": 300, "test": 120}, users=20
     ),
-    "femnist": pictures.MadeUpSet(
+    "femnist": image_sets.MadeUpSet(
         (28, 28, 1), 62, {"train": 300, "test": 120}, users=21
     ),
     **{
-        f"mini_imagenet_{version}": pictures.MadeUpSet(
+        f"mini_imagenet_{version}": image_sets.MadeUpSet(
             (8, 8, 3), 4, {"train": 10, "validation": 4, "test": 4}
         )
         for version in ("original", "noise_1", "noise_2")
     },
-    "cars196": pictures.MadeUpSet((8, 8, 3), 196, {"train": 4, "test": 2}),
-    "imagenet_r": pictures.MadeUpSet((8, 8, 3), 200, {"train": 10}),
-    "stl10": pictures.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
+    "cars196": image_sets.MadeUpSet((8, 8, 3), 196, {"train": 4, "test": 2}),
+    "imagenet_r": image_sets.MadeUpSet((8, 8, 3), 200, {"train": 10}),
+    "stl10": image_sets.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
 }
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, _SETS)
+    image_sets.replace_open_split(monkeypatch, _SETS)
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +159,7 @@ def _made_up_network(module):
             hidden = keras.layers.Dense(3)(hidden)
         return keras.Model(keras.utils.get_source_inputs(hidden), hidden)
 
-    # The module has the rule for pictures.
+    # The module has the rule for images.
     small.__module__ = module
     return small
 
@@ -182,7 +184,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
         [
             *([] if _is_online(path) else ["EPOCHS = 1"]),
             "Experiment.exports = False",
-            *_own_pictures(path, tmp_path),
+            *_own_images(path, tmp_path),
             *_goals(path, tmp_path),
             *_smaller(path, tmp_path),
         ],
@@ -208,12 +210,12 @@ def _is_online(path):
 
 
 def _is_of_folders(path):
-    """Whether a run learns a user's own pictures."""
+    """Whether a run learns a user's own images."""
     return "_folders" in path.stem or path.stem == "clr_keras_file"
 
 
-def _own_pictures(path, folder):
-    """What a user binds to learn own pictures: some of any size."""
+def _own_images(path, folder):
+    """What a user binds to learn own images: some of any size."""
     if not _is_of_folders(path):
         return []
     for name, size in (("birds", (20, 30)), ("cars", (9, 9))):
@@ -244,7 +246,7 @@ def _goals(path, folder):
 
 
 def _smaller(path, folder):
-    """Bindings that spare a test the large networks and pictures."""
+    """Bindings that spare a test the large networks and images."""
     if path.stem.startswith("clr"):
         few = ["folder_stream.batch_size = 8"] if _is_of_folders(path) else []
         return [*few, *_smaller_clr(path, folder)]
@@ -368,11 +370,11 @@ def _take_two_steps(run):
     assert not all(map(np.array_equal, before, after))
 
 
-_OWN_PICTURES = [p.stem for p in _RUNS if _is_of_folders(p)]
+_OWN_IMAGES = [p.stem for p in _RUNS if _is_of_folders(p)]
 
 
-@pytest.mark.parametrize("name", _OWN_PICTURES)
-def test_own_pictures_must_be_named(name):
+@pytest.mark.parametrize("name", _OWN_IMAGES)
+def test_own_images_must_be_named(name):
     with pytest.raises(UserError, match="folder_stream.root.*is required"):
         configuration.load([f"gin/{name}.gin"], [])
 
@@ -391,9 +393,9 @@ def test_pretrained_weights_must_be_named(path, bindings, missing):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in _OWN_PICTURES if name.startswith("clr")]
+    "name", [name for name in _OWN_IMAGES if name.startswith("clr")]
 )
-def test_own_pictures_are_treated_as_clr_treats_its_own(name):
+def test_own_images_are_treated_as_clr_treats_its_own(name):
     published = {}
     for file, stream in (
         ("clr_skill53", "dataset_stream"),
@@ -443,7 +445,7 @@ def test_every_run_on_points_takes_every_stream(path, tmp_path):
 @pytest.mark.parametrize(
     "method", ["online", "mir", "agem", "gdumb", "ensemble"]
 )
-def test_every_online_method_takes_pictures_and_a_backbone(method, tmp_path):
+def test_every_online_method_takes_images_and_a_backbone(method, tmp_path):
     configuration.load(
         [
             "gin/base.gin",
@@ -461,8 +463,8 @@ def test_every_online_method_takes_pictures_and_a_backbone(method, tmp_path):
         tf.config.run_functions_eagerly(False)
         run.close()
     assert run.stream.name == "digits_5_online"
-    trunk, _ = run.method.network().members[0]
-    assert any(isinstance(la, keras.layers.Conv2D) for la in trunk.layers)
+    backbone, _ = run.method.network().members[0]
+    assert any(isinstance(la, keras.layers.Conv2D) for la in backbone.layers)
 
 
 def test_features_of_the_published_network_in_the_published_order(tmp_path):

@@ -12,7 +12,7 @@ from tfcl.data.task import StreamSpec
 _GIN = pathlib.Path(__file__).resolve().parents[1] / "gin"
 _CIFAR, _OFFICE_HOME = (32, 32, 3), (128, 128, 3)
 _STL10, _MNIST, _OMNIGLOT = (96, 96, 3), (28, 28, 1), (28, 28, 1)
-# Picture, layers, features, classes; numbers in the convolutions and in the
+# Image, layers, features, classes; numbers in the convolutions and in the
 # head where they are published.
 _NETWORKS = {
     "lasem_cifar_4": (_CIFAR, 4, 4096, 10, 65_568, 262_858),
@@ -27,7 +27,7 @@ _NETWORKS = {
     "lasem_mnist_2": (_MNIST, 2, 7 * 7 * 64, 2, None, None),
     "lasem_omniglot_3": (_OMNIGLOT, 3, 512, 20, None, None),
 }
-# What users' own pictures begin with has no published numbers.
+# What users' own images begin with has no published numbers.
 _OWN = {"lasem_folders_4"}
 _DECONV = sorted(
     path.stem
@@ -76,15 +76,15 @@ def test_cifar_networks_have_their_sizes(depth, numbers):
 
 @pytest.mark.parametrize("name", _NETWORKS)
 def test_networks_have_the_published_sizes(name):
-    _, layers, features, classes, in_trunk, in_head = _NETWORKS[name]
+    _, layers, features, classes, in_backbone, in_head = _NETWORKS[name]
     method, spec = _method(name, "hard")
     backbone = method.training.backbone(spec)
     assert backbone.output_shape == (None, features)
     convs = [la for la in backbone.layers if la.name.startswith("conv_")]
     assert len(convs) == layers
-    if in_trunk is None:
+    if in_backbone is None:
         return
-    assert backbone.count_params() == in_trunk
+    assert backbone.count_params() == in_backbone
     head = method.training.head(classes)
     head.build((None, features))
     numbers = sum(np.prod(v.shape) for v in head.trainable_variables)
@@ -105,8 +105,8 @@ def _numbers(name):
     data = "_".join(w for w in words if w not in ("direct", "tc2"))
     network = f"lasem_{data.rstrip('0123456789') if 'mnist' in data else data}"
     method, spec = _method(f"{network}_{depth}", name)
-    trunk = method.make_trunk(spec)
-    layers = [la for la in trunk.layers if hasattr(la, "transfer_variables")]
+    backbone = method.make_backbone(spec)
+    layers = [la for la in backbone.layers if hasattr(la, "transfer_variables")]
     counts = [
         sum(int(np.prod(v.shape)) for la in layers for v in variables(la))
         for variables in (

@@ -1,4 +1,4 @@
-"""The README's way to learn own pictures, with pictures of four real sets."""
+"""The README's way to learn own images, with images of four real sets."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.data_builders import samples
 from tfcl import commands, configuration
-from tfcl.data.sources.image_files import read_picture
+from tfcl.data.sources.image_files import read_image
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 
@@ -65,14 +65,14 @@ def test_four_real_sets_are_learned_as_four_tasks(my_tasks, tmp_path):
     assert all(f">{name}<" in report for name in _SOURCES)
     learned = commands.open_learned(folder)
     for name in _SOURCES:
-        # The pictures of a task differ in size from those of the network.
+        # The images of a task differ in size from those of the network.
         path = next((my_tasks / name).glob("*/*"))
-        picture = read_picture(path)[None]
+        image = read_image(path)[None]
         entry = learned.find(name)
         assert path.parent.name in entry.class_names
-        expected = learned.probabilities(entry, picture)
+        expected = learned.probabilities(entry, image)
         served = tf.saved_model.load(str(folder / "export" / name))
-        found = served.signatures["serving_default"](tf.constant(picture))
+        found = served.signatures["serving_default"](tf.constant(image))
         np.testing.assert_allclose(
             found["probabilities"], expected, rtol=1e-5, atol=1e-6
         )

@@ -9,8 +9,8 @@ import numpy as np
 import optuna
 import pytest
 
-from tests.testing import pictures
-from tests.testing.running import no_pictures
+from tests.testing import image_sets
+from tests.testing.running import no_figures
 from tfcl import search as search_module
 from tfcl.configuration.ranges import parse_range
 from tfcl.engine.evaluator import Evaluator
@@ -38,9 +38,9 @@ _RANGES = dict(
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    made_up = pictures.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4})
-    pictures.replace_open_split(monkeypatch, {"digits": made_up})
-    with no_pictures():
+    made_up = image_sets.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4})
+    image_sets.replace_open_split(monkeypatch, {"digits": made_up})
+    with no_figures():
         yield
     gin.clear_config()
 

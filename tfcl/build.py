@@ -19,7 +19,7 @@ from tfcl.data.sources import (
 from tfcl.errors import UserError
 
 _FOLDERS = "image_folders"
-_FOLDERS_TERMS = "Your own pictures: a folder of tasks as --manual_dir."
+_FOLDERS_TERMS = "Your own images: a folder of tasks as --manual_dir."
 
 _MANUAL_DIR = flags.DEFINE_string(
     "manual_dir",
@@ -39,20 +39,21 @@ _IMAGE_SIZE = flags.DEFINE_string(
     "image_size",
     None,
     f"For {_FOLDERS}: pixels, 128 or 96x128 (height x width). Default: every "
-    "picture keeps its size.",
+    "image keeps its size.",
 )
 _RESIZE = flags.DEFINE_enum(
     "resize",
     "stretch",
     ("stretch", "crop"),
-    f"For {_FOLDERS}: how to bring pictures to --image_size.",
+    f"For {_FOLDERS}: how to bring images to --image_size.",
 )
-_ON_BAD_PICTURE = flags.DEFINE_enum(
-    "on_bad_picture",
+_ON_BAD_IMAGE = flags.DEFINE_enum(
+    "on_bad_image",
     "error",
     ("error", "skip"),
-    f"For {_FOLDERS}: stop at a file that is no picture, or leave it out.",
+    f"For {_FOLDERS}: stop at a file that is no image, or leave it out.",
 )
+flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its name of before.
 commands.define_data_dir()
 
 
@@ -100,7 +101,7 @@ def _build(name):
     if name != _FOLDERS:
         return
     if not built:
-        print("If the pictures have changed, delete that folder first.")
+        print("If the images have changed, delete that folder first.")
     skipped = builder.builder_config.bad.skipped
     for path, fault in skipped:
         print(f"Left out: '{path}' {fault}")
@@ -140,7 +141,7 @@ def _builder(name):
             data_dir,
             _size(_IMAGE_SIZE.value),
             _RESIZE.value,
-            _ON_BAD_PICTURE.value == "skip",
+            _ON_BAD_IMAGE.value == "skip",
         )
     if name not in catalog.CATALOG and difflib.get_close_matches(
         name, [_FOLDERS, *catalog.CATALOG], n=1

@@ -2,7 +2,7 @@
 
 Runs that differ in their seeds alone are one row: mean and sample deviation.
 With `--output` the table is written as Markdown, every number as CSV, and the
-average accuracy over the tasks as a picture.
+average accuracy over the tasks as an image.
 """
 
 import pathlib
@@ -58,5 +58,5 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "joint", None, "Run that trains on all tasks so far, likewise."
     )
-    flags.DEFINE_string("output", None, "Folder for table, numbers, picture.")
+    flags.DEFINE_string("output", None, "Folder for table, numbers, image.")
     commands.run(main)

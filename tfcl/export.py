@@ -17,7 +17,7 @@ _BUNDLE = flags.DEFINE_bool(
     "bundle",
     False,
     "Write one SavedModel of all these tasks, whose second input is the number "
-    "of each picture's task.",
+    "of each image's task.",
 )
 commands.define_model_dir()
 

@@ -1,30 +1,30 @@
-"""Classifies pictures: `python -m tfcl.predict --model_dir=... --task=...`."""
+"""Classifies images: `python -m tfcl.predict --model_dir=... --task=...`."""
 
 import numpy as np
 from absl import flags
 
 from tfcl import commands
-from tfcl.data.sources.image_files import read_picture
+from tfcl.data.sources.image_files import read_image
 from tfcl.errors import UserError
 
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task.")
-_TOP = flags.DEFINE_integer("top", 3, "Classes to print per picture.")
+_TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
 commands.define_model_dir()
 flags.mark_flag_as_required("task")
 
 
 def main(argv):
-    """Prints `file: class probability, ...` for every picture."""
+    """Prints `file: class probability, ...` for every image."""
     if len(argv) < 2:
         raise UserError(
-            "Name at least one picture: python -m tfcl.predict "
+            "Name at least one image: python -m tfcl.predict "
             "--model_dir=... --task=... a.png b.jpg"
         )
-    pictures = [read_picture(path) for path in argv[1:]]
+    images = [read_image(path) for path in argv[1:]]
     learned = commands.open_learned(flags.FLAGS.model_dir)
     entry = learned.find(_TASK.value)
-    for path, picture in zip(argv[1:], pictures):
-        probabilities = learned.probabilities(entry, picture[None])[0]
+    for path, image in zip(argv[1:], images):
+        probabilities = learned.probabilities(entry, image[None])[0]
         best = np.argsort(-probabilities)[: _TOP.value]
         told = ", ".join(
             f"{entry.class_names[k]} {probabilities[k]:.4f}" for k in best

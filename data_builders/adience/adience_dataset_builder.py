@@ -2,31 +2,31 @@
 
 from typing import ClassVar
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder, configurations
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder, configurations
 
 _AGES = (
     *("(0, 2)", "(4, 6)", "(8, 12)", "(15, 20)"),
     *("(25, 32)", "(38, 43)", "(48, 53)", "(60, 100)"),
 )
-# Pictures with one of these ages, per fold.
+# Images with one of these ages, per fold.
 _FOLDS = (4316, 3101, 3339, 2975, 3693)
 _COLUMNS = ("user_id", "original_image", "face_id", "age")
-# Where pictures may lie and what their names begin with.
+# Where images may lie and what their names begin with.
 _FACES = (
     ("aligned", "landmark_aligned_face"),
     ("faces", "coarse_tilt_aligned_face"),
 )
 
 
-class Builder(PictureBuilder):
+class Builder(ImageBuilder):
     """17,424 faces; the configuration says which fold is for testing.
 
     Features:
         image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
-        label: Class index 0..7, the group of age. Pictures whose age is
+        label: Class index 0..7, the group of age. Images whose age is
             another or unknown are left out, as is common.
-        id: "fold_0/<user>/<face>.<picture>"; "<split>/<class>/<file>" of a
+        id: "fold_0/<user>/<face>.<image>"; "<split>/<class>/<file>" of a
             tree with splits.
     """
 
@@ -50,12 +50,12 @@ class Builder(PictureBuilder):
         "the ages."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         name = self.builder_config.name
         for folder in (name, f"data/{name}"):
             if (root / folder / "train").exists():
-                return picture_files.in_split_folders(
+                return image_files.in_split_folders(
                     root / folder,
                     {"train": "train", "test": "val"},
                     self.CLASS_NAMES,
@@ -79,17 +79,17 @@ def _fold(root, fold):
         (each for each in _FACES if (root / each[0]).exists()), _FACES[0]
     )
     path = manual_files.find(root, f"fold_{fold}_data.txt")
-    pictures = []
+    images = []
     for row in manual_files.table(path, _COLUMNS, delimiter="\t"):
         label = labels.get(row["age"])
         if label is None:
             continue
         user, name = row["user_id"], f"{row['face_id']}.{row['original_image']}"
-        pictures.append(
-            picture_files.Picture(
+        images.append(
+            image_files.Image(
                 f"fold_{fold}/{user}/{name}",
                 root / folder / user / f"{beginning}.{name}",
                 label,
             )
         )
-    return pictures
+    return images

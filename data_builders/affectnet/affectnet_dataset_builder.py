@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 
 _LISTS = {"train": "training.csv", "validation": "validation.csv"}
 _COLUMNS = (
@@ -14,14 +14,14 @@ _COLUMNS = (
 _LAST_EXPRESSION = 10
 
 
-class Builder(PictureBuilder):
+class Builder(ImageBuilder):
     """283,901 training and 3,500 validation faces; the user supplies them.
 
     Features:
         image: `(height, width, 3)`, uint8; the face cut out by the owners'
             box, stored without loss.
         label: Class index 0..6, the owners' number of the expression;
-            pictures with 7 to 10 (contempt, none, uncertain, no face) are
+            images with 7 to 10 (contempt, none, uncertain, no face) are
             left out.
         id: "<split>/<folder>/<file>".
     """
@@ -40,11 +40,11 @@ class Builder(PictureBuilder):
         "too."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         for folder in ("emotion", "data/emotion"):
             if (root / folder / "train").exists():
-                return picture_files.in_split_folders(
+                return image_files.in_split_folders(
                     root / folder,
                     {"train": "train", "validation": "val"},
                     self.CLASS_NAMES,
@@ -65,7 +65,7 @@ class Builder(PictureBuilder):
         }
 
     def _listed(self, split, path, faces):
-        pictures = []
+        images = []
         rows = manual_files.table(path, _COLUMNS)
         for number, row in enumerate(rows, 2):
             try:
@@ -84,9 +84,7 @@ class Builder(PictureBuilder):
                 continue
             name = row["subDirectory_filePath"]
             box = (left, top, left + width, top + height)
-            pictures.append(
-                picture_files.Picture(
-                    f"{split}/{name}", faces / name, label, box
-                )
+            images.append(
+                image_files.Image(f"{split}/{name}", faces / name, label, box)
             )
-        return pictures
+        return images

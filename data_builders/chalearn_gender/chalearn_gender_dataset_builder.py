@@ -1,7 +1,7 @@
 """ChaLearn Faces of the World: gender, as a TFDS data set."""
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 
 _LISTS = {"train": "train", "validation": "valid"}
 # Words in the headers of the lists, whose wording differs between rounds.
@@ -9,8 +9,8 @@ _FILE, _GENDER = ("image", "file"), ("gender",)
 _EDGES = ("x", "y", "width", "height")
 
 
-class Builder(PictureBuilder):
-    """About 8,000 faces of three classes; the user supplies the pictures.
+class Builder(ImageBuilder):
+    """About 8,000 faces of three classes; the user supplies the images.
 
     Features:
         image: `(height, width, 3)`, uint8; the files unchanged, or cut to the
@@ -30,11 +30,11 @@ class Builder(PictureBuilder):
         "downloads."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         for folder in ("gender", "chalearn_gender", "data/gender"):
             if (root / folder / "val").exists():
-                return picture_files.in_split_folders(
+                return image_files.in_split_folders(
                     root / folder,
                     {"train": "train", "validation": "val"},
                     self.CLASS_NAMES,
@@ -54,7 +54,7 @@ class Builder(PictureBuilder):
         file, gender = _column(rows, _FILE, path), _column(rows, _GENDER, path)
         labels = {name: label for label, name in enumerate(self.CLASS_NAMES)}
         labels |= {str(label): label for label in range(len(self.CLASS_NAMES))}
-        pictures = []
+        images = []
         for number, row in enumerate(rows, 2):
             label = labels.get((row[gender] or "").strip().lower())
             if label is None:
@@ -62,13 +62,13 @@ class Builder(PictureBuilder):
                     f"'{path}' line {number} has the gender '{row[gender]}', "
                     f"none of {', '.join(self.CLASS_NAMES)}"
                 )
-            picture = root / name / row[file]
-            pictures.append(
-                picture_files.Picture(
-                    f"{split}/{row[file]}", picture, label, _box(row, path)
+            image = root / name / row[file]
+            images.append(
+                image_files.Image(
+                    f"{split}/{row[file]}", image, label, _box(row, path)
                 )
             )
-        return pictures
+        return images
 
 
 def _column(rows, words, path):

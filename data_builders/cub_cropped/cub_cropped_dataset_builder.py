@@ -2,16 +2,16 @@
 
 from typing import ClassVar
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 
 _ARCHIVE = "CUB_200_2011.tgz"
 _SHA256 = "0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081"
 _CROPPED = "cubs_cropped"
 
 
-class Builder(PictureBuilder):
-    """5,994 training and 5,794 test pictures of 200 species.
+class Builder(ImageBuilder):
+    """5,994 training and 5,794 test images of 200 species.
 
     Features:
         image: `(height, width, 3)`, uint8; the bounding box cut out of the
@@ -25,12 +25,12 @@ class Builder(PictureBuilder):
     HOMEPAGE = "https://www.vision.caltech.edu/datasets/cub_200_2011/"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"Get {_ARCHIVE} from {HOMEPAGE} (research and education only) and put "
-        "it, or the folder CUB_200_2011 that it unpacks to, or pictures "
+        "it, or the folder CUB_200_2011 that it unpacks to, or images "
         f"already cut as {_CROPPED}/{{train,test}}/<class>/<file>, into the "
         "folder for manual downloads."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = manual_files.tree(
             dl_manager,
             "CUB_200_2011",
@@ -40,13 +40,13 @@ class Builder(PictureBuilder):
         )
         if (root / "images.txt").exists():
             return _cut(root)
-        return picture_files.in_split_folders(
+        return image_files.in_split_folders(
             root, ("train", "test"), self.CLASS_NAMES, numbered=True
         )
 
 
 def _cut(root):
-    """The owners' pictures with their boxes."""
+    """The owners' images with their boxes."""
     labels = dict(manual_files.fields(root / "image_class_labels.txt", 2))
     in_train = dict(manual_files.fields(root / "train_test_split.txt", 2))
     boxes = {
@@ -61,9 +61,9 @@ def _cut(root):
             label = int(labels[key]) - 1
         except (KeyError, ValueError):
             raise manual_files.DataFileError(
-                f"the lists in '{root}' disagree about picture {key} ('{name}')"
+                f"the lists in '{root}' disagree about image {key} ('{name}')"
             ) from None
         box = (left, top, left + width, top + height)
         path = root / "images" / name
-        found[split].append(picture_files.Picture(name, path, label, box))
+        found[split].append(image_files.Image(name, path, label, box))
     return found

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_builders import picture_files
-from data_builders.picture_builder import LabelledBuilder
+from data_builders import image_files
+from data_builders.image_builder import LabelledBuilder
 
 _NAMES = (
     "zero",
@@ -19,7 +19,7 @@ _NAMES = (
     "eight",
     "nine",
 )
-# Inside each class, every 5th picture in shipped order is a test picture.
+# Inside each class, every 5th image in shipped order is a test image.
 _TEST_EVERY = 5
 # A pixel counts the dark cells of a 4 x 4 block: 0 (empty) .. 16 (full).
 _FULL = 16
@@ -37,11 +37,11 @@ class Builder(LabelledBuilder):
 
     HOMEPAGE = "https://archive.ics.uci.edu/dataset/80"
     RELEASE_NOTES: ClassVar[dict] = {
-        "1.0.0": "First release: 1,442 training and 355 test pictures."
+        "1.0.0": "First release: 1,442 training and 355 test images."
     }
 
     def features(self):
-        return picture_files.features(_NAMES, image=picture_files.png(8, 8, 1))
+        return image_files.features(_NAMES, image=image_files.png(8, 8, 1))
 
     def _split_generators(self, dl_manager):
         del dl_manager

@@ -3,21 +3,21 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import leaf, manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, leaf, manual_files
+from data_builders.image_builder import ImageBuilder
 
 _FOLDER = "img_align_celeba"
 _ARCHIVE = f"{_FOLDER}.zip"
 
 
-class Builder(PictureBuilder):
-    """Faces that smile or do not, 93 users; the user supplies the pictures.
+class Builder(ImageBuilder):
+    """Faces that smile or do not, 93 users; the user supplies the images.
 
     Features:
         image: `(height, width, 3)`, uint8; 218 x 178 JPEG files, unchanged.
         label: Class index: 0 "not_smiling", 1 "smiling".
         user: Place of the user in the file, from 0; task t learns user t.
-        id: "<user>/<split>/<place in the file>/<picture>", the first two
+        id: "<user>/<split>/<place in the file>/<image>", the first two
             numbers padded with zeros.
     """
 
@@ -34,11 +34,11 @@ class Builder(PictureBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             self.CLASS_NAMES, user=tfds.features.Scalar(dtype=np.int64)
         )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         lists = manual_files.tree(
             dl_manager,
             *("fceleba", "fceleba/raw", "fceleba/iid", "celeba/leaf/iid"),
@@ -69,13 +69,13 @@ def _only_list(folder):
 
 
 def _listed(path, split, faces):
-    pictures = []
+    images = []
     for user, (_, names, labels) in enumerate(leaf.load(path)):
         for place, (name, label) in enumerate(zip(names, labels)):
             identity = f"{user:03d}/{split}/{place:05d}/{name}"
-            pictures.append(
-                picture_files.Picture(
+            images.append(
+                image_files.Image(
                     identity, faces / name, label, more={"user": user}
                 )
             )
-    return pictures
+    return images

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import leaf, manual_files, picture_files
-from data_builders.picture_builder import LabelledBuilder, configurations
+from data_builders import image_files, leaf, manual_files
+from data_builders.image_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = tuple(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -43,9 +43,9 @@ class Builder(LabelledBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             self.CLASS_NAMES,
-            image=picture_files.png(_SIDE, _SIDE, 1),
+            image=image_files.png(_SIDE, _SIDE, 1),
             user=tfds.features.Scalar(dtype=np.int64),
         )
 
@@ -74,8 +74,8 @@ class Builder(LabelledBuilder):
     def _generate_examples(self, split, files):
         for user, path in files.items():
             # One file is some 200 MB of text: read when its turn comes.
-            ((_, pictures, labels),) = _one_user(path)
-            for place, (x, label) in enumerate(zip(pictures, labels)):
+            ((_, images, labels),) = _one_user(path)
+            for place, (x, label) in enumerate(zip(images, labels)):
                 if not 0 <= label < len(CLASS_NAMES):
                     raise manual_files.DataFileError(
                         f"'{path}' has the label {label}, which is not in "
@@ -127,12 +127,12 @@ def _grey(x, path):
         pixels = np.empty(0)
     if pixels.shape != (_SIDE * _SIDE,):
         raise manual_files.DataFileError(
-            f"'{path}' has a picture of {pixels.size} numbers where "
+            f"'{path}' has an image of {pixels.size} numbers where "
             f"{_SIDE * _SIDE} are expected"
         )
     if not (pixels.min() >= 0 and pixels.max() <= 1):
         raise manual_files.DataFileError(
-            f"'{path}' has a picture with values from {pixels.min():g} to "
+            f"'{path}' has an image with values from {pixels.min():g} to "
             f"{pixels.max():g} where 0 to 1 are expected"
         )
     return (255 * pixels).astype(np.uint8).reshape(_SIDE, _SIDE, 1)

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_builders import manual_files, matlab, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files, matlab
+from data_builders.image_builder import ImageBuilder
 
 _ARCHIVE = "102flowers.tgz"
 _SHA256 = {
@@ -24,13 +24,13 @@ _SHA256 = {
 _PARTS = {"train": ("trnid", "valid"), "test": ("tstid",)}
 
 
-class Builder(PictureBuilder):
-    """2,040 training and 6,149 test pictures of 102 flowers.
+class Builder(ImageBuilder):
+    """2,040 training and 6,149 test images of 102 flowers.
 
     Features:
         image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
         label: Class index 0..101, the owners' 1..102 less 1.
-        id: "image_00001.jpg"; "train/<class>/<file>" for sorted pictures.
+        id: "image_00001.jpg"; "train/<class>/<file>" for sorted images.
     """
 
     CLASS_NAMES = manual_files.names(__file__)
@@ -43,11 +43,11 @@ class Builder(PictureBuilder):
         "flowers/{train,test}/<class>/<file>."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         for folder in ("flowers", "data/flowers"):
             if (root / folder).exists():
-                return picture_files.in_split_folders(
+                return image_files.in_split_folders(
                     root / folder,
                     tuple(_PARTS),
                     self.CLASS_NAMES,
@@ -67,7 +67,7 @@ class Builder(PictureBuilder):
         )
         return {
             split: [
-                _picture(jpg, int(number), labels)
+                _image(jpg, int(number), labels)
                 for key in keys
                 for number in np.sort(np.atleast_1d(parts[key]))
             ]
@@ -75,10 +75,10 @@ class Builder(PictureBuilder):
         }
 
 
-def _picture(jpg, number, labels):
+def _image(jpg, number, labels):
     name = f"image_{number:05d}.jpg"
     label = int(labels[number - 1]) - 1
-    return picture_files.Picture(name, jpg / name, label)
+    return image_files.Image(name, jpg / name, label)
 
 
 def _matrices(root, jpg, name, keys):

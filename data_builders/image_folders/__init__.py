@@ -1,1 +1,1 @@
-"""A user's own pictures: a folder per task, in it one per split and class."""
+"""A user's own images: a folder per task, in it one per split and class."""

@@ -1,4 +1,4 @@
-"""A user's own pictures as a TFDS data set: decoded and resized once."""
+"""A user's own images as a TFDS data set: decoded and resized once."""
 
 import dataclasses
 import hashlib
@@ -9,36 +9,36 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from data_builders.image_folders.image_file import BadImage, decode
 from data_builders.image_folders.image_tree import (
     SPLITS,
-    BadPictures,
-    find_pictures,
+    BadImages,
+    find_images,
 )
-from data_builders.image_folders.picture_file import BadPicture, decode
 
 
 @dataclasses.dataclass(eq=False)
 class FolderConfig(tfds.core.BuilderConfig):
-    """How pictures are stored.
+    """How images are stored.
 
     Args:
-        image_shape: `(height, width, 3)` of all pictures; None for any.
-        fit: Function from a picture, uint8 `(any, any, 3)`, to one of
-            `image_shape`. None keeps pictures in their own size.
-        bad: What to do with files that are no pictures.
+        image_shape: `(height, width, 3)` of all images; None for any.
+        fit: Function from an image, uint8 `(any, any, 3)`, to one of
+            `image_shape`. None keeps images in their own size.
+        bad: What to do with files that are no images.
     """
 
     image_shape: tuple = (None, None, 3)
     fit: Callable | None = None
-    bad: BadPictures = dataclasses.field(default_factory=BadPictures)
+    bad: BadImages = dataclasses.field(default_factory=BadImages)
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """All tasks of a folder of tasks; the user supplies the pictures.
+    """All tasks of a folder of tasks; the user supplies the images.
 
     Features:
         id: Path below `manual_dir`.
-        number: Place among all pictures of the folder, in its order.
+        number: Place among all images of the folder, in its order.
         task, class_name: Names of the folders.
         label: Place of the class among those of its task, from 0.
         content: SHA-256 of the file, hexadecimal; tells copies.
@@ -48,10 +48,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict] = {"1.0.0": "First release."}
     BUILDER_CONFIGS: ClassVar[list] = [
-        FolderConfig(name="full", description="Pictures in their own size.")
+        FolderConfig(name="full", description="Images in their own size.")
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "Put the pictures into one folder per task: "
+        "Put the images into one folder per task: "
         "<task>/{train,validation,test}/<class>/*.jpg, <task>/<class>/*.jpg, "
         "or <task>/train.txt with lines 'path label'."
     )
@@ -98,7 +98,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             except OSError as error:
                 config.bad(path, f"cannot be read: {error.strerror}")
                 continue
-            except BadPicture as error:
+            except BadImage as error:
                 config.bad(path, str(error))
                 continue
             yield (
@@ -116,9 +116,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _listed(root, bad):
-    """A dictionary per picture, in the order of the folder."""
+    """A dictionary per image, in the order of the folder."""
     listed = []
-    for task, splits in find_pictures(root, bad).items():
+    for task, splits in find_images(root, bad).items():
         labels = {name: k for k, name in enumerate(splits["train"])}
         for split, classes in splits.items():
             for class_name, paths in classes.items():

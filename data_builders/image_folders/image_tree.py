@@ -1,4 +1,4 @@
-"""Finds the pictures of a folder of tasks, and says what is wrong with it."""
+"""Finds the images of a folder of tasks, and says what is wrong with it."""
 
 import difflib
 import os
@@ -15,7 +15,7 @@ _SPLIT_NAMES = {
     "val": "validation",
     "test": "test",
 }
-# What systems put beside pictures by themselves.
+# What systems put beside images by themselves.
 _JUNK = ("thumbs.db", "desktop.ini", "__macosx")
 _LAYOUT = (
     "<task>/{train,validation,test}/<class>/*.jpg, <task>/<class>/*.jpg, or "
@@ -27,7 +27,7 @@ class TreeError(ValueError):
     """A folder that cannot be learned; names file, rule and way out."""
 
 
-class BadPictures:
+class BadImages:
     """What happens to files that cannot be used.
 
     Args:
@@ -50,27 +50,27 @@ class BadPictures:
         if not self.skip:
             raise TreeError(
                 f"'{path}' {fault}. Repair or remove it, or leave all such "
-                "files out with on_bad_picture = 'skip'."
+                "files out with on_bad_image = 'skip'."
             )
         self.skipped.append((path, fault))
 
 
-def find_pictures(
+def find_images(
     root: str | os.PathLike,
-    bad: BadPictures,
+    bad: BadImages,
     tasks: Sequence[str] | None = None,
 ) -> dict:
-    """The picture files of a folder of tasks.
+    """The image files of a folder of tasks.
 
     Args:
         root: Folder with one folder per task, which holds
 
-            - `{train,validation,test}/<class>/` with pictures (`valid` and
+            - `{train,validation,test}/<class>/` with images (`valid` and
               `val` mean validation; only `train` is needed), or
-            - `<class>/` with pictures, or
+            - `<class>/` with images, or
             - `train.txt`, and perhaps `validation.txt` and `test.txt`, with
               lines `path label`; paths start at the task's folder.
-        bad: What to do with files that are no pictures by their names.
+        bad: What to do with files that are no images by their names.
         tasks: Names of the tasks to take, in this order. None takes all,
             sorted by name.
 
@@ -138,7 +138,7 @@ def _task(folder, bad):
             _put(lists, _SPLIT_NAMES[stem], path)
         elif suffix in SUFFIXES:
             beside.append(path)
-    if not lists:  # Where there are lists, pictures may lie anywhere.
+    if not lists:  # Where there are lists, images may lie anywhere.
         for path in beside:
             bad(path, "lies outside of a class's folder")
     if lists and splits:
@@ -188,23 +188,23 @@ def _classes(folder, bad):
     if not folders:
         raise TreeError(f"'{folder}' holds no folder of a class: {_LAYOUT}.")
     _check_capitals(folders, folder, "classes")
-    return {name: _pictures(path, bad) for name, path in folders.items()}
+    return {name: _images(path, bad) for name, path in folders.items()}
 
 
-def _pictures(folder, bad):
+def _images(folder, bad):
     found = []
     for path in _listing(folder):
         if path.is_dir():
             raise TreeError(
                 f"'{path}' is a folder inside of a class's folder. Move its "
-                f"pictures one level up, or check the layout: {_LAYOUT}."
+                f"images one level up, or check the layout: {_LAYOUT}."
             )
-        if _named_like_a_picture(path, bad):
+        if _named_like_an_image(path, bad):
             found.append(path)
     return found
 
 
-def _named_like_a_picture(path, bad):
+def _named_like_an_image(path, bad):
     if path.suffix.lower() in SUFFIXES:
         return True
     bad(path, f"has none of the endings {' '.join(SUFFIXES)}")
@@ -233,10 +233,10 @@ def _listed(file, bad):
         mine = found.setdefault(parts[1], [])
         if not path.is_file():
             bad(path, f"(line {number} of '{file}') does not exist")
-        elif _named_like_a_picture(path, bad):
+        elif _named_like_an_image(path, bad):
             mine.append(path)
     if not found:
-        raise TreeError(f"'{file}' lists no picture. Fill or delete it.")
+        raise TreeError(f"'{file}' lists no image. Fill or delete it.")
     _check_capitals(found, file, "classes")
     numbers = all(label.isdecimal() for label in found)
     return {

@@ -4,20 +4,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_builders import manual_files, picture_files, safe_pickle
-from data_builders.picture_builder import LabelledBuilder, configurations
+from data_builders import image_files, manual_files, safe_pickle
+from data_builders.image_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = manual_files.names(__file__)
 _SIDE = 32
 _CONFIGS = {
-    "planar": "Pictures as they are: three planes of 32 x 32 per row.",
-    "scrambled": "Rows read as 32 x 32 x 3, which scrambles every picture: "
+    "planar": "Images as they are: three planes of 32 x 32 per row.",
+    "scrambled": "Rows read as 32 x 32 x 3, which scrambles every image: "
     "the reading of the published SPG program.",
 }
 
 
 class Builder(LabelledBuilder):
-    """1,281,167 training and 50,000 validation pictures of 1,000 classes.
+    """1,281,167 training and 50,000 validation images of 1,000 classes.
 
     Features:
         image: `(32, 32, 3)`, uint8.
@@ -41,9 +41,9 @@ class Builder(LabelledBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             self.CLASS_NAMES,
-            image=picture_files.png(_SIDE, _SIDE, 3),
+            image=image_files.png(_SIDE, _SIDE, 3),
         )
 
     def _split_generators(self, dl_manager):
@@ -75,16 +75,16 @@ class Builder(LabelledBuilder):
             found += len(rows)
             for place, (row, label) in enumerate(zip(rows, labels)):
                 identity = f"{path.name}/{place:06d}"
-                picture = {
+                image = {
                     "id": identity,
                     "image": self._image(row),
                     "label": int(label) - 1,
                 }
-                yield identity, picture
+                yield identity, image
         manual_files.check_whole(
             found,
             self.COUNTS[split],
-            f"pictures for '{split}'",
+            f"images for '{split}'",
             paths[0].parent,
         )
 

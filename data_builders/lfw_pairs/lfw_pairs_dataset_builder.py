@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_builders import manual_files, picture_files
+from data_builders import image_files, manual_files
 
 CLASS_NAMES = ("different", "same")
 _ARCHIVE = "lfw.tgz"
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """6,000 pairs in 10 folds of 300 + 300; the user supplies the pictures.
+    """6,000 pairs in 10 folds of 300 + 300; the user supplies the images.
 
     Features:
         image_1, image_2: `(height, width, 3)`, uint8; 250 x 250 JPEG files,
@@ -47,8 +47,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "id": tfds.features.Text(),
-                    "image_1": picture_files.any_picture(),
-                    "image_2": picture_files.any_picture(),
+                    "image_1": image_files.any_image(),
+                    "image_2": image_files.any_image(),
                     "label": tfds.features.ClassLabel(names=CLASS_NAMES),
                     "fold": tfds.features.Scalar(dtype=np.int64),
                 }
@@ -76,8 +76,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 identity,
                 {
                     "id": identity,
-                    "image_1": picture_files.read(faces / pair.first),
-                    "image_2": picture_files.read(faces / pair.second),
+                    "image_1": image_files.read(faces / pair.first),
+                    "image_2": image_files.read(faces / pair.second),
                     "label": int(pair.same),
                     "fold": pair.fold,
                 },
@@ -122,7 +122,7 @@ def _face(name, number):
 
 
 def _present(pairs, faces):
-    """`(place, pair)` of the pairs whose pictures are both there."""
+    """`(place, pair)` of the pairs whose images are both there."""
     found = [
         (place, pair)
         for place, pair in enumerate(pairs)
@@ -130,12 +130,12 @@ def _present(pairs, faces):
     ]
     if not found:
         raise FileNotFoundError(
-            f"none of the {len(pairs):,} pairs has its pictures in '{faces}'"
+            f"none of the {len(pairs):,} pairs has its images in '{faces}'"
         )
     if len(found) < len(pairs):
         # As the published evaluation does: a detector may have found no face.
         logging.warning(
-            "LFW: %d of %d pairs are left out, since pictures are missing in "
+            "LFW: %d of %d pairs are left out, since images are missing in "
             "'%s'.",
             len(pairs) - len(found),
             len(pairs),

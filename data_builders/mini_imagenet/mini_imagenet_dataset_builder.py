@@ -6,24 +6,24 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files, safe_pickle
-from data_builders.picture_builder import LabelledBuilder
+from data_builders import image_files, manual_files, safe_pickle
+from data_builders.image_builder import LabelledBuilder
 
 # 64 + 16 + 20 classes of the few-shot parts, which are stacked.
 CLASS_NAMES = manual_files.names(__file__)
 _PARTS = ("train", "val", "test")
 _SIDE = 84
-# Ends of the splits inside a class, as shares of its pictures.
+# Ends of the splits inside a class, as shares of its images.
 _ENDS = {"train": 0.7, "validation": 0.8, "test": 1.0}
 _SEED = 1234
 
 
 @dataclasses.dataclass
 class NoiseConfig(tfds.core.BuilderConfig):
-    """A version of the pictures: x + factor * N(0, deviation), clipped.
+    """A version of the images: x + factor * N(0, deviation), clipped.
 
     Args:
-        factor: Noise factor; 0 leaves the pictures as they are.
+        factor: Noise factor; 0 leaves the images as they are.
         deviation: Standard deviation of the noise before the factor, in units
             of the range 0-1.
         version_number: 0, 1, 2: place of the version in the stream.
@@ -35,7 +35,7 @@ class NoiseConfig(tfds.core.BuilderConfig):
 
 
 class Builder(LabelledBuilder):
-    """100 classes x 600 pictures; the user supplies the pickles.
+    """100 classes x 600 images; the user supplies the pickles.
 
     Features:
         image: `(84, 84, 3)`, uint8; of noisy versions the whole part of 255
@@ -44,7 +44,7 @@ class Builder(LabelledBuilder):
             of Ravi and Larochelle. Pickles with other classes count as a part
             of a release: their classes are labelled in their order.
         distribution: label + 100 * version, 0..299: the stream's order.
-        id: "<class>/<picture>", as "007/0599": ids in order give the stream.
+        id: "<class>/<image>", as "007/0599": ids in order give the stream.
     """
 
     CLASS_NAMES = CLASS_NAMES
@@ -56,7 +56,7 @@ class Builder(LabelledBuilder):
     }
     PER_CLASS = 600
     BUILDER_CONFIGS: ClassVar[list] = [
-        NoiseConfig(name="original", description="The pictures as they are."),
+        NoiseConfig(name="original", description="The images as they are."),
         NoiseConfig(
             name="noise_1",
             description="x + 0.25 N(0, 0.1), clipped to 0-1.",
@@ -81,9 +81,9 @@ class Builder(LabelledBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             None,  # Set when the pickles are known.
-            image=picture_files.png(_SIDE, _SIDE, 3),
+            image=image_files.png(_SIDE, _SIDE, 3),
             distribution=tfds.features.Scalar(dtype=np.int64),
         )
 
@@ -123,20 +123,20 @@ class Builder(LabelledBuilder):
     def _generate_examples(self, split, paths, labels):
         seen = 0
         for path in paths:
-            pictures, rows_of = _content(path)
+            images, rows_of = _content(path)
             for name, rows in rows_of.items():
                 manual_files.check_whole(
-                    len(rows), self.PER_CLASS, f"pictures of '{name}'", path
+                    len(rows), self.PER_CLASS, f"images of '{name}'", path
                 )
                 seen += 1
                 yield from self._of_class(
-                    labels[name], pictures, rows[_range(split, len(rows))], rows
+                    labels[name], images, rows[_range(split, len(rows))], rows
                 )
         manual_files.check_whole(
             seen, len(CLASS_NAMES), "classes", paths[0].parent
         )
 
-    def _of_class(self, label, pictures, chosen, rows):
+    def _of_class(self, label, images, chosen, rows):
         config = self.builder_config
         place = {row: index for index, row in enumerate(rows)}
         for row in chosen:
@@ -145,35 +145,35 @@ class Builder(LabelledBuilder):
                 identity,
                 {
                     "id": identity,
-                    "image": noisy(pictures[row], config, (label, place[row])),
+                    "image": noisy(images[row], config, (label, place[row])),
                     "label": label,
                     "distribution": label + 100 * config.version_number,
                 },
             )
 
 
-def noisy(picture, config, key):
-    """A picture with the noise of a version.
+def noisy(image, config, key):
+    """An image with the noise of a version.
 
     Args:
-        picture: uint8, any shape.
+        image: uint8, any shape.
         config: `NoiseConfig`.
-        key: Integers that number the picture: the noise depends on them and
-            the version alone, not on the order in which pictures are made.
+        key: Integers that number the image: the noise depends on them and
+            the version alone, not on the order in which images are made.
 
     Returns:
-        uint8, the picture's shape.
+        uint8, the image's shape.
     """
     if not config.factor:
-        return picture
+        return image
     generator = np.random.default_rng((_SEED, config.version_number, *key))
-    noise = generator.normal(0, config.deviation, picture.shape)
-    values = picture / 255 + config.factor * noise
+    noise = generator.normal(0, config.deviation, image.shape)
+    values = image / 255 + config.factor * noise
     return (255 * np.clip(values, 0, 1)).astype(np.uint8)
 
 
 def _range(split, count):
-    """The places of a split among the `count` pictures of a class."""
+    """The places of a split among the `count` images of a class."""
     names = list(_ENDS)
     before = names.index(split) - 1
     start = 0 if before < 0 else round(_ENDS[names[before]] * count)
@@ -181,12 +181,12 @@ def _range(split, count):
 
 
 def _content(path):
-    """`(pictures, {class: rows})` of a pickle."""
+    """`(images, {class: rows})` of a pickle."""
     content = safe_pickle.load(path)
-    pictures = safe_pickle.field(content, "image_data", path)
+    images = safe_pickle.field(content, "image_data", path)
     rows_of = safe_pickle.field(content, "class_dict", path)
-    fits = isinstance(pictures, np.ndarray) and pictures.dtype == np.uint8
-    if not fits or pictures.shape[1:] != (_SIDE, _SIDE, 3):
+    fits = isinstance(images, np.ndarray) and images.dtype == np.uint8
+    if not fits or images.shape[1:] != (_SIDE, _SIDE, 3):
         raise manual_files.DataFileError(
             f"'{path}': 'image_data' must be uint8 of shape "
             f"(n, {_SIDE}, {_SIDE}, 3)"
@@ -200,8 +200,8 @@ def _content(path):
             f"'{path}': 'class_dict' must give a list of rows for each class"
         ) from None
     for name, rows in rows_of.items():
-        if not rows or max(rows) >= len(pictures) or min(rows) < 0:
+        if not rows or max(rows) >= len(images) or min(rows) < 0:
             raise manual_files.DataFileError(
-                f"'{path}' has no pictures for all rows of '{name}'"
+                f"'{path}' has no images for all rows of '{name}'"
             )
-    return pictures, rows_of
+    return images, rows_of

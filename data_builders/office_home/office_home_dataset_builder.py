@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import LabelledBuilder, configurations
+from data_builders import image_files, manual_files
+from data_builders.image_builder import LabelledBuilder, configurations
 
 # In the order of the owners' list; the places are the class indices.
 CLASS_NAMES = (
@@ -23,7 +23,7 @@ CLASS_NAMES = (
     *("Toys", "Trash_Can", "TV", "Webcam"),
 )
 # Names that the domains' folders have in the release and in copies of it; the
-# first is that in the pictures' ids.
+# first is that in the images' ids.
 _FOLDERS = {
     "art": ("Art",),
     "clipart": ("Clipart",),
@@ -34,7 +34,7 @@ _ARCHIVE = "OfficeHomeDataset_10072016"
 
 
 class Builder(LabelledBuilder):
-    """65 kinds of everyday objects; the user supplies the pictures.
+    """65 kinds of everyday objects; the user supplies the images.
 
     Features:
         image: `(height, width, 3)`, uint8, any size; the JPEG file unchanged.
@@ -61,7 +61,7 @@ class Builder(LabelledBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             self.CLASS_NAMES,
             image=tfds.features.Image(
                 shape=(None, None, 3), dtype=np.uint8, encoding_format="jpeg"
@@ -83,9 +83,9 @@ class Builder(LabelledBuilder):
         for label, name in enumerate(CLASS_NAMES):
             if name not in folders:
                 continue
-            for path in picture_files.listed(folders[name]):
+            for path in image_files.listed(folders[name]):
                 identity = f"{domain}/{name}/{path.stem}"
-                image = picture_files.read(path)
+                image = image_files.read(path)
                 yield (
                     identity,
                     {"id": identity, "image": image, "label": label},

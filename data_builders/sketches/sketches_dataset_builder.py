@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 
 _CLASSES = 250
 _ARCHIVE = "sketches_png.zip"
@@ -14,7 +14,7 @@ _ARCHIVE = "sketches_png.zip"
 _TEST_EVERY = 5
 
 
-class Builder(PictureBuilder):
+class Builder(ImageBuilder):
     """16,000 training and 4,000 test sketches; the user supplies them.
 
     Features:
@@ -35,16 +35,16 @@ class Builder(PictureBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             count=_CLASSES, class_name=tfds.features.Text()
         )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         for folder in ("sketches", "data/sketches"):
             if (root / folder / "train").exists():
                 return {
-                    split: picture_files.in_ranked_folders(
+                    split: image_files.in_ranked_folders(
                         root / folder / split, self.CLASSES, split
                     )
                     for split in ("train", "test")
@@ -55,21 +55,21 @@ class Builder(PictureBuilder):
             archives=[(_ARCHIVE, None)],
         )
         return _divided(
-            picture_files.in_ranked_folders(png, self.CLASSES, png.name)
+            image_files.in_ranked_folders(png, self.CLASSES, png.name)
         )
 
 
-def _divided(pictures):
+def _divided(images):
     found = {"train": [], "test": []}
     classes = {}
-    for picture in pictures:
-        classes.setdefault(picture.label, []).append(picture)
+    for image in images:
+        classes.setdefault(image.label, []).append(image)
     for sketches in classes.values():
-        sketches.sort(key=lambda picture: _number(picture.path))
-        for place, picture in enumerate(sketches, 1):
+        sketches.sort(key=lambda image: _number(image.path))
+        for place, image in enumerate(sketches, 1):
             split = "train" if place % _TEST_EVERY else "test"
-            identity = picture.id.partition("/")[2]
-            found[split].append(picture._replace(id=identity))
+            identity = image.id.partition("/")[2]
+            found[split].append(image._replace(id=identity))
     return found
 
 

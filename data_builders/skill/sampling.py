@@ -1,4 +1,4 @@
-"""Which pictures of a SKILL task CLR learns from.
+"""Which images of a SKILL task CLR learns from.
 
 Ge et al., "CLR: Channel-wise Lightweight Reprogramming", ICCV 2023, section 4;
 the numbers are those of the published program.
@@ -7,7 +7,7 @@ the numbers are those of the published program.
 import random
 
 MAX_CLASSES = 300
-# Validation pictures of a task with at least 60 classes, and of a smaller one;
+# Validation images of a task with at least 60 classes, and of a smaller one;
 # training has ten times as many.
 THRESHOLD, LARGE, SMALL = 60, 512, 256
 _SEED = 27
@@ -34,8 +34,8 @@ def sample(
             left out.
         times: Multiplies the budget: 10 for training, 1 for validation.
         threshold: Number of classes from which a task is large.
-        large: Budget of a large task, pictures.
-        small: Budget of any other task, pictures.
+        large: Budget of a large task, images.
+        small: Budget of any other task, images.
 
     Returns:
         Row numbers, a list. Every class has at most round(budget / classes)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 from data_builders.skill import sampling
 from data_builders.skill.tasks import TASKS
 
@@ -39,7 +39,7 @@ def _configs():
         TaskConfig(
             name=task.plain_name + ("" if sampled else "_full"),
             description=f"SKILL task {task.id}, {task.name}: "
-            + ("the pictures that CLR samples." if sampled else "all of it."),
+            + ("the images that CLR samples." if sampled else "all of it."),
             task_id=task.id,
             classes=task.classes,
             sampled=sampled,
@@ -49,12 +49,12 @@ def _configs():
     ]
 
 
-class Builder(PictureBuilder):
+class Builder(ImageBuilder):
     """Tasks of many kinds; the user supplies the collection.
 
     Features:
         image: `(height, width, 3)`, uint8; JPEG and PNG files, unchanged.
-        label: Class index, by first appearance among the training pictures in
+        label: Class index, by first appearance among the training images in
             the order of the database.
         class_id: The database's number of the class.
         id: "<split>/<hash>".
@@ -77,12 +77,12 @@ class Builder(PictureBuilder):
     )
 
     def features(self):
-        return picture_files.features(
+        return image_files.features(
             count=self.builder_config.classes,
             class_id=tfds.features.Text(),
         )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = manual_files.tree(
             dl_manager,
             *("skill", "SKILL-102", "DCT", ""),
@@ -102,12 +102,12 @@ class Builder(PictureBuilder):
                 f"{config.task_id} where {config.classes} are expected"
             )
         return {
-            split: _pictures(root, split, each, labels, config.sampled)
+            split: _images(root, split, each, labels, config.sampled)
             for split, each in rows.items()
         }
 
 
-def _pictures(root, split, rows, labels, sampled):
+def _images(root, split, rows, labels, sampled):
     class_ids = [row["class_id"] for row in rows]
     if sampled:
         times = 10 if split == "train" else 1
@@ -117,7 +117,7 @@ def _pictures(root, split, rows, labels, sampled):
             k for k, class_id in enumerate(class_ids) if class_id in labels
         ]
     return [
-        picture_files.Picture(
+        image_files.Image(
             f"{split}/{rows[k]['hash']}",
             _path(root, rows[k]),
             labels[class_ids[k]],
@@ -137,7 +137,7 @@ def _path(root, row):
 
 
 def _rows(path, task_id, number):
-    """The pictures of a task's set in the order of the database."""
+    """The images of a task's set in the order of the database."""
     query = """
         SELECT hash, path, filename, class_id, dataset_name
         FROM files JOIN datasets USING (dataset_id)

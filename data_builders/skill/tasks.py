@@ -14,8 +14,8 @@ class Task(NamedTuple):
         id: Its `dataset_id` in the collection's database.
         name: Its name there.
         classes: Number of classes.
-        train: Training pictures that CLR samples.
-        validation: Validation pictures that CLR samples, and tests on.
+        train: Training images that CLR samples.
+        validation: Validation images that CLR samples, and tests on.
     """
 
     id: int

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_builders import manual_files, matlab, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files, matlab
+from data_builders.image_builder import ImageBuilder
 
-# (folder, annotations) of the splits; the annotations of the test pictures
+# (folder, annotations) of the splits; the annotations of the test images
 # come as a file of their own, since those of the devkit have no classes.
 _SPLITS = {
     "train": ("cars_train", "cars_train_annos.mat"),
@@ -27,14 +27,14 @@ _SHA256 = {
 _CROPPED = "stanford_cars_cropped"
 
 
-class Builder(PictureBuilder):
-    """8,144 training and 8,041 test pictures of 196 models.
+class Builder(ImageBuilder):
+    """8,144 training and 8,041 test images of 196 models.
 
     Features:
         image: `(height, width, 3)`, uint8; the bounding box cut out of the
             photograph, stored without loss.
         label: Class index 0..195, the owners' 1..196 less 1.
-        id: "train/00001.jpg"; "train/<class>/00001.jpg" for pictures that
+        id: "train/00001.jpg"; "train/<class>/00001.jpg" for images that
             were already cut.
     """
 
@@ -45,12 +45,12 @@ class Builder(PictureBuilder):
         "The owners' server is often off; a copy of Stanford Cars (research "
         "only) has cars_train.tgz, cars_test.tgz, car_devkit.tgz and "
         "cars_test_annos_withlabels.mat. Put these files, or the folders "
-        "cars_train, cars_test and devkit that they unpack to, or pictures "
+        "cars_train, cars_test and devkit that they unpack to, or images "
         f"already cut as {_CROPPED}/{{train,test}}/<class>/<file>, into the "
         "folder for manual downloads."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = dl_manager.manual_dir
         found = {}
         for split in _SPLITS:
@@ -59,14 +59,14 @@ class Builder(PictureBuilder):
             except FileNotFoundError as error:
                 manual_files.lacking(error)
         if not found:
-            raise FileNotFoundError(f"there is no picture of a car in '{root}'")
+            raise FileNotFoundError(f"there is no image of a car in '{root}'")
         return found
 
     def _split(self, dl_manager, split):
         root = dl_manager.manual_dir
         cropped = _cropped(root)
         if cropped is not None:
-            return picture_files.in_class_folders(
+            return image_files.in_class_folders(
                 cropped / split, self.CLASS_NAMES, split, numbered=True
             )
         folder, annotations = _SPLITS[split]
@@ -84,7 +84,7 @@ class Builder(PictureBuilder):
 
 
 def _cropped(root):
-    """The folder of pictures that are cut already, None if there is none."""
+    """The folder of images that are cut already, None if there is none."""
     for folder in (_CROPPED, f"data/{_CROPPED}"):
         if (root / folder).exists():
             return root / folder
@@ -104,24 +104,24 @@ def _unpacked(dl_manager, folder, archive):
 
 
 def annotated(split, folder, annotations):
-    """The pictures of a split with their boxes, in the owners' order.
+    """The images of a split with their boxes, in the owners' order.
 
     Args:
         split: "train" or "test".
         folder: Folder of the photographs, `epath.Path`.
         annotations: MATLAB file of boxes and classes, `epath.Path`.
     """
-    pictures = []
+    images = []
     for row in _rows(annotations):
         # Differences are width and height: right and bottom are exclusive.
         box = tuple(int(row[f"bbox_{e}"]) for e in ("x1", "y1", "x2", "y2"))
         name = str(row["fname"])
-        pictures.append(
-            picture_files.Picture(
+        images.append(
+            image_files.Image(
                 f"{split}/{name}", folder / name, int(row["class"]) - 1, box
             )
         )
-    return pictures
+    return images
 
 
 def _rows(path):

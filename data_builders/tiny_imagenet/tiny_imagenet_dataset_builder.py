@@ -2,16 +2,16 @@
 
 from typing import ClassVar
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder
 
 # Size, for the message: 248,100,043 bytes. The owners publish no checksum.
 _ARCHIVE = "tiny-imagenet-200.zip"
 _ANNOTATIONS = "val/val_annotations.txt"
 
 
-class Builder(PictureBuilder):
-    """100,000 training and 10,000 validation pictures of 200 classes.
+class Builder(ImageBuilder):
+    """100,000 training and 10,000 validation images of 200 classes.
 
     Features:
         image: `(height, width, 3)`, uint8; 64 x 64 JPEG files, unchanged.
@@ -29,7 +29,7 @@ class Builder(PictureBuilder):
         "downloads."
     )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         root = manual_files.tree(
             dl_manager,
             "tiny-imagenet-200",
@@ -40,28 +40,28 @@ class Builder(PictureBuilder):
         return {"train": self._train(root), "validation": self._held_out(root)}
 
     def _train(self, root):
-        pictures = []
+        images = []
         for label, name in enumerate(self.CLASS_NAMES):
             folder = root / "train" / name
             if not folder.exists():
-                continue  # The number of pictures tells.
+                continue  # The number of images tells.
             if (folder / "images").exists():
                 folder /= "images"
-            pictures += [
-                picture_files.Picture(f"train/{name}/{p.name}", p, label)
-                for p in picture_files.listed(folder)
+            images += [
+                image_files.Image(f"train/{name}/{p.name}", p, label)
+                for p in image_files.listed(folder)
             ]
-        return pictures
+        return images
 
     def _held_out(self, root):
         if not (root / _ANNOTATIONS).exists():
             # Sorted into folders by class, as ImageFolder readers need it.
             split = manual_files.find(root, "test", "val")
-            return picture_files.in_class_folders(
+            return image_files.in_class_folders(
                 split, self.CLASS_NAMES, split.name
             )
         labels = {name: label for label, name in enumerate(self.CLASS_NAMES)}
-        pictures = []
+        images = []
         for file, name, *_ in manual_files.fields(root / _ANNOTATIONS, 6):
             if name not in labels:
                 raise manual_files.DataFileError(
@@ -69,7 +69,5 @@ class Builder(PictureBuilder):
                     "200 classes"
                 )
             path = root / "val/images" / file
-            pictures.append(
-                picture_files.Picture(f"val/{file}", path, labels[name])
-            )
-        return pictures
+            images.append(image_files.Image(f"val/{file}", path, labels[name]))
+        return images

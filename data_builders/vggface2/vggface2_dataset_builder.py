@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder, configurations
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder, configurations
 
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 8631, 500
 _CPG_IDENTITIES = 4630
@@ -17,8 +17,8 @@ _DESCRIPTIONS = {
 }
 
 
-class Builder(PictureBuilder):
-    """Faces; the user supplies the pictures.
+class Builder(ImageBuilder):
+    """Faces; the user supplies the images.
 
     Features:
         image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
@@ -48,11 +48,11 @@ class Builder(PictureBuilder):
         count = _CPG_IDENTITIES
         if self.builder_config.name == "official":
             count = _TRAIN_IDENTITIES + _TEST_IDENTITIES
-        return picture_files.features(
+        return image_files.features(
             count=count, class_name=tfds.features.Text()
         )
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         if self.builder_config.name == "official":
             return self._official(dl_manager)
         root = manual_files.tree(
@@ -61,7 +61,7 @@ class Builder(PictureBuilder):
             marker="train",
         )
         return {
-            split: picture_files.in_ranked_folders(
+            split: image_files.in_ranked_folders(
                 root / folder, self.CPG_IDENTITIES, folder
             )
             for split, folder in (("train", "train"), ("validation", "val"))
@@ -82,7 +82,7 @@ class Builder(PictureBuilder):
             )
             labels = {name: first + k for k, name in enumerate(identities)}
             # Made when they are read: there are 3.3 million.
-            found[split] = _pictures(root, split, listed, labels)
+            found[split] = _images(root, split, listed, labels)
             first += expected
         return found
 
@@ -99,14 +99,14 @@ def _list(root, split):
             "is expected"
         )
     if len(set(listed)) < len(listed):
-        raise manual_files.DataFileError(f"'{path}' names a picture twice")
+        raise manual_files.DataFileError(f"'{path}' names an image twice")
     return listed
 
 
-def _pictures(root, split, listed, labels):
+def _images(root, split, listed, labels):
     for name in listed:
         identity = name.partition("/")[0]
-        yield picture_files.Picture(
+        yield image_files.Image(
             f"{split}/{name}",
             root / split / name,
             labels[identity],

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
-from data_builders.picture_builder import PictureBuilder, configurations
+from data_builders import image_files, manual_files
+from data_builders.image_builder import ImageBuilder, configurations
 
 _NAMES = {
     name: manual_files.names(__file__, f"{name}_classes.txt")
@@ -21,8 +21,8 @@ _DESCRIPTIONS = {
 }
 
 
-class Builder(PictureBuilder):
-    """Paintings; the user supplies the pictures.
+class Builder(ImageBuilder):
+    """Paintings; the user supplies the images.
 
     Features:
         image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
@@ -42,7 +42,7 @@ class Builder(PictureBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"Get wikiart.zip (25 GB) and the lists from {HOMEPAGE} "
         "(non-commercial research only), unpack them and put "
-        "wikiart/<Style>/<picture> and wikiart/{Style,Artist,Genre}/*.csv into "
+        "wikiart/<Style>/<image> and wikiart/{Style,Artist,Genre}/*.csv into "
         "the folder for manual downloads; for the 195 classes of Piggyback "
         "wikiart/{train,test}/<class>/<file>."
     )
@@ -50,19 +50,19 @@ class Builder(PictureBuilder):
     def features(self):
         name = self.builder_config.name
         if name == "piggyback":
-            return picture_files.features(
+            return image_files.features(
                 count=_PIGGYBACK_CLASSES, class_name=tfds.features.Text()
             )
-        return picture_files.features(_NAMES[name])
+        return image_files.features(_NAMES[name])
 
-    def pictures(self, dl_manager):
+    def images(self, dl_manager):
         name = self.builder_config.name
         if name == "piggyback":
             root = manual_files.tree(
                 dl_manager, "wikiart", "data/wikiart", marker="train"
             )
             return {
-                split: picture_files.in_ranked_folders(
+                split: image_files.in_ranked_folders(
                     root / split, self.PIGGYBACK_CLASSES, split
                 )
                 for split in ("train", "test")
@@ -86,8 +86,8 @@ class Builder(PictureBuilder):
 
 
 def _listed(path, paintings, classes):
-    """The pictures of a list "path,class" or, for artists, "path,,class"."""
-    pictures = []
+    """The images of a list "path,class" or, for artists, "path,,class"."""
+    images = []
     for number, line in enumerate(manual_files.lines(path), 1):
         if number == 1 and line.startswith("("):
             continue  # The artists' lists begin with a header.
@@ -99,7 +99,5 @@ def _listed(path, paintings, classes):
                 f"'{path}' line {number} is not 'path,class' with a class "
                 f"below {classes}"
             )
-        pictures.append(
-            picture_files.Picture(name, paintings / name, int(label))
-        )
-    return pictures
+        images.append(image_files.Image(name, paintings / name, int(label)))
+    return images

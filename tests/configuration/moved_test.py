@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.testing.toy_run import no_pictures
+from tests.testing.toy_run import no_figures
 from tfcl import commands, configuration
 from tfcl.configuration.moved import _NEW_NAMES, current
 from tfcl.engine.experiment import Experiment
@@ -36,10 +36,14 @@ def test_a_gin_file_with_old_names_is_read(tmp_path):
         "import tfcl.optimizers.schedules\n"
         "tfcl.methods.lasem.LASEM.prior = 'count'\n"
         "Constant.learning_rate = 1e-3\n"
+        "import tfcl.data.folder_stream\n"
+        "folder_stream.on_bad_picture = 'skip'\n"
         "X = @scope/tfcl.methods.lasem.LASEM\n"
     )
     configuration.load([str(old)], [])
-    assert configuration.bindings()["LASEM.prior"] == "'count'"
+    found = configuration.bindings()
+    assert found["LASEM.prior"] == "'count'"
+    assert found["folder_stream.on_bad_image"] == "'skip'"
 
 
 def test_a_run_begun_by_version_0_1_goes_on_to_its_matrix(tmp_path):
@@ -56,7 +60,7 @@ def test_a_run_begun_by_version_0_1_goes_on_to_its_matrix(tmp_path):
         recorded = [list(visit["row"]) for visit in run.journal.visits]
         texts = {"config.gin": configuration.asked()}
         run.start(texts)
-        with no_pictures():
+        with no_figures():
             matrix = learn_stream(run)
     finally:
         run.close()

@@ -1,4 +1,4 @@
-"""Augmentations: what they do to pictures, and what their draws depend on."""
+"""Augmentations: what they do to images, and what their draws depend on."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_one_trace_takes_batches_of_any_size(augmentation):
 def test_examples_are_changed_independently(augmentation):
     images = np.repeat(noise(1), 64, axis=0)
     found = augmentation(tf.constant(images), draws_of(64)).numpy()
-    assert len({picture.tobytes() for picture in found}) > 1
+    assert len({image.tobytes() for image in found}) > 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_asked_share_is_mirrored(probability):
     assert flipped.mean() == pytest.approx(probability, abs=0.05)
 
 
-def test_crops_of_the_padded_picture_are_uniform_and_exact():
+def test_crops_of_the_padded_image_are_uniform_and_exact():
     count, padding = 2000, 1
     images = np.repeat(noise(1, 3, 4), count, axis=0)
     found = PadAndCrop(padding)(tf.constant(images), draws_of(count)).numpy()
@@ -232,7 +232,7 @@ def test_a_square_of_the_mean_colour_covers_the_centre_that_was_drawn():
     found = Cutout(2)(tf.constant(images), draws_of(300)).numpy()
     covered = (found == 0).all(-1)
     np.testing.assert_array_equal(found[~covered], images[~covered])
-    # 4 pixels, less where the square leaves the picture.
+    # 4 pixels, less where the square leaves the image.
     sizes = covered.sum((1, 2))
     assert sizes.max() == 4 and sizes.min() == 1
     # The centre of every place is drawn: the last row, the first column too.

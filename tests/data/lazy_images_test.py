@@ -1,4 +1,4 @@
-"""Pictures that are decoded when asked for, alone and joined."""
+"""Images that are decoded when asked for, alone and joined."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def _images(count, seed=0):
 
 
 def _lazy(images):
-    return lazy_images.LazyPictures(Source(images), np.arange(len(images)))
+    return lazy_images.LazyImages(Source(images), np.arange(len(images)))
 
 
 @pytest.mark.parametrize(
@@ -59,37 +59,37 @@ def test_statistics_are_those_of_the_pixels(monkeypatch):
     )
 
 
-def test_digests_tell_pictures_apart():
+def test_digests_tell_images_apart():
     images = _images(3)
     other = images.copy()
     other[1, 0, 0, 0] ^= 1
     digests = {
-        lazy_images.picture_digest(p)
+        lazy_images.image_digest(p)
         for p in (images, other, _lazy(images), _lazy(other))
     }
     assert len(digests) == 4
     both = lazy_images.concatenated([images, _lazy(other)])
-    assert lazy_images.picture_digest(both) not in digests
+    assert lazy_images.image_digest(both) not in digests
 
 
 def test_only_large_sources_stay_encoded(monkeypatch):
     source = Source(_images(6))
     monkeypatch.setattr(lazy_images, "LARGEST_IN_MEMORY", 6 * 60)
-    assert isinstance(lazy_images.pictures_of(source, [1, 2]), np.ndarray)
+    assert isinstance(lazy_images.images_of(source, [1, 2]), np.ndarray)
     monkeypatch.setattr(lazy_images, "LARGEST_IN_MEMORY", 6 * 60 - 1)
-    lazy = lazy_images.pictures_of(source, [1, 2, 3])
-    assert type(lazy) is lazy_images.LazyPictures and len(lazy) == 3
-    # A task's few pictures of it are kept once they are decoded.
-    kept = lazy_images.pictures_of(source, [1, 2])
-    assert type(kept) is lazy_images.CachedPictures and len(kept) == 2
+    lazy = lazy_images.images_of(source, [1, 2, 3])
+    assert type(lazy) is lazy_images.LazyImages and len(lazy) == 3
+    # A task's few images of it are kept once they are decoded.
+    kept = lazy_images.images_of(source, [1, 2])
+    assert type(kept) is lazy_images.CachedImages and len(kept) == 2
 
 
 def test_a_task_of_a_large_source_is_decoded_once(monkeypatch):
     monkeypatch.setattr(lazy_images, "LARGEST_IN_MEMORY", 8 * 60)
     images = _images(100)
     source = _Counting(images)
-    train = lazy_images.pictures_of(source, np.arange(10, 14))
-    validation = lazy_images.pictures_of(source, np.arange(20, 23))
+    train = lazy_images.images_of(source, np.arange(10, 14))
+    validation = lazy_images.images_of(source, np.arange(20, 23))
     for epoch in range(3):
         rows = np.random.default_rng(epoch).permutation(4)
         np.testing.assert_array_equal(train[rows], images[10:14][rows])
@@ -101,7 +101,7 @@ def test_what_is_joined_does_not_take_turns_in_memory(monkeypatch):
     monkeypatch.setattr(lazy_images, "LARGEST_IN_MEMORY", 8 * 60)
     sources = [_Counting(_images(4, seed)) for seed in range(3)]
     parts = [
-        lazy_images.CachedPictures(source, np.arange(4)) for source in sources
+        lazy_images.CachedImages(source, np.arange(4)) for source in sources
     ]
     together = lazy_images.concatenated(parts)
     for rows in ([0, 4, 8], [11, 7, 3]):
@@ -114,7 +114,7 @@ def test_what_is_joined_does_not_take_turns_in_memory(monkeypatch):
 
 
 class _Counting(Source):
-    """Counts the pictures that are decoded."""
+    """Counts the images that are decoded."""
 
     decoded = 0
 
@@ -128,7 +128,7 @@ def test_tasks_of_a_long_stream_take_turns_in_memory(monkeypatch):
     images = _images(4)
     sources = [_Counting(images) for _ in range(3)]
     first, second, third = (
-        lazy_images.pictures_of(source, np.arange(4), now=False)
+        lazy_images.images_of(source, np.arange(4), now=False)
         for source in sources
     )
     for _ in range(3):
@@ -141,6 +141,6 @@ def test_tasks_of_a_long_stream_take_turns_in_memory(monkeypatch):
     first[:1]
     assert [s.decoded for s in sources] == [8, 4, 4]
     np.testing.assert_array_equal(first.taken(np.array([2]))[:], images[[2]])
-    assert lazy_images.picture_digest(first) == lazy_images.picture_digest(
+    assert lazy_images.image_digest(first) == lazy_images.image_digest(
         _lazy(images)
     )

@@ -1,23 +1,23 @@
-"""Pairs of pictures, and tasks that are measured by them."""
+"""Pairs of images, and tasks that are measured by them."""
 
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.pairs import PairSplit, drawn_pairs
 from tfcl.data.streams.dataset_stream import dataset_stream
 from tfcl.errors import UserError
 
 _SETS = {
-    "vggface2": pictures.MadeUpSet((8, 8, 3), 5, {"train": 40, "test": 2}),
-    "sketches": pictures.MadeUpSet((8, 8, 3), 3, {"train": 20, "test": 6}),
-    "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 12}),
+    "vggface2": image_sets.MadeUpSet((8, 8, 3), 5, {"train": 40, "test": 2}),
+    "sketches": image_sets.MadeUpSet((8, 8, 3), 3, {"train": 20, "test": 6}),
+    "lfw_pairs": image_sets.MadeUpSet((8, 8, 3), 2, {"test": 12}),
 }
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, _SETS)
+    image_sets.replace_open_split(monkeypatch, _SETS)
 
 
 def _split(labels, **kwargs):
@@ -36,7 +36,7 @@ def _stream(**kwargs):
     )
 
 
-def test_both_pictures_of_a_pair_say_whether_they_show_one_person():
+def test_both_images_of_a_pair_say_whether_they_show_one_person():
     split = _split([1, 1, 0, 0, 1, 1], folds=3)
     np.testing.assert_array_equal(split.same, [True, False, True])
 
@@ -69,8 +69,8 @@ def test_drawn_pairs_are_what_their_labels_say():
     assert (rows != other).any()
 
 
-def test_pairs_need_two_persons_with_two_pictures():
-    with pytest.raises(UserError, match="two pictures each; 1 have"):
+def test_pairs_need_two_persons_with_two_images():
+    with pytest.raises(UserError, match="two images each; 1 have"):
         drawn_pairs([0, 0, 1, 2], 3, 0)
 
 
@@ -79,7 +79,7 @@ def test_a_task_of_a_stream_is_measured_by_pairs():
     assert isinstance(persons.test, PairSplit)
     assert len(persons.test.same) == 24  # Made up: 12 of each kind.
     assert isinstance(persons.validation, PairSplit)
-    # Five persons with two pairs of each kind out of ten held-out pictures.
+    # Five persons with two pairs of each kind out of ten held-out images.
     assert np.bincount(persons.validation.same).tolist() == [10, 10]
     assert not isinstance(persons.train, PairSplit)
     assert not isinstance(drawings.test, PairSplit)

@@ -1,4 +1,4 @@
-"""A user's picture against training batches and against Pillow."""
+"""A user's image against training batches and against Pillow."""
 
 import json
 
@@ -47,7 +47,7 @@ def _pixels(image_shape, image, *resize):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("traced", [False, True])
-def test_native_pictures_get_the_bits_of_a_training_batch(channels, traced):
+def test_native_images_get_the_bits_of_a_training_batch(channels, traced):
     split = standardised(_noise(20, 8, 9, channels), np.zeros(20, int))
     resident = ResidentSplit(split.image_shape, np.uint8)
     resident.load(split)
@@ -70,8 +70,8 @@ def test_a_round_trip_through_json_keeps_every_bit():
     one = Preprocessing((8, 9, 3), *map(tuple, (split.mean[0], split.std[0])))
     other = Preprocessing.from_json(json.loads(json.dumps(one.to_json())))
     assert other.image_shape == (8, 9, 3)
-    pictures = tf.constant(split.images)
-    np.testing.assert_array_equal(one(pictures), other(pictures))
+    images = tf.constant(split.images)
+    np.testing.assert_array_equal(one(images), other(images))
 
 
 _SIZES = [
@@ -130,14 +130,14 @@ def test_tasks_banked_before_there_was_a_choice_are_stretched():
 
 
 @pytest.mark.parametrize(("size", "wanted"), _SIZES[:4])
-def test_grey_pictures_are_resized_like_pillow_s(size, wanted):
+def test_grey_images_are_resized_like_pillow_s(size, wanted):
     image = _edges(*size, 1)
     pillow = Image.fromarray(image[..., 0]).resize(wanted[::-1], Image.BICUBIC)
     difference = _pixels((*wanted, 1), image)[..., 0] - np.asarray(pillow)
     assert np.abs(difference).max() <= 1
 
 
-def test_a_picture_of_the_right_size_is_not_resampled():
+def test_an_image_of_the_right_size_is_not_resampled():
     image = _noise(8, 9, 3)
     np.testing.assert_array_equal(_pixels((8, 9, 3), image), image)
 
@@ -168,7 +168,7 @@ def test_opacity_is_dropped(channels, colours):
 @pytest.mark.parametrize("static", [False, True], ids=["open", "known"])
 @pytest.mark.parametrize("received", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_one_trace_takes_pictures_of_any_size(channels, received, static):
+def test_one_trace_takes_images_of_any_size(channels, received, static):
     preprocessing = _levels((8, 9, channels))
     shape = (None, None, None, received if static else None)
     traced = tf.function(
@@ -181,22 +181,22 @@ def test_one_trace_takes_pictures_of_any_size(channels, received, static):
         channels,
     ]
     for size in ((8, 9), (20, 11), (3, 30)):
-        pictures = tf.constant(_noise(2, *size, received))
-        np.testing.assert_array_equal(traced(pictures), preprocessing(pictures))
+        images = tf.constant(_noise(2, *size, received))
+        np.testing.assert_array_equal(traced(images), preprocessing(images))
 
 
-def test_pictures_of_a_batch_do_not_touch_each_other():
-    pictures = _noise(3, 20, 11, 3)
-    together = _levels((8, 9, 3))(tf.constant(pictures)).numpy()
-    for picture, result in zip(pictures, together):
-        alone = _levels((8, 9, 3))(tf.constant(picture[None]))[0]
+def test_images_of_a_batch_do_not_touch_each_other():
+    images = _noise(3, 20, 11, 3)
+    together = _levels((8, 9, 3))(tf.constant(images)).numpy()
+    for image, result in zip(images, together):
+        alone = _levels((8, 9, 3))(tf.constant(image[None]))[0]
         np.testing.assert_array_equal(result, alone)
 
 
 @pytest.mark.parametrize(
     "image, resized", [("image", "resized"), ("image_small", "resized_up")]
 )
-def test_bilinear_pictures_are_those_of_the_published_clr(image, resized):
+def test_bilinear_images_are_those_of_the_published_clr(image, resized):
     data = golden.load("clr/preprocess.npz")
     wanted = data[resized]
     found = _pixels(wanted.shape, data[image], "bilinear")

@@ -45,7 +45,7 @@ def test_standardised_pixels_have_mean_0_and_deviation_1():
     np.testing.assert_allclose(pixels.std(0), 1.0, atol=1e-5)
 
 
-def test_statistics_do_not_depend_on_the_order_of_the_pictures():
+def test_statistics_do_not_depend_on_the_order_of_the_images():
     images = _images(200, (6, 6, 3))
     order = np.random.default_rng(1).permutation(200)
     for one, other in zip(
@@ -74,7 +74,7 @@ def test_another_set_may_give_the_statistics():
 
 
 def test_statistics_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one image"):
         channel_statistics(_images(0))
 
 
@@ -93,8 +93,8 @@ def test_a_split_keeps_its_pixels_as_they_are():
     [
         ({"images": _images()[0]}, "`images` must have shape.*5, 4, 3"),
         ({"images": _images().astype(np.int64)}, "uint8 or float32.*int64"),
-        ({"labels": _labels(6)}, r"one label per picture.*\(6,\).*7"),
-        ({"labels": _labels()[:, None]}, "one label per picture"),
+        ({"labels": _labels(6)}, r"one label per image.*\(6,\).*7"),
+        ({"labels": _labels()[:, None]}, "one label per image"),
         ({"mean": np.zeros(2)}, "`mean`.*there are 3"),
         ({"std": np.ones((0, 3))}, "`std`"),
         ({"std": np.ones((2, 3))}, r"one shape.*\(1, 3\).*\(2, 3\)"),

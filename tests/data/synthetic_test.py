@@ -65,7 +65,7 @@ def test_examples_are_their_class_s_pattern_with_the_noise_asked_for():
         np.testing.assert_allclose(mine[:, inside].std(0).mean(), 5.0, rtol=0.1)
 
 
-def test_without_noise_a_class_is_one_picture():
+def test_without_noise_a_class_is_one_image():
     (task,) = synthetic_stream(class_counts=(2,), noise=0.0)
     for split in (task.train, task.validation, task.test):
         assert len(np.unique(_pixels(split), axis=0)) == 2
@@ -84,7 +84,7 @@ def test_is_easy_the_nearest_mean_tells_the_classes_apart():
         assert (distances.argmin(1) == task.test.labels).all()
 
 
-def test_splits_are_different_pictures():
+def test_splits_are_different_images():
     for task in synthetic_stream():
         rows = [
             image.tobytes()
@@ -94,7 +94,7 @@ def test_splits_are_different_pictures():
         assert len(set(rows)) == len(rows)
 
 
-def test_all_splits_are_standardised_by_the_training_pictures():
+def test_all_splits_are_standardised_by_the_training_images():
     for task in synthetic_stream():
         mean, std = channel_statistics(task.train.images)
         for split in (task.train, task.validation, task.test):

@@ -43,11 +43,11 @@ def test_a_proper_stream_is_accepted():
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_pictures_of_another_shape_are_refused(split):
+def test_images_of_another_shape_are_refused(split):
     wrong = np.zeros((12, 4, 5, 3), np.uint8)[: len(getattr(_TASKS[1], split))]
     message = _fault(split=split, values={"images": wrong})
     assert "task 'task_01', split" in message
-    assert f"'{split}': pictures are (4, 5, 3)" in message
+    assert f"'{split}': images are (4, 5, 3)" in message
     assert "first task (4, 4, 3)" in message
 
 

@@ -15,7 +15,7 @@ class DigitsTest(tfds.testing.DatasetBuilderTestCase):
     EXAMPLE_DIR = digits_dataset_builder.Builder.code_path.parent
     SPLITS: ClassVar[dict] = {"train": 1442, "test": 355}
 
-    def test_pictures_are_those_of_scikit_learn_split_as_stated(self):
+    def test_images_are_those_of_scikit_learn_split_as_stated(self):
         # Stated here once more, the slow way, to check the builder's rule.
         shipped = datasets.load_digits()
         seen = dict.fromkeys(range(10), 0)
@@ -29,11 +29,11 @@ class DigitsTest(tfds.testing.DatasetBuilderTestCase):
             expected[split][f"digit_{i:04d}"] = (grey, int(label))
 
         self.builder.download_and_prepare()
-        for split, pictures in expected.items():
+        for split, images in expected.items():
             examples = list(tfds.as_numpy(self.builder.as_dataset(split=split)))
-            self.assertLen(examples, len(pictures))
+            self.assertLen(examples, len(images))
             for example in examples:
-                grey, label = pictures[example["id"].decode()]
+                grey, label = images[example["id"].decode()]
                 np.testing.assert_array_equal(example["image"][..., 0], grey)
                 self.assertEqual(example["label"], label)
 

@@ -26,7 +26,7 @@ def _builder(folder):
     return importlib.import_module(module).Builder
 
 
-# A user's own pictures: nobody has published them.
+# A user's own images: nobody has published them.
 _PUBLISHED = [folder for folder in _FOLDERS if folder != "image_folders"]
 
 

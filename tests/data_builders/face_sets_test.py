@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures
+from data_builders import dummy_images
 from data_builders.adience import adience_dataset_builder as adience
 from data_builders.affectnet import affectnet_dataset_builder as affectnet
 from data_builders.chalearn_gender import (
@@ -54,7 +54,7 @@ class Vggface2OpenedTest(harness.OpenedTest):
         path.write_text("n000002/0003_02.jpg\n")
         self.assertIn("holds 1 identities where", self.fault("vggface2"))
         path.write_text("n000002/0003_02.jpg\nn2/1.jpg\nn2/1.jpg\n")
-        self.assertIn("names a picture twice", self.fault("vggface2"))
+        self.assertIn("names an image twice", self.fault("vggface2"))
         path.write_text("0003_02.jpg\n")
         self.assertIn("'<identity>/<file>' is exp", self.fault("vggface2"))
 
@@ -62,10 +62,10 @@ class Vggface2OpenedTest(harness.OpenedTest):
         self.patch(vggface2.Builder, CPG_IDENTITIES=2)
         root = self.manual / "face_verification"
         for name in ("train/n2/a.jpg", "train/n1/a.jpg", "val/n2/b.jpg"):
-            dummy_pictures.write(root / name)
+            dummy_images.write(root / name)
         message = self.fault("vggface2_face_verification")
         self.assertIn("val' has 1 folders where 2 classes are", message)
-        dummy_pictures.write(root / "val/n1/b.jpg")
+        dummy_images.write(root / "val/n1/b.jpg")
         opened = self.open("vggface2_face_verification", "test")
         self.assertEqual(opened.ids, ("val/n1/b.jpg", "val/n2/b.jpg"))
         self.assertAllEqual(opened.labels, [0, 1])
@@ -97,18 +97,18 @@ class LfwPairsOpenedTest(harness.OpenedTest):
         self.fill(lfw.Builder)
         self.pairs = self.manual / "pairs.txt"
 
-    def test_pairs_without_pictures_are_left_out_and_counted(self):
+    def test_pairs_without_images_are_left_out_and_counted(self):
         (self.manual / "lfw/Ann_A/Ann_A_0002.jpg").unlink()
         with self.assertLogs(level="WARNING") as logged:
             opened = self.open("lfw_pairs", "test")
         self.assertIn("1 of 4 pairs are left out", "".join(logged.output))
         self.assertEqual(opened.ids, _IDS[1:])
 
-    def test_no_picture_at_all_is_a_fault(self):
+    def test_no_image_at_all_is_a_fault(self):
         for path in self.manual.glob("lfw/*/*.jpg"):
             path.unlink()
         message = self.fault("lfw_pairs", "test")
-        self.assertIn("none of the 4 pairs has its pictures", message)
+        self.assertIn("none of the 4 pairs has its images", message)
 
     def test_damaged_lists_are_refused(self):
         text = self.pairs.read_text()
@@ -156,7 +156,7 @@ class AdienceOpenedTest(harness.OpenedTest):
             "train/25-32/b.jpg",
             "val/60_100/c.jpg",
         ):
-            dummy_pictures.write(self.manual / "age3" / name)
+            dummy_images.write(self.manual / "age3" / name)
         self.assertAllEqual(self.open("adience_age3").labels, [0, 4])
         self.assertAllEqual(self.open("adience_age3", "test").labels, [7])
 
@@ -167,7 +167,7 @@ class AdienceOpenedTest(harness.OpenedTest):
     def test_incomplete_copy_is_refused(self):
         self.fill(adience.Builder)
         message = self.fault("adience_age0")
-        self.assertIn("holds 4 pictures for 'train'", message)
+        self.assertIn("holds 4 images for 'train'", message)
 
     def test_missing_fold_is_named(self):
         self.fill(adience.Builder)
@@ -205,7 +205,7 @@ class AffectnetOpenedTest(harness.OpenedTest):
     def test_the_tree_of_cpg_is_read_too(self):
         root = self.manual / "emotion"
         for name in ("train/0/a.jpg", "val/Anger/b.jpg"):
-            dummy_pictures.write(root / name)
+            dummy_images.write(root / name)
         self.assertAllEqual(self.open("affectnet").labels, [0])
         self.assertAllEqual(self.open("affectnet", "test").labels, [6])
 
@@ -237,7 +237,7 @@ class ChalearnGenderTest(harness.BuilderTest):
 class ChalearnGenderOpenedTest(harness.OpenedTest):
     def test_the_tree_of_cpg_is_read_too(self):
         for name in ("train/female/a.jpg", "train/Other/b.jpg", "val/0/c.jpg"):
-            dummy_pictures.write(self.manual / "gender" / name)
+            dummy_images.write(self.manual / "gender" / name)
         self.assertAllEqual(self.open("chalearn_gender").labels, [2, 1])
         self.assertAllEqual(self.open("chalearn_gender", "test").labels, [0])
 
@@ -291,11 +291,11 @@ class RealSamplesTest(tf.test.TestCase):
             sizes = dict.fromkeys(("train", "test"), len(identities))
             with mock.patch.object(vggface2.Builder, "IDENTITIES", sizes):
                 manager = harness.manual_folder(out)
-                found = list(builder.pictures(manager)["test"])
+                found = list(builder.images(manager)["test"])
         self.assertEqual([p.id for p in found], [f"test/{n}" for n in names])
-        for picture in found:
-            place = picture.label - len(identities)
-            self.assertEqual(identities[place], picture.more["class_name"])
+        for image in found:
+            place = image.label - len(identities)
+            self.assertEqual(identities[place], image.more["class_name"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures, picture_files
+from data_builders import dummy_images, image_files
 from data_builders.cub_cropped import cub_cropped_dataset_builder as cub
 from data_builders.flowers_cpg import flowers_cpg_dataset_builder as flowers
 from data_builders.sketches import sketches_dataset_builder as sketches
@@ -42,12 +42,12 @@ class CubOpenedTest(harness.OpenedTest):
         self.patch(cub.Builder, COUNTS={"train": 2, "test": 2})
         self.tree = self.manual / "CUB_200_2011"
 
-    def test_pictures_that_are_cut_already_are_read_too(self):
+    def test_images_that_are_cut_already_are_read_too(self):
         for split, numbers in (("train", (1, 2)), ("test", (1, 200))):
             for number in numbers:
                 name = cub.Builder.CLASS_NAMES[number - 1]
                 path = f"data/cubs_cropped/{split}/{name}/{number}.jpg"
-                dummy_pictures.write(self.manual / path)
+                dummy_images.write(self.manual / path)
         opened = self.open("cub_cropped", "test")
         self.assertAllEqual(opened.labels, [0, 199])
         self.assertEndsWith(opened.class_names[199], "Common_Yellowthroat")
@@ -55,9 +55,9 @@ class CubOpenedTest(harness.OpenedTest):
     def test_lists_that_disagree_are_refused(self):
         self.fill(cub.Builder)
         (self.tree / "bounding_boxes.txt").write_text("1 0 0 1 1\n")
-        self.assertIn("disagree about picture 2", self.fault("cub_cropped"))
+        self.assertIn("disagree about image 2", self.fault("cub_cropped"))
 
-    def test_pictures_listed_twice_are_refused(self):
+    def test_images_listed_twice_are_refused(self):
         self.fill(cub.Builder)
         path = self.tree / "images.txt"
         path.write_text(path.read_text().replace("0009_34", "0046_18"))
@@ -94,13 +94,11 @@ class CarsOpenedTest(harness.OpenedTest):
         super().setUp()
         self.patch(cars.Builder, COUNTS={"train": 2, "test": 1})
 
-    def test_pictures_that_are_cut_already_are_read_too(self):
+    def test_images_that_are_cut_already_are_read_too(self):
         root = self.manual / "stanford_cars_cropped"
-        dummy_pictures.write(root / "train/002.any/1.jpg")
-        dummy_pictures.write(
-            root / "train/Ram C-V Cargo Van Minivan 2012/2.jpg"
-        )
-        dummy_pictures.write(root / "test/196.any/1.jpg")
+        dummy_images.write(root / "train/002.any/1.jpg")
+        dummy_images.write(root / "train/Ram C-V Cargo Van Minivan 2012/2.jpg")
+        dummy_images.write(root / "test/196.any/1.jpg")
         opened = self.open("stanford_cars_cropped")
         names = [opened.class_names[label] for label in opened.labels]
         self.assertEqual(
@@ -141,7 +139,7 @@ class FlowersTest(harness.BuilderTest):
         super().setUp()
         self.enter_context(mock.patch.object(flowers, "_SHA256", _NO_SUMS))
 
-    def test_the_owners_validation_pictures_are_for_training(self):
+    def test_the_owners_validation_images_are_for_training(self):
         found = self.prepared()
         labels = {
             split: {name: int(e["label"]) for name, e in examples.items()}
@@ -171,9 +169,9 @@ class FlowersOpenedTest(harness.OpenedTest):
     def test_folders_by_number_are_read_too(self):
         self.patch(flowers.Builder, COUNTS={"train": 2, "test": 1})
         root = self.manual / "flowers"
-        dummy_pictures.write(root / "train/1/x.jpg")
-        dummy_pictures.write(root / "train/100/x.jpg")
-        dummy_pictures.write(root / "test/canterbury_bells/x.jpg")
+        dummy_images.write(root / "train/1/x.jpg")
+        dummy_images.write(root / "train/100/x.jpg")
+        dummy_images.write(root / "test/canterbury_bells/x.jpg")
         self.assertAllEqual(self.open("flowers_cpg").labels, [0, 99])
         self.assertAllEqual(self.open("flowers_cpg", "test").labels, [2])
 
@@ -191,7 +189,7 @@ class WikiartTest(harness.BuilderTest):
 
     def test_lists_of_artists_have_a_header_and_an_empty_column(self):
         builder = self.DATASET_CLASS(data_dir=self.tmp_dir, config="artist")
-        found = builder.pictures(harness.manual_folder(self.dummy_data))
+        found = builder.images(harness.manual_folder(self.dummy_data))
         self.assertEqual(
             [(p.id, p.label) for p in found["train"]],
             [("Impressionism/a_b-1900,c.jpg", 12), ("Rococo/d_e.jpg", 0)],
@@ -206,11 +204,11 @@ class WikiartOpenedTest(harness.OpenedTest):
     def test_folders_of_piggyback_are_ranked(self):
         self.patch(wikiart.Builder, PIGGYBACK_CLASSES=2)
         for name in ("train/b/1.jpg", "train/a/1.jpg", "test/b/2.jpg"):
-            dummy_pictures.write(self.manual / "wikiart" / name)
-        # One of the classes has no test picture: labels would shift.
+            dummy_images.write(self.manual / "wikiart" / name)
+        # One of the classes has no test image: labels would shift.
         message = self.fault("wikiart_piggyback")
         self.assertIn("test' has 1 folders where 2 classes", message)
-        dummy_pictures.write(self.manual / "wikiart/test/a/2.jpg")
+        dummy_images.write(self.manual / "wikiart/test/a/2.jpg")
         opened = self.open("wikiart_piggyback", "test")
         self.assertEqual(opened.ids, ("test/a/2.jpg", "test/b/2.jpg"))
         self.assertAllEqual(opened.labels, [0, 1])
@@ -252,7 +250,7 @@ class SketchesOpenedTest(harness.OpenedTest):
     def test_a_tree_with_splits_keeps_them(self):
         self.patch(sketches.Builder, COUNTS={"train": 2, "test": 1}, CLASSES=1)
         for name in ("train/ant/1.png", "train/ant/5.png", "test/ant/9.png"):
-            dummy_pictures.write(self.manual / "sketches" / name)
+            dummy_images.write(self.manual / "sketches" / name)
         opened = self.open("sketches", "test")
         self.assertEqual(opened.ids, ("test/ant/9.png",))
 
@@ -279,7 +277,7 @@ class RealSamplesTest(tf.test.TestCase):
             for name, example in examples.items():
                 own = cub.Builder.CLASS_NAMES[example["label"]]
                 self.assertEqual(own, name.split("/")[0])
-        # Picture 4 with the box 112 90 255 242 is a training picture.
+        # Image 4 with the box 112 90 255 242 is a training image.
         name = "001.Black_footed_Albatross/Black_Footed_Albatross_0074_59.jpg"
         photograph = _decoded(folder / "CUB_200_2011/images" / name)
         self.assertAllEqual(
@@ -289,22 +287,22 @@ class RealSamplesTest(tf.test.TestCase):
     def test_cars_are_cut_as_a_public_copy_is(self):
         folder = samples.folder("raw/stanford_cars")
         cropped = samples.folder("raw/stanford_cars_cropped") / "train"
-        pictures = cars.annotated(
+        images = cars.annotated(
             "train",
             folder / "cars_train",
             folder / "devkit/cars_train_annos.mat",
         )
-        self.assertLen(pictures, cars.Builder.COUNTS["train"])
+        self.assertLen(images, cars.Builder.COUNTS["train"])
         copies = {path.name: path for path in cropped.glob("*/*.jpg")}
         compared = 0
-        for picture in pictures:
-            if not picture.path.exists():
+        for image in images:
+            if not image.path.exists():
                 continue
-            copy = copies[picture.path.name]
+            copy = copies[image.path.name]
             # "001.AM_General_Hummer_SUV_2000".
-            self.assertEqual(int(copy.parent.name[:3]), picture.label + 1)
+            self.assertEqual(int(copy.parent.name[:3]), image.label + 1)
             mine = tf.io.decode_image(
-                picture_files.read(picture.path, picture.box).read()
+                image_files.read(image.path, image.box).read()
             )
             expected = _decoded(copy)
             self.assertEqual(mine.shape, expected.shape)
@@ -328,13 +326,13 @@ class RealSamplesTest(tf.test.TestCase):
             for name in ("imagelabels.mat", "setid.mat"):
                 (manual / name).write_bytes((folder / name).read_bytes())
             builder = flowers.Builder(data_dir=out)
-            found = builder.pictures(harness.manual_folder(manual))
-        sizes = {split: len(pictures) for split, pictures in found.items()}
+            found = builder.images(harness.manual_folder(manual))
+        sizes = {split: len(images) for split, images in found.items()}
         self.assertEqual(sizes, flowers.Builder.COUNTS)
-        names = {p.id for pictures in found.values() for p in pictures}
+        names = {p.id for images in found.values() for p in images}
         self.assertLen(names, 8189)
         labels = {p.id: p.label for p in found["train"] + found["test"]}
-        # The first pictures of the release are passion flowers, class 77.
+        # The first images of the release are passion flowers, class 77.
         self.assertEqual(labels["image_00001.jpg"], 76)
         self.assertEqual(set(labels.values()), set(range(102)))
 
@@ -343,11 +341,11 @@ class RealSamplesTest(tf.test.TestCase):
         with tempfile.TemporaryDirectory() as out:
             for config in ("style", "artist", "genre"):
                 builder = wikiart.Builder(data_dir=out, config=config)
-                found = builder.pictures(harness.manual_folder(folder))
+                found = builder.images(harness.manual_folder(folder))
                 names = builder.info.features["label"].names
-                for picture in found["train"] + found["validation"]:
-                    style, _, file = picture.id.partition("/")
-                    own = names[picture.label]
+                for image in found["train"] + found["validation"]:
+                    style, _, file = image.id.partition("/")
+                    own = names[image.label]
                     if config == "style":
                         # "Art_Nouveau" and "Art_Nouveau_Modern".
                         self.assertStartsWith(style, own)

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_builders.image_folders import image_folders_dataset_builder
+from data_builders.image_folders.image_file import decode
 from data_builders.image_folders.image_tree import TreeError
-from data_builders.image_folders.picture_file import decode
 from tests.testing.folders import draw, draw_task
 from tfcl.data.sources import folder_package
 from tfcl.data.streams.folder_stream import folder_stream
@@ -26,7 +26,7 @@ class ImageFoldersTest(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = image_folders_dataset_builder.Builder
     SPLITS: ClassVar[dict] = {"train": 6, "test": 2}
 
-    def test_records_are_the_pictures_of_the_tree(self):
+    def test_records_are_the_images_of_the_tree(self):
         self.builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=_DUMMY)
         )
@@ -48,8 +48,8 @@ class ImageFoldersTest(tfds.testing.DatasetBuilderTestCase):
             ],
         )
         for record in records:
-            picture = decode(_DUMMY / record["id"].decode())
-            self.assertAllEqual(record["image"], picture)
+            image = decode(_DUMMY / record["id"].decode())
+            self.assertAllEqual(record["image"], image)
 
 
 class PackageTest(tf.test.TestCase):
@@ -107,7 +107,7 @@ class PackageTest(tf.test.TestCase):
                     self.assertAllEqual(again.labels, split.labels)
                     self.assertAllEqual(again.images[rows], split.images)
 
-    def test_pictures_may_keep_their_size(self):
+    def test_images_may_keep_their_size(self):
         packed = self._packed(size=None)
         wanted, found = self._opened(self.root), self._opened(packed)
         for one, other in zip(wanted.tasks, found.tasks):
@@ -127,7 +127,7 @@ class PackageTest(tf.test.TestCase):
             self._opened(self._packed())
 
     def test_bad_files_stop_the_packing_or_are_left_out(self):
-        (self.root / "cars/mini/0.png").write_bytes(b"no picture")
+        (self.root / "cars/mini/0.png").write_bytes(b"no image")
         with self.assertRaisesRegex(TreeError, "mini/0.png' is no readable"):
             self._packed()
         self.assertFalse(list(self.data_dir.glob("image_folders/*/1.0.0")))

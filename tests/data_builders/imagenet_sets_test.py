@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures
+from data_builders import dummy_images
 from data_builders.imagenet32 import imagenet32_dataset_builder as imagenet32
 from data_builders.mini_imagenet import make_dummy_data as mini_dummy_data
 from data_builders.mini_imagenet import (
@@ -55,13 +55,13 @@ class TinyImagenetOpenedTest(harness.OpenedTest):
         super().setUp()
         self.patch(_TINY, COUNTS=_TINY_COUNTS)
 
-    def test_pictures_sorted_into_folders_are_read_too(self):
+    def test_images_sorted_into_folders_are_read_too(self):
         root = self.manual / "tiny-imagenet-200"
         for split in ("train", "test"):
             for name in ("n01443537", "n12267677"):
                 for number in range(1 + (split == "train")):
                     file = f"{name}_{number}.JPEG"
-                    dummy_pictures.write(root / split / name / file)
+                    dummy_images.write(root / split / name / file)
         (root / "wnids.txt").write_text("n12267677\n")
         opened = self.open("tiny_imagenet", "test")
         self.assertEqual(opened.ids[1], "test/n12267677/n12267677_0.JPEG")
@@ -71,19 +71,17 @@ class TinyImagenetOpenedTest(harness.OpenedTest):
         self.fill(_TINY)
         path = "tiny-imagenet-200/train/n01443537/images/n01443537_1.JPEG"
         (self.manual / path).unlink()
-        self.assertIn(
-            "holds 3 pictures for 'train'", self.fault("tiny_imagenet")
-        )
+        self.assertIn("holds 3 images for 'train'", self.fault("tiny_imagenet"))
 
-    def test_truncated_picture_is_named(self):
+    def test_truncated_image_is_named(self):
         self.fill(_TINY)
         file = "tiny-imagenet-200/val/images/val_0.JPEG"
         whole = (self.manual / file).read_bytes()
         (self.manual / file).write_bytes(whole[:-20])
         message = self.fault("tiny_imagenet")
-        self.assertIn("val/images/val_0.JPEG' is no picture or is cut", message)
+        self.assertIn("val/images/val_0.JPEG' is no image or is cut", message)
 
-    def test_missing_picture_is_named(self):
+    def test_missing_image_is_named(self):
         self.fill(_TINY)
         (self.manual / "tiny-imagenet-200/val/images/val_1.JPEG").unlink()
         self.assertIn("val_1.JPEG' is missing", self.fault("tiny_imagenet"))
@@ -177,7 +175,7 @@ class Imagenet32OpenedTest(harness.OpenedTest):
 
     def test_missing_rows_are_counted(self):
         self.patch(imagenet32.Builder, BATCHES=1)
-        self.assertIn("holds 2 pictures for 'train'", self.fault("imagenet32"))
+        self.assertIn("holds 2 images for 'train'", self.fault("imagenet32"))
 
 
 _NAMES = ("n01532829", "n01855672", "n01930112")
@@ -218,22 +216,22 @@ class MiniImagenetTest(harness.BuilderTest):
     def test_noise_is_that_of_the_stated_size(self):
         found = self.prepared("noise_2")["train"]
         self.assertEqual(found["001/0003"]["distribution"], 201)
-        picture = np.full((84, 84, 3), 128, np.uint8)
+        image = np.full((84, 84, 3), 128, np.uint8)
         configs = {c.name: c for c in mini_imagenet.Builder.BUILDER_CONFIGS}
         for name, deviation in (("noise_1", 0.025), ("noise_2", 0.1)):
-            drawn = mini_imagenet.noisy(picture, configs[name], (0, 0))
+            drawn = mini_imagenet.noisy(image, configs[name], (0, 0))
             drawn = drawn / 255 - 128 / 255
             # 21,168 draws: the deviation is known to half a percent.
             self.assertNear(drawn.std(), deviation, 0.03 * deviation)
             # Whole parts lie half a grey level lower on average.
             self.assertNear(drawn.mean(), -0.5 / 255, 0.003)
 
-    def test_noise_depends_on_the_picture_alone(self):
+    def test_noise_depends_on_the_image_alone(self):
         config = self.DATASET_CLASS.BUILDER_CONFIGS[1]
-        picture = np.full((84, 84, 3), 9, np.uint8)
+        image = np.full((84, 84, 3), 9, np.uint8)
 
         def drawn(*key):
-            return mini_imagenet.noisy(picture, config, key)
+            return mini_imagenet.noisy(image, config, key)
 
         np.testing.assert_array_equal(drawn(3, 4), drawn(3, 4))
         self.assertNotAllEqual(drawn(3, 4), drawn(4, 3))
@@ -273,7 +271,7 @@ class MiniImagenetOpenedTest(harness.OpenedTest):
         content["class_dict"] = {"n01855672": list(range(1, 11))}
         self.file.write_bytes(pickle.dumps(content))
         message = self.fault("mini_imagenet_original")
-        self.assertIn("no pictures for all rows of 'n01855672'", message)
+        self.assertIn("no images for all rows of 'n01855672'", message)
 
 
 class RealSamplesTest(tf.test.TestCase):
@@ -311,12 +309,12 @@ class RealSamplesTest(tf.test.TestCase):
         self.assertEqual(
             {int(e["label"]) for e in found["train"].values()}, set(range(10))
         )
-        picture = found["train"]["train_data_batch_1/000000"]["image"]
-        picture = picture.astype(float)
+        image = found["train"]["train_data_batch_1/000000"]["image"]
+        image = image.astype(float)
         # Neighbours of a photograph are alike; scrambled ones are not.
-        self.assertLess(np.abs(np.diff(picture, axis=1)).mean(), 25)
+        self.assertLess(np.abs(np.diff(image, axis=1)).mean(), 25)
         row = _rows(folder / "train/train_data_batch_1")[0]
-        self.assertAllEqual(picture[0, :3, 1], row[1024:1027])
+        self.assertAllEqual(image[0, :3, 1], row[1024:1027])
 
     def test_mini_imagenet(self):
         folder = samples.folder("raw/mini_imagenet")

@@ -87,15 +87,15 @@ class FemnistOpenedTest(harness.OpenedTest):
         self.file.write_text(json.dumps(content))
         self.assertIn("has 2 users where one is exp", self.fault("femnist"))
 
-    def test_other_pictures_are_refused(self):
+    def test_other_images_are_refused(self):
         content = json.loads(self.file.read_text())
         samples_of = content["user_data"]["user_1"]
-        for picture, fault in (
-            ([0.5] * 783, "a picture of 783 numbers"),
-            ([0.5] * 783 + ["x"], "a picture of 0 numbers"),
+        for image, fault in (
+            ([0.5] * 783, "an image of 783 numbers"),
+            ([0.5] * 783 + ["x"], "an image of 0 numbers"),
             ([0.5] * 783 + [255], "values from 0.5 to 255 where 0 to 1"),
         ):
-            samples_of["x"][1] = picture
+            samples_of["x"][1] = image
             self.file.write_text(json.dumps(content))
             self.assertIn(fault, self.fault("femnist"))
 
@@ -194,7 +194,7 @@ class RealSamplesTest(tf.test.TestCase):
             faces = manual / "img_align_celeba"
             faces.mkdir()
             builder = fceleba.Builder(data_dir=out)
-            found = builder.pictures(harness.manual_folder(manual))
+            found = builder.images(harness.manual_folder(manual))
             self.assertEqual(found["test"][0].path.parent, faces)
         self.assertLen(found["train"], 3 * 54)
         expected = [

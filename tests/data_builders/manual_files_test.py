@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from data_builders import leaf, manual_files, picture_files
+from data_builders import image_files, leaf, manual_files
 from data_builders.manual_files import DataFileError
 
 
@@ -46,22 +46,22 @@ def test_archives_with_another_checksum_are_not_unpacked(tmp_path):
 
 
 def test_counts_are_compared_where_they_are_known():
-    manual_files.check_count(3, None, "pictures", "x")
-    manual_files.check_count(3, 3, "pictures", "x")
+    manual_files.check_count(3, None, "images", "x")
+    manual_files.check_count(3, 3, "images", "x")
     with pytest.raises(DataFileError, match="'x' holds 3 pic.* has 1,000: com"):
-        manual_files.check_count(3, 1000, "pictures", "x")
+        manual_files.check_count(3, 1000, "images", "x")
 
 
 def test_parts_of_a_release_are_taken_where_they_are_accepted(tmp_path):
     with pytest.raises(DataFileError, match="complete it"):
-        manual_files.check_whole(3, 1000, "pictures", "x")
+        manual_files.check_whole(3, 1000, "images", "x")
     (tmp_path / "b").touch()
-    listed = [picture_files.Picture(name, tmp_path / name, 0) for name in "abc"]
+    listed = [image_files.Image(name, tmp_path / name, 0) for name in "abc"]
     with manual_files.parts_accepted():
-        manual_files.check_whole(3, 1000, "pictures", "x")
+        manual_files.check_whole(3, 1000, "images", "x")
         for wrong in (0, 1001):
             with pytest.raises(DataFileError, match="the release has 1,000"):
-                manual_files.check_whole(wrong, 1000, "pictures", "x")
+                manual_files.check_whole(wrong, 1000, "images", "x")
         assert manual_files.present(listed, "x") == listed[1:2]
         with pytest.raises(FileNotFoundError, match="none of the 1 listed"):
             manual_files.present(listed[:1], "x")

@@ -71,7 +71,7 @@ class OpenedTest(tf.test.TestCase):
         self.assertNotIn("\n", str(caught.exception))
         return str(caught.exception)
 
-    def test_pictures_are_resized_when_asked_for(self):
+    def test_images_are_resized_when_asked_for(self):
         self._fill(_TREE)
         opened = self._open(image_shape=(8, 6, 3))
         self.assertEqual(opened.image_shape, (8, 6, 3))
@@ -81,7 +81,7 @@ class OpenedTest(tf.test.TestCase):
         pixels = opened.images([3, 37])
         self.assertEqual(pixels.shape, (2, 8, 6, 3))
         self.assertEqual(pixels.dtype, np.uint8)
-        # One colour each, so every pixel of the larger picture has it too.
+        # One colour each, so every pixel of the larger image has it too.
         colour = np.random.default_rng((0, 3)).integers(0, 256, 3, np.uint8)
         self.assertAllClose(pixels[0, 4, 3], colour, atol=6)
         same = np.broadcast_to(pixels[0, 0, 0], (8, 6, 3))
@@ -104,7 +104,7 @@ class OpenedTest(tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "no such split.*for 'train'"):
             tfds_source.open_split("office_home_art", "test", self.folder)
 
-    def test_missing_pictures_are_answered_with_how_to_get_them(self):
+    def test_missing_images_are_answered_with_how_to_get_them(self):
         message = self._fault()
         self.assertIn("Data set 'office_home_product', split 'train'", message)
         self.assertIn("officeHomeDataset.html", message)
@@ -114,12 +114,12 @@ class OpenedTest(tf.test.TestCase):
         self._fill(_TREE)
         self.assertIn("no folder 'Art' in", self._fault("art"))
 
-    def test_truncated_picture_is_named(self):
+    def test_truncated_image_is_named(self):
         self._fill(_TREE)
         path = self.manual / _TREE / "Product/Mug/00001.jpg"
         path.write_bytes(path.read_bytes()[:-9])
         message = self._fault(image_shape=(4, 4, 3))
-        self.assertIn("Product/Mug/00001.jpg' is no picture or is cut", message)
+        self.assertIn("Product/Mug/00001.jpg' is no image or is cut", message)
 
     def test_missing_classes_are_named(self):
         self._fill(_TREE)

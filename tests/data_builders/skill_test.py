@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures
+from data_builders import dummy_images
 from data_builders.skill import sampling, skill_dataset_builder, tasks
 from tests.data_builders import harness, samples
 from tests.testing import golden
@@ -64,9 +64,7 @@ class SkillOpenedTest(harness.OpenedTest):
         (root / "original_images").rename(root / "elsewhere")
         for code in ("aa01", "ab02", "ad04"):
             # The ending says WebP; the content decides.
-            dummy_pictures.write(
-                root / f"cropped_images/a/{code[1]}/{code}.webp"
-            )
+            dummy_images.write(root / f"cropped_images/a/{code[1]}/{code}.webp")
         opened = self.open(f"skill_{_NAME}")
         self.assertEqual(opened.ids, ("train/aa01", "train/ab02"))
 
@@ -83,10 +81,10 @@ class SkillOpenedTest(harness.OpenedTest):
         message = self.fault("skill_food_101")
         self.assertIn("has 0 classes for task 24 where 101 are", message)
 
-    def test_other_pictures_than_published_are_counted(self):
+    def test_other_images_than_published_are_counted(self):
         self._execute("DELETE FROM files WHERE hash = 'ab02'")
         self.assertIn(
-            "holds 1 pictures for 'train'", self.fault(f"skill_{_NAME}")
+            "holds 1 images for 'train'", self.fault(f"skill_{_NAME}")
         )
 
 
@@ -111,7 +109,7 @@ def test_published_sizes_respect_the_caps():
         labels = sampling.labels_of(ids)
         for times, published in ((10, task.train), (1, task.validation)):
             drawn = sampling.sample(ids, labels, times)
-            # Classes may have too few pictures, never too many.
+            # Classes may have too few images, never too many.
             assert published <= len(drawn), task.name
 
 

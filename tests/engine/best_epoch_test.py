@@ -123,7 +123,7 @@ def _breaking(after, **kwargs):
 @pytest.mark.parametrize("after", [0, 6])
 def test_a_real_phase_goes_on_from_its_best_weights(after, tmp_path):
     """A step that is never applied comes again in every epoch that follows."""
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         found = toy_run.learn(tmp_path, _breaking(after), _ONE_TASK)
     losses = found.run.bank.history(0, "task_00")["train/loss"]
     history = found.run.bank.history(0, "task_00")
@@ -144,14 +144,14 @@ def test_a_real_phase_goes_on_from_its_best_weights(after, tmp_path):
 def test_nothing_else_takes_the_place_of_the_best_weights(options, tmp_path):
     """Neither several replicas nor a run that would skip such steps."""
     strategy = mock.patch.object(Runtime, "strategy", _strategy)
-    with toy_run.no_pictures(), strategy:
+    with toy_run.no_figures(), strategy:
         found = toy_run.learn(tmp_path, _breaking(6), _ONE_TASK, **options)
     history = found.run.bank.history(0, "task_00")
     assert np.isfinite(history["train/loss"]).tolist() == [True, False, False]
     (phase,) = found.results["tasks"][0]["phases"]
     assert (phase["epochs"], phase["best_epoch"]) == (3, 1)
     assert found.run.runner.replicas == 1 + ("distribution" in options)
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         wanted = toy_run.learn(tmp_path / "1", _breaking(6), _ONE_TASK)
     for name, value in wanted.variables.items():
         if name.startswith(("shared", "slot")):
@@ -171,7 +171,7 @@ def test_a_wish_to_stop_at_the_bad_step_does_not_lose_the_rule(tmp_path):
     def method():
         return _breaking(6, best_by="validation/loss")
 
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         wanted = toy_run.learn(tmp_path / "straight", method(), _ONE_TASK)
         run = toy_run.open_run(tmp_path / "stopped", method(), _ONE_TASK)
         train = run.runner.train
@@ -198,7 +198,7 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
     run = toy_run.open_run(tmp_path, method, _ONE_TASK)
     run.start({})
     with (
-        toy_run.no_pictures(),
+        toy_run.no_figures(),
         mock.patch.object(run.trainer, "_validate_epoch") as validate,
     ):
         learn_stream(run)
@@ -227,7 +227,7 @@ def test_the_result_is_that_of_the_best_epoch(tmp_path):
     )
     run.start({})
     with (
-        toy_run.no_pictures(),
+        toy_run.no_figures(),
         mock.patch.object(run.evaluator, "running", running),
     ):
         learn_stream(run)

@@ -67,8 +67,8 @@ METHODS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 

@@ -100,8 +100,8 @@ METHODS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 
@@ -174,27 +174,27 @@ class OnlineHead(Individual):
 
 
 class CountedData(Individual):
-    """Trains, then adds up pictures and classes of the task's data."""
+    """Trains, then adds up images and classes of the task's data."""
 
     def __init__(self):
         super().__init__(toy_run.toy_training(backbone=flat, epochs=1))
-        self.pictures = self.classes = self.powers = None
+        self.images = self.classes = self.powers = None
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
-        self.pictures = _state(spec.image_shape, "pictures")
+        self.images = _state(spec.image_shape, "images")
         self.classes = _state((spec.max_classes,), "classes")
         self.powers = {2: _state((), "squares"), 4: _state((), "fourths")}
         self.state = [
             *self.state,
-            self.pictures,
+            self.images,
             self.classes,
             *self.powers.values(),
         ]
 
     def phases(self, task):
         yield from super().phases(task)
-        into = [self.pictures, self.classes]
+        into = [self.images, self.classes]
         # 64 examples in batches of 10: the last one is smaller.
         yield Accumulate("sums", self.sums, into, batch_size=10)
         for exponent, variable in self.powers.items():
@@ -247,8 +247,8 @@ def test_sums_over_data_are_right_and_survive_kills(tmp_path):
         wanted = toy_run.learn(tmp_path / "run", method)
     task = wanted.run.stream.tasks[-1]
     split = task.train
-    pictures = (split.images / np.float32(255) - split.mean) / split.std
-    np.testing.assert_allclose(method.pictures, pictures.sum(0), rtol=1e-4)
+    images = (split.images / np.float32(255) - split.mean) / split.std
+    np.testing.assert_allclose(method.images, images.sum(0), rtol=1e-4)
     counts = np.bincount(split.labels, minlength=3)
     np.testing.assert_array_equal(method.classes, counts)
     test = (task.test.images / np.float32(255) - split.mean) / split.std

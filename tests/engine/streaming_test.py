@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tfcl.data.lazy_images import LazyPictures
+from tfcl.data.lazy_images import LazyImages
 from tfcl.data.task import TaskStream
 from tfcl.engine import resident
 from tfcl.engine.resident import ResidentSplit
@@ -17,7 +17,7 @@ from tfcl.methods.regularization.ewc import EWC
 
 
 class Source:
-    """Pictures in an array that are handed out when asked for."""
+    """Images in an array that are handed out when asked for."""
 
     def __init__(self, images):
         self._images = images
@@ -36,7 +36,7 @@ class Source:
 
 
 def _lazy(split):
-    images = LazyPictures(Source(split.images), np.arange(len(split)))
+    images = LazyImages(Source(split.images), np.arange(len(split)))
     return dataclasses.replace(split, images=images)
 
 
@@ -54,7 +54,7 @@ def _lazy_stream(data_dir=None):
 
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch):
-    # Three batches of 16 pictures of 8 x 8 x 3.
+    # Three batches of 16 images of 8 x 8 x 3.
     monkeypatch.setattr(resident, "_WINDOW_BYTES", 3 * 16 * 192)
 
 
@@ -70,7 +70,7 @@ def _methods():
 @pytest.mark.parametrize("name", _methods())
 def test_a_streamed_run_equals_one_in_memory(tmp_path, name):
     make = _methods()[name]
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         wanted = toy_run.learn(
             tmp_path / "memory", make(), toy_run.toy_stream((2, 3))
         )
@@ -110,5 +110,5 @@ def test_a_source_that_fails_stops_the_run_with_its_own_error(
         raise OSError("disk gone")
 
     monkeypatch.setattr(Source, "images", broken)
-    with pytest.raises(OSError, match="disk gone"), toy_run.no_pictures():
+    with pytest.raises(OSError, match="disk gone"), toy_run.no_figures():
         toy_run.learn(tmp_path, toy_run.toy_hps(), _lazy_stream)

@@ -19,7 +19,7 @@ def training(**kwargs):
     return methods.tiny_training(augmentation=_AUGMENTATION, **kwargs)
 
 
-def test_individual_networks_learn_augmented_pictures(tmp_path):
+def test_individual_networks_learn_augmented_images(tmp_path):
     methods.run_method_test(
         lambda: Individual(training(epochs=20)), tmp_path, forgets=False
     )
@@ -66,15 +66,15 @@ def test_borders_are_black_in_the_unit_of_each_task():
     assert set(groups) == {0, 1}
     batch = batch_of(phase.data, rows)
     found = method.training.augmented(batch).numpy()
-    # Pictures of 8 x 8: a shift by 8 leaves the border alone.
+    # Images of 8 x 8: a shift by 8 leaves the border alone.
     black = -phase.data.mean / phase.data.std
     assert not np.allclose(black[0], black[1])
-    for group, picture in zip(groups, found):
-        corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
+    for group, image in zip(groups, found):
+        corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
         assert (np.abs(corners - black[group]).max(-1) < 1e-5).any()
 
 
-def test_a_second_look_at_a_batch_sees_the_same_pictures():
+def test_a_second_look_at_a_batch_sees_the_same_images():
     method = Individual(training())
     task = begun(method)
     batch = batch_of(task.train, range(6))
@@ -86,7 +86,7 @@ def test_a_second_look_at_a_batch_sees_the_same_pictures():
     assert not np.array_equal(one, other)
 
 
-def test_predictions_see_pictures_as_they_are():
+def test_predictions_see_images_as_they_are():
     plain = Individual(methods.tiny_training())
     changed = Individual(training())
     task = begun(plain)
@@ -102,7 +102,7 @@ def test_predictions_see_pictures_as_they_are():
     assert losses[0] != losses[1]
 
 
-def test_no_augmentation_leaves_pictures_untouched():
+def test_no_augmentation_leaves_images_untouched():
     method = Individual(methods.tiny_training())
     task = begun(method)
     batch = batch_of(task.train, range(5))

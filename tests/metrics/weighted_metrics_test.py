@@ -1,4 +1,4 @@
-"""Accuracy and backward transfer by test pictures, as SPG's program."""
+"""Accuracy and backward transfer by test images, as SPG's program."""
 
 import numpy as np
 

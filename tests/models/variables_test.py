@@ -269,8 +269,10 @@ def test_a_missing_array_becomes_zeros():
 
 @pytest.mark.parametrize("shape", [(4, 2), (3, 3), (3,), (3, 2, 1)])
 def test_an_array_that_does_not_fit_is_refused(shape):
-    owned = _owned("trunk/kernel")
-    with pytest.raises(ValueError, match="'trunk/kernel' has shape") as caught:
-        restore([owned], {"trunk/kernel": np.zeros(shape, np.float32)})
+    owned = _owned("backbone/kernel")
+    with pytest.raises(
+        ValueError, match="'backbone/kernel' has shape"
+    ) as caught:
+        restore([owned], {"backbone/kernel": np.zeros(shape, np.float32)})
     assert str(shape) in str(caught.value)
     assert (owned.variable.numpy() == 7.0).all()

@@ -1,4 +1,4 @@
-"""Tests of the pictures: what they show, and that any input can be drawn."""
+"""Tests of the figures: what they show, and that any input can be drawn."""
 
 import concurrent.futures
 import io

@@ -28,7 +28,7 @@ def test_what_counts_as_histograms(note, wanted):
 
 def test_importance_reaches_tensorboard_and_the_report(tmp_path):
     training = tiny_training(1, hidden_units=(), dropout=0.0)
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         run = toy_run.learn(tmp_path, SPG(training)).run
     events = event_accumulator.EventAccumulator(
         str(tmp_path / "tensorboard"), size_guidance={"tensors": 0}
@@ -46,18 +46,18 @@ def test_importance_reaches_tensorboard_and_the_report(tmp_path):
             for key in ("blocked_share", "mean_importance"):
                 found = events.Scalars(f"method/{key}/{name}")[task].value
                 np.testing.assert_allclose(found, notes[key][name], rtol=1e-6)
-    pictures = report.method_figures(results)
+    figures = report.method_figures(results)
     assert {"importance_histogram", "blocked_share", "mean_importance"} <= set(
-        pictures
+        figures
     )
     names = list(results["tasks"][0]["method"]["importance_histogram"])
     tasks = [task["name"] for task in results["tasks"]]
     for name in names:
-        drawn = pictures[f"importance_histogram_{name.replace('/', '_')}"]
+        drawn = figures[f"importance_histogram_{name.replace('/', '_')}"]
         _shows(drawn, tasks, [_shares(results, k, name) for k in range(3)])
     shares = [task["method"]["blocked_share"] for task in results["tasks"]]
     wanted = [[share[name] for name in names] for share in shares]
-    _shows(pictures["blocked_share"], tasks, wanted)
+    _shows(figures["blocked_share"], tasks, wanted)
 
 
 def _shares(results, task, name):

@@ -197,7 +197,7 @@ class ReportTest(tf.test.TestCase):
         for name in _results()["task_names"]:
             self.assertIn(name, page.cells)
 
-    def test_images_are_pngs_one_per_picture(self):
+    def test_images_are_pngs_one_per_figure(self):
         page = self._full_page()
         # 3 of the run, 2 of the method, curves + 2 weights for 2 tasks.
         self.assertLen(page.images, 3 + 2 + 2 * 3)
@@ -245,23 +245,23 @@ class ReportTest(tf.test.TestCase):
             del task["labels"]
         page = self._page(results, _histories())
         ids = [v for _, name, v in page.attributes if name == "id"]
-        self.assertEqual(ids, ["Summary", "Tasks", "Pictures", "Training"])
+        self.assertEqual(ids, ["Summary", "Tasks", "Figures", "Training"])
         self.assertNotIn("configuration", page.text)
 
-    def test_phases_follow_each_other_in_one_picture(self):
+    def test_phases_follow_each_other_in_one_figure(self):
         history = {
             "00_grow/train/loss": np.array([3.0, 2.0]),
             "01_prune/train/loss": np.array([1.0]),
             "01_prune/train/posterior": np.full((1, 2), 0.5),
         }
         task = {"labels": {"train/posterior": ["11", "01"]}}
-        pictures = report.task_figures(task, history)
-        self.assertEqual(list(pictures), ["training_curves", "train/posterior"])
-        axes = pictures["training_curves"].axes[0]
+        figures = report.task_figures(task, history)
+        self.assertEqual(list(figures), ["training_curves", "train/posterior"])
+        axes = figures["training_curves"].axes[0]
         self.assertAllClose(axes.get_lines()[0].get_ydata(), [3.0, 2.0, 1.0])
         marks = [text.get_text().strip() for text in axes.texts]
         self.assertEqual(marks, ["grow", "prune"])
-        legend = pictures["train/posterior"].axes[0].get_legend()
+        legend = figures["train/posterior"].axes[0].get_legend()
         names = [text.get_text() for text in legend.get_texts()]
         self.assertEqual(names, ["11  (0.50)", "01  (0.50)"])
 
@@ -271,11 +271,11 @@ class ReportTest(tf.test.TestCase):
             "01_expand/train/free": np.ones((1, 4)),
         }
         task = {"labels": {"train/free": ["a", "b", "c", "d"]}}
-        pictures = report.task_figures(task, history)
+        figures = report.task_figures(task, history)
         self.assertEqual(
-            list(pictures), ["00_train/train/free", "01_expand/train/free"]
+            list(figures), ["00_train/train/free", "01_expand/train/free"]
         )
-        (axes,) = pictures["01_expand/train/free"].axes
+        (axes,) = figures["01_expand/train/free"].axes
         self.assertEmpty(axes.texts, "an epoch of one phase, not of all")
         names = [text.get_text() for text in axes.get_legend().get_texts()]
         self.assertEqual(names[0], "a  (1.00)")

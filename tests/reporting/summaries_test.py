@@ -97,8 +97,8 @@ class SummariesTest(tf.test.TestCase):
         summaries.close()
         reader = _read(self.folder)
         (image,) = reader.Images("accuracy_matrix")
-        picture = Image.open(io.BytesIO(image.encoded_image_string))
-        self.assertEqual(picture.size, (image.width, image.height))
+        figure = Image.open(io.BytesIO(image.encoded_image_string))
+        self.assertEqual(figure.size, (image.width, image.height))
         (text,) = reader.Tensors("config")
         self.assertEqual(
             text.tensor_proto.string_val[0], b"    LASEM.rate = 0.1"
@@ -191,7 +191,7 @@ class FullDiskTest(tf.test.TestCase):
         self._limit(2000)
         figure = figures.training_curves({"train/loss": np.ones(3)})
         for step in range(3):
-            summaries.image("picture", figure, step)
+            summaries.image("figure", figure, step)
             summaries.scalars("train", {"loss": 1.0}, step)
         for _ in range(2):
             with self.assertRaisesRegex(OSError, "cannot be written"):

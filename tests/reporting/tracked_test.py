@@ -17,7 +17,7 @@ def _lines(path):
 
 
 def test_files_under_the_names_of_spg(tmp_path):
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         found = toy_run.learn(tmp_path / "run")
     folder, run = tmp_path / "run", found.run
     assert (folder / "acc.csv").read_bytes() == found.csv
@@ -45,7 +45,7 @@ def test_tasks_that_come_again_count_from_their_last_visit(tmp_path):
     stream = functools.partial(
         repeated_stream, stream=toy_run.toy_stream((2, 2)), order=[0, 1, 0]
     )
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         run = toy_run.learn(tmp_path, stream=stream).run
     numbers = latest(run.results())
     matrix = run.journal.accuracy_matrix(2)

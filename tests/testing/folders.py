@@ -1,4 +1,4 @@
-"""Folders of made-up pictures, as a user would lay them out."""
+"""Folders of made-up images, as a user would lay them out."""
 
 import pathlib
 
@@ -7,14 +7,14 @@ import PIL.Image
 
 
 def draw(path, key=0, size=(10, 12), **options):
-    """Writes a picture of noise, different for every key; returns its path."""
+    """Writes an image of noise, different for every key; returns its path."""
     generator = np.random.default_rng(key)
     pixels = generator.integers(0, 256, (*size, 3), np.uint8)
     return save(path, pixels, **options)
 
 
 def save(path, pixels, mode=None, **options):
-    """Writes pixels as a picture of any mode; returns its path."""
+    """Writes pixels as an image of any mode; returns its path."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = PIL.Image.fromarray(pixels)
@@ -28,7 +28,7 @@ def draw_task(root, name, per_class, splits=("",), size=(10, 12)):
     Args:
         root: Folder of the tasks.
         name: Task.
-        per_class: `{class: number of pictures}`.
+        per_class: `{class: number of images}`.
         splits: Names of folders; "" leaves that level out.
         size: `(height, width)`.
     """

@@ -50,7 +50,7 @@ def learned(folder, method, **kwargs):
     run = Experiment(
         folder, method=method, stream=tiny_stream(**kwargs), exports=False
     )
-    with running.undrawn_pictures():
+    with running.undrawn_figures():
         run.start({})
         learn_stream(run)
     run.close()
@@ -114,8 +114,8 @@ def _keeps_old_logits(make_method, folder, class_counts, grows):
         task = run.stream.tasks[0]
         entry = run.bank.load(0, task.name)
         run.method.activate(entry.values, 0)
-        pictures = entry.preprocessing(tf.constant(task.test.images))
-        logits.append(run.method.predict(pictures).numpy())
+        images = entry.preprocessing(tf.constant(task.test.images))
+        logits.append(run.method.predict(images).numpy())
     np.testing.assert_array_equal(*logits)
     return run
 

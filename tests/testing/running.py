@@ -1,4 +1,4 @@
-"""Runs a method without an experiment around it, or without pictures."""
+"""Runs a method without an experiment around it, or without images."""
 
 import contextlib
 from unittest import mock
@@ -24,7 +24,7 @@ def plain_split(images, labels):
 
 
 @contextlib.contextmanager
-def undrawn_pictures():
+def undrawn_figures():
     """Builds figures and reports, but renders no pixel of them.
 
     That takes half the time of a toy run; `report_test` and `figures_test`
@@ -36,10 +36,10 @@ def undrawn_pictures():
 
 
 @contextlib.contextmanager
-def no_pictures():
+def no_figures():
     """Leaves figures and report out."""
-    written = "tfcl.reporting.results.write_pictures"
-    with mock.patch(written), undrawn_pictures():
+    written = "tfcl.reporting.results.write_figures"
+    with mock.patch(written), undrawn_figures():
         yield
 
 

@@ -1,14 +1,14 @@
-"""Weights and pictures of SPG's golden files, drawn as they were."""
+"""Weights and images of SPG's golden files, drawn as they were."""
 
 import numpy as np
 
 
 def alexnet_weights(data):
-    """Weights and pictures of "spg/alexnet_*.npz".
+    """Weights and images of "spg/alexnet_*.npz".
 
     Returns:
         List of (kernel, bias) of c1, c2, c3, fc1, fc2 and the heads, and
-        pictures `(tasks, images, height, width, channels)`; float32.
+        images `(tasks, images, height, width, channels)`; float32.
     """
     height, width, channels = (int(n) for n in data["inputsize_hwc"])
     first, second = height // 8, height // 10

@@ -15,7 +15,7 @@ from unittest import mock
 import tensorflow as tf
 
 from tests.testing.methods import tiny_training
-from tests.testing.running import no_pictures
+from tests.testing.running import no_figures
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
@@ -190,7 +190,7 @@ def assert_kills_change_nothing(folder, make_method, moments=4, **options):
     Returns:
         The `Learned` of the straight run.
     """
-    with no_pictures():
+    with no_figures():
         with Snapshots(folder / "run", folder / "copies") as copies:
             wanted = learn(folder / "run", make_method(), **options)
         for moment, copy in copies.spread(moments + 1)[:-1]:

@@ -22,7 +22,7 @@ from typing import Any
 import gin
 
 from tfcl.configuration.messages import fail, listed, nearest
-from tfcl.configuration.moved import current
+from tfcl.configuration.moved import current, current_parameter
 
 MACRO = "gin.macro"
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
@@ -135,10 +135,13 @@ def statements(text: str, locate: abc.Callable[[int], str]):
 
 def _renamed(statement):
     """The statement with the present names of what has moved."""
-    for field in ("module", "selector"):
-        if hasattr(statement, field):
-            name = current(getattr(statement, field))
-            return statement._replace(**{field: name})
+    if hasattr(statement, "module"):
+        return statement._replace(module=current(statement.module))
+    if hasattr(statement, "selector"):
+        statement = statement._replace(selector=current(statement.selector))
+    if getattr(statement, "arg_name", None):
+        name = current_parameter(statement.arg_name)
+        statement = statement._replace(arg_name=name)
     return statement
 
 

@@ -94,6 +94,8 @@ _RENAMED = {
     "tfcl.engine.stream_pictures": "tfcl.reporting.stream_figures",
     "tfcl.engine.training_pictures": "tfcl.reporting.training_figures",
 }
+# Parameters that were called otherwise.
+_PARAMETERS = {"on_bad_picture": "on_bad_image"}
 _NEW_NAMES = {
     f"{old}.{module}": f"{new}.{module}"
     for (old, new), modules in _MOVED.items()
@@ -116,3 +118,8 @@ def current(name: str) -> str:
     if module in _NEW_NAMES and name not in _NEW_NAMES.values():
         return f"{_NEW_NAMES[module]}{dot}{last}"
     return name
+
+
+def current_parameter(name: str) -> str:
+    """The present name of a parameter."""
+    return _PARAMETERS.get(name, name)

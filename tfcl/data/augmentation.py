@@ -1,4 +1,4 @@
-"""Random changes of training pictures, drawn anew for every example and step.
+"""Random changes of training images, drawn anew for every example and step.
 
 An augmentation is a function `augmentation(images, draws, black)` inside a
 traced step, where
@@ -92,7 +92,7 @@ class Compose:
 
 @gin.configurable
 class RandomFlip:
-    """Mirrors a picture left to right.
+    """Mirrors an image left to right.
 
     Args:
         probability: Of an example to be mirrored, in [0, 1].
@@ -111,7 +111,7 @@ class RandomFlip:
 
 @gin.configurable
 class PadAndCrop:
-    """Shifts a picture: black borders all around, then a crop of its size.
+    """Shifts an image: black borders all around, then a crop of its size.
 
     All `(2 padding + 1)^2` places of the crop are equally likely.
 
@@ -143,23 +143,23 @@ class PadAndCrop:
 
 @gin.configurable
 class RandomResizedCrop:
-    """Magnifies a random part of a picture to the whole.
+    """Magnifies a random part of an image to the whole.
 
     The part's area is uniform in `scale`, the logarithm of its aspect ratio
-    uniform in the logarithms of `ratio`; what does not fit into the picture is
+    uniform in the logarithms of `ratio`; what does not fit into the image is
     drawn again, 10 times at most. Then the largest part in the middle whose
     ratio is allowed is taken.
 
     Args:
-        scale: Smallest and largest area, as fractions of the picture's.
+        scale: Smallest and largest area, as fractions of the image's.
         ratio: Smallest and largest width / height of the part.
         interpolation: "bilinear" or "bicubic", as in Pillow.
 
     Note:
-        The part comes out of a picture that has the network's size already,
+        The part comes out of an image that has the network's size already,
         where the published programs crop the file's pixels and then resize.
         Grey levels are not rounded; those of bicubic interpolation may leave
-        the range between black and white beside sharp edges (uint8 pictures
+        the range between black and white beside sharp edges (uint8 images
         are rounded and clipped).
 
     Reference:
@@ -239,7 +239,7 @@ class RandomResizedCrop:
 class Cutout:
     """Covers a square with the mean colour (0 after standardising).
 
-    The centre is uniform over the picture; what lies outside is cut off.
+    The centre is uniform over the image; what lies outside is cut off.
 
     Args:
         side: Side of the square, in pixels.

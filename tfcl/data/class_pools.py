@@ -1,16 +1,16 @@
-"""Which pictures of a class are for training, validation and test."""
+"""Which images of a class are for training, validation and test."""
 
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data.lazy_images import pictures_of
+from tfcl.data.lazy_images import images_of
 from tfcl.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 
 
 class ClassPools:
-    """Per class three disjoint pools of pictures, each in a fixed order.
+    """Per class three disjoint pools of images, each in a fixed order.
 
     Args:
         sources: The `LabelledImages` behind the training, the validation and
@@ -18,7 +18,7 @@ class ClassPools:
         pools: `{class index: (train, validation, test)}`, each `(n,)` indices
             into its source.
         remedies: How to get out of an error: for a class with too few
-            pictures, where `{split}` stands for the split's name, and for a
+            images, where `{split}` stands for the split's name, and for a
             split without any.
     """
 
@@ -32,7 +32,7 @@ class ClassPools:
         """Validation is the first part of a class's shuffled training data.
 
         Args:
-            train: `LabelledImages` of which `int(n * fraction)` pictures of
+            train: `LabelledImages` of which `int(n * fraction)` images of
                 a class are held out.
             test: `LabelledImages`, used whole in its own order.
             fraction: Between 0 and 1.
@@ -52,7 +52,7 @@ class ClassPools:
 
     @classmethod
     def selected_on_test(cls, train, test, data_seed, remedies=("", "")):
-        """Nothing is held out: the test pictures stand for validation, too.
+        """Nothing is held out: the test images stand for validation, too.
 
         Args: As of `held_out`.
         """
@@ -82,11 +82,11 @@ class ClassPools:
         return self.sources[0].class_names
 
     def take(self, classes, counts, task_name, now=True):
-        """The first pictures of each class, labelled by its place in the list.
+        """The first images of each class, labelled by its place in the list.
 
         Args:
             classes: Class indices; local label k is the k-th of them.
-            counts: Pictures per class of each of the three splits; None for
+            counts: Images per class of each of the three splits; None for
                 all.
             task_name: For messages.
             now: As of `load`.
@@ -95,7 +95,7 @@ class ClassPools:
             `(images, labels)` of train, validation and test.
 
         Raises:
-            UserError: If a class has too few pictures or a split none.
+            UserError: If a class has too few images or a split none.
         """
         chosen = []
         for which, count in enumerate(counts):
@@ -109,7 +109,7 @@ class ClassPools:
         return self.load(chosen, task_name, now)
 
     def load(self, chosen, task_name, now=True):
-        """The chosen pictures, decoded now or, of a large source, later.
+        """The chosen images, decoded now or, of a large source, later.
 
         Args:
             chosen: For each of the three splits, per local label the indices
@@ -121,17 +121,17 @@ class ClassPools:
             As `take`.
 
         Raises:
-            UserError: If a split has no picture.
+            UserError: If a split has no image.
         """
         result = []
         for split, source, parts in zip(SPLITS, self.sources, chosen):
             if not any(map(len, parts)):
                 raise UserError(
-                    f"Task '{task_name}', split '{split}': no picture. "
+                    f"Task '{task_name}', split '{split}': no image. "
                     f"{self._remedies[1]}"
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-            images = pictures_of(source, np.concatenate(parts), now)
+            images = images_of(source, np.concatenate(parts), now)
             result.append((images, labels.astype(np.int32)))
         return result
 
@@ -140,13 +140,13 @@ class ClassPools:
         remedy = self._remedies[0].format(split=split)
         return UserError(
             f"Task '{task_name}', split '{split}': class "
-            f"'{self.class_names[label]}' has {found} pictures, {count} are "
+            f"'{self.class_names[label]}' has {found} images, {count} are "
             f"asked for. {remedy}"
         )
 
 
 def shuffled(source, label, data_seed, *key):
-    """Indices of a class's pictures in an order drawn from seed and key.
+    """Indices of a class's images in an order drawn from seed and key.
 
     Without a seed (None) in the order in which they are stored.
     """

@@ -1,4 +1,4 @@
-"""Pictures that are decoded when they are asked for."""
+"""Images that are decoded when they are asked for."""
 
 import abc
 import hashlib
@@ -14,15 +14,15 @@ _PART = 1024
 
 
 def decoded_bytes(splits):
-    """Bytes in memory of the decoded ones of `(pictures, labels)` pairs."""
+    """Bytes in memory of the decoded ones of `(images, labels)` pairs."""
     return sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
 
 
-class Pictures(abc.ABC):
+class Images(abc.ABC):
     """Stands for a uint8 array `(n, height, width, channels)` in a `Split`.
 
     Args:
-        count: Number of pictures.
+        count: Number of images.
         image_shape: `(height, width, channels)`.
     """
 
@@ -40,7 +40,7 @@ class Pictures(abc.ABC):
 
     @property
     def nbytes(self):
-        """Bytes of the pictures once they are decoded."""
+        """Bytes of the images once they are decoded."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     def __len__(self):
@@ -56,21 +56,21 @@ class Pictures(abc.ABC):
 
     @abc.abstractmethod
     def taken(self, rows):
-        """The pictures at `rows`, `(k,)` integers, as a `Split` holds them."""
+        """The images at `rows`, `(k,)` integers, as a `Split` holds them."""
 
     @abc.abstractmethod
     def digest(self):
-        """Text that differs where pictures do."""
+        """Text that differs where images do."""
 
 
-class LazyPictures(Pictures):
-    """Some pictures of a source, as an array that decodes when indexed.
+class LazyImages(Images):
+    """Some images of a source, as an array that decodes when indexed.
 
     Args:
         source: Object with `image_shape`, `images(indices)` that returns
             uint8 `(k, height, width, channels)`, and `digest(indices)`, text
-            that differs where pictures do.
-        indices: Pictures of the source, `(n,)` integers.
+            that differs where images do.
+        indices: Images of the source, `(n,)` integers.
     """
 
     def __init__(self, source, indices):
@@ -82,15 +82,15 @@ class LazyPictures(Pictures):
         return self._source.images(np.atleast_1d(self._indices[rows]))
 
     def taken(self, rows):
-        """The pictures at `rows`, not decoded."""
-        return LazyPictures(self._source, self._indices[rows])
+        """The images at `rows`, not decoded."""
+        return LazyImages(self._source, self._indices[rows])
 
     def digest(self):
         return self._source.digest(self._indices)
 
 
-class CachedPictures(LazyPictures):
-    """Lazy pictures that are decoded at once and kept while they are in use.
+class CachedImages(LazyImages):
+    """Lazy images that are decoded at once and kept while they are in use.
 
     All of them share room for `LARGEST_IN_MEMORY` bytes, so that the tasks of
     a long stream follow each other; what was used least recently makes room.
@@ -102,12 +102,12 @@ class CachedPictures(LazyPictures):
         return self._whole()[rows]
 
     def taken(self, rows):
-        """The pictures at `rows`, not decoded."""
-        return CachedPictures(self._source, self._indices[rows])
+        """The images at `rows`, not decoded."""
+        return CachedImages(self._source, self._indices[rows])
 
     def uncached(self):
         """The same, decoded anew whenever they are asked for."""
-        return LazyPictures(self._source, self._indices)
+        return LazyImages(self._source, self._indices)
 
     def _whole(self):
         kept = self._decoded
@@ -125,24 +125,24 @@ class CachedPictures(LazyPictures):
         return LARGEST_IN_MEMORY - used
 
 
-class PicturesSource:
-    """`Pictures` as the source of others, see `LazyPictures`."""
+class ImagesSource:
+    """`Images` as the source of others, see `LazyImages`."""
 
-    def __init__(self, pictures):
-        self._pictures = pictures
-        self.image_shape = pictures.shape[1:]
+    def __init__(self, images):
+        self._images = images
+        self.image_shape = images.shape[1:]
 
     def images(self, indices):
         """Pixels, uint8 `(k, height, width, channels)`."""
-        return self._pictures[indices]
+        return self._images[indices]
 
     def digest(self, indices):
-        """Text that differs where pictures do."""
-        return self._pictures.taken(indices).digest()
+        """Text that differs where images do."""
+        return self._images.taken(indices).digest()
 
 
-class JoinedPictures(Pictures):
-    """Several arrays or `Pictures` of one shape, one after another.
+class JoinedImages(Images):
+    """Several arrays or `Images` of one shape, one after another.
 
     Args:
         parts: Non-empty iterable of them.
@@ -153,7 +153,7 @@ class JoinedPictures(Pictures):
         self._ends = np.cumsum([len(part) for part in self._parts])
         super().__init__(int(self._ends[-1]), self._parts[0].shape[1:])
         if self.nbytes > LARGEST_IN_MEMORY:
-            # A batch may ask all parts for a few pictures: parts that take
+            # A batch may ask all parts for a few images: parts that take
             # turns in memory would be decoded whole for each.
             self._parts = [_uncached(part) for part in self._parts]
 
@@ -169,29 +169,29 @@ class JoinedPictures(Pictures):
         return result
 
     def taken(self, rows):
-        """The pictures at `rows`, decoded."""
+        """The images at `rows`, decoded."""
         return self[rows]
 
     def digest(self):
-        return "".join(map(picture_digest, self._parts))
+        return "".join(map(image_digest, self._parts))
 
 
 def _uncached(part):
-    return part.uncached() if isinstance(part, CachedPictures) else part
+    return part.uncached() if isinstance(part, CachedImages) else part
 
 
-def pictures_of(source, indices, now=True):
-    """Pictures of a source: in memory if the whole source would fit.
+def images_of(source, indices, now=True):
+    """Images of a source: in memory if the whole source would fit.
 
     Args:
-        source: As for `LazyPictures`, with a length.
+        source: As for `LazyImages`, with a length.
         indices: `(n,)` integers.
-        now: False decodes when the pictures are first asked for.
+        now: False decodes when the images are first asked for.
 
     Returns:
         uint8 array if the source has at most `LARGEST_IN_MEMORY` bytes when
-        decoded. Else, or not `now`, `CachedPictures`; `LazyPictures` if these
-        pictures of a larger source are more than half of that: those of a
+        decoded. Else, or not `now`, `CachedImages`; `LazyImages` if these
+        images of a larger source are more than half of that: those of a
         task's other splits shall stay, too.
     """
     each = int(np.prod(source.image_shape))
@@ -199,36 +199,36 @@ def pictures_of(source, indices, now=True):
     if whole and now:
         return source.images(indices)
     if whole or len(indices) * each <= LARGEST_IN_MEMORY // 2:
-        return CachedPictures(source, indices)
-    return LazyPictures(source, indices)
+        return CachedImages(source, indices)
+    return LazyImages(source, indices)
 
 
 def concatenated(parts):
-    """Arrays or lazy pictures as one."""
+    """Arrays or lazy images as one."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
-    return JoinedPictures(parts)
+    return JoinedImages(parts)
 
 
-def parts_of(pictures):
-    """Iterates over decoded parts of pictures, each `(k, ...)`."""
-    for first in range(0, len(pictures), _PART):
-        yield pictures[first : first + _PART]
+def parts_of(images):
+    """Iterates over decoded parts of images, each `(k, ...)`."""
+    for first in range(0, len(images), _PART):
+        yield images[first : first + _PART]
 
 
-def picture_digest(pictures):
+def image_digest(images):
     """Text that differs where pixels do (for lazy ones: where files do)."""
-    if isinstance(pictures, Pictures):
-        return pictures.digest()
+    if isinstance(images, Images):
+        return images.digest()
     sha = hashlib.sha256()
-    add_pictures(sha, pictures)
+    add_images(sha, images)
     return sha.hexdigest()
 
 
-def add_pictures(sha, pictures):
-    """Updates a hash, as `hashlib` makes it, by an array or `Pictures`."""
-    if isinstance(pictures, Pictures):
-        sha.update(pictures.digest().encode())
+def add_images(sha, images):
+    """Updates a hash, as `hashlib` makes it, by an array or `Images`."""
+    if isinstance(images, Images):
+        sha.update(images.digest().encode())
         return
-    sha.update(str(pictures.shape).encode())
-    sha.update(np.ascontiguousarray(pictures))
+    sha.update(str(images.shape).encode())
+    sha.update(np.ascontiguousarray(images))

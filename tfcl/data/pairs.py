@@ -1,4 +1,4 @@
-"""Pairs of pictures: do they show the same person?"""
+"""Pairs of images: do they show the same person?"""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from tfcl.errors import UserError
 class PairSplit(Split):
     """A split to measure verification by; nothing is trained on it.
 
-    Rows 2 i and 2 i + 1 are the pictures of pair i; both carry its label, 1
+    Rows 2 i and 2 i + 1 are the images of pair i; both carry its label, 1
     if they show the same person, else 0.
 
     Args:
@@ -34,7 +34,7 @@ class PairSplit(Split):
         if not even or (same[::2] != same[1::2]).any() or set(same) - {0, 1}:
             raise ValueError(
                 "Argument `labels` must hold 0 or 1, the same for both "
-                f"pictures of a pair. Received: {len(same)} labels, values "
+                f"images of a pair. Received: {len(same)} labels, values "
                 f"{np.unique(same).tolist()}"
             )
         if not 2 <= self.folds <= len(same) // 2:
@@ -51,14 +51,14 @@ class PairSplit(Split):
 
 
 def drawn_pairs(labels, per_class, seed, *key):
-    """Pairs of pictures of labelled persons.
+    """Pairs of images of labelled persons.
 
-    Each person with at least two pictures gives up to `per_class` pairs of
+    Each person with at least two images gives up to `per_class` pairs of
     its own and as many with a random other person; equal and different pairs
     alternate, so that contiguous folds hold both.
 
     Args:
-        labels: Person of each picture, `(n,)` integers.
+        labels: Person of each image, `(n,)` integers.
         per_class: Pairs of each kind per person.
         seed, key: What the draw depends on.
 
@@ -66,7 +66,7 @@ def drawn_pairs(labels, per_class, seed, *key):
         Indices `(2 pairs,)` and labels `(2 pairs,)`, as of a `PairSplit`.
 
     Raises:
-        UserError: If there are fewer than two persons with two pictures.
+        UserError: If there are fewer than two persons with two images.
     """
     labels = np.asarray(labels)
     generator = randomness.generator(seed, "pairs", *key)
@@ -74,7 +74,7 @@ def drawn_pairs(labels, per_class, seed, *key):
     persons = persons[counts >= 2]
     if len(persons) < 2:
         raise UserError(
-            "Pairs of persons need at least two persons with two pictures "
+            "Pairs of persons need at least two persons with two images "
             f"each; {len(persons)} have. Hold out a larger part for "
             "validation (dataset_stream.validation_fraction)."
         )
@@ -84,9 +84,9 @@ def drawn_pairs(labels, per_class, seed, *key):
     }
     rows = []
     for person in generator.permutation(persons):
-        pictures = mine[person]
-        for number in range(min(per_class, len(pictures) // 2)):
-            pair = pictures[2 * number : 2 * number + 2]
+        images = mine[person]
+        for number in range(min(per_class, len(images) // 2)):
+            pair = images[2 * number : 2 * number + 2]
             step = 1 + generator.integers(len(persons) - 1)
             others = mine[_after(persons, person, step)]
             rows += [*pair, pair[0], others[generator.integers(len(others))]]
@@ -99,7 +99,7 @@ def measured_by_pairs(task, pairs, pairs_per_class, seed):
     Args:
         task: `Task` whose classes are persons.
         pairs: What `open_pairs` has opened, for tests.
-        pairs_per_class: Of the validation pictures, see `drawn_pairs`; None
+        pairs_per_class: Of the validation images, see `drawn_pairs`; None
             validates on the test pairs.
         seed: Of the draw.
     """
@@ -119,7 +119,7 @@ def measured_by_pairs(task, pairs, pairs_per_class, seed):
 
 
 def open_pairs(name, data_dir, image_shape, resize):
-    """Pictures and labels of a prepared set of pairs, as of a `PairSplit`.
+    """Images and labels of a prepared set of pairs, as of a `PairSplit`.
 
     Args:
         name: In `tfcl.data.sources.catalog`; examples hold "image_1",

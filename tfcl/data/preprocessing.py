@@ -1,4 +1,4 @@
-"""From a user's picture to the network's input."""
+"""From a user's image to the network's input."""
 
 import dataclasses
 import functools
@@ -12,14 +12,14 @@ _LUMA = (19595.0, 38470.0, 7471.0)
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """Resizes, converts channels and standardises pictures of any size.
+    """Resizes, converts channels and standardises images of any size.
 
     Args:
         image_shape: `(height, width, channels)` of the result; channels is 1
             or 3.
         mean: Per-channel mean of pixels / 255.
         std: Per-channel deviation of pixels / 255.
-        resize: "stretch" brings a picture to the wanted shape as it is; "crop"
+        resize: "stretch" brings an image to the wanted shape as it is; "crop"
             keeps its proportions: resized until it just covers that shape,
             then cut to its middle. "bilinear" stretches it by a bilinear
             filter, as torchvision does by default.
@@ -64,7 +64,7 @@ class Preprocessing:
 
 
 def grey_levels(images, image_shape, resize="stretch"):
-    """Pictures of any size and number of channels in one shape.
+    """Images of any size and number of channels in one shape.
 
     Args:
         images: `(batch, any height, any width, 1 to 4 channels)`, uint8.
@@ -103,7 +103,7 @@ def _with_channels(pixels, channels):
 
 
 def _resized(pixels, size, method="bicubic"):
-    # Columns first, then rows: a picture of whole grey levels lies between,
+    # Columns first, then rows: an image of whole grey levels lies between,
     # whose clipping changes what the second pass sees beside sharp edges.
     for between in ((tf.shape(pixels)[1], size[1]), size):
         pixels = tf.image.resize(pixels, between, method=method, antialias=True)

@@ -1,30 +1,30 @@
-"""The pictures and labels of one split of one task."""
+"""The images and labels of one split of one task."""
 
 import dataclasses
 import hashlib
 
 import numpy as np
 
-from tfcl.data.lazy_images import add_pictures, concatenated, parts_of
+from tfcl.data.lazy_images import add_images, concatenated, parts_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Pictures with labels, and the constants that standardise them.
+    """Images with labels, and the constants that standardise them.
 
     Pixels stay as they are stored; a batch is standardised when it is
     gathered: `(pixel * scale - mean[group]) / std[group]`. A split that joins
     several tasks (joint training) has one group per task.
 
     Args:
-        images: Pictures, shape `(n, height, width, channels)`, uint8 (0-255)
-            or float32: an array, or `Pictures` for what is larger than
+        images: Images, shape `(n, height, width, channels)`, uint8 (0-255)
+            or float32: an array, or `Images` for what is larger than
             memory.
         labels: Class index inside the task, shape `(n,)`, int32, from 0.
         mean: Per-channel mean of the scaled pixels, shape
             `(groups, channels)`, float32.
         std: Per-channel standard deviation, same shape, all > 0.
-        groups: Row of `mean` and `std` that applies to each picture, shape
+        groups: Row of `mean` and `std` that applies to each image, shape
             `(n,)`, int32. Defaults to zeros.
         scale: Factor from stored pixels to the unit of `mean`. 1/255 for
             uint8, 1 for float32 features.
@@ -54,8 +54,8 @@ class Split:
             )
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(
-                "Argument `labels` must hold one label per picture. Received: "
-                f"{self.labels.shape} labels, {len(self.images)} pictures"
+                "Argument `labels` must hold one label per image. Received: "
+                f"{self.labels.shape} labels, {len(self.images)} images"
             )
         channels = self.images.shape[-1]
         for name in ("mean", "std"):
@@ -85,7 +85,7 @@ class Split:
         rows = range(len(self.mean))
         if groups.shape != self.labels.shape or not np.isin(groups, rows).all():
             raise ValueError(
-                "Argument `groups` must hold a row of `mean` per picture, "
+                "Argument `groups` must hold a row of `mean` per image, "
                 f"0..{len(self.mean) - 1}. Received: shape {groups.shape}, "
                 f"values {np.unique(groups).tolist()}"
             )
@@ -100,7 +100,7 @@ class Split:
         return self.images.shape[1:]
 
     def taken(self, indices):
-        """The split of the pictures at `indices`, `(k,)` integers."""
+        """The split of the images at `indices`, `(k,)` integers."""
         lazy = not isinstance(self.images, np.ndarray)
         images = self.images
         return dataclasses.replace(
@@ -111,9 +111,9 @@ class Split:
         )
 
     def digest(self):
-        """SHA-256 over pictures and labels, as hexadecimal text."""
+        """SHA-256 over images and labels, as hexadecimal text."""
         sha = hashlib.sha256()
-        add_pictures(sha, self.images)
+        add_images(sha, self.images)
         arrays = (self.labels, self.groups, self.mean, self.std)
         for array in (*arrays, np.float64(self.scale)):
             sha.update(str(array.shape).encode())
@@ -124,15 +124,15 @@ class Split:
 def standardised(images, labels, statistics_of=None):
     """A uint8 `Split` standardised per channel by its own pixels.
 
-    Mean and (population) standard deviation run over all pictures and pixels
+    Mean and (population) standard deviation run over all images and pixels
     of the set; the deviation is floored at 1/sqrt(number of pixels), as the
     LASEM protocol does (Lee et al. 2021, data protocol of their code).
 
     Args:
         images: uint8, `(n, height, width, channels)`.
         labels: `(n,)` integers.
-        statistics_of: Optional other pictures whose mean and deviation are
-            used instead (e.g. the training pictures for the test split).
+        statistics_of: Optional other images whose mean and deviation are
+            used instead (e.g. the training images for the test split).
     """
     reference = images if statistics_of is None else statistics_of
     mean, std = channel_statistics(reference)
@@ -142,8 +142,8 @@ def standardised(images, labels, statistics_of=None):
 def channel_statistics(images):
     """Mean and floored population deviation per channel, of pixels / 255."""
     if not len(images):
-        raise ValueError("Channel statistics need at least one picture.")
-    # Exact integer sums: no dependence on the order of the pictures and no
+        raise ValueError("Channel statistics need at least one image.")
+    # Exact integer sums: no dependence on the order of the images and no
     # float copy of a large set.
     pixels = images.shape[0] * images.shape[1] * images.shape[2]
     counts = np.zeros((images.shape[-1], 256), np.int64)

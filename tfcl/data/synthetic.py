@@ -22,8 +22,8 @@ def synthetic_stream(
 ) -> TaskStream:
     """Tasks of random patterns with pixel noise; easy to learn, tiny.
 
-    Each class of each task is one random uint8 picture; its examples are
-    that picture plus Gaussian noise.
+    Each class of each task is one random uint8 image; its examples are
+    that image plus Gaussian noise.
 
     Args:
         class_counts: Classes of each task.

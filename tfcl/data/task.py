@@ -20,12 +20,12 @@ class Task:
         train: Training split.
         validation: Held-out part of the training data.
         test: Test split.
-        preprocessing: What turns a user's picture into the network's input;
+        preprocessing: What turns a user's image into the network's input;
             goes into the bank and the exported model.
         earlier: The tasks before this one in the stream.
         batch_size: Examples per training step over all replicas; None for
             the stream's.
-        domains: Domain of each group of the splits, integers; for pictures
+        domains: Domain of each group of the splits, integers; for images
             of the data. Empty where that is not known.
     """
 
@@ -129,7 +129,7 @@ class TaskStream:
     Raises:
         ValueError: If a task could not be learned or measured: no task,
             repeated names, a single class, a label without a class name, an
-            empty split, pictures of different shapes, a class in two tasks
+            empty split, images of different shapes, a class in two tasks
             under the same name inside one task, or fewer training examples
             than one batch.
     """
@@ -235,7 +235,7 @@ def _check_task(stream, task):
             )
         if tuple(split.image_shape) != shape:
             raise ValueError(
-                f"{place}: pictures are {tuple(split.image_shape)}, those of "
+                f"{place}: images are {tuple(split.image_shape)}, those of "
                 f"the first task {shape} (height, width, channels). Resize "
                 "them to one shape in the stream."
             )

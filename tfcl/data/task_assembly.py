@@ -1,4 +1,4 @@
-"""Puts a task together out of pictures, labels and pixel statistics."""
+"""Puts a task together out of images, labels and pixel statistics."""
 
 import numpy as np
 
@@ -52,11 +52,11 @@ def assemble_task(
         splits: `(images, labels)` of train, validation and test: uint8
             `(n, height, width, channels)` and integers `(n,)`.
         statistics: "train" standardises every split per channel by the
-            training pictures, "split" each split by its own pictures, "none"
+            training images, "split" each split by its own images, "none"
             not at all. A pair `(mean, std)`, each a number for all channels
             or one per channel, is in the unit of pixels / 255.
         earlier: The tasks before this one.
-        resize: How pictures of other shapes were and will be brought to the
+        resize: How images of other shapes were and will be brought to the
             stream's, see `Preprocessing`.
     """
     (train, _), _, _ = splits
@@ -68,7 +68,7 @@ def assemble_task(
         )
         made = [Split(images, labels, mean, std) for images, labels in splits]
     else:
-        # A user's single picture has no set of its own: serving uses the
+        # A user's single image has no set of its own: serving uses the
         # training statistics in both modes.
         mean, std = channel_statistics(train)
         reference = train if statistics == "train" else None

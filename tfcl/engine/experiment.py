@@ -337,13 +337,13 @@ class Experiment:
         drawn = self._stream_figures(learned, histories)
         self.observer.figures(drawn, self.journal.global_step)
         self.observer.close()
-        results.write_pictures(content, histories, self.model_dir, drawn)
+        results.write_figures(content, histories, self.model_dir, drawn)
         if self.exports:
             for task, visit in learned:
                 self.export(self.bank.load(visit, task.name))
 
     def _stream_figures(self, learned, histories):
-        """Pictures of tasks that are streams, with the task if several."""
+        """Images of tasks that are streams, with the task if several."""
         drawn = {}
         for task, visit in learned:
             values = self.bank.load(visit, task.name).values

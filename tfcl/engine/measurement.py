@@ -59,7 +59,7 @@ class Measurement:
             split: `Split` or `PairSplit`.
             batch_size: Examples per batch over all replicas.
             logits: Traced function from a `Batch` to what its labels count.
-                Defaults to the method's `predict` of its pictures.
+                Defaults to the method's `predict` of its images.
         """
         if isinstance(split, PairSplit):
             return self._verified(split, batch_size)
@@ -104,7 +104,7 @@ class Measurement:
         )
 
     def _embeddings(self, split, batch_size):
-        """What the active task compares pictures by, `(n, units)`."""
+        """What the active task compares images by, `(n, units)`."""
         key = ("embed", self._method.serving_graph())
         embed = self._replicas.function(key, self._embedding)
         parts = []

@@ -16,7 +16,7 @@ class ResidentSplit:
 
     Their first dimension is open, so that splits of any size fit into the
     same traced functions. Plain variables also under a distribution strategy:
-    a process holds the pictures once, its replicas gather their own rows.
+    a process holds the images once, its replicas gather their own rows.
 
     Args:
         image_shape: `(height, width, channels)` of all splits to come.

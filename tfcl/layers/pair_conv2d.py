@@ -14,7 +14,7 @@ class PairConv2D(SavesAllVariables, keras.layers.Conv2D):
 
     @property
     def channel_axis(self):
-        """Axis of the channels in a picture tensor."""
+        """Axis of the channels in an image tensor."""
         return -1 if self.data_format == "channels_last" else 1
 
     def apply_pair(self, inputs, kernel, bias):

@@ -82,7 +82,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         return self.num_outputs
 
     def embedding(self, inputs):
-        """What pictures are compared by: the head's input."""
+        """What images are compared by: the head's input."""
         return inputs
 
     def _bias_initializer(self, fan_in):

@@ -15,11 +15,11 @@ class Batch(typing.NamedTuple):
     """One replica's part of a batch, inside a traced step.
 
     Attributes:
-        images: Standardised pictures, float32 `(b, height, width, channels)`.
+        images: Standardised images, float32 `(b, height, width, channels)`.
         labels: Local labels, int32 `(b,)`.
         tasks: Group of each example in its split (joint training: the task),
             int32 `(b,)`.
-        black: What a black pixel is in each picture, float32 `(b, channels)`.
+        black: What a black pixel is in each image, float32 `(b, channels)`.
         positions: Place of each example in the global batch, int32 `(b,)`.
         size: Examples in the global batch, int32 scalar. Divide sums by it.
         step: Number of the step in its epoch, int32 scalar.
@@ -100,11 +100,11 @@ class Update(typing.NamedTuple):
 
 
 class PointMap(typing.NamedTuple):
-    """What a classifier makes of the plane, for a picture.
+    """What a classifier makes of the plane, for an image.
 
     Attributes:
-        name: Of the picture's file.
-        title: Of the picture.
+        name: Of the image's file.
+        title: Of the image.
         points: Data, `(n, 2)` in [-1, 1].
         labels: Their classes, `(n,)`.
         regions: Classes found on a square grid over [-1.01, 1.01]^2, row by
@@ -187,17 +187,17 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, images):
-        """Traced: standardised pictures to logits `(b, max_classes)`."""
+        """Traced: standardised images to logits `(b, max_classes)`."""
 
     @abc.abstractmethod
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
     def embed(self, images):
-        """Traced: standardised pictures to what they are compared by.
+        """Traced: standardised images to what they are compared by.
 
         Returns:
-            `(b, units)`, for tasks that are measured by pairs of pictures.
+            `(b, units)`, for tasks that are measured by pairs of images.
         """
         return self.network().embedding(images)
 
@@ -257,7 +257,7 @@ class Method(abc.ABC):
             finished: `[(bank values, task index), ...]`.
 
         Returns:
-            A callable of standardised pictures `(b, height, width, channels)`
+            A callable of standardised images `(b, height, width, channels)`
             and places in `finished`, int32 `(b,)`, to logits `(b,
             max_classes)`, whose attribute `weights` lists its variables. None
             for a method whose tasks have no network in common.

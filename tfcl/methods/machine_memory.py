@@ -39,7 +39,7 @@ def require_memory(needed, num_configurations, batch_size):
     Args:
         needed: Bytes of the activations of one step.
         num_configurations: Configurations searched at once.
-        batch_size: Pictures per step.
+        batch_size: Images per step.
 
     Raises:
         ValueError: If `needed` exceeds the machine's memory.
@@ -55,7 +55,7 @@ def require_memory(needed, num_configurations, batch_size):
         raise ValueError(
             f"The {num_configurations} configurations of this backbone need "
             f"{needed / 1e9:.1f} GB for the activations of one step of "
-            f"{batch_size} pictures, the machine has {memory / 1e9:.1f} GB. "
+            f"{batch_size} images, the machine has {memory / 1e9:.1f} GB. "
             "Choose layers in groups (argument `groups`, e.g. "
             "LASEM.groups = (5, 4, 4, 4) for 17 convolutions), or make the "
             "stream's batch_size smaller."

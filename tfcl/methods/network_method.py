@@ -66,9 +66,9 @@ class NetworkMethod(Method):
 
     def setup(self, spec, seed):
         self.spec, self.seed = spec, seed
-        trunk = self.make_trunk(spec)
+        backbone = self.make_backbone(spec)
         head = self.make_head(spec)
-        self._network = self.training.network(trunk, head)
+        self._network = self.training.network(backbone, head)
         self.divide(self._network)
         self.state = self.random_state
         self.redraw(self.shared, "shared")
@@ -77,8 +77,8 @@ class NetworkMethod(Method):
             "main", self.training.make_optimizer(), self._trained
         )
 
-    def make_trunk(self, spec):
-        """The trunk; a lifted backbone where a method has own layers."""
+    def make_backbone(self, spec):
+        """The backbone; a lifted backbone where a method has own layers."""
         return self.training.backbone(spec)
 
     def make_head(self, spec):
@@ -111,7 +111,7 @@ class NetworkMethod(Method):
         Args:
             owned: List of `Owned`.
             batch: `Batch`.
-            training: Mode of the trunk's own layers.
+            training: Mode of the backbone's own layers.
         """
         variables = values_of(owned)
         with self.tape(batch) as tape:
@@ -150,7 +150,7 @@ class NetworkMethod(Method):
 
     def features(self, images, training):
         """What the head sees in a training step."""
-        return self._network.trunk(images, training=training)
+        return self._network.backbone(images, training=training)
 
     def training_logits(self, batch, features, mask):
         """Logits whose columns the labels of the batch count."""
@@ -170,7 +170,7 @@ class NetworkMethod(Method):
 
     def backbone_penalty(self):
         """The regularisers of the backbone's layers; a scalar or None."""
-        return added(self._network.trunk.losses)
+        return added(self._network.backbone.losses)
 
     def predict(self, images):
         return self._network(images, training=False)

@@ -48,7 +48,7 @@ class TaskTraining:
         weight_decay: lambda of `g + lambda W`, the gradient of
             `lambda / 2 ||W||^2`, for the kernels of the backbone. Methods
             with updates of their own (LASEM, DARTS, DEN, ...) refuse it.
-        augmentation: Random changes of training pictures, one after another
+        augmentation: Random changes of training images, one after another
             (`tfcl.data.augmentation`).
     """
 
@@ -183,14 +183,14 @@ class TaskTraining:
             "bias_initializer": keras.initializers.Constant(self.head_bias),
         }
 
-    def network(self, trunk, head):
-        """Trunk and head as a `TaskNetwork`."""
-        return TaskNetwork(trunk, head, self.pretrained)
+    def network(self, backbone, head):
+        """Backbone and head as a `TaskNetwork`."""
+        return TaskNetwork(backbone, head, self.pretrained)
 
     def augmented(self, batch):
-        """The pictures of a `Batch`, changed at random.
+        """The images of a `Batch`, changed at random.
 
-        The same batch gives the same pictures.
+        The same batch gives the same images.
         """
         if not self.augmentation:
             return batch.images

@@ -34,7 +34,7 @@ class Phase:
         validation: Split to validate on. Defaults to the task's.
         validation_logits: Traced function from a `Batch` of that split to the
             logits which its labels count. Defaults to the method's `predict`
-            of its pictures.
+            of its images.
         stop: Optional rule from `Clock` to bool.
         restore_best: Keep the weights of the best epoch, instead of the last.
         best_by: What is best: "validation/accuracy" (strictly greater), or

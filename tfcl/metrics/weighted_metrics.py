@@ -1,4 +1,4 @@
-"""Metrics of SPG: tasks count by their test pictures.
+"""Metrics of SPG: tasks count by their test images.
 
 `R` and `test_sizes` (n) as in `tfcl.metrics.accuracy_matrix`.
 

@@ -1,4 +1,4 @@
-"""A trunk with the head of the task in hand."""
+"""A backbone with the head of the task in hand."""
 
 import keras
 
@@ -8,34 +8,34 @@ from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 
 class TaskNetwork:
-    """Trunk and head, listed as variables, callable, and exportable.
+    """Backbone and head, listed as variables, callable, and exportable.
 
     With several replicas, batch norms of Keras' own kind take their
     statistics over all of them from here on: a replica may get no example of
     a small batch.
 
     Args:
-        trunk: Functional `keras.Model` from pictures to features
+        backbone: Functional `keras.Model` from images to features
             `(batch, features)`.
-        head: A `TaskHead`, built on the trunk's features.
-        pretrained: True if the trunk's present weights are the start values
+        head: A `TaskHead`, built on the backbone's features.
+        pretrained: True if the backbone's present weights are the start values
             of every new draw, False if its initializers are.
     """
 
-    def __init__(self, trunk, head, pretrained=False):
-        shape = trunk.output_shape
+    def __init__(self, backbone, head, pretrained=False):
+        shape = backbone.output_shape
         if len(shape) != 2 or shape[-1] is None:
             raise ValueError(
                 "A backbone must end in features of shape (batch, features); "
                 "end it with Flatten or global pooling. "
                 f"Received: output shape {shape}"
             )
-        self.trunk = trunk
+        self.backbone = backbone
         self.head = head
-        _synchronize(trunk)
+        _synchronize(backbone)
         if not head.built:
             head.build(shape)
-        self.trunk_variables = owned_variables(trunk, pretrained)
+        self.backbone_variables = owned_variables(backbone, pretrained)
         self.head_variables = [
             Owned.of(f"{head.name}/{name}", variable, initializer)
             for name, variable, initializer in head.owned_variables()
@@ -43,36 +43,36 @@ class TaskNetwork:
 
     @property
     def random_state(self):
-        """Seeds of the trunk's own random layers; part of a checkpoint."""
-        weights = {id(v) for v in self.trunk.weights}
-        return [v for v in self.trunk.variables if id(v) not in weights]
+        """Seeds of the backbone's own random layers; part of a checkpoint."""
+        weights = {id(v) for v in self.backbone.weights}
+        return [v for v in self.backbone.variables if id(v) not in weights]
 
     def __call__(self, images, training=False):
-        return self.head(self.trunk(images, training=training))
+        return self.head(self.backbone(images, training=training))
 
     def embedding(self, images):
-        """What pictures are compared by, `(batch, units)`."""
-        return self.head.embedding(self.trunk(images, training=False))
+        """What images are compared by, `(batch, units)`."""
+        return self.head.embedding(self.backbone(images, training=False))
 
     def lower(self):
-        """The active task's plain Keras model, pictures to logits.
+        """The active task's plain Keras model, images to logits.
 
         Batch norms behind convolutions are folded into them.
         """
-        trunk = lower(self.trunk)
-        outputs = trunk.outputs[0]
+        backbone = lower(self.backbone)
+        outputs = backbone.outputs[0]
         layers = self.head.lower()
         for layer, _ in layers:
             outputs = layer(outputs)
-        model = keras.Model(trunk.inputs[0], outputs)
+        model = keras.Model(backbone.inputs[0], outputs)
         for layer, weights in layers:
             layer.set_weights(weights)
         return folded(model)
 
 
-def _synchronize(trunk):
+def _synchronize(backbone):
     """As if one device held the whole batch."""
-    for layer in leaf_layers(trunk):
+    for layer in leaf_layers(backbone):
         if type(layer) is keras.layers.BatchNormalization:
             # A variable knows the strategy under which it was made.
             variable = layer.moving_mean.value

@@ -1,4 +1,4 @@
-"""How all pictures look: frames, legends, colours, drawn without pyplot.
+"""How all figures look: frames, legends, colours, drawn without pyplot.
 
 So they are safe in any thread. Colours can be told apart by colour-blind
 readers and in grey print (Okabe & Ito, "Color Universal Design", 2008).
@@ -25,7 +25,7 @@ def png_bytes(figure: Figure) -> bytes:
     """The figure as a PNG file's bytes; equal figures give equal bytes."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    # 256 colours are enough for these pictures and a third of the bytes.
+    # 256 colours are enough for these figures and a third of the bytes.
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     image = image.quantize(256, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
@@ -71,8 +71,8 @@ def _title(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
 
 
-def empty_picture(title: str, reason: str) -> Figure:
-    """A picture that says why there is nothing to see."""
+def empty_figure(title: str, reason: str) -> Figure:
+    """A figure that says why there is nothing to see."""
     figure = _figure(6.0, 1.6)
     axes = figure.subplots()
     _title(axes, title)

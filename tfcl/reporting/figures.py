@@ -1,4 +1,4 @@
-"""Pictures of a run.
+"""Figures of a run.
 
 Every function returns a `matplotlib.figure.Figure`; nothing here keeps
 state or needs a display. Accuracies come in as fractions 0-1 and are shown in
@@ -51,14 +51,14 @@ def heat_map(values, rows, columns, title="", label="", digits=None) -> Figure:
         values: `[rows, columns]`; NaN cells stay empty.
         rows: Name of each row, drawn from top to bottom.
         columns: Name of each column.
-        title, label: Texts above the picture and at the colour scale.
+        title, label: Texts above the figure and at the colour scale.
         digits: Decimals of the numbers in the cells. None for 2, or as many
             as the largest number needs to show two digits that are not 0.
     """
     values = np.asarray(values, float).reshape(len(rows), len(columns))
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return drawing.empty_picture(title, "nothing evaluated yet")
+        return drawing.empty_figure(title, "nothing evaluated yet")
     numbered = max(values.shape) <= _MAX_NUMBERED
     cell = (0.56, 0.36) if numbered else (0.2, 0.2)
     figure, axes = drawing.grid_axes(rows, columns, cell, title)
@@ -104,7 +104,7 @@ def accuracy_over_time(R, task_names, visits=None) -> Figure:
     for j in range(learned):
         matrix[: visits.index(j), j] = np.nan  # not learned yet
     if not np.isfinite(matrix).any():
-        return drawing.empty_picture(title, "no task evaluated yet")
+        return drawing.empty_figure(title, "no task evaluated yet")
     figure, (axes,) = drawing.panels(9.0, 4.2, title)
     drawing.label_axes(axes, "tasks learned", "test accuracy (%)")
     colours = [colour for colour in PALETTE if colour != "#000000"]
@@ -177,7 +177,7 @@ def footprint(tasks: list[dict]) -> Figure:
     """
     title = "Stored size after each task"
     if not tasks:
-        return drawing.empty_picture(title, "no task learned yet")
+        return drawing.empty_figure(title, "no task learned yet")
     own, shared = (
         np.array([task["footprint"][key] for task in tasks], float)
         for key in ("task_bytes", "shared_bytes")
@@ -242,7 +242,7 @@ def weights_over_epochs(array, labels, title) -> Figure:
     """
     array = np.asarray(array, float)
     if array.ndim != 2 or not array.size or not np.isfinite(array).any():
-        return drawing.empty_picture(title, "not recorded")
+        return drawing.empty_figure(title, "not recorded")
     figure, (axes,) = drawing.panels(9.0, 3.4, title)
     drawing.label_axes(axes, "epoch", "weight")
     epochs = np.arange(1, len(array) + 1)
@@ -285,7 +285,7 @@ def bar_grid(
     """
     matrix = np.asarray(matrix, float)
     if matrix.ndim != 2 or not matrix.size:
-        return drawing.empty_picture(title, "no task learned yet")
+        return drawing.empty_figure(title, "no task learned yet")
     layer_names = layer_names or [str(k + 1) for k in range(matrix.shape[1])]
     colours = ["#F0B27A", PALETTE[0], *PALETTE[2:]][: len(value_names)]
     height = 0.3 if len(matrix) <= _MAX_NUMBERED else 0.2

@@ -20,7 +20,7 @@ def is_histograms(value):
     )
 
 
-def pictures(key, notes):
+def figures_of(key, notes):
     """Heat maps of a note: of the last task, and of each name over the tasks.
 
     Args:
@@ -28,19 +28,19 @@ def pictures(key, notes):
         notes: `{task name: histograms}` of at least one task.
 
     Returns:
-        `{picture name: Figure}`.
+        `{figure name: Figure}`.
     """
     last = list(notes.values())[-1]
     words = key.replace("_", " ")
-    drawn = {key: picture(last, f"{words}, last task")}
+    drawn = {key: figure(last, f"{words}, last task")}
     for name in last if len(notes) > 1 else ():
         rows = {task: note[name] for task, note in notes.items()}
         title = f"{words} of {name} after each task"
-        drawn[f"{key}_{name.replace('/', '_')}"] = picture(rows, title)
+        drawn[f"{key}_{name.replace('/', '_')}"] = figure(rows, title)
     return drawn
 
 
-def picture(value, title):
+def figure(value, title):
     """Heat map of names by bins; each row in shares of its sum."""
     counts = np.array(list(value.values()), float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)

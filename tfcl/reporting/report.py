@@ -103,15 +103,15 @@ def write_report(
         results: Content of `results.json`.
         histories: Per task index, arrays whose first axis is the epoch.
         path: HTML file to write.
-        further: More pictures by name.
+        further: More figures by name.
     """
     config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
     learned = bool(results["tasks"])
     sections = {
         "Summary": _summary_section(results),
         "Tasks": _tasks_section(results) if learned else "",
-        "Pictures": _pictures(run_figures(results)) if learned else "",
-        "Stream": _pictures(further or {}),
+        "Figures": _figures(run_figures(results)) if learned else "",
+        "Stream": _figures(further or {}),
         "Method": _method_section(results),
         "Training": _training_section(results, histories),
         "Configuration": _details("gin", config) if config else "",
@@ -137,7 +137,7 @@ def write_report(
 
 
 def run_figures(results: dict) -> dict[str, Figure]:
-    """Pictures of the whole run by name (a file name without its ending)."""
+    """Figures of the whole run by name (a file name without its ending)."""
     keys = ("accuracy_matrix", "task_names", "visits")
     matrix = [results[key] for key in keys]
     return {
@@ -148,7 +148,7 @@ def run_figures(results: dict) -> dict[str, Figure]:
 
 
 def method_figures(results: dict) -> dict[str, Figure]:
-    """Pictures of what the method recorded per task, by name.
+    """Figures of what the method recorded per task, by name.
 
     `configuration` texts of 0 and 1 become a grid of layers; every other
     entry that is a dict of numbers becomes a heat map, tasks by keys. A dict
@@ -156,12 +156,12 @@ def method_figures(results: dict) -> dict[str, Figure]:
     bins, in shares, and one for each key, tasks by bins.
     """
     tasks = [task for task in results["tasks"] if task["method"]]
-    pictures = {}
+    drawn = {}
     texts = {t["name"]: str(t["method"].get("configuration")) for t in tasks}
     bits = {n: c for n, c in texts.items() if c and set(c) <= set("01")}
     if bits and len({len(c) for c in bits.values()}) == 1:
         matrix = [[int(bit) for bit in text] for text in bits.values()]
-        pictures["configuration"] = figures.bar_grid(matrix, list(bits))
+        drawn["configuration"] = figures.bar_grid(matrix, list(bits))
     for key in dict.fromkeys(key for task in tasks for key in task["method"]):
         rows = {t["name"]: t["method"].get(key) for t in tasks}
         rows = {name: row for name, row in rows.items() if _is_numbers(row)}
@@ -170,13 +170,13 @@ def method_figures(results: dict) -> dict[str, Figure]:
             cells = rows.values()
             values = [[row.get(c, np.nan) for c in columns] for row in cells]
             words = _words(key)
-            pictures[key] = figures.heat_map(
+            drawn[key] = figures.heat_map(
                 values, list(rows), columns, f"{words} of each task", words
             )
         notes = {t["name"]: t["method"].get(key) for t in tasks}
         if all(map(histograms.is_histograms, notes.values())):
-            pictures |= histograms.pictures(key, notes)
-    return pictures
+            drawn |= histograms.figures_of(key, notes)
+    return drawn
 
 
 def _header(results: dict) -> str:
@@ -282,7 +282,7 @@ def _tasks_section(results: dict) -> str:
 
 
 def _method_section(results: dict) -> str:
-    """Pictures, and one table of all single numbers and texts."""
+    """Figures, and one table of all single numbers and texts."""
     tasks = results["tasks"]
     keys = dict.fromkeys(
         key
@@ -290,7 +290,7 @@ def _method_section(results: dict) -> str:
         for key, value in task["method"].items()
         if isinstance(value, str | numbers.Real) and key != "configuration"
     )
-    text = _pictures(method_figures(results))
+    text = _figures(method_figures(results))
     if keys:
         rows = [
             (task["name"], *(task["method"].get(key, "") for key in keys))
@@ -322,7 +322,7 @@ def _training_section(results: dict, histories: dict) -> str:
         content += f'<p class="soft">Classes: {_text(classes)}</p>'
         history = histories.get(task["index"])
         if history:
-            content += _pictures(task_figures(task, history))
+            content += _figures(task_figures(task, history))
         text += _details(f"{task['index'] + 1}. {task['name']}", content)
     return text
 
@@ -372,9 +372,9 @@ def _details(title: str, content: str) -> str:
     return f"<details>{summary}{content}</details>\n"
 
 
-def _pictures(pictures: dict[str, Figure]) -> str:
+def _figures(drawn: dict[str, Figure]) -> str:
     text = ""
-    for name, figure in pictures.items():
+    for name, figure in drawn.items():
         data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
         width = round(figure.get_figwidth() * 96)
         text += (

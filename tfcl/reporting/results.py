@@ -13,7 +13,7 @@ from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import drawing, report, tracked
 
 FORMAT = 2
-# Enough for a picture; tasks/*/history.npz holds every epoch.
+# Enough for a figure; tasks/*/history.npz holds every epoch.
 _EPOCHS = 60
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 
@@ -241,24 +241,24 @@ def _plain(value):
     return value
 
 
-def write_pictures(results, histories, model_dir, further=None):
+def write_figures(results, histories, model_dir, further=None):
     """Writes figures/*.png and report.html.
 
     Args:
         results: Content of `results.json`.
         histories: `{task index: {name: array}}`.
         model_dir: Folder of the run.
-        further: `{name: Figure}` of pictures that the results do not tell.
+        further: `{name: Figure}` of figures that the results do not tell.
     """
     model_dir = pathlib.Path(model_dir)
     config = model_dir / "config.gin"
     text = config.read_text(encoding="utf-8") if config.exists() else ""
-    pictures = {
+    figures = {
         **report.run_figures(results),
         **report.method_figures(results),
         **(further or {}),
     }
-    for name, figure in pictures.items():
+    for name, figure in figures.items():
         path = model_dir / "figures" / f"{name}.png"
         content = drawing.png_bytes(figure)
         _written(lambda p=path, c=content: write_atomically(p, c))

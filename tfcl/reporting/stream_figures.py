@@ -1,4 +1,4 @@
-"""Pictures of tasks that are streams: points, regions, forgetting."""
+"""Figures of tasks that are streams: points, regions, forgetting."""
 
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -12,7 +12,7 @@ _ENDING = "/accuracies"
 
 
 def stream_figures(task, maps, history, results=()):
-    """Pictures of one task by name.
+    """Figures of one task by name.
 
     Args:
         task: `Task`.
@@ -21,16 +21,16 @@ def stream_figures(task, maps, history, results=()):
         results: Of the task's phases, in their order: those that measured
             distributions make up the curves that `history` has not.
     """
-    pictures = {point_map.name: region_figure(point_map) for point_map in maps}
+    figures = {point_map.name: region_figure(point_map) for point_map in maps}
     if tuple(task.train.image_shape) == (1, 1, 2):
-        pictures["data"] = data_figure(task)
+        figures["data"] = data_figure(task)
     for split in _SPLITS:
         name = f"{split}{_ENDING}"
         rows = [result[name] for result in results if name in result]
         array = history.get(name, np.array(rows, float))
         if len(array) and np.shape(array)[1] > 1:
-            pictures[f"forgetting_{split}"] = forgetting_figure(array, split)
-    return pictures
+            figures[f"forgetting_{split}"] = forgetting_figure(array, split)
+    return figures
 
 
 def region_figure(point_map):

@@ -21,7 +21,7 @@ def latest(results):
     """What is known after the last learned task, `{name: number}`.
 
     Names: `acc__<task>`, `btf__<task>` (accuracy now less that right after
-    the task), both with `Overall`, weighted by test pictures;
+    the task), both with `Overall`, weighted by test figures;
     `sec_each_consumed` and `sec_total_consumed`, importance passes counted;
     `epoch`, the last one's number from 0.
     """

@@ -1,4 +1,4 @@
-"""Pictures of how a task was trained, all its phases in one row of epochs."""
+"""Figures of how a task was trained, all its phases in one row of epochs."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,31 +10,31 @@ _CURVES += ("validation/loss", "validation/accuracy")
 
 
 def task_figures(task: dict, history: dict) -> dict[str, Figure]:
-    """Pictures of one task's training by name.
+    """Figures of one task's training by name.
 
     Args:
         task: Entry of `results["tasks"]`.
         history: Its arrays, the first axis being the epoch. Each 2-D array
-            becomes a picture of weights over epochs. With several phases,
+            becomes a figure of weights over epochs. With several phases,
             names begin with that of the phase: `00_prune/train/loss`.
     """
     joined, begins = joined_phases(history)
-    pictures = {}
+    drawn = {}
     curves = {name: joined[name] for name in _CURVES if name in joined}
     if curves:
-        pictures["training_curves"] = figures.training_curves(curves)
+        drawn["training_curves"] = figures.training_curves(curves)
     for name, array in joined.items():
         if np.ndim(array) == 2 and not name.endswith("/accuracies"):
             *_, plain = _parted(name)
             labels = task.get("labels", {}).get(plain, ())
             if len(labels) != np.shape(array)[1]:
                 labels = range(np.shape(array)[1])
-            pictures[name] = figures.weights_over_epochs(array, labels, name)
-    for name, figure in pictures.items():
+            drawn[name] = figures.weights_over_epochs(array, labels, name)
+    for name, figure in drawn.items():
         if name not in joined or not _parted(name)[0]:  # Of all phases.
             for axes in figure.axes:
                 _mark(axes, begins)
-    return pictures
+    return drawn
 
 
 def joined_phases(history: dict):

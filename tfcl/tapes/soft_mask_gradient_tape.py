@@ -13,7 +13,7 @@ class SoftMaskGradientTape(tf.GradientTape):
     All other gradients are those of `tf.GradientTape`. It may be nested and
     persistent, and takes no part in what optimizers do:
 
-        pairs = list(zip(trunk.trainable_variables, importances))
+        pairs = list(zip(backbone.trainable_variables, importances))
         with SoftMaskGradientTape(importance=pairs) as tape:
             loss = loss_fn(labels, model(images, training=True))
         gradients = tape.gradient(loss, model.trainable_variables)

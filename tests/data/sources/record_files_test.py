@@ -1,4 +1,4 @@
-"""Encoded pictures read from TFRecord files by their places."""
+"""Encoded images read from TFRecord files by their places."""
 
 import os
 
@@ -12,13 +12,13 @@ from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
 
 @pytest.fixture(name="shards")
 def _shards(tmp_path):
-    """Three files of 4, 0 and 3 records; record k holds `picture k`."""
+    """Three files of 4, 0 and 3 records; record k holds `image k`."""
     paths, number = [], 0
     for shard, count in enumerate((4, 0, 3)):
         path = tmp_path / f"x.tfrecord-{shard}"
         with tf.io.TFRecordWriter(str(path)) as writer:
             for _ in range(count):
-                text = f"picture {number}".encode() * (number + 1)
+                text = f"image {number}".encode() * (number + 1)
                 feature = tf.train.Feature(
                     bytes_list=tf.train.BytesList(value=[text])
                 )
@@ -31,7 +31,7 @@ def _shards(tmp_path):
 
 
 def _text(number):
-    return f"picture {number}".encode() * (number + 1)
+    return f"image {number}".encode() * (number + 1)
 
 
 def test_any_order_is_read(shards):

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from sklearn import datasets
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data import preprocessing
 from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
@@ -86,7 +86,7 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertStartsWith(message, f"Data set '{name}', split '{split}': ")
         return message
 
-    def test_holds_the_pictures_of_the_source_in_the_order_of_their_ids(self):
+    def test_holds_the_images_of_the_source_in_the_order_of_their_ids(self):
         shipped = datasets.load_digits()
         for split in (self.train, self.test):
             self.assertAllEqual(split.ids, sorted(split.ids))
@@ -107,7 +107,7 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
             [35, 36, 35, 36, 36, 36, 36, 35, 34, 36],
         )
 
-    def test_pictures_come_in_the_order_asked_for(self):
+    def test_images_come_in_the_order_asked_for(self):
         everything = self.train.images(range(len(self.train)))
         # More than one batch of decoding, with repeats.
         indices = np.random.default_rng(0).integers(0, 1442, 700)
@@ -116,30 +116,28 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaises(IndexError):
             self.train.images([1442])
 
-    def test_pictures_are_resized_when_a_shape_is_asked_for(self):
+    def test_images_are_resized_when_a_shape_is_asked_for(self):
         wanted = (16, 12, 3)
         resized = tfds_source.open_split(
             "digits", "test", self.prepared, image_shape=wanted
         )
         self.assertEqual(resized.image_shape, wanted)
-        pictures = self.test.images([0, 5])
-        levels = preprocessing.grey_levels(tf.constant(pictures), wanted)
+        images = self.test.images([0, 5])
+        levels = preprocessing.grey_levels(tf.constant(images), wanted)
         pixels = resized.images([0, 5])
         self.assertEqual(pixels.dtype, np.uint8)
         self.assertAllEqual(pixels, levels)
         cropped = tfds_source.open_split(
             "digits", "test", self.prepared, wanted, "crop"
         )
-        levels = preprocessing.grey_levels(
-            tf.constant(pictures), wanted, "crop"
-        )
+        levels = preprocessing.grey_levels(tf.constant(images), wanted, "crop")
         self.assertAllEqual(cropped.images([0, 5]), levels)
         self.assertNotEqual(cropped.digest([0, 5]), resized.digest([0, 5]))
-        # A picture that has the shape is not touched.
+        # An image that has the shape is not touched.
         same = tfds_source.open_split(
             "digits", "test", self.prepared, image_shape=(8, 8, 1)
         )
-        self.assertAllEqual(same.images([0, 5]), pictures)
+        self.assertAllEqual(same.images([0, 5]), images)
 
     def test_leaves_stdout_to_the_command(self):
         self.assertEqual(self.stdout.getvalue(), "")
@@ -245,22 +243,22 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(tfds_source, "_prepare", side_effect=error):
             self.assertIn("package 'importlib_resources'", self._fault())
 
-    def test_undecodable_picture_is_named(self):
+    def test_undecodable_image_is_named(self):
         split = tfds_source.open_split("digits", "test", self.prepared)
-        split._encoded._encoded[7] = b"no picture"
+        split._encoded._encoded[7] = b"no image"
         with self.assertRaises(UserError) as caught:
             split.images([3, 7, 11])
         self.assertRegex(
             str(caught.exception),
-            f"picture 7 .id '{split.ids[7]}'. cannot be decoded to 8 x 8 x 1",
+            f"image 7 .id '{split.ids[7]}'. cannot be decoded to 8 x 8 x 1",
         )
         self.assertLen(split.images([3, 11]), 2)
 
-    def test_picture_of_another_size_is_named(self):
+    def test_image_of_another_size_is_named(self):
         split = tfds_source.open_split("digits", "test", self.prepared)
         larger = tf.zeros((9, 8, 1), tf.uint8)
         split._encoded._encoded[2] = tf.io.encode_png(larger).numpy()
-        with self.assertRaisesRegex(UserError, "picture 2 "):
+        with self.assertRaisesRegex(UserError, "image 2 "):
             split.images(range(5))
 
     def test_unknown_split(self):
@@ -268,15 +266,15 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class Cifar100Test(tf.test.TestCase):
-    def test_has_500_training_pictures_of_each_fine_class(self):
-        folder = pictures.folder_of_real("cifar100/3.0.2")
+    def test_has_500_training_images_of_each_fine_class(self):
+        folder = image_sets.folder_of_real("cifar100/3.0.2")
         train = tfds_source.open_split("cifar100", "train", folder)
         self.assertEqual(train.image_shape, (32, 32, 3))
         self.assertAllEqual(np.bincount(train.labels), [500] * 100)
         self.assertEqual(train.class_names[::99], ("apple", "worm"))
         self.assertAllEqual(train.ids, sorted(train.ids))
         pixels = train.images(np.arange(0, 50000, 100))
-        # Published mean of the training pictures: 0.507, 0.487, 0.441.
+        # Published mean of the training images: 0.507, 0.487, 0.441.
         self.assertAllClose(
             pixels.mean((0, 1, 2)) / 255, (0.507, 0.487, 0.441), atol=0.02
         )

@@ -3,27 +3,29 @@
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.sources import tfds_source
 from tfcl.data.streams.binary_stream import BINARY_SIZES, binary_stream
 from tfcl.errors import UserError
 
-# Pictures of each digit in the real set.
+# Images of each digit in the real set.
 _MNIST_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 _MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 _SETS = {
-    "mnist": pictures.MadeUpSet(
+    "mnist": image_sets.MadeUpSet(
         (1, 2, 1),
         tuple("0123456789"),
         {"train": _MNIST_TRAIN, "test": _MNIST_TEST},
     ),
-    "cifar10": pictures.MadeUpSet((1, 1, 3), 10, {"train": 5000, "test": 1000}),
+    "cifar10": image_sets.MadeUpSet(
+        (1, 1, 3), 10, {"train": 5000, "test": 1000}
+    ),
 }
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, _SETS)
+    image_sets.replace_open_split(monkeypatch, _SETS)
 
 
 def _make(dataset="mnist", kind="pairs", data_percent=10, **kwargs):
@@ -75,7 +77,7 @@ def test_streams_have_the_published_names(dataset, kind, name):
 
 
 def _members(name, split, label):
-    """Pictures of one class of a made-up set, as bytes."""
+    """Images of one class of a made-up set, as bytes."""
     source = tfds_source.open_split(name, split)
     pool = source.images(np.flatnonzero(source.labels == label))
     return {image.tobytes() for image in pool}
@@ -87,11 +89,11 @@ def _keys(images):
 
 def test_in_pairs_the_first_class_has_label_one(monkeypatch):
     large = {
-        "cifar10": pictures.MadeUpSet(
+        "cifar10": image_sets.MadeUpSet(
             (4, 4, 3), 10, {"train": 5000, "test": 1000}
         )
     }
-    pictures.replace_open_split(monkeypatch, large)
+    image_sets.replace_open_split(monkeypatch, large)
     task = _make("cifar10").tasks[2]
     assert task.name == "class_4_vs_class_5"
     assert task.class_names == ("class_5", "class_4")
@@ -101,15 +103,15 @@ def test_in_pairs_the_first_class_has_label_one(monkeypatch):
             assert mine <= _members("cifar10", source, label)
 
 
-def test_negatives_come_from_the_pictures_that_are_positives_elsewhere(
+def test_negatives_come_from_the_images_that_are_positives_elsewhere(
     monkeypatch,
 ):
     large = {
-        "cifar10": pictures.MadeUpSet(
+        "cifar10": image_sets.MadeUpSet(
             (4, 4, 3), 10, {"train": 5000, "test": 1000}
         )
     }
-    pictures.replace_open_split(monkeypatch, large)
+    image_sets.replace_open_split(monkeypatch, large)
     stream = _make("cifar10", "one_vs_rest")
     assert stream.tasks[3].name == "class_3_vs_rest"
     assert stream.tasks[3].class_names == ("not_class_3", "class_3")
@@ -148,7 +150,7 @@ def test_statistics_are_chosen():
     assert (task.train.mean != task.test.mean).any()
 
 
-def test_the_seed_chooses_the_pictures():
+def test_the_seed_chooses_the_images():
     def keys(**kwargs):
         stream = _make("cifar10", "one_vs_rest", 2, **kwargs)
         return [task.fingerprint() for task in stream]
@@ -171,18 +173,18 @@ def test_unknown_values_are_answered_with_the_known(change, message):
         _make(**change)
 
 
-def test_too_few_pictures_are_named(monkeypatch):
+def test_too_few_images_are_named(monkeypatch):
     small = {
-        "mnist": pictures.MadeUpSet((1, 1, 1), 10, {"train": 90, "test": 9})
+        "mnist": image_sets.MadeUpSet((1, 1, 1), 10, {"train": 90, "test": 9})
     }
-    pictures.replace_open_split(monkeypatch, small)
-    with pytest.raises(UserError, match="'train'.*150 pictures, 1000 are"):
+    image_sets.replace_open_split(monkeypatch, small)
+    with pytest.raises(UserError, match="'train'.*150 images, 1000 are"):
         _make()
 
 
 def test_real_mnist_has_enough_for_every_size(monkeypatch):
     monkeypatch.undo()
-    folder = pictures.folder_of_real("mnist/3.0.1")
+    folder = image_sets.folder_of_real("mnist/3.0.1")
     stream = _make(data_percent=90, data_dir=folder)
     assert [len(t.train) for t in stream] == [9000] * 5
     assert [len(t.test) for t in stream] == [1800] * 5

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import channel_statistics
 from tfcl.data.streams.class_split import class_split_stream
@@ -49,7 +49,7 @@ def source(data_dir):
 
 
 def _keys(split):
-    """Every picture as bytes."""
+    """Every image as bytes."""
     return [image.tobytes() for image in split.images]
 
 
@@ -65,11 +65,11 @@ def test_everything_is_used_once_unless_less_is_asked_for(make, source):
         assert len(task.validation) == held_out
         assert len(task.train) == sum(counts) - held_out
         assert len(task.test) == np.isin(source["test"].labels, classes).sum()
-        pictures = source["train"].images(
+        images = source["train"].images(
             np.flatnonzero(np.isin(source["train"].labels, classes))
         )
         used = _keys(task.train) + _keys(task.validation)
-        assert sorted(used) == sorted(image.tobytes() for image in pictures)
+        assert sorted(used) == sorted(image.tobytes() for image in images)
 
 
 def test_selection_on_test_holds_nothing_out(make, source):
@@ -87,16 +87,16 @@ def test_sizes_are_those_asked_for(make):
             assert np.bincount(labels).tolist() == [count, count]
 
 
-def test_no_picture_is_both_trained_on_and_validated(make):
+def test_no_image_is_both_trained_on_and_validated(make):
     for task in make():
         train, validation = set(_keys(task.train)), set(_keys(task.validation))
-        # All digits of the set are different pictures.
+        # All digits of the set are different images.
         assert len(train) == len(task.train)
         assert not train & validation
         assert not set(_keys(task.test)) & (train | validation)
 
 
-def test_fewer_pictures_are_the_first_of_more(make):
+def test_fewer_images_are_the_first_of_more(make):
     few, more = make(train_per_class=5), make(train_per_class=30)
     for one, other in zip(few, more):
         assert _keys(one.validation) == _keys(other.validation)
@@ -134,7 +134,7 @@ def test_one_seed_gives_the_same_bits(make):
         assert _digests(one) == _digests(other)
 
 
-def test_a_class_has_the_same_pictures_in_every_stream(make):
+def test_a_class_has_the_same_images_in_every_stream(make):
     first = make(task_classes=[[3, 4]]).tasks[0]
     later = make(task_classes=[[0, 1], [8, 3]]).tasks[1]
     mine = first.validation.images[first.validation.labels == 0]
@@ -150,7 +150,7 @@ def test_statistics_come_from_where_it_is_said(make, statistics):
             mean, std = channel_statistics(own.images)
             np.testing.assert_array_equal(split.mean, mean[None])
             np.testing.assert_array_equal(split.std, std[None])
-        # A single picture is served by what the training pictures say.
+        # A single image is served by what the training images say.
         np.testing.assert_array_equal(
             np.float32(task.preprocessing.mean), task.train.mean[0]
         )
@@ -198,11 +198,11 @@ def test_increments_leave_a_smaller_last_task(make):
 
 
 def test_a_set_of_one_part_whose_classes_do_not_all_occur(monkeypatch):
-    """As ImageNet-R: pictures of some classes, of any size, for tests only."""
-    made_up = pictures.MadeUpSet(
+    """As ImageNet-R: images of some classes, of any size, for tests only."""
+    made_up = image_sets.MadeUpSet(
         (9, 7, 3), tuple("abcdef"), {"train": (10, 0, 10, 20, 0, 10)}
     )
-    pictures.replace_open_split(monkeypatch, {"imagenet_r": made_up})
+    image_sets.replace_open_split(monkeypatch, {"imagenet_r": made_up})
 
     def make(**kwargs):
         return class_split_stream(
@@ -268,7 +268,7 @@ def test_tasks_may_share_classes(make):
     assert stream.spec().class_names == (("zero", "one"), ("one", "two"))
 
 
-def test_too_few_pictures_name_task_split_and_class(make):
+def test_too_few_images_name_task_split_and_class(make):
     with pytest.raises(UserError) as caught:
         make(task_names=["a", "b", "c"], validation_per_class=25)
     message = str(caught.value)
@@ -282,7 +282,7 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
     with pytest.raises(UserError) as caught:
         make(validation_fraction=0.001, statistics=statistics)
     message = str(caught.value)
-    assert "Task 'task_00', split 'validation': no picture" in message
+    assert "Task 'task_00', split 'validation': no image" in message
     assert "validation_fraction=0.001" in message
 
 

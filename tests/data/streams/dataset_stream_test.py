@@ -3,31 +3,31 @@
 import numpy as np
 import pytest
 
-from tests.testing import pictures
-from tfcl.data.lazy_images import LazyPictures
+from tests.testing import image_sets
+from tfcl.data.lazy_images import LazyImages
 from tfcl.data.streams.dataset_stream import dataset_stream
 from tfcl.errors import UserError
 
 _SETS = {
-    # Training and test pictures.
-    "flowers_cpg": pictures.MadeUpSet(
+    # Training and test images.
+    "flowers_cpg": image_sets.MadeUpSet(
         (9, 7, 3), ("rose", "tulip", "lily"), {"train": (12, 18, 24), "test": 5}
     ),
-    "sketches": pictures.MadeUpSet((8, 8, 3), 4, {"train": 12, "test": 6}),
-    "oxford_flowers102": pictures.MadeUpSet(
+    "sketches": image_sets.MadeUpSet((8, 8, 3), 4, {"train": 12, "test": 6}),
+    "oxford_flowers102": image_sets.MadeUpSet(
         (8, 8, 3), 3, {"train": 7, "validation": 5, "test": 4}
     ),
     # One part alone.
-    "eurosat": pictures.MadeUpSet((8, 8, 3), 2, {"train": 40}),
+    "eurosat": image_sets.MadeUpSet((8, 8, 3), 2, {"train": 40}),
     # Nothing to train on.
-    "lfw_pairs": pictures.MadeUpSet((8, 8, 3), 2, {"test": 6}),
+    "lfw_pairs": image_sets.MadeUpSet((8, 8, 3), 2, {"test": 6}),
 }
 _TWO = ["flowers_cpg", "sketches"]
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, _SETS)
+    image_sets.replace_open_split(monkeypatch, _SETS)
 
 
 def _make(datasets=_TWO, **kwargs):
@@ -78,15 +78,15 @@ def test_names_sizes_and_ways_to_resize_can_be_given():
     assert [t.preprocessing.resize for t in cropped] == ["crop", "crop"]
 
 
-def test_pictures_are_opened_as_they_are_to_be_resized(monkeypatch):
+def test_images_are_opened_as_they_are_to_be_resized(monkeypatch):
     asked = []
-    made = pictures.tfds_source.open_split
+    made = image_sets.tfds_source.open_split
 
     def noting(name, split, data_dir, image_shape, resize):
         asked.append((name, split, data_dir, image_shape, resize))
         return made(name, split, data_dir, image_shape, resize)
 
-    monkeypatch.setattr(pictures.tfds_source, "open_split", noting)
+    monkeypatch.setattr(image_sets.tfds_source, "open_split", noting)
     _make(resize=["crop", "stretch"], data_dir="there")
     shape = (6, 6, 3)
     assert asked == [
@@ -97,7 +97,7 @@ def test_pictures_are_opened_as_they_are_to_be_resized(monkeypatch):
     ]
 
 
-def test_selection_on_the_test_pictures_holds_none_out():
+def test_selection_on_the_test_images_holds_none_out():
     (task,) = _make(["sketches"], selection_split="test")
     assert _counts(task) == [[12] * 4, [6] * 4, [6] * 4]
     np.testing.assert_array_equal(task.validation.images, task.test.images)
@@ -144,12 +144,12 @@ def test_training_statistics_are_each_task_s_own():
 
 
 def test_large_sets_stay_encoded(monkeypatch):
-    large = pictures.MadeUpSet((8, 8, 3), 2, {"train": 6, "test": 6})
-    pictures.replace_open_split(monkeypatch, {"sketches": large})
+    large = image_sets.MadeUpSet((8, 8, 3), 2, {"train": 6, "test": 6})
+    image_sets.replace_open_split(monkeypatch, {"sketches": large})
     (task,) = _make(
         ["sketches"], image_size=6000, statistics=(0.5, 0.5), batch_size=2
     )
-    assert isinstance(task.train.images, LazyPictures)
+    assert isinstance(task.train.images, LazyImages)
     assert task.train.image_shape == (6000, 6000, 3)
 
 
@@ -163,7 +163,7 @@ def test_a_set_may_bring_its_own_validation_part_in_its_own_order():
         (task.validation, "validation"),
         (task.test, "test"),
     ):
-        source = pictures.MadeUpPictures(
+        source = image_sets.MadeUpImages(
             "oxford_flowers102", name, _SETS["oxford_flowers102"], (6, 6, 3)
         )
         order = np.argsort(source.labels, kind="stable")
@@ -206,13 +206,13 @@ def test_a_name_alone_is_no_list_of_sets():
         dataset_stream("sketches", image_size=6, batch_size=4)
 
 
-def test_unknown_sets_and_sets_without_training_pictures_are_named():
+def test_unknown_sets_and_sets_without_training_images_are_named():
     with pytest.raises(UserError, match="Unknown data set 'flower'"):
         _make(["flower"])
     with pytest.raises(UserError, match="no such split: train"):
         _make(["lfw_pairs"])
 
 
-def test_a_split_without_pictures_says_what_to_do():
-    with pytest.raises(UserError, match="'validation': no picture. Hold out"):
+def test_a_split_without_images_says_what_to_do():
+    with pytest.raises(UserError, match="'validation': no image. Hold out"):
         _make(["sketches"], validation_fraction=0.01)

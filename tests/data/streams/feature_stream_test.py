@@ -27,11 +27,11 @@ def _network(
     return keras.Model(inputs, outputs)
 
 
-def test_features_are_those_of_the_standardised_pictures(tmp_path):
+def test_features_are_those_of_the_standardised_images(tmp_path):
     found = feature_stream(_TWO, _network, 7, str(tmp_path))
-    for task, pictures in zip(found, _TWO()):
+    for task, images in zip(found, _TWO()):
         assert task.train.image_shape == (1, 1, 5)
-        split = pictures.test
+        split = images.test
         pixels = split.images * np.float32(split.scale)
         pixels = (pixels - split.mean) / split.std
         wanted = pixels.mean((1, 2)).sum(-1)
@@ -106,7 +106,7 @@ def test_classes_may_come_one_after_another():
         np.testing.assert_array_equal(np.unique(split.groups), range(4))
         np.testing.assert_array_equal(split.labels, split.groups % 2)
         assert len(split.mean) == 4
-    # Each picture keeps the standardisation of its task.
+    # Each image keeps the standardisation of its task.
     first, second = _TWO().tasks
     np.testing.assert_array_equal(task.train.mean[1], first.train.mean[0])
     np.testing.assert_array_equal(task.train.mean[2], second.train.mean[0])

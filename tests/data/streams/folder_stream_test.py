@@ -1,4 +1,4 @@
-"""A user's folders as a stream: what becomes of every picture and mistake."""
+"""A user's folders as a stream: what becomes of every image and mistake."""
 
 import os
 import pathlib
@@ -9,9 +9,9 @@ import PIL.Image
 import pytest
 
 from tests.testing.folders import draw, draw_task, save
-from tfcl.data.lazy_images import CachedPictures
+from tfcl.data.lazy_images import CachedImages
 from tfcl.data.sources import image_files
-from tfcl.data.sources.image_files import read_picture
+from tfcl.data.sources.image_files import read_image
 from tfcl.data.streams import folder_stream as folder_stream_module
 from tfcl.data.streams.folder_stream import folder_stream
 from tfcl.errors import UserError
@@ -33,8 +33,8 @@ def fault(root, **kwargs):
     return message
 
 
-def pictures_of(split):
-    """The split's pictures, as a set that can be compared."""
+def images_of(split):
+    """The split's images, as a set that can be compared."""
     return {image.tobytes() for image in split.images[np.arange(len(split))]}
 
 
@@ -59,16 +59,16 @@ def test_tasks_classes_and_splits_come_from_the_folders(tree):
         split = getattr(birds, name)
         assert split.labels.tolist() == [0, 0, 0, 1, 1]
         paths = sorted((tree / "birds" / name).rglob("*.png"))
-        wanted = np.stack([read_picture(path) for path in paths])
+        wanted = np.stack([read_image(path) for path in paths])
         np.testing.assert_array_equal(split.images, wanted)
 
 
 def test_missing_splits_are_cut_from_train_as_documented(tree):
     cars = opened(tree).tasks[1]
-    # beetle: 10 pictures, mini: 20; 20 % test, 15 % validation, rounded down.
+    # beetle: 10 images, mini: 20; 20 % test, 15 % validation, rounded down.
     counts = [np.bincount(getattr(cars, s).labels).tolist() for s in _SPLITS]
     assert counts == [[7, 13], [1, 3], [2, 4]]
-    parts = [pictures_of(getattr(cars, s)) for s in _SPLITS]
+    parts = [images_of(getattr(cars, s)) for s in _SPLITS]
     assert len(parts[0] | parts[1] | parts[2]) == 30
 
 
@@ -122,8 +122,8 @@ def test_lists_of_paths_and_labels(tmp_path):
     assert found.class_names == ("2", "10")  # By value.
     assert np.bincount(found.train.labels).tolist() == [4, 4]
     assert found.validation.labels.tolist() == [1]
-    picture = read_picture(task / "all of them" / "9.png")
-    np.testing.assert_array_equal(found.test.images[0], picture)
+    image = read_image(task / "all of them" / "9.png")
+    np.testing.assert_array_equal(found.test.images[0], image)
     assert found.test.labels.tolist() == [0]
 
 
@@ -141,7 +141,7 @@ def test_junk_of_systems_is_passed_over(tree):
     assert len(opened(tree)) == 2
 
 
-def test_pictures_of_every_kind_are_read_right(tmp_path):
+def test_images_of_every_kind_are_read_right(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 3), np.uint8)
     folder = tmp_path / "my/a/train/x"
     exif = PIL.Image.Exif()
@@ -178,8 +178,8 @@ def test_training_and_serving_see_the_same(tmp_path, resize, channels):
         channels=channels,
     ).tasks
     assert task.train.image_shape == (16, 12, channels)
-    picture = read_picture(tmp_path / "a/train/x/1.png")
-    served = task.preprocessing(picture[None])
+    image = read_image(tmp_path / "a/train/x/1.png")
+    served = task.preprocessing(image[None])
     trained = task.train.images[1] / np.float32(255.0)
     trained = (trained - task.train.mean) / task.train.std
     np.testing.assert_allclose(served[0], trained, atol=1e-5)
@@ -201,7 +201,7 @@ def test_constants_can_be_given(tree, statistics, mean, std):
     np.testing.assert_allclose(task.preprocessing.mean, mean)
 
 
-def test_training_pictures_standardise_every_split(tree):
+def test_training_images_standardise_every_split(tree):
     task = opened(tree).tasks[0]
     pixels = task.train.images.reshape(-1, 3) / 255.0
     np.testing.assert_allclose(task.test.mean[0], pixels.mean(0), atol=1e-6)
@@ -216,32 +216,32 @@ def test_each_split_can_be_standardised_by_itself(tree):
 
 
 def test_large_tasks_stay_in_their_files(tree, monkeypatch):
-    """More than fits: birds has 15 pictures, cars 30; of 360 bytes each."""
+    """More than fits: birds has 15 images, cars 30; of 360 bytes each."""
     birds, cars = opened(tree).tasks
     monkeypatch.setattr(folder_stream_module, "LARGEST_IN_MEMORY", 15 * 360)
     one, other = opened(tree).tasks
     assert isinstance(one.train.images, np.ndarray)
-    assert isinstance(other.train.images, image_files.PictureFiles)
-    assert pictures_of(other.train) == pictures_of(cars.train)
+    assert isinstance(other.train.images, image_files.ImageFiles)
+    assert images_of(other.train) == images_of(cars.train)
     monkeypatch.undo()
     monkeypatch.setattr(folder_stream_module, "LARGEST_STREAM", 15 * 360)
     one, other = opened(tree).tasks
     assert one.fingerprint() == birds.fingerprint()
-    assert type(other.train.images) is CachedPictures
+    assert type(other.train.images) is CachedImages
     np.testing.assert_array_equal(other.train.images[:], cars.train.images)
     np.testing.assert_array_equal(other.train.mean, cars.train.mean)
     again = opened(tree).tasks[1]
     assert again.fingerprint() == other.fingerprint()
 
 
-def test_pictures_may_stay_in_their_files(tree):
+def test_images_may_stay_in_their_files(tree):
     held, left = (opened(tree, in_memory=m).tasks for m in (True, False))
     for one, other in zip(held, left):
         for name in _SPLITS:
             split, files = getattr(one, name), getattr(other, name)
             np.testing.assert_array_equal(files.mean, split.mean)
             np.testing.assert_array_equal(files.std, split.std)
-            assert isinstance(files.images, image_files.PictureFiles)
+            assert isinstance(files.images, image_files.ImageFiles)
             assert files.images.shape == split.images.shape
             assert len(files.images) == len(split)
             order = np.arange(len(split))[::-1].repeat(2)
@@ -253,15 +253,15 @@ def test_pictures_may_stay_in_their_files(tree):
 def test_changed_files_change_the_fingerprint(tree):
     first, again = (opened(tree, in_memory=False).tasks[0] for _ in range(2))
     assert first.fingerprint() == again.fingerprint()
-    picture = tree / "birds/train/robin/1.png"
-    PIL.Image.new("RGB", (9, 9), (1, 2, 3)).save(picture)
+    image = tree / "birds/train/robin/1.png"
+    PIL.Image.new("RGB", (9, 9), (1, 2, 3)).save(image)
     changed = opened(tree, in_memory=False).tasks[0]
     assert changed.fingerprint() != first.fingerprint()
 
 
 def test_a_file_that_breaks_later_is_named(tree):
     task = opened(tree, in_memory=False).tasks[0]
-    (tree / "birds/train/robin/1.png").write_bytes(b"no picture")
+    (tree / "birds/train/robin/1.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="robin/1.png' is no readable.*again"):
         task.train.images[np.arange(5)]
 
@@ -269,7 +269,7 @@ def test_a_file_that_breaks_later_is_named(tree):
 # Mistakes
 
 
-def break_picture(path):
+def break_image(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
@@ -277,9 +277,9 @@ def break_picture(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (break_picture, "1.png' is no readable picture"),
-        (lambda p: p.write_bytes(b""), "1.png' is no readable picture: it is"),
-        (lambda p: p.write_bytes(b"text"), "1.png' is no readable picture"),
+        (break_image, "1.png' is no readable image"),
+        (lambda p: p.write_bytes(b""), "1.png' is no readable image: it is"),
+        (lambda p: p.write_bytes(b"text"), "1.png' is no readable image"),
         (lambda p: p.rename(p.with_suffix(".tiff")), "1.tiff' has none of the"),
         (lambda p: p.rename(p.with_suffix("")), "1' has none of the endings"),
     ],
@@ -287,12 +287,12 @@ def break_picture(path):
 )
 def test_bad_files_stop_or_are_counted(tree, change, message, caplog):
     path = tree / "birds/train/magpie/1.png"
-    wanted = [read_picture(path.with_name(f"{k}.png")) for k in (0, 2)]
+    wanted = [read_image(path.with_name(f"{k}.png")) for k in (0, 2)]
     change(path)
     found = fault(tree)
     assert str(path.parent) in found and message in found
-    assert "on_bad_picture = 'skip'" in found
-    task = opened(tree, on_bad_picture="skip").tasks[0]
+    assert "on_bad_image = 'skip'" in found
+    task = opened(tree, on_bad_image="skip").tasks[0]
     np.testing.assert_array_equal(task.train.images[:2], wanted)
     assert len(task.train) == 4
     assert "Left out 1 file(s)" in caplog.text and message in caplog.text
@@ -317,15 +317,15 @@ def test_a_bomb_is_refused(tree):
     path = tree / "birds/train/magpie/1.png"
     PIL.Image.new("1", (20000, 20000)).save(path)
     assert path.stat().st_size < 1e5
-    assert "1.png' is no readable picture: Image size" in fault(tree)
+    assert "1.png' is no readable image: Image size" in fault(tree)
 
 
 @pytest.mark.parametrize("left_out", [False, True])
-def test_a_picture_in_two_splits_is_found_by_its_content(tree, left_out):
+def test_an_image_in_two_splits_is_found_by_its_content(tree, left_out):
     copy = tree / "birds/train/magpie/9.png"
     copy.write_bytes((tree / "birds/test/robin/0.png").read_bytes())
     if left_out:
-        task = opened(tree, on_bad_picture="skip").tasks[0]
+        task = opened(tree, on_bad_image="skip").tasks[0]
         sizes = [len(getattr(task, s)) for s in _SPLITS]
         assert sizes == [5, 5, 5]  # Not in train.
     else:
@@ -340,35 +340,35 @@ def test_copies_stay_together_when_a_split_is_cut(tmp_path):
         path = tmp_path / f"a/x/{k}.png"
         (tmp_path / f"a/x/copy_{k}.png").write_bytes(path.read_bytes())
     (task,) = opened(tmp_path).tasks
-    parts = [pictures_of(getattr(task, s)) for s in _SPLITS]
+    parts = [images_of(getattr(task, s)) for s in _SPLITS]
     assert not (parts[0] & parts[1] or parts[0] & parts[2])
     assert not parts[1] & parts[2]
     assert [len(getattr(task, s)) for s in _SPLITS] == [27, 3, 6]
 
 
-def test_too_few_pictures_to_cut_from(tmp_path):
+def test_too_few_images_to_cut_from(tmp_path):
     draw_task(tmp_path, "a", {"x": 1, "y": 5})
     found = fault(tmp_path)
-    assert "Task 'a', class 'x': 1 picture(s), at least 3 are needed" in found
-    assert "it also gives the test and validation pictures" in found
+    assert "Task 'a', class 'x': 1 image(s), at least 3 are needed" in found
+    assert "it also gives the test and validation images" in found
     draw_task(tmp_path, "a", {"x": 2}, size=(3, 3))
     draw(tmp_path / "a/x/2.png").write_bytes(
         (tmp_path / "a/x/1.png").read_bytes()
     )
-    assert "2 picture(s), the same ones counted once" in fault(tmp_path)
+    assert "2 image(s), the same ones counted once" in fault(tmp_path)
 
 
-def test_a_class_without_a_picture(tree):
+def test_a_class_without_an_image(tree):
     for path in (tree / "birds/train/robin").iterdir():
         path.unlink()
-    assert "class 'robin': 0 picture(s), at least 1 are" in fault(tree)
+    assert "class 'robin': 0 image(s), at least 1 are" in fault(tree)
 
 
 def test_a_class_that_is_not_tested_is_told(tree, caplog):
     for path in (tree / "birds/test/robin").iterdir():
         path.unlink()
     assert opened(tree).tasks[0].num_classes == 2
-    assert "Task 'birds', split 'test': no picture of robin" in caplog.text
+    assert "Task 'birds', split 'test': no image of robin" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_mistakes_of_layout_are_named(tree, make, messages):
     ("lines", "message"),
     [
         ("1.png\n", "train.txt', line 1: a line is 'path label'"),
-        ("\n\n", "train.txt' lists no picture"),
+        ("\n\n", "train.txt' lists no image"),
         ("1.png 0\n2.png 1\n", "2.png' (line 2 of '"),
         ("1.png 0\ntrain.txt 1\n", "train.txt' has none of the endings"),
         ("1.png 0\n", "holds the class '0' alone"),
@@ -491,7 +491,7 @@ def test_what_may_not_be_read_is_named(tree):
         ({"image_size": (8,)}, "`image_size`"),
         ({"resize": "fit"}, "`resize`.*resize='fit'"),
         ({"channels": 4}, "`channels`.*channels=4"),
-        ({"on_bad_picture": "x"}, "`on_bad_picture`"),
+        ({"on_bad_image": "x"}, "`on_bad_image`"),
         ({"validation_fraction": 0.0}, "`validation_fraction`"),
         ({"test_fraction": 0.9}, "their sum must be below 1"),
         ({"statistics": "all"}, "`statistics`.*statistics='all'"),

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.streams.class_split import class_split_stream
 from tfcl.data.streams.lasem_cifar100 import (
     LASEM_CIFAR100_CLASSES,
@@ -14,7 +14,7 @@ from tfcl.data.streams.lasem_cifar100 import (
     lasem_cifar100_stream,
 )
 
-# Pictures per task: train, validation.
+# Images per task: train, validation.
 _PUBLISHED_SIZES = {
     2: (80, 20),
     4: (170, 30),
@@ -61,13 +61,13 @@ _FINGERPRINTS = [
     "ab754009641d",
 ]
 
-# As many pictures per class as the real set.
-_CIFAR100 = pictures.MadeUpSet((1, 1, 3), 100, {"train": 500, "test": 100})
+# As many images per class as the real set.
+_CIFAR100 = image_sets.MadeUpSet((1, 1, 3), 100, {"train": 500, "test": 100})
 
 
 @pytest.fixture
 def made_up(monkeypatch):
-    pictures.replace_open_split(monkeypatch, {"cifar100": _CIFAR100})
+    image_sets.replace_open_split(monkeypatch, {"cifar100": _CIFAR100})
     yield
     gin.clear_config()
 
@@ -131,7 +131,7 @@ def test_ten_tasks_are_bit_for_bit_those_of_the_explicit_list(made_up):
 
 
 def test_the_real_ten_tasks_keep_their_fingerprints():
-    folder = pictures.folder_of_real("cifar100/3.0.2")
+    folder = image_sets.folder_of_real("cifar100/3.0.2")
     stream = lasem_cifar100_stream(data_dir=folder)
     # So that results on this stream stay comparable.
     assert [task.fingerprint()[:12] for task in stream] == _FINGERPRINTS

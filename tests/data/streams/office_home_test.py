@@ -1,10 +1,10 @@
-"""The Office-Home streams on made-up pictures."""
+"""The Office-Home streams on made-up images."""
 
 import numpy as np
 import pytest
 
 from data_builders.office_home.office_home_dataset_builder import CLASS_NAMES
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.streams.office_home import OFFICE_HOME_GROUPS, office_home_stream
 from tfcl.errors import UserError
 
@@ -14,9 +14,9 @@ _COUNTS = 15 + np.arange(65) % 16
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    domain = pictures.MadeUpSet((9, 9, 3), CLASS_NAMES, {"train": _COUNTS})
+    domain = image_sets.MadeUpSet((9, 9, 3), CLASS_NAMES, {"train": _COUNTS})
     names = ("office_home_product", "office_home_real_world")
-    pictures.replace_open_split(monkeypatch, dict.fromkeys(names, domain))
+    image_sets.replace_open_split(monkeypatch, dict.fromkeys(names, domain))
 
 
 def _make(**kwargs):
@@ -62,7 +62,7 @@ def test_splits_are_disjoint_and_drawn_by_the_seed():
     assert [t.fingerprint() for t in one] == [t.fingerprint() for t in again]
 
 
-def test_pictures_have_the_size_asked_for_and_are_not_standardised():
+def test_images_have_the_size_asked_for_and_are_not_standardised():
     for task in _make(image_size=6):
         assert task.train.image_shape == (6, 6, 3)
         assert task.train.images.dtype == np.uint8
@@ -80,7 +80,7 @@ def test_the_incremental_stream_adds_a_class_per_task():
     assert last.class_names == tuple(CLASS_NAMES[c] for c in wanted)
     for task in stream:
         assert task.class_names == last.class_names[: task.num_classes]
-        # A class has the same pictures in every task.
+        # A class has the same images in every task.
         of_last = last.test.labels < task.num_classes
         np.testing.assert_array_equal(
             task.test.images, last.test.images[of_last]

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.sources.labelled_images import LabelledImages
 from tfcl.data.sources.record_files import EncodedInMemory
 from tfcl.data.streams.omniglot import OMNIGLOT_SIZES, omniglot_stream
@@ -20,14 +20,14 @@ _NAMES = (
 )
 _TRAIN = [20] * 15 + [0] * 2
 _TEST = [0] * 15 + [20] * 2
-_SET = pictures.MadeUpSet(
+_SET = image_sets.MadeUpSet(
     (105, 105, 3), _NAMES, {"train": _TRAIN, "test": _TEST}
 )
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, {"omniglot": _SET})
+    image_sets.replace_open_split(monkeypatch, {"omniglot": _SET})
 
 
 def _make(**kwargs):
@@ -68,7 +68,7 @@ def test_test_drawings_are_the_same_for_all_percentages_and_not_trained_on():
         assert len(set(every)) == len(every)
 
 
-def test_pictures_are_grey_and_of_the_size_asked_for():
+def test_images_are_grey_and_of_the_size_asked_for():
     task = _make(image_size=7).tasks[0]
     assert task.train.image_shape == (7, 7, 1)
     assert not task.train.mean.any() and (task.train.std == 1.0).all()
@@ -101,8 +101,8 @@ def test_values_out_of_range_are_named(change, message):
 
 
 def test_too_few_drawings_name_the_character(monkeypatch):
-    few = pictures.MadeUpSet((1, 1, 3), _NAMES, {"train": 15, "test": 15})
-    pictures.replace_open_split(monkeypatch, {"omniglot": few})
+    few = image_sets.MadeUpSet((1, 1, 3), _NAMES, {"train": 15, "test": 15})
+    image_sets.replace_open_split(monkeypatch, {"omniglot": few})
     message = "'Greek', split 'train': class 'Greek_0' has 3.*8 are asked"
     with pytest.raises(UserError, match=message):
         _make()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from data_builders.imagenet32 import imagenet32_dataset_builder
-from tests.testing import golden, pictures
+from tests.testing import golden, image_sets
 from tfcl.data.preprocessing import Preprocessing, grey_levels
 from tfcl.data.streams import spg_sequences
 from tfcl.data.streams.spg_sequences import (
@@ -23,18 +23,20 @@ from tfcl.errors import UserError
 _DATA = golden.load("spg/class_order.npz")
 _CLASSES = {"cifar100": 100, "tiny_imagenet": 200, "imagenet32": 1000}
 _SETS = {
-    # Large sets, few pictures of each class.
-    "cifar100": pictures.MadeUpSet((32, 32, 3), 100, {"train": 12, "test": 4}),
-    "tiny_imagenet": pictures.MadeUpSet(
+    # Large sets, few images of each class.
+    "cifar100": image_sets.MadeUpSet(
+        (32, 32, 3), 100, {"train": 12, "test": 4}
+    ),
+    "tiny_imagenet": image_sets.MadeUpSet(
         (64, 64, 3), 200, {"train": 12, "test": 4}
     ),
-    "imagenet32": pictures.MadeUpSet(
+    "imagenet32": image_sets.MadeUpSet(
         (32, 32, 3), 1000, {"train": 12, "test": 4}
     ),
-    "fceleba": pictures.MadeUpSet(
+    "fceleba": image_sets.MadeUpSet(
         (21, 17, 3), 2, {"train": 300, "test": 120}, users=20
     ),
-    "femnist": pictures.MadeUpSet(
+    "femnist": image_sets.MadeUpSet(
         (28, 28, 1), 62, {"train": 300, "test": 120}, users=21
     ),
 }
@@ -43,7 +45,7 @@ _FEW = (8, 2, 3)
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    pictures.replace_open_split(monkeypatch, _SETS)
+    image_sets.replace_open_split(monkeypatch, _SETS)
 
 
 @pytest.mark.parametrize("key", sorted(_DATA))
@@ -83,7 +85,7 @@ def test_a_class_split_names_the_classes_of_the_program():
     order = _DATA["cifar100_10.seed3"]
     for task, classes in zip(stream, order):
         assert task.class_names == tuple(f"class_{c}" for c in classes)
-    # A column is a label: the pictures are those of its class.
+    # A column is a label: the images are those of its class.
     source = spg_sequences.tfds_source.open_split("cifar100", "test")
     task = stream.tasks[4]
     for image, label in zip(task.test.images, task.test.labels):
@@ -93,9 +95,9 @@ def test_a_class_split_names_the_classes_of_the_program():
 
 def test_splits_are_disjoint_mixed_and_stratified():
     sizes = {"train": [30, 10, *[12] * 98], "test": 4}
-    sets = {"cifar100": pictures.MadeUpSet((32, 32, 3), 100, sizes)}
+    sets = {"cifar100": image_sets.MadeUpSet((32, 32, 3), 100, sizes)}
     with pytest.MonkeyPatch.context() as patch:
-        pictures.replace_open_split(patch, sets)
+        image_sets.replace_open_split(patch, sets)
         stream = spg_sequence("cifar100_10", per_class=_FEW)
     for task in stream:
         both = np.concatenate([task.train.images, task.validation.images])
@@ -156,7 +158,7 @@ def test_several_sequences_make_one_stream():
 
 
 @pytest.mark.parametrize("same_user", [False, True])
-def test_a_task_has_pictures_of_one_user(same_user):
+def test_a_task_has_images_of_one_user(same_user):
     stream = spg_sequence(
         "femnist_10", seed=4, per_class=(2, 1, 1), same_user=same_user
     )
@@ -174,7 +176,7 @@ def test_a_task_has_pictures_of_one_user(same_user):
     assert len(set(first)) == len(first)
 
 
-def test_pictures_become_what_the_program_makes_of_them():
+def test_images_become_what_the_program_makes_of_them():
     data = golden.load("spg/preprocess.npz")
     mean, std = STATISTICS[3]
     resize = Preprocessing((32, 32, 3), mean, std)
@@ -182,8 +184,8 @@ def test_pictures_become_what_the_program_makes_of_them():
     np.testing.assert_allclose(found, data["tiny.out"], atol=1e-6)
     draws = np.random.RandomState(int(data["seed"]) + 1)
     face = draws.randint(0, 256, (218, 178, 3)).astype(np.uint8)
-    for picture, key in ((data["tiny.in"], "tiny"), (face, "celeba")):
-        levels = grey_levels(tf.constant(picture[None]), (32, 32, 3), "stretch")
+    for image, key in ((data["tiny.in"], "tiny"), (face, "celeba")):
+        levels = grey_levels(tf.constant(image[None]), (32, 32, 3), "stretch")
         np.testing.assert_array_equal(levels[0], data[f"{key}.resized"])
     mean, std = STATISTICS[1]
     # The builder of femnist truncates; one channel is one number.
@@ -268,31 +270,31 @@ def test_classes_that_do_not_divide_are_refused():
         class_order(100, 30, seed=1)
 
 
-def test_too_few_pictures_name_class_and_numbers():
+def test_too_few_images_name_class_and_numbers():
     counts = [12] * 100
     counts[_DATA["cifar100_10.seed1"][2][5]] = 3
     sets = {
-        "cifar100": pictures.MadeUpSet(
+        "cifar100": image_sets.MadeUpSet(
             (32, 32, 3), 100, {"train": counts, "test": 4}
         )
     }
     with pytest.MonkeyPatch.context() as patch:
-        pictures.replace_open_split(patch, sets)
+        image_sets.replace_open_split(patch, sets)
         with pytest.raises(
             UserError,
-            match=r"'task_02', split 'train and validation': 111 pictures, 120 "
+            match=r"'task_02', split 'train and validation': 111 images, 120 "
             r"are asked for.*'class_\d+': 3, where 12 per class",
         ):
             spg_sequence("cifar100_10", per_class=(10, 2, 3))
-    with pytest.raises(UserError, match="split 'test': 40 pictures, 50 are"):
+    with pytest.raises(UserError, match="split 'test': 40 images, 50 are"):
         spg_sequence("cifar100_10", per_class=(8, 2, 5))
 
 
 def test_too_few_users_are_named():
     sets = {"fceleba": dataclasses.replace(_SETS["fceleba"], users=4)}
     with pytest.MonkeyPatch.context() as patch:
-        pictures.replace_open_split(patch, sets)
-        with pytest.raises(UserError, match="no pictures of user 4, 10 users"):
+        image_sets.replace_open_split(patch, sets)
+        with pytest.raises(UserError, match="no images of user 4, 10 users"):
             spg_sequence("fceleba_10", per_class=_FEW)
     with pytest.raises(UserError, match="does not tell users"):
         spg_sequence("fceleba_10", per_class=_FEW, dataset="cifar100")

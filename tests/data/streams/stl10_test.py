@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tests.testing import pictures
+from tests.testing import image_sets
 from tfcl.data.sources import tfds_source
 from tfcl.data.streams import stl10
 from tfcl.data.streams.stl10 import STL10Task, stl10_design, stl10_stream
 
-_REAL = pictures.MadeUpSet((2, 2, 3), 10, {"train": 500, "test": 800})
+_REAL = image_sets.MadeUpSet((2, 2, 3), 10, {"train": 500, "test": 800})
 
 
 @pytest.fixture
 def made_up(monkeypatch):
     def use(made_up_set):
-        pictures.replace_open_split(monkeypatch, {"stl10": made_up_set})
+        image_sets.replace_open_split(monkeypatch, {"stl10": made_up_set})
 
     use(_REAL)
     return use
@@ -131,7 +131,7 @@ def _one_task(**row):
 _SPLITS = ("train", "validation", "test")
 
 
-def test_without_noise_pictures_are_those_stored(made_up):
+def test_without_noise_images_are_those_stored(made_up):
     task = _one_task()
     stored = {
         split: tfds_source.open_split("stl10", split)
@@ -176,7 +176,7 @@ def test_a_pure_shift_is_rounded_to_whole_grey_levels(made_up):
     np.testing.assert_array_equal(shifted.train.images, wanted)
 
 
-def test_seeds_of_design_and_pictures_are_separate(made_up):
+def test_seeds_of_design_and_images_are_separate(made_up):
     def stream(**kwargs):
         return stl10_stream(num_tasks=3, **kwargs)
 
@@ -208,7 +208,7 @@ def test_percentages_out_of_range_are_refused(made_up, name):
 
 def test_nothing_left_is_named(made_up):
     made_up(dataclasses.replace(_REAL, per_class={"train": 3, "test": 3}))
-    with pytest.raises(Exception, match="split 'train': no picture"):
+    with pytest.raises(Exception, match="split 'train': no image"):
         stl10_stream()
 
 

@@ -67,8 +67,8 @@ def _open_run(tmp_path_factory):
     return opened
 
 
-def _pictures(run, tasks):
-    """One test picture for each of the task numbers."""
+def _images(run, tasks):
+    """One test image for each of the task numbers."""
     splits = [run.stream.tasks[task].test for task in tasks]
     return np.stack([s.images[k] for k, s in enumerate(splits)])
 
@@ -85,7 +85,7 @@ def test_mixed_batches_are_served_like_the_tasks_one_by_one(
     assert [each.decode() for each in listed] == tasks.names
     serve = loaded.signatures["serving_default"]
     for numbers in ([0, 2, 1, 1, 0, 2, 2], [1, 1, 1], [2]):
-        images = _pictures(run, numbers)
+        images = _images(run, numbers)
         found = serve(
             images=tf.constant(images), tasks=tf.constant(numbers, tf.int32)
         )
@@ -128,7 +128,7 @@ def test_a_task_that_was_not_learned_has_no_number(open_run, tmp_path):
     entries = [tasks.find(each) for each in tasks.names[:2]]
     path = tasks.export_bundle(entries, tmp_path)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    images = tf.constant(_pictures(run, [0]))
+    images = tf.constant(_images(run, [0]))
     for number in (2, -1):
         with pytest.raises(
             tf.errors.InvalidArgumentError, match=r"must be 0\.\.1"

@@ -12,8 +12,8 @@ from tfcl.errors import RunError, UserError
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 

@@ -30,8 +30,8 @@ TWO_TASKS = toy_run.toy_stream((2, 3))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 

@@ -125,7 +125,7 @@ def test_a_finished_run_serves_and_grows_by_itself(tmp_path):
     path = tmp_path / "mine.keras"
     backbone = _own_model(path)
     short, long = (toy_run.toy_stream(counts) for counts in ((2,), (2, 2)))
-    with running.no_pictures():
+    with running.no_figures():
         wanted = toy_run.learn(tmp_path / "straight", _method(backbone), long)
         run = toy_run.learn(tmp_path / "run", _method(backbone), short).run
     folder, kept = run.model_dir, path.read_bytes()
@@ -143,7 +143,7 @@ def test_a_finished_run_serves_and_grows_by_itself(tmp_path):
     with pytest.raises(UserError, match=r"mine.keras' has changed.*0_mine"):
         toy_run.learn(folder, _method(backbone), long)
     path.write_bytes(kept)
-    with running.no_pictures():
+    with running.no_figures():
         found = toy_run.learn(folder, _method(backbone), long)
     toy_run.assert_same_outcome(found, wanted)
 

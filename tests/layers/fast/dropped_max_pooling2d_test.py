@@ -22,7 +22,7 @@ def test_elements_are_dropped_at_the_rate_and_the_mean_stays(rate):
     layer = DroppedMaxPooling2D(rate, pool_size=1, seed=3)
     outputs = layer(tf.ones((2000, 20, 20, 3)), training=True).numpy()
     rounded = round(rate * 2**16) / 2**16
-    # Pictures share the rounding of the rate to 1/256, a little more noise.
+    # Images share the rounding of the rate to 1/256, a little more noise.
     noise = np.sqrt(rate * (1 - rate) / outputs.size + 2.0**-16 / 2000)
     assert abs(np.mean(outputs == 0) - rounded) < 5 * noise
     kept = outputs[outputs != 0]
@@ -44,14 +44,14 @@ def test_elements_are_independent_and_every_call_draws_anew():
 @pytest.mark.parametrize("pool_size", [2, (3, 2), (1, 3)])
 def test_it_is_dropout_and_then_pool(pool_size, dtype):
     """Outputs and gradients of the two steps with the very same draws."""
-    pictures = np.random.default_rng(0).normal(size=(64, 13, 12, 5))
-    pictures = pictures.astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(64, 13, 12, 5))
+    images = images.astype(np.float32)
     draws = DroppedMaxPooling2D(0.4, pool_size=1, seed=5, dtype=dtype)
     mask = tf.cast(
-        draws(tf.ones_like(pictures), training=True), draws.compute_dtype
+        draws(tf.ones_like(images), training=True), draws.compute_dtype
     )
     layer = DroppedMaxPooling2D(0.4, pool_size=pool_size, seed=5, dtype=dtype)
-    inputs = tf.cast(pictures, layer.compute_dtype)
+    inputs = tf.cast(images, layer.compute_dtype)
     upstream = tf.cast(
         np.random.default_rng(1).normal(size=layer(inputs).shape),
         layer.compute_dtype,
@@ -70,7 +70,7 @@ def test_it_is_dropout_and_then_pool(pool_size, dtype):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=1e-6)
 
 
-def test_pictures_of_a_size_that_the_trace_does_not_know():
+def test_images_of_a_size_that_the_trace_does_not_know():
     inputs = tf.random.stateless_normal((3, 7, 8, 2), [1, 2])
     upstream = tf.ones((3, 3, 4, 2))
     layer = DroppedMaxPooling2D(0.4, seed=5)
@@ -109,8 +109,8 @@ def test_serves_as_the_plain_layers():
         keras.layers.Dropout,
         keras.layers.MaxPooling2D,
     ]
-    pictures = np.random.default_rng(0).normal(size=(2, 7, 6, 3))
-    np.testing.assert_array_equal(plain(pictures), layer(pictures))
+    images = np.random.default_rng(0).normal(size=(2, 7, 6, 3))
+    np.testing.assert_array_equal(plain(images), layer(images))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 0.999, 1.0])

@@ -30,7 +30,7 @@ def test_is_a_proper_layer():
     )
 
 
-def test_gates_of_a_picture_sum_to_one_and_sharpen_as_it_cools():
+def test_gates_of_an_image_sum_to_one_and_sharpen_as_it_cools():
     warm, cold = _gate(temperature=1.0), _gate(temperature=0.01)
     for layer in (warm, cold):
         sums = keras.ops.sum(layer(_IMAGES), axis=-1)
@@ -50,7 +50,7 @@ def test_plain_layers_compute_the_same():
     )
 
 
-def test_the_entropy_is_the_mean_over_pictures():
+def test_the_entropy_is_the_mean_over_images():
     layer = _gate(activity_regularizer=GateEntropy(0.5))
     gates = np.array(layer(_IMAGES), np.float64).reshape(3, 6)
     (loss,) = layer.losses

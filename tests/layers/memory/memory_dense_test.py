@@ -156,24 +156,22 @@ def test_evaluation_counts_only_if_asked_for():
 def test_keys_are_matched_to_another_input():
     layer = _built(projection="resize2d_sign", key_shape=(4, 6, 3), key_size=18)
     inputs = tf.ones((2, 4))
-    pictures = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
-    one, reading = layer.read(inputs, key_input=pictures)
+    images = np.random.default_rng(0).normal(size=(2, 4, 6, 3))
+    one, reading = layer.read(inputs, key_input=images)
     assert reading.queries.shape == (2, 18)
-    np.testing.assert_allclose(
-        one, layer(inputs, key_input=pictures), rtol=1e-5
-    )
+    np.testing.assert_allclose(one, layer(inputs, key_input=images), rtol=1e-5)
     assert (one.numpy()[0] != one.numpy()[1]).any()
 
 
 def test_the_first_call_builds():
-    pictures = np.ones((2, 3), np.float32)
+    images = np.ones((2, 3), np.float32)
     inputs = np.ones((2, 5), np.float32)
     assert MemoryDense(4)(inputs).shape == (2, 4)
     layer = MemoryDense(4, key_shape=(3,))
-    assert layer(inputs, key_input=pictures).shape == (2, 4)
+    assert layer(inputs, key_input=images).shape == (2, 4)
     assert layer.keys.shape == (1, 8, 3)
     model = keras.Sequential([keras.layers.Dense(6), MemoryDense(4)])
     assert model(inputs).shape == (2, 4)
     sides = keras.Input((5,)), keras.Input((3,))
     outputs = MemoryDense(4, key_shape=(3,))(sides[0], key_input=sides[1])
-    assert keras.Model(sides, outputs)([inputs, pictures]).shape == (2, 4)
+    assert keras.Model(sides, outputs)([inputs, images]).shape == (2, 4)

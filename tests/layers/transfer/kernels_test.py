@@ -166,7 +166,7 @@ def test_the_other_variants_are_the_published_ones(variant, contractions):
     np.testing.assert_allclose(generator.pair()[0], part["W"], **_CLOSE)
     layer = _layer({**part, "x": data.get("x", part.get("x"))}, generator)
     images = data.get("x", part.get("x"))
-    if images is None:  # the pictures stand in the file of the plain variant
+    if images is None:  # the images stand in the file of the plain variant
         images = golden.load("lasem/dfcnn_layer.npz")["x"]
     np.testing.assert_allclose(layer(images), part["out"], **_CLOSE)
 

@@ -118,7 +118,7 @@ def test_the_mechanism_s_penalty_is_added():
     method.setup(tiny_stream()().spec(), seed=0)
     wanted = 0.5 * sum(
         float(layer.generator.penalty())
-        for layer in method.network().trunk.layers
+        for layer in method.network().backbone.layers
         if hasattr(layer, "generator")
     )
     np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.testing import toy_run
 from tests.testing.methods import tiny_stream, tiny_training
-from tests.testing.running import undrawn_pictures
+from tests.testing.running import undrawn_figures
 from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.methods.baselines.joint import Joint
 from tfcl.reporting.tables import task_rows
@@ -23,7 +23,7 @@ def _joint(**options):
 def runs(tmp_path_factory):
     """What training at every task gives, and training once."""
     folder, stream = tmp_path_factory.mktemp("joint"), tiny_stream(COUNTS)
-    with undrawn_pictures():
+    with undrawn_figures():
         return {
             each: toy_run.learn(
                 folder / str(each), _joint(every_task=each), stream
@@ -65,7 +65,7 @@ def test_best_epoch_and_rates_see_the_joined_losses(tmp_path):
         best_by="validation/batch_losses",
         validation_batch_size=8,
     )
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         found = toy_run.learn(
             tmp_path, Joint(training, every_task=False), tiny_stream((2, 3))
         )
@@ -115,7 +115,7 @@ def test_a_task_seen_again_keeps_its_columns(tmp_path):
     stream = functools.partial(
         repeated_stream, stream=tiny_stream((2, 3)), order=[0, 1, 0]
     )
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         found = toy_run.learn(tmp_path, _joint(every_task=False), stream)
     assert [v["steps"] > 0 for v in found.run.journal.visits] == [0, 1, 1]
     assert min(found.run.journal.visits[-1]["row"]) > 0.8

@@ -82,7 +82,7 @@ def test_it_remembers_classes_that_fine_tuning_forgets(tmp_path):
             stream=lambda data_dir: _incremental((2, 2)),
             exports=False,
         )
-        with running.undrawn_pictures():
+        with running.undrawn_figures():
             run.start({})
             learn_stream(run)
         run.close()

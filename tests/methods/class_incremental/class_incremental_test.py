@@ -40,8 +40,8 @@ _MEMORY = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 
@@ -324,7 +324,7 @@ _EARLY = Clock(0, 0, 4, ())
 
 
 def _one_step(method, clock):
-    """Changes of the variables in the first step on 16 pictures."""
+    """Changes of the variables in the first step on 16 images."""
     stream = _stream()
     method.setup(stream.spec(), 0)
     method.begin_task(stream.tasks[0])

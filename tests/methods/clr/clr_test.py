@@ -78,8 +78,8 @@ def _adapted(image_shape):
     layers = keras.layers
     inputs = keras.Input(image_shape)
     adapted = layers.Normalization(name="adapted")
-    pictures = np.random.default_rng(0).normal(1.0, 2.0, (4, *image_shape))
-    adapted.adapt(pictures.astype(np.float32))
+    images = np.random.default_rng(0).normal(1.0, 2.0, (4, *image_shape))
+    adapted.adapt(images.astype(np.float32))
     hidden = adapted(inputs)
     hidden = layers.Conv2D(6, 3, name="conv")(hidden)
     hidden = layers.BatchNormalization(momentum=0.9, name="norm")(hidden)
@@ -186,8 +186,8 @@ def test_every_task_starts_from_the_pristine_backbone():
     method.begin_task(task)
     images = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
     images = tf.constant(images, tf.float32)
-    trunk = method.network().trunk
-    np.testing.assert_array_equal(trunk(images), kept[0](images))
+    served = method.network().backbone
+    np.testing.assert_array_equal(served(images), kept[0](images))
 
 
 def test_unused_columns_of_the_head_are_not_penalised():
@@ -242,11 +242,11 @@ def test_joint_training_penalises_what_it_has_seen():
     stream = tiny_stream((2, 3, 2))()
     method = Joint(_training(1), tensor_norms=TensorNorms(0.5))
     method.setup(stream.spec(), seed=0)
-    trunk = [v for v in method.shared if v.variable.trainable]
-    trunk = [v for v in trunk if not v.name.startswith("head/")]
+    backbone = [v for v in method.shared if v.variable.trainable]
+    backbone = [v for v in backbone if not v.name.startswith("head/")]
     for task, columns in zip(stream.tasks, (2, 5, 7)):
         method.begin_task(task)
-        tensors = [v.variable.numpy() for v in trunk]
+        tensors = [v.variable.numpy() for v in backbone]
         tensors += [
             weight.numpy()[..., :columns]
             for weight in (method.head.kernels[0], method.head.biases[0])
@@ -262,7 +262,7 @@ def test_the_momentum_of_moving_statistics_can_be_set():
         for momentum in (None, 0.5)
     )
     moved = [
-        np.abs(m.network().trunk.get_layer("norm").moving_mean.numpy()).max()
+        np.abs(m.network().backbone.get_layer("norm").moving_mean.numpy()).max()
         for m in (slow, quick)
     ]
     assert 10 * moved[0] < moved[1]

@@ -66,6 +66,6 @@ def test_a_task_has_the_published_number_of_weights(depth, numbers):
     training = _training(
         1, backbone=lambda image_shape: resnet_torchvision(image_shape, depth)
     )
-    trunk = ParallelConvolutions(training).make_trunk(spec)
-    found = sum(int(np.prod(v.shape)) for v in trunk.trainable_weights)
+    backbone = ParallelConvolutions(training).make_backbone(spec)
+    found = sum(int(np.prod(v.shape)) for v in backbone.trainable_weights)
     assert found == numbers

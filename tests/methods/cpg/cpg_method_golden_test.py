@@ -90,8 +90,8 @@ class Rerun:
     def variables(self):
         """`{golden layer/name: variable}` of the network in training."""
         found = {}
-        trunk = self.method._network.trunk
-        for layer in trunk.layers:
+        backbone = self.method._network.backbone
+        for layer in backbone.layers:
             for prefix, short in (
                 ("conv_", "conv"),
                 ("norm_", "bn"),

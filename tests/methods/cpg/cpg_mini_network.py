@@ -54,12 +54,12 @@ class MiniNetwork:
             hidden = MaskedDense(
                 width, activation="relu", name=f"fc{k}", **options
             )(hidden)
-        self.trunk = keras.Model(inputs, hidden)
+        self.backbone = keras.Model(inputs, hidden)
         self.classifier = keras.layers.Dense(classes, name="cls", dtype=dtype)
         self.classifier.build(hidden.shape)
         self.layers = {
             layer.name: layer
-            for layer in (*self.trunk.layers, self.classifier)
+            for layer in (*self.backbone.layers, self.classifier)
             if layer.weights
         }
         self.masked = [self.layers[name] for name in MASKED]
@@ -79,7 +79,7 @@ class MiniNetwork:
         ]
 
     def logits(self, images, training=False):
-        return self.classifier(self.trunk(images, training=training))
+        return self.classifier(self.backbone(images, training=training))
 
     def begin_task(self, task, kernel, picking):
         """Claims what is free, picks everything, takes a new classifier."""
@@ -158,7 +158,7 @@ class MiniNetwork:
             state: Its own values: scores, biases, norms, classifier.
             units: Units of the layers when it was learned.
         """
-        shape = self.trunk.input_shape[1:]
+        shape = self.backbone.input_shape[1:]
         kernel = state["cls"]["w"]
         dtype = self.classifier.dtype
         small = MiniNetwork(shape, units, kernel.shape[-1], dtype)

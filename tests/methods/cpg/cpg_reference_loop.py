@@ -58,8 +58,8 @@ class _Run:
         return found
 
     def images(self, task, split):
-        pictures = self.data[f"t{task}/x_{split}"].astype(self.dtype)
-        return tf.constant(pictures), self.data[f"t{task}/y_{split}"]
+        images = self.data[f"t{task}/x_{split}"].astype(self.dtype)
+        return tf.constant(images), self.data[f"t{task}/y_{split}"]
 
     def begin_phase(self, phase, rate, score_rate=None):
         """New optimizers; no state crosses phases."""

@@ -233,8 +233,8 @@ def test_a_later_task_that_grows_leaves_old_bits_alone(tmp_path):
         task = run.stream.tasks[0]
         entry = run.bank.load(0, task.name)
         run.method.activate(entry.values, 0)
-        pictures = entry.preprocessing(tf.constant(task.test.images))
-        logits.append(run.method.predict(pictures).numpy())
+        images = entry.preprocessing(tf.constant(task.test.images))
+        logits.append(run.method.predict(images).numpy())
     np.testing.assert_array_equal(*logits)
     records = run.results()["tasks"]
     assert [r["method"]["width"] for r in records] == [1.0, 1.5]

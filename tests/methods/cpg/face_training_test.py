@@ -45,7 +45,7 @@ def face_training(epochs=4, **kwargs):
 
 
 def faces(data_dir=None):
-    """A stream whose first task is measured by pairs of its test pictures."""
+    """A stream whose first task is measured by pairs of its test images."""
     del data_dir
     stream = tiny_stream(_COUNTS, test_size=96)()
     first, *others = stream.tasks
@@ -70,7 +70,7 @@ def cpg(epochs=12):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faces") / "run"
     run = Experiment(folder, method=cpg(), stream=faces, exports=False)
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         run.start({})
         learn_stream(run)
     run.close()
@@ -116,13 +116,13 @@ def test_all_kinds_of_tasks_are_learned(run):
 def test_an_exported_task_by_angles_says_what_it_predicts(run):
     served = LearnedTasks(run.model_dir, cpg())
     entry = served.find("task_00")
-    pictures = tf.constant(run.stream.tasks[0].train.images[:8])
-    wanted = served.probabilities(entry, pictures)
+    images = tf.constant(run.stream.tasks[0].train.images[:8])
+    wanted = served.probabilities(entry, images)
     loaded = tf.saved_model.load(str(served.export(entry)))
-    found = loaded.signatures["serving_default"](pictures)
+    found = loaded.signatures["serving_default"](images)
     np.testing.assert_allclose(found["probabilities"], wanted, atol=1e-5)
     served.method.activate(entry.values, 0)
-    embeddings = served.method.embed(entry.preprocessing(pictures))
+    embeddings = served.method.embed(entry.preprocessing(images))
     assert embeddings.shape == (8, 8)
     np.testing.assert_allclose(found["embeddings"], embeddings, atol=1e-5)
 
@@ -169,7 +169,7 @@ def test_later_tasks_start_from_the_first_network():
     method.recall = banked.__getitem__
     for task in stream.tasks[1:]:
         method.begin_task(task)
-        for owned in method.network().trunk_variables:
+        for owned in method.network().backbone_variables:
             np.testing.assert_array_equal(
                 owned.variable.numpy(), banked[0][owned.name]
             )

@@ -59,7 +59,7 @@ def _begun(method=None, counts=(2, 2)):
     return method, stream.tasks[1]
 
 
-def _pictures(count=5):
+def _images(count=5):
     rng = np.random.default_rng(0)
     return rng.normal(size=(count, 8, 8, 3)).astype(np.float32)
 
@@ -177,7 +177,7 @@ def test_no_expansion_where_the_loss_is_low(threshold):
 def test_a_split_keeps_the_old_function_and_the_new_one():
     method, task = _begun()
     images = _images(task)
-    old = method.network().trunk(images).numpy()
+    old = method.network().backbone(images).numpy()
     method.remember()
     rng = np.random.default_rng(0)
     for variable in method.kernels + method.biases:
@@ -190,10 +190,10 @@ def test_a_split_keeps_the_old_function_and_the_new_one():
     assert method.widths == [2 * width for width in widths]
     # All units were split: copies and head compute what there was.
     np.testing.assert_allclose(method.predict(images), new, atol=1e-5)
-    # Only the old units open: the trunk is that of before.
+    # Only the old units open: the backbone is that of before.
     for gate, width in zip(method.gates, widths):
         gate.open.assign(np.float32(np.arange(2 * width) < width))
-    features = method.network().trunk(images).numpy()
+    features = method.network().backbone(images).numpy()
     np.testing.assert_allclose(features[:, : widths[-1]], old, atol=1e-5)
 
 
@@ -237,15 +237,15 @@ def test_later_units_are_silent_for_an_old_task():
         banked.append(method.bank_values())
     assert method.widths == [width + 4 for width in method.chain.widths]
     method.activate(banked[0], 0)
-    pictures = _images(stream.tasks[0])
-    wanted = method.predict(pictures).numpy()
+    images = _images(stream.tasks[0])
+    wanted = method.predict(images).numpy()
     for kernel, view, width in zip(
         method.kernels, method.views(), method.chain.widths
     ):
         changed = np.array(view)
         changed[:, :, width:] += 1.0
         kernel.assign(changed.reshape(kernel.shape))
-    np.testing.assert_array_equal(method.predict(pictures), wanted)
+    np.testing.assert_array_equal(method.predict(images), wanted)
 
 
 # Bad input

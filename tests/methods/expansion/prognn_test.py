@@ -187,11 +187,11 @@ def test_columns_compute_what_the_published_program_does(method, data):
 
 
 def _compare_maps(method, data, number):
-    trunk = method.network().trunk
+    backbone = method.network().backbone
     for i in range(_count(data, "t0_conv_W{}")):
         names = [f"column_{number}_{kind}_{i}" for kind in ("conv", "pool")]
-        last = [la for la in trunk.layers if la.name in names][-1]
-        outputs = keras.Model(trunk.inputs[0], last.output)
+        last = [la for la in backbone.layers if la.name in names][-1]
+        outputs = keras.Model(backbone.inputs[0], last.output)
         np.testing.assert_allclose(
             outputs(data["x"]), data[f"t{number}_conv_out{i}"], **_CLOSE
         )

@@ -174,7 +174,7 @@ def _toy():
 
 
 def test_kills_spread_over_a_search_change_nothing(tmp_path):
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         folder = tmp_path / "run"
         with toy_run.Snapshots(folder, tmp_path / "copies") as copies:
             wanted = toy_run.learn(folder, _toy())

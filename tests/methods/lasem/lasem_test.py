@@ -196,13 +196,13 @@ def _set_up(depth=3, **options):
 
 
 def test_more_than_the_memory_holds_is_refused_before_it_is_built():
-    message = r"2199023255552 config.* [\d.]+ GB .*16 pictures.*has [\d.]+ GB"
+    message = r"2199023255552 config.* [\d.]+ GB .*16 images.*has [\d.]+ GB"
     with pytest.raises(ValueError, match=f"{message}.*`groups`.*batch_size"):
         _set_up(depth=41)
 
 
 def test_the_machine_s_memory_decides(monkeypatch, caplog):
-    # 17 layers: 2^17 configurations of 128 numbers for 16 pictures alone.
+    # 17 layers: 2^17 configurations of 128 numbers for 16 images alone.
     memory = 2**17 * 128 * 4 * 16
     monkeypatch.setattr(machine_memory, "machine_memory", lambda: memory)
     with pytest.raises(ValueError, match="131072.*has 1.1 GB"):

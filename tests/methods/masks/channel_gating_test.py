@@ -21,8 +21,8 @@ def _data():
 
 
 def _gates(method):
-    trunk = method.network().trunk
-    return [la for la in trunk.layers if isinstance(la, ChannelGate)]
+    backbone = method.network().backbone
+    return [la for la in backbone.layers if isinstance(la, ChannelGate)]
 
 
 def _published(data):
@@ -34,9 +34,9 @@ def _published(data):
         [data[f"cg_conv_{i}"] for i in (0, 2)],
         lambda training: ChannelGating(training, hidden_units),
     )
-    trunk = method.network().trunk
+    backbone = method.network().backbone
     for i, gate in enumerate(_gates(method)):
-        conv = trunk.get_layer(f"conv_{i}")
+        conv = backbone.get_layer(f"conv_{i}")
         conv.set_weights([data[f"cg_conv_{2 * i + k}"] for k in range(2)])
         gate.set_weights([data[f"cg_gate_{4 * i + k}"] for k in range(4)])
     return method
@@ -46,7 +46,7 @@ def test_gates_logits_and_loss_are_the_published_ones(data):
     method = _published(data)
     gates = _gates(method)
     seen = keras.Model(
-        method.network().trunk.inputs[0], [gate.output for gate in gates]
+        method.network().backbone.inputs[0], [gate.output for gate in gates]
     )
     for i, found in enumerate(seen(data["x"])):
         wanted = data[f"cg_gates_{i}"]
@@ -79,10 +79,10 @@ def _trained(entropy_weight, epochs=1):
 
 
 def _entropy(method):
-    """Mean over layers and pictures, in nats."""
+    """Mean over layers and images, in nats."""
     gates = _gates(method)
-    trunk = method.network().trunk
-    model = keras.Model(trunk.inputs[0], [gate.output for gate in gates])
+    backbone = method.network().backbone
+    model = keras.Model(backbone.inputs[0], [gate.output for gate in gates])
     images = np.random.default_rng(0).normal(size=(16, 8, 8, 3))
     found = [np.reshape(g, (16, -1)) for g in model(np.float32(images))]
     return np.mean([-(g * np.log(g)).sum(1).mean() for g in found]), images

@@ -107,11 +107,11 @@ def test_a_task_that_comes_again_keeps_its_mask_and_can_learn(tmp_path, share):
     method, task = run.method, run.stream.tasks[0]
     values = run.bank.load(0, task.name).values
     method.activate(values, 0)
-    pictures = task.test.images.astype(np.float32)
-    logits = method.predict(pictures).numpy()
+    images = task.test.images.astype(np.float32)
+    logits = method.predict(images).numpy()
     masks = [layer.mask().numpy() for layer in method._masked]
     method.resume_task(task, values)
-    np.testing.assert_allclose(method.predict(pictures), logits, rtol=1e-4)
+    np.testing.assert_allclose(method.predict(images), logits, rtol=1e-4)
     for layer, mask in zip(method._masked, masks):
         np.testing.assert_array_equal(layer.mask(), mask)
     for layer in method._masked:

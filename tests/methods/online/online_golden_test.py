@@ -11,7 +11,7 @@ from tests.layers.memory import published_memory
 from tests.methods.online import online_methods
 from tests.methods.online.online_methods import batch_of
 from tests.testing import golden
-from tests.testing.toy_run import no_pictures
+from tests.testing.toy_run import no_figures
 from tfcl.data.streams.point_stream import point_stream
 from tfcl.data.task import StreamSpec
 from tfcl.engine.experiment import Experiment
@@ -201,7 +201,7 @@ def test_a_run_fills_the_published_confusion_matrices(
     (head,) = method.network().memory_heads
     head.keys.assign(data["K0"])
     head.memories.assign(data["M0"].reshape(head.memories.shape))
-    with no_pictures():
+    with no_figures():
         run.start({})
         learn_stream(run)
     run.close()

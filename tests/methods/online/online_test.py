@@ -34,8 +34,8 @@ from tfcl.reporting import drawing, stream_figures
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_pictures():
-    with toy_run.no_pictures():
+def _no_figures():
+    with toy_run.no_figures():
         yield
 
 
@@ -51,7 +51,7 @@ def test_memory_head(tmp_path):
     )
 
 
-def test_replay_of_pictures_with_a_trained_backbone(tmp_path):
+def test_replay_of_images_with_a_trained_backbone(tmp_path):
     """An ordinary network learns with a buffer as a small one does."""
 
     def network(image_shape, classes):
@@ -153,8 +153,8 @@ def test_replay_forgets_less_than_plain_learning(tmp_path):
         if name != "replay":
             learned = run.stream.learned_versions(0)
             history = {0: run.bank.history(0, "blobs")}
-            pictures = run._stream_figures(learned, history)
-            drawn.add("forgetting_test" in pictures)
+            images = run._stream_figures(learned, history)
+            drawn.add("forgetting_test" in images)
     assert drawn == {True}
     assert accuracies["plain"] < 0.6
     assert accuracies["replay"] > 0.9
@@ -214,7 +214,7 @@ def test_keys_that_gradients_train_start_a_step_with_unit_length():
     assert (head.keys.numpy() != keys).any()
 
 
-def test_pictures_of_a_stream_of_points(tmp_path):
+def test_images_of_a_stream_of_points(tmp_path):
     method = METHODS["memory_head"]()
     run = _learned(tmp_path, method, blobs())
     keys = method.network().memory_heads[0].keys.numpy()
@@ -244,15 +244,15 @@ def test_pictures_of_a_stream_of_points(tmp_path):
         assert drawing.png_bytes(drawn[name])
 
 
-def test_points_and_features_are_not_asked_by_pictures(tmp_path):
-    pictures = toy_run.toy_stream((2, 2))
+def test_points_and_features_are_not_asked_by_images(tmp_path):
+    images = toy_run.toy_stream((2, 2))
 
     def pooled(image_shape):
         inputs = keras.Input(image_shape)
         outputs = keras.layers.GlobalAveragePooling2D()(inputs)
         return keras.Model(inputs, outputs)
 
-    features = feature_stream(pictures, pooled, cache_dir=str(tmp_path / "c"))
+    features = feature_stream(images, pooled, cache_dir=str(tmp_path / "c"))
     for name, stream in (("points", blobs()), ("features", features)):
         run = _learned(tmp_path / name, METHODS["mlp"](), stream)
         learned = LearnedTasks(run.model_dir, METHODS["mlp"]())

@@ -28,10 +28,10 @@ def _first_task(tmp_path, **kwargs):
     )
 
 
-def _gradients(method, picture, label):
+def _gradients(method, image, label):
     variables = [v.variable.value for v in method.shared]
     with tf.GradientTape() as tape:
-        logits = method.predict(picture[None])
+        logits = method.predict(image[None])
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits([label], logits)
     return [g.numpy() for g in tape.gradient(loss, variables)]
 
@@ -48,8 +48,8 @@ def test_fisher_is_the_mean_square_of_each_examples_gradient(
     split = run.method._fisher_data(run.stream.tasks[0])
     assert len(split) == (examples or 64)
     squares = [
-        [g**2 for g in _gradients(run.method, picture, label)]
-        for picture, label in zip(_standardised(split), split.labels)
+        [g**2 for g in _gradients(run.method, image, label)]
+        for image, label in zip(_standardised(split), split.labels)
     ]
     for fisher, *each in zip(run.method.fisher, *squares):
         np.testing.assert_allclose(
@@ -60,20 +60,20 @@ def test_fisher_is_the_mean_square_of_each_examples_gradient(
 def test_drawn_labels_give_the_expectation_over_the_networks_own(tmp_path):
     run = _first_task(tmp_path)
     split = run.stream.tasks[0].train
-    pictures = _standardised(split)
-    probabilities = tf.nn.softmax(run.method.predict(pictures)).numpy()
+    images = _standardised(split)
+    probabilities = tf.nn.softmax(run.method.predict(images)).numpy()
     wanted = 0.0
-    for picture, chances in zip(pictures, probabilities):
+    for image, chances in zip(images, probabilities):
         for label, chance in enumerate(chances):
-            square = _gradients(run.method, picture, label)[0] ** 2
-            wanted += chance * square / len(pictures)
+            square = _gradients(run.method, image, label)[0] ** 2
+            wanted += chance * square / len(images)
     found = run.method.fisher[0].numpy()
     # One draw per example: right on average, so compare the whole.
     assert 0.4 < found.sum() / wanted.sum() < 2.5
 
 
 def test_springs_hold_what_is_important(tmp_path):
-    """The stronger, the nearer the trunk stays to the first task's."""
+    """The stronger, the nearer the backbone stays to the first task's."""
     moved = []
     for strength in (0.0, 1e2, 1e4):
         training = tiny_training(4, schedule=Constant(0.003))

@@ -24,14 +24,14 @@ class _Run:
 
     Args:
         backbone: Function from `image_shape` to a model.
-        trunk: Its start weights.
+        start: Its start weights.
         heads: (kernel, bias) of each task's head.
         tasks: (images, labels) of each task that is learned.
         options: Of `SPG`.
     """
 
     def __init__(
-        self, backbone, trunk, heads, tasks, batch, rate, epochs, **options
+        self, backbone, start, heads, tasks, batch, rate, epochs, **options
     ):
         self.batch, self.heads, self.banked = batch, heads, {}
         training = tiny_training(
@@ -60,8 +60,8 @@ class _Run:
         self.method.setup(spec, seed=0)
         self.method.recall = self.banked.__getitem__
         self.runner = running.runner_for(self.method, shape, np.float32)
-        self.trunk = [owned.variable for owned in self.method.shared]
-        for variable, value in zip(self.trunk, trunk):
+        self.backbone = [owned.variable for owned in self.method.shared]
+        for variable, value in zip(self.backbone, start):
             variable.assign(value)
         self.tasks = []
         for k, (images, labels) in enumerate(tasks):
@@ -138,10 +138,10 @@ class _Run:
         return [1 - p.numpy() for p in self.method.plasticity]
 
     def weights(self):
-        """Of trunk and head, by name in the order of the golden files."""
+        """Of backbone and head, by name in the order of the golden files."""
         head = self.method.head
         count = len(head.active_columns)
-        return [v.numpy() for v in self.trunk] + [
+        return [v.numpy() for v in self.backbone] + [
             head.kernels[0].numpy()[:, :count],
             head.biases[0].numpy()[:count],
         ]

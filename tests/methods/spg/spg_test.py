@@ -46,7 +46,7 @@ def test_spg(tmp_path):
 
 
 def test_kills_change_nothing(tmp_path):
-    """With random layers inside the trunk and several passes per task."""
+    """With random layers inside the backbone and several passes per task."""
 
     stream = toy_run.toy_stream(image_shape=(12, 12, 3))
     toy_run.assert_kills_change_nothing(
@@ -99,7 +99,7 @@ def _plainly(method, task, head, index, batch=16):
     images = (split.images / np.float32(255) - split.mean) / split.std
     variables = [owned.variable.value for owned in method.shared]
     with tf.GradientTape() as tape:
-        features = method.network().trunk(images)
+        features = method.network().backbone(images)
         if head is not None:
             target = tf.reduce_sum(features @ head)
         else:
@@ -157,7 +157,7 @@ def test_a_stop_inside_a_pass_repeats_it(tmp_path):
     """Also what dropout has drawn in the part that counts no more."""
     make = functools.partial(_dropping, importance_batch_size=16)
     stream = toy_run.toy_stream((2, 3), image_shape=(12, 12, 3))
-    with toy_run.no_pictures():
+    with toy_run.no_figures():
         wanted = toy_run.learn(tmp_path / "straight", make(), stream)
         run = toy_run.open_run(tmp_path / "stopped", make(), stream)
         accumulate, asked = run.runner.accumulate, []
@@ -174,13 +174,13 @@ def test_a_stop_inside_a_pass_repeats_it(tmp_path):
         with pytest.raises(Interrupted):
             learn_stream(run)
         run.close()
-        assert asked == [0, 0, 1, 1]  # 64 pictures, 2 steps of 16 a call.
+        assert asked == [0, 0, 1, 1]  # 64 images, 2 steps of 16 a call.
         found = toy_run.learn(tmp_path / "stopped", make(), stream)
     assert found.found == 1
     toy_run.assert_same_outcome(found, wanted)
 
 
-def test_dropout_of_the_trunk_differs_between_replicas():
+def test_dropout_of_the_backbone_differs_between_replicas():
     """And repeats with the step's seed."""
     strategy, shape = two_replicas(), (12, 12, 3)
     stream = tiny_stream((2,), image_shape=shape)()
@@ -191,7 +191,7 @@ def test_dropout_of_the_trunk_differs_between_replicas():
             statistic(np.zeros((2, 12)), f"features_{k}") for k in range(2)
         ]
     runner = running.runner_for(method, shape, np.float32, strategy=strategy)
-    # One picture, four times: two replicas, two examples each.
+    # One image, four times: two replicas, two examples each.
     images = np.repeat(np.ones((1, *shape), np.float32), 4, 0)
     split = running.plain_split(images, np.zeros(4, np.int32))
 
@@ -216,7 +216,7 @@ def test_the_closed_form_is_the_product():
     keras.utils.set_random_seed(1)
     _, found = _scores(backbone)
     keras.utils.set_random_seed(1)
-    with mock.patch.object(importance_pass, "top_dense", lambda trunk: None):
+    with mock.patch.object(importance_pass, "top_dense", lambda backbone: None):
         _, wanted = _scores(backbone)
     for one, other in zip(found, wanted):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -239,7 +239,7 @@ def test_the_pass_leaves_running_statistics_alone():
     np.testing.assert_array_equal(values["norm/moving_variance"], 1.0)
     # Kernel, bias, gamma and beta: they get gradients and protection.
     assert len(method.plasticity) == 4 and len(found) == 12
-    assert method.network().trunk.get_layer("norm").trainable
+    assert method.network().backbone.get_layer("norm").trainable
 
 
 def test_a_tensor_of_one_element_gets_no_importance():
@@ -318,7 +318,7 @@ def test_the_dense_layer_on_top_is_found_if_units_stay_apart():
         assert top_dense(_chain(dense(activation=activation)))
     twice = dense(activation="relu", name="c")
     inputs = keras.Input((3,))
-    for trunk in (
+    for backbone in (
         _chain(dense(activation="softmax")),
         _chain(dense(activation=lambda x: keras.ops.cumsum(x, -1))),
         _chain(dense(), layers.Activation(keras.layers.Softmax())),
@@ -327,7 +327,7 @@ def test_the_dense_layer_on_top_is_found_if_units_stay_apart():
         _chain(layers.Reshape((2, 2)), layers.Flatten()),
         keras.Model(inputs, twice(twice(inputs))),
     ):
-        assert top_dense(trunk) is None
+        assert top_dense(backbone) is None
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_resnet50_ends_in_its_pooled_features(resnet):
 
 
 @pytest.mark.parametrize("network", ["ResNet50", "ResNet50V2"])
-def test_a_network_sees_pictures_as_its_own_rule_makes_them(network):
+def test_a_network_sees_images_as_its_own_rule_makes_them(network):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3))
     pixels = pixels.astype(np.float32)
     factory = getattr(keras.applications, network)
@@ -155,7 +155,7 @@ def test_a_missing_file_is_named(tiny):
 
 
 @pytest.mark.parametrize("weights", [None, "file"])
-def test_pictures_that_are_too_small_are_told(weights, tmp_path, monkeypatch):
+def test_images_that_are_too_small_are_told(weights, tmp_path, monkeypatch):
     """And not the weights blamed, which are good ones."""
 
     def valid(include_top, weights, input_tensor, pooling):
@@ -174,7 +174,7 @@ def test_pictures_that_are_too_small_are_told(weights, tmp_path, monkeypatch):
         weights = str(tmp_path / "tiny.weights.h5")
         keras_application((8, 8, 3), "Tiny").save_weights(weights)
         keras_application((8, 8, 3), "Tiny", weights)
-    with pytest.raises(UserError, match=r"Tiny.*pictures of \(6, 6, 3\).*224"):
+    with pytest.raises(UserError, match=r"Tiny.*images of \(6, 6, 3\).*224"):
         keras_application((6, 6, 3), "Tiny", weights)
 
 

@@ -60,7 +60,7 @@ def test_vgg_has_the_published_size(width, weights, biases, norms):
     assert model.output_shape == (None, biases // 2)
 
 
-def test_vgg_for_large_pictures_flattens_seven_by_seven():
+def test_vgg_for_large_images_flattens_seven_by_seven():
     model = cpg_vgg((224, 224, 3), hidden_units=(4,), dropout=0.5)
     assert model.get_layer("dense_0").kernel.shape == (25_088, 4)
     assert model.layers[-1].rate == 0.5

@@ -20,7 +20,7 @@ from tfcl.models.variables import leaf_layers
 from tfcl.models.weight_files import read_arrays
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Of the first test picture of CIFAR-10, as stated beside the weights.
+# Of the first test image of CIFAR-10, as stated beside the weights.
 _LOGITS = {
     20: "15.8632 3.4659 1.4518 -4.8397 5.1785 -8.9961 -9.2712 -4.5694 "
     "4.3293 -2.6788",

@@ -37,10 +37,10 @@ def _saved(tmp_path):
 
 def test_a_classifier_is_cut_to_its_features(saved):
     model = _classifier()
-    trunk = keras_file((8, 8, 3), saved(model))
+    backbone = keras_file((8, 8, 3), saved(model))
     wanted = keras.Model(model.inputs[0], model.get_layer("flat").output)
-    np.testing.assert_array_equal(trunk(_IMAGES), wanted(_IMAGES))
-    changed, sites = reprogram(trunk)
+    np.testing.assert_array_equal(backbone(_IMAGES), wanted(_IMAGES))
+    changed, sites = reprogram(backbone)
     assert [site.conv.name for site in sites] == ["conv"]
     np.testing.assert_array_equal(changed(_IMAGES), wanted(_IMAGES))
 
@@ -59,9 +59,9 @@ def test_activations_behind_a_classifier_go_too(saved, kind, ends):
         model.add(getattr(keras.layers, end)(*options))
     if kind == "functional":
         model = keras.Model(model.inputs[0], model.outputs[0])
-    trunk = keras_file((8, 8, 3), saved(model))
+    backbone = keras_file((8, 8, 3), saved(model))
     wanted = keras.Model(model.inputs[0], model.get_layer("flat").output)
-    np.testing.assert_array_equal(trunk(_IMAGES), wanted(_IMAGES))
+    np.testing.assert_array_equal(backbone(_IMAGES), wanted(_IMAGES))
 
 
 def test_an_activation_behind_no_classifier_is_kept(saved):
@@ -73,23 +73,23 @@ def test_an_activation_behind_no_classifier_is_kept(saved):
             keras.layers.Activation("relu"),
         ]
     )
-    trunk = keras_file((8, 8, 3), saved(model))
-    np.testing.assert_array_equal(trunk(_IMAGES), model(_IMAGES))
+    backbone = keras_file((8, 8, 3), saved(model))
+    np.testing.assert_array_equal(backbone(_IMAGES), model(_IMAGES))
 
 
 def test_layers_that_a_file_froze_are_trainable(saved):
     model = _classifier()
     model.get_layer("conv").trainable = False
-    trunk = keras_file((8, 8, 3), saved(model))
-    assert [v.name for v in trunk.trainable_weights] == ["kernel", "bias"]
+    backbone = keras_file((8, 8, 3), saved(model))
+    assert [v.name for v in backbone.trainable_weights] == ["kernel", "bias"]
 
 
 def test_a_layer_can_be_named_and_its_map_is_averaged(saved):
     model = _classifier()
-    trunk = keras_file((8, 8, 3), saved(model), features="pool")
+    backbone = keras_file((8, 8, 3), saved(model), features="pool")
     maps = keras.Model(model.inputs[0], model.get_layer("pool").output)(_IMAGES)
     np.testing.assert_allclose(
-        trunk(_IMAGES), np.mean(maps, axis=(1, 2)), rtol=1e-6
+        backbone(_IMAGES), np.mean(maps, axis=(1, 2)), rtol=1e-6
     )
 
 
@@ -106,15 +106,15 @@ def test_a_model_inside_a_model_is_reprogrammed_too(saved):
     )
     hidden = keras.layers.GlobalMaxPooling2D()(inner(hidden))
     model = keras.Model(inputs, hidden)
-    trunk = keras_file((8, 8, 3), saved(model))
-    changed, sites = reprogram(trunk, "full")
+    backbone = keras_file((8, 8, 3), saved(model))
+    changed, sites = reprogram(backbone, "full")
     assert [site.conv.name for site in sites] == ["inside"]
     np.testing.assert_array_equal(changed(_IMAGES), model(_IMAGES))
     kernel = np.random.default_rng(1).normal(size=(3, 3, 4, 1))
     sites[0].layer.kernel.assign(kernel)
     assert np.abs(changed(_IMAGES) - model(_IMAGES)).max() > 0.1
     # The backbone itself is as it was.
-    np.testing.assert_array_equal(trunk(_IMAGES), model(_IMAGES))
+    np.testing.assert_array_equal(backbone(_IMAGES), model(_IMAGES))
 
 
 def test_a_convolution_that_is_used_twice_has_one_filter():

@@ -6,7 +6,7 @@ import pytest
 
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 
-# Channels, kernel sides, pool sides, picture, features, parameters.
+# Channels, kernel sides, pool sides, image, features, parameters.
 _PUBLISHED = {
     "cifar100_4": (
         (32, 32, 64, 64),

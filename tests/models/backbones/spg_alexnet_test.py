@@ -31,7 +31,7 @@ def test_any_size(image_shape, flat, parameters):
 
 
 @pytest.mark.parametrize("image_shape", [(11, 32, 3), (32, 9, 3)])
-def test_too_small_pictures_are_refused(image_shape):
+def test_too_small_images_are_refused(image_shape):
     with pytest.raises(ValueError, match="`image_shape`.*12 x 12"):
         spg_alexnet(image_shape)
 

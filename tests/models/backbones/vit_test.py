@@ -147,7 +147,7 @@ def test_every_name_of_timm_has_a_place():
     assert all(o.initializer for o in owned_variables(model))
 
 
-def test_positions_fit_pictures_of_another_size(tmp_path):
+def test_positions_fit_images_of_another_size(tmp_path):
     """A smooth map stays what it is: here one that rises to the right."""
     arrays = _state_dict(patches=16)
     rising = np.broadcast_to(np.arange(4.0)[:, None], (4, 4, 12))
@@ -164,16 +164,16 @@ def test_positions_fit_pictures_of_another_size(tmp_path):
     np.testing.assert_allclose(grid[0, 3:5, 0], wanted[3:5], atol=1e-5)
 
 
-def test_small_pictures_are_brought_to_the_size(tmp_path):
+def test_small_images_are_brought_to_the_size(tmp_path):
     path = tmp_path / "vit.npz"
     np.savez(path, **_state_dict(patches=16))
     options = {**_SIZES, "weights": str(path)}
     small = vit((8, 8, 3), image_size=16, **options)
     large = vit((16, 16, 3), **options)
-    pictures = np.random.default_rng(2).normal(size=(2, 8, 8, 3))
-    pictures = pictures.astype(np.float32)
-    resized = tf.image.resize(pictures, (16, 16), "bicubic", antialias=True)
-    np.testing.assert_allclose(small(pictures), large(resized), atol=1e-5)
+    images = np.random.default_rng(2).normal(size=(2, 8, 8, 3))
+    images = images.astype(np.float32)
+    resized = tf.image.resize(images, (16, 16), "bicubic", antialias=True)
+    np.testing.assert_allclose(small(images), large(resized), atol=1e-5)
 
 
 def test_weights_that_do_not_fit_name_their_layer(tmp_path):

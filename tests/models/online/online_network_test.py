@@ -82,8 +82,8 @@ def test_an_ensemble_of_memories_updates_first_as_its_members_do():
     assert [np.unique(g.indices).tolist() for g in gradients] == [[0], [0]]
 
 
-def test_keys_can_be_matched_to_the_pictures():
-    """Then units are found by the picture, and applied to the features."""
+def test_keys_can_be_matched_to_the_images():
+    """Then units are found by the image, and applied to the features."""
 
     def blind(image_shape):
         inputs = keras.Input(image_shape)

@@ -24,17 +24,17 @@ def _conv(name, **kwargs):
 
 
 def test_a_gate_multiplies_after_the_pool():
-    trunk = gated(lasem_cnn((8, 8, 3), (4, 5), (3, 3), (2, 1)), _gate)
+    backbone = gated(lasem_cnn((8, 8, 3), (4, 5), (3, 3), (2, 1)), _gate)
     hidden = _IMAGES
     for number, pool in enumerate((2, 1)):
         name = f"conv_{number}"
-        gates = trunk.get_layer(f"{name}_gate")(hidden)
-        hidden = trunk.get_layer(name)(hidden)
+        gates = backbone.get_layer(f"{name}_gate")(hidden)
+        hidden = backbone.get_layer(name)(hidden)
         if pool > 1:
             hidden = layers.MaxPooling2D(pool)(hidden)
         hidden = hidden * gates
     wanted = np.reshape(hidden, (3, -1))
-    np.testing.assert_allclose(trunk(_IMAGES), wanted, rtol=1e-6)
+    np.testing.assert_allclose(backbone(_IMAGES), wanted, rtol=1e-6)
 
 
 def test_a_gate_waits_for_normalisation_and_activation():
@@ -43,12 +43,12 @@ def test_a_gate_waits_for_normalisation_and_activation():
         _conv("a", activation=None)(inputs)
     )
     outputs = layers.Flatten()(layers.ReLU()(hidden))
-    trunk = gated(keras.Model(inputs, outputs), _gate)
-    trunk.get_layer("bn").beta.assign([-1.0, 0.5, 1.0, 2.0])
-    block = trunk.get_layer("bn")(trunk.get_layer("a")(_IMAGES))
-    wanted = np.maximum(block, 0) * trunk.get_layer("a_gate")(_IMAGES)
+    backbone = gated(keras.Model(inputs, outputs), _gate)
+    backbone.get_layer("bn").beta.assign([-1.0, 0.5, 1.0, 2.0])
+    block = backbone.get_layer("bn")(backbone.get_layer("a")(_IMAGES))
+    wanted = np.maximum(block, 0) * backbone.get_layer("a_gate")(_IMAGES)
     np.testing.assert_allclose(
-        trunk(_IMAGES), np.reshape(wanted, (3, -1)), rtol=1e-5, atol=1e-7
+        backbone(_IMAGES), np.reshape(wanted, (3, -1)), rtol=1e-5, atol=1e-7
     )
 
 
@@ -57,12 +57,14 @@ def test_both_ways_around_a_block_see_the_gated_tensor():
     one = _conv("a")(inputs)
     two = _conv("b")(one)
     outputs = layers.Flatten()(layers.Add()([one, two]))
-    trunk = gated(keras.Model(inputs, outputs), _gate)
-    one = trunk.get_layer("a")(_IMAGES) * trunk.get_layer("a_gate")(_IMAGES)
-    two = trunk.get_layer("b")(one) * trunk.get_layer("b_gate")(one)
+    backbone = gated(keras.Model(inputs, outputs), _gate)
+    one = backbone.get_layer("a")(_IMAGES) * backbone.get_layer("a_gate")(
+        _IMAGES
+    )
+    two = backbone.get_layer("b")(one) * backbone.get_layer("b_gate")(one)
     wanted = np.reshape(one + two, (3, -1))
-    np.testing.assert_allclose(trunk(_IMAGES), wanted, rtol=1e-5, atol=1e-7)
-    products = [la for la in trunk.layers if isinstance(la, layers.Multiply)]
+    np.testing.assert_allclose(backbone(_IMAGES), wanted, rtol=1e-5, atol=1e-7)
+    products = [la for la in backbone.layers if isinstance(la, layers.Multiply)]
     assert len(products) == 2
 
 
@@ -70,12 +72,12 @@ def test_a_sequential_backbone_is_gated_and_lowered_to_plain_layers():
     backbone = keras.Sequential(
         [keras.Input((8, 8, 3)), _conv("a"), _conv("b"), layers.Flatten()]
     )
-    trunk = gated(backbone, _gate)
-    plain = lower(trunk)
+    lifted = gated(backbone, _gate)
+    plain = lower(lifted)
     np.testing.assert_allclose(
-        plain(_IMAGES), trunk(_IMAGES), rtol=1e-5, atol=1e-7
+        plain(_IMAGES), lifted(_IMAGES), rtol=1e-5, atol=1e-7
     )
-    assert plain.count_params() == trunk.count_params()
+    assert plain.count_params() == lifted.count_params()
     assert not any(isinstance(la, ChannelGate) for la in plain.layers)
 
 

@@ -111,7 +111,7 @@ def test_layers_may_stand_between_the_choices(kind):
         (layers.GlobalAveragePooling2D, 1e-6),
     ],
 )
-def test_any_layer_may_end_the_trunk(pool, rtol):
+def test_any_layer_may_end_the_backbone(pool, rtol):
     inputs = keras.Input((8, 8, 3))
     outputs = pool()(_conv("b")(_conv("a")(inputs)))
     _assert_tree_is_right(_lifted(keras.Model(inputs, outputs)), 2, rtol)
@@ -259,7 +259,7 @@ def test_the_tree_takes_any_batch_size():
     ],
     ids=["batch_norm", "dropout", "spatial_dropout", "noise", "inner_model"],
 )
-def test_statistics_and_randomness_in_the_trunk_are_refused(layer):
+def test_statistics_and_randomness_in_the_backbone_are_refused(layer):
     inputs = keras.Input((8, 8, 3))
     outputs = layers.Flatten()(layer(_conv("a")(inputs)))
     model = _lifted(keras.Model(inputs, outputs))
@@ -385,7 +385,7 @@ def test_groups_that_do_not_fit_the_layers_are_refused(groups):
 
 def test_the_memory_of_the_tree_is_counted_from_its_shapes():
     model = _lifted(lasem_cnn((8, 8, 3), (4, 5), (3, 3), (2, 1)))
-    # Per picture: both halves of the first layer; the same after the pool,
+    # Per image: both halves of the first layer; the same after the pool,
     # then unpacked; the second layer on two blocks, unpacked; features.
     numbers = 8 * 8 * 8 + 2 * 4 * 4 * 8 + 2 * 4 * 4 * 10 + 2 * 4 * 4 * 10
     numbers += 4 * 4 * 4 * 5

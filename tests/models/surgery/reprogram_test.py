@@ -53,7 +53,7 @@ def test_the_full_mode_knows_squeeze_and_excite(name):
         assert _count(sites) == wanted
 
 
-def test_small_pictures_do_not_make_maps_squeeze_and_excite():
+def test_small_images_do_not_make_maps_squeeze_and_excite():
     """At 32 x 32 the last maps have one pixel."""
     for included, wanted in zip(
         (True, False), _NUMBERS["MobileNetV3Large"][1:]

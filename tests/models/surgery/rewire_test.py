@@ -72,8 +72,8 @@ def test_inner_models_and_shared_layers_survive_every_change():
 
 
 def test_inner_models_and_shared_layers_are_bundled():
-    trunk, _ = reprogram(_randomised(_backbone()), "full")
-    network = TaskNetwork(_randomised(trunk), TaskHead(3))
+    backbone, _ = reprogram(_randomised(_backbone()), "full")
+    network = TaskNetwork(_randomised(backbone), TaskHead(3))
     tasks = np.zeros(len(_IMAGES), np.int32)
     bundle = BundledNetwork(network, iter([None]))
     np.testing.assert_allclose(

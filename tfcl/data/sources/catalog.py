@@ -13,11 +13,11 @@ class DataSource:
 
     Args:
         builder: Name of the TFDS builder, `name` or `name/config`.
-        image_key: Feature that holds the picture.
+        image_key: Feature that holds the image.
         label_key: Feature that holds the class index.
         train_split: TFDS split behind "train"; None for a set to test on.
         test_split: TFDS split behind "test"; None if the set has no parts
-            and every picture is in "train".
+            and every image is in "train".
         validation_split: TFDS split behind "validation", for sets that come
             with one; streams hold their own out unless asked for it.
         terms: Licence or terms of use, as the owners state them.
@@ -87,7 +87,7 @@ _STOCK = {
     ),
     "dtd": DataSource(
         "dtd",
-        # And "validation", a third of the pictures each.
+        # And "validation", a third of the images each.
         terms="For research (Cimpoi et al., 2014).",
     ),
     **{
@@ -108,7 +108,7 @@ _STOCK = {
     "food101": DataSource(
         "food101",
         test_split="validation",
-        terms="Pictures of Foodspotting, for scientific fair use (Bossard et "
+        terms="Images of Foodspotting, for scientific fair use (Bossard et "
         "al., 2014).",
     ),
     "imagenet2012": DataSource(
@@ -116,11 +116,11 @@ _STOCK = {
     ),
     "imagenet_r": DataSource(
         "imagenet_r",
-        # 200 of ImageNet's 1,000 labels occur; all 30,000 pictures are in one
+        # 200 of ImageNet's 1,000 labels occur; all 30,000 images are in one
         # part, which Memory Head divides.
         train_split="test",
         test_split=None,
-        terms="Pictures of many holders; the owners' code is under the MIT "
+        terms="Images of many holders; the owners' code is under the MIT "
         "licence (Hendrycks et al., 2021).",
     ),
     "imagenet_resized_32": DataSource(
@@ -155,7 +155,7 @@ _STOCK = {
     ),
     "stl10": DataSource(
         "stl10",
-        terms="No formal licence, pictures out of ImageNet; citation of "
+        terms="No formal licence, images out of ImageNet; citation of "
         "Coates, Ng, Lee (2011) requested.",
     ),
     "svhn_cropped": DataSource(
@@ -207,7 +207,7 @@ _BUILT_HERE = {
     ),
     "lfw_pairs": _ours(
         "lfw_pairs",
-        # Two pictures per example; "image_2" is the other.
+        # Two images per example; "image_2" is the other.
         image_key="image_1",
         train_split=None,
         terms="For research (Huang et al., 2007).",
@@ -224,7 +224,7 @@ _BUILT_HERE = {
         "office_home",
         ("art", "clipart", "product", "real_world"),
         test_split=None,
-        terms="Copyrighted pictures, for non-commercial research and "
+        terms="Copyrighted images, for non-commercial research and "
         "education as fair use (Venkateswara et al., 2017).",
     ),
     "sketches": _ours("sketches", terms="CC BY 4.0 (Eitz, Hays, Alexa, 2012)."),
@@ -252,7 +252,7 @@ _BUILT_HERE = {
         "wikiart/piggyback",
         terms="Non-commercial research only; the terms of WikiArt.org.",
     ),
-    # CLR tests on the collection's validation pictures.
+    # CLR tests on the collection's validation images.
     **_family(
         "skill",
         [

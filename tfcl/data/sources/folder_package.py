@@ -1,4 +1,4 @@
-"""Folders of pictures packed into a TFDS set, and taken out of it again."""
+"""Folders of images packed into a TFDS set, and taken out of it again."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from data_builders.image_folders.image_folders_dataset_builder import (
 )
 from data_builders.image_folders.image_tree import (
     SPLITS,
-    BadPictures,
+    BadImages,
     chosen_tasks,
 )
 from tfcl.data.sources.image_files import Source, fitted
@@ -28,18 +28,18 @@ def package_builder(root, data_dir, image_size, resize, skip_bad=False):
         data_dir: Folder of TFDS data sets, or None for TFDS's own.
         image_size: `(height, width)` in pixels; None keeps every size.
         resize: See `Preprocessing`.
-        skip_bad: Leave out files that are no pictures.
+        skip_bad: Leave out files that are no images.
 
     Returns:
         A builder whose set is `<data_dir>/image_folders/<name>/1.0.0`, the
         name made of the folder's, size and way of resizing.
     """
     name = pathlib.Path(root).expanduser().resolve().name
-    options = {"bad": BadPictures(skip=skip_bad)}
+    options = {"bad": BadImages(skip=skip_bad)}
     if image_size is None:
         config = FolderConfig(
             name=f"{name}_full",
-            description="Pictures in their own size.",
+            description="Images in their own size.",
             **options,
         )
     else:
@@ -47,7 +47,7 @@ def package_builder(root, data_dir, image_size, resize, skip_bad=False):
         shape = (height, width, 3)
         config = FolderConfig(
             name=f"{name}_{height}x{width}_{resize}",
-            description=f"Pictures of {height} x {width} pixels ({resize}).",
+            description=f"Images of {height} x {width} pixels ({resize}).",
             image_shape=shape,
             fit=functools.partial(fitted, image_shape=shape, resize=resize),
             **options,
@@ -64,7 +64,7 @@ def is_package(root) -> bool:
 
 
 def open_package(root, tasks=None):
-    """The pictures of a packed folder of tasks.
+    """The images of a packed folder of tasks.
 
     Args:
         root: Folder of the set.
@@ -113,7 +113,7 @@ _FEATURES = {"id", "number", "task", "class_name", "label", "content", "image"}
 
 
 def _by_label(splits):
-    """Classes by label instead of by first picture; no empty splits."""
+    """Classes by label instead of by first image; no empty splits."""
     return {
         split: {name: classes[label, name] for label, name in sorted(classes)}
         for split, classes in splits.items()

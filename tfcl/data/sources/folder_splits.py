@@ -1,4 +1,4 @@
-"""Which of a user's pictures are for training, validation and test."""
+"""Which of a user's images are for training, validation and test."""
 
 import fractions
 
@@ -11,15 +11,15 @@ from tfcl.errors import UserError
 
 
 class FolderSplits:
-    """The pictures of one task, split by split and class by class.
+    """The images of one task, split by split and class by class.
 
     Args:
         task_name: For messages, and part of the seed of the cut.
-        sources: List of `Source`, all pictures of the task.
+        sources: List of `Source`, all images of the task.
         digests: SHA-256 of each.
         pools: `{split: {class: [indices into sources]}}` as the user laid
             them out: "train", and perhaps "validation" and "test".
-        bad: `BadPictures`, asked what to do with a picture in two splits.
+        bad: `BadImages`, asked what to do with an image in two splits.
     """
 
     def __init__(self, task_name, sources, digests, pools, bad):
@@ -38,10 +38,10 @@ class FolderSplits:
         return tuple(self._pools["train"])
 
     def complete(self, parts, seed):
-        """Cuts missing splits from the training pictures of each class.
+        """Cuts missing splits from the training images of each class.
 
-        Pictures of equal content stay together. Of a class's n different
-        pictures, `max(1, floor(n * part))` go to each missing split, in an
+        Images of equal content stay together. Of a class's n different
+        images, `max(1, floor(n * part))` go to each missing split, in an
         order drawn from `seed`, the names of task and class and n alone.
 
         Args:
@@ -49,7 +49,7 @@ class FolderSplits:
             seed: Integer.
 
         Raises:
-            UserError: If a class has too few different pictures.
+            UserError: If a class has too few different images.
         """
         missing = [s for s in ("test", "validation") if s not in self._pools]
         for split in missing:
@@ -81,18 +81,18 @@ class FolderSplits:
             return
         same = ", the same ones counted once" if len(groups) < len(mine) else ""
         cut = " and ".join(missing)
-        why = f" (it also gives the {cut} pictures)" if missing else ""
+        why = f" (it also gives the {cut} images)" if missing else ""
         raise UserError(
             f"Task '{self._task_name}', class '{name}': {len(groups)} "
-            f"picture(s){same}, at least {needed} are needed{why}. Add "
-            "pictures, or folders of those splits, or remove the class."
+            f"image(s){same}, at least {needed} are needed{why}. Add "
+            "images, or folders of those splits, or remove the class."
         )
 
     def part_duplicates(self):
-        """Sees to it that no picture is in two splits.
+        """Sees to it that no image is in two splits.
 
         Raises:
-            TreeError: If one is, unless such pictures are skipped: then it
+            TreeError: If one is, unless such images are skipped: then it
                 stays in test rather than validation rather than training.
         """
         held = {}
@@ -124,7 +124,7 @@ class FolderSplits:
         Both are int64 and int32 `(n,)`, class after class.
 
         Raises:
-            UserError: If a class to learn has no picture.
+            UserError: If a class to learn has no image.
         """
         result = []
         for split in SPLITS:
@@ -133,11 +133,11 @@ class FolderSplits:
             if empty and split == "train":
                 raise UserError(
                     f"Task '{self._task_name}', class '{empty[0]}': no usable "
-                    "picture to learn from. Add some or remove the class."
+                    "image to learn from. Add some or remove the class."
                 )
             if empty:
                 logging.warning(
-                    "Task '%s', split '%s': no picture of %s.",
+                    "Task '%s', split '%s': no image of %s.",
                     self._task_name,
                     split,
                     ", ".join(empty),

@@ -1,4 +1,4 @@
-"""Picture files as the network's input: read, checked, brought to one shape."""
+"""Image files as the network's input: read, checked, brought to one shape."""
 
 import concurrent.futures
 import contextlib
@@ -12,19 +12,19 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from data_builders.image_folders.picture_file import BadPicture, decode
-from tfcl.data.lazy_images import Pictures
+from data_builders.image_folders.image_file import BadImage, decode
+from tfcl.data.lazy_images import Images
 from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
-_AT_ONCE = 4  # Pictures in work at once.
-# Resizing takes 44 bytes per pixel: from this size on, one picture at a time.
+_AT_ONCE = 4  # Images in work at once.
+# Resizing takes 44 bytes per pixel: from this size on, one image at a time.
 _LARGE = 12_000_000  # Pixels; half a gigabyte.
 _ONE_LARGE = threading.Lock()
 
 
 class Source(typing.NamedTuple):
-    """Where the file of a picture is.
+    """Where the file of an image is.
 
     Attributes:
         name: What messages call it.
@@ -51,28 +51,28 @@ class Reading(typing.NamedTuple):
     fault: str | None
 
 
-def read_picture(path) -> np.ndarray:
-    """A picture file as uint8 `(height, width, 3)`.
+def read_image(path) -> np.ndarray:
+    """An image file as uint8 `(height, width, 3)`.
 
-    See `data_builders.image_folders.picture_file.decode`.
+    See `data_builders.image_folders.image_file.decode`.
 
     Raises:
-        UserError: If the file is missing or no picture.
+        UserError: If the file is missing or no image.
     """
     try:
         return decode(path)
     except FileNotFoundError as error:
-        raise UserError(f"No such picture: {path}") from error
+        raise UserError(f"No such image: {path}") from error
     except OSError as error:
         raise UserError(
-            f"{path} is no readable picture: {error.strerror}"
+            f"{path} is no readable image: {error.strerror}"
         ) from error
-    except BadPicture as error:
+    except BadImage as error:
         raise UserError(f"{path} {error}") from error
 
 
-class PictureFiles(Pictures):
-    """Pictures that are decoded and resized each time they are asked for.
+class ImageFiles(Images):
+    """Images that are decoded and resized each time they are asked for.
 
     Args:
         sources: List of `Source` with their digests, files that can be
@@ -87,9 +87,9 @@ class PictureFiles(Pictures):
         super().__init__(len(self._sources), image_shape)
 
     def taken(self, rows):
-        """The pictures at `rows`, not decoded."""
+        """The images at `rows`, not decoded."""
         chosen = [self._sources[row] for row in rows]
-        return PictureFiles(chosen, self._image_shape, self._resize)
+        return ImageFiles(chosen, self._image_shape, self._resize)
 
     def digest(self):
         """Text that differs where files do, or what is made of them."""
@@ -99,13 +99,13 @@ class PictureFiles(Pictures):
         return sha.hexdigest()
 
     def __getitem__(self, rows):
-        """Pixels of some pictures, uint8 `(k, height, width, channels)`.
+        """Pixels of some images, uint8 `(k, height, width, channels)`.
 
         Args:
             rows: Slice or `(k,)` integers.
 
         Raises:
-            UserError: If a file has changed and is no picture any more.
+            UserError: If a file has changed and is no image any more.
         """
         indices = np.atleast_1d(np.arange(len(self))[rows])
         pixels = np.empty((len(indices), *self._image_shape), np.uint8)
@@ -117,7 +117,7 @@ class PictureFiles(Pictures):
                 if reading.fault:
                     raise UserError(
                         f"'{chosen[place].name}' {reading.fault}. It was a "
-                        "picture when the run began: put it back and start "
+                        "image when the run began: put it back and start "
                         "again."
                     )
                 pixels[place] = reading.pixels
@@ -125,7 +125,7 @@ class PictureFiles(Pictures):
 
 
 def read_all(sources, image_shape, resize="stretch"):
-    """Reads pictures, several at once.
+    """Reads images, several at once.
 
     Args:
         sources: List of `Source`.
@@ -153,13 +153,13 @@ def _read(image_shape, resize, source):
         pixels = decode(content)
     except OSError as error:
         return Reading(digest, None, f"cannot be read: {error.strerror}")
-    except BadPicture as error:
+    except BadImage as error:
         return Reading(digest, None, str(error))
     return Reading(digest, fitted(pixels, image_shape, resize), None)
 
 
 def fitted(pixels, image_shape, resize):
-    """A picture brought to a shape as serving does it (`Preprocessing`).
+    """An image brought to a shape as serving does it (`Preprocessing`).
 
     Args:
         pixels: uint8 `(any height, any width, 3)`.
@@ -179,7 +179,7 @@ def fitted(pixels, image_shape, resize):
 
 @functools.cache
 def _fitting(image_shape, resize):
-    """Traced function from a picture of any size to `image_shape`."""
+    """Traced function from an image of any size to `image_shape`."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)])
     def fit(pixels):

@@ -1,4 +1,4 @@
-"""One split of a data set whose pictures stay encoded until asked for."""
+"""One split of a data set whose images stay encoded until asked for."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,18 +15,18 @@ class LabelledImages:
     """Labels at once, pixels when they are asked for.
 
     Made by `tfds_source.open_split`. Keeps the encoded files (PNG, JPEG) in
-    memory (CIFAR-100's 50,000 training pictures take 113 MiB), those of large
+    memory (CIFAR-100's 50,000 training images take 113 MiB), those of large
     sets on the disk.
 
     Args:
         encoded: `EncodedInMemory` or `EncodedInFiles`.
         labels: Class indices, `(n,)`.
         class_names: Name of each class.
-        image_shape: `(height, width, channels)` of the pictures as stored, or
+        image_shape: `(height, width, channels)` of the images as stored, or
             as wanted.
-        ids: The pictures' names, `(n,)` bytes, or None.
+        ids: The images' names, `(n,)` bytes, or None.
         place: What errors call this split; `place.elsewhere` is their remedy.
-        stored_channels: Channels to decode if pictures are to be brought to
+        stored_channels: Channels to decode if images are to be brought to
             `image_shape`; None if every file has that shape.
         resize: How, see `Preprocessing`.
 
@@ -34,7 +34,7 @@ class LabelledImages:
         labels: Class indices, `(n,)`, int64.
         class_names: Name of each class, tuple of text.
         image_shape: `(height, width, channels)`.
-        ids: The pictures' names in the data set, tuple of n texts, or None if
+        ids: The images' names in the data set, tuple of n texts, or None if
             the set has none.
     """
 
@@ -62,7 +62,7 @@ class LabelledImages:
         return len(self.labels)
 
     def images(self, indices) -> np.ndarray:
-        """Decodes the pictures at `indices`.
+        """Decodes the images at `indices`.
 
         Args:
             indices: `(k,)` integers, in any order, repeats allowed.
@@ -71,7 +71,7 @@ class LabelledImages:
             Pixels, `(k, height, width, channels)`, uint8.
 
         Raises:
-            UserError: If a picture cannot be decoded to `image_shape`.
+            UserError: If an image cannot be decoded to `image_shape`.
             IndexError: If an index is out of range.
         """
         indices = np.asarray(indices, np.int64)
@@ -107,7 +107,7 @@ class LabelledImages:
         return tf.cast(levels, tf.uint8)
 
     def _undecodable(self, indices):
-        """The error that names the first picture that fails on its own."""
+        """The error that names the first image that fails on its own."""
         for index in indices:
             try:
                 self._decode(self._encoded.read(np.array([index]))[0])
@@ -116,7 +116,7 @@ class LabelledImages:
         identity = f" (id '{self.ids[index]}')" if self.ids else ""
         shape = " x ".join(str(n) for n in self.image_shape)
         return UserError(
-            f"{self._place}: picture {index}{identity} cannot be decoded to "
+            f"{self._place}: image {index}{identity} cannot be decoded to "
             f"{shape} uint8. Prepare the data set anew or "
             f"{self._place.elsewhere}."
         )

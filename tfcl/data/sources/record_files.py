@@ -1,4 +1,4 @@
-"""Encoded pictures that stay in their TFRecord files."""
+"""Encoded images that stay in their TFRecord files."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ _FOOTER = 4
 
 
 class EncodedInMemory:
-    """Encoded pictures held as bytes.
+    """Encoded images held as bytes.
 
     Args:
         encoded: `(n,)` array of bytes.
@@ -30,7 +30,7 @@ class EncodedInMemory:
         return self._encoded[indices]
 
     def ordered(self, order):
-        """The same pictures in another order."""
+        """The same images in another order."""
         return EncodedInMemory(self._encoded[order])
 
     def digest(self, indices):
@@ -42,7 +42,7 @@ class EncodedInMemory:
 
 
 class EncodedInFiles:
-    """Encoded pictures read from their TFRecord files when asked for.
+    """Encoded images read from their TFRecord files when asked for.
 
     Only the place of each record is in memory (24 bytes). Whoever makes one
     has read the files once, checksums and all; single reads do not verify
@@ -51,7 +51,7 @@ class EncodedInFiles:
     Args:
         instructions: `(path, records to skip, records to take or -1)` per
             file, in order.
-        feature: Name of the picture in the stored `tf.train.Example`s.
+        feature: Name of the image in the stored `tf.train.Example`s.
     """
 
     def __init__(self, instructions, feature):
@@ -97,7 +97,7 @@ class EncodedInFiles:
         return parsed[self._feature].numpy()
 
     def ordered(self, order):
-        """The same pictures in another order."""
+        """The same images in another order."""
         other = object.__new__(EncodedInFiles)
         other._paths, other._feature = self._paths, self._feature
         other._places = self._places[order]

@@ -48,7 +48,7 @@ def read_split(builder, split, decoders=None):
         `{feature: value}` in NumPy types.
 
     Raises:
-        UserError: If a file is missing, cut, damaged or unreadable, a picture
+        UserError: If a file is missing, cut, damaged or unreadable, an image
             cannot be decoded, or there are more or fewer records than the
             set's description says.
     """

@@ -1,4 +1,4 @@
-"""Training, validation and test pictures of any set of the catalog."""
+"""Training, validation and test images of any set of the catalog."""
 
 import numpy as np
 
@@ -56,9 +56,9 @@ def pools_of(parts, held_out, test_fraction, data_seed, remedies):
 
     Args:
         parts: As `open_parts` returns them.
-        held_out: Part of a class's training pictures for validation; None
-            selects on the test pictures.
-        test_fraction: Part of a class's pictures for tests, of one part.
+        held_out: Part of a class's training images for validation; None
+            selects on the test images.
+        test_fraction: Part of a class's images for tests, of one part.
         data_seed: Seed of the shuffling.
         remedies: See `ClassPools`.
     """
@@ -86,6 +86,6 @@ def _cut(source, held_out, test_fraction, data_seed, remedies):
     return ClassPools((source,) * 3, pools, remedies)
 
 
-def classes_with_pictures(parts):
-    """Classes of which a set has a picture to train on, ascending."""
+def classes_with_images(parts):
+    """Classes of which a set has an image to train on, ascending."""
     return np.unique(parts[0].labels)

@@ -1,4 +1,4 @@
-"""Labelled pictures out of TFDS: labels at once, pixels when asked for."""
+"""Labelled images out of TFDS: labels at once, pixels when asked for."""
 
 import contextlib
 import dataclasses
@@ -34,7 +34,7 @@ def open_split(
     together one does so and the others wait. Sets that forbid a download are
     built from what the user has put into `<data_dir>/downloads/manual`.
 
-    The order of the pictures depends on the data alone: by `id` where the set
+    The order of the images depends on the data alone: by `id` where the set
     has one, else the order of its files.
 
     Args:
@@ -43,18 +43,18 @@ def open_split(
             set without parts of its own has "train".
         data_dir: Folder of prepared TFDS data sets. Defaults to TFDS's own:
             the environment variable TFDS_DATA_DIR or `~/tensorflow_datasets`.
-        image_shape: `(height, width, channels)` to which pictures of any size
+        image_shape: `(height, width, channels)` to which images of any size
             are resized when they are decoded, with antialiasing and like a
-            user's pictures (`preprocessing.grey_levels`). None takes them as
+            user's images (`preprocessing.grey_levels`). None takes them as
             they are, which must be in one shape.
         resize: How they are, see `Preprocessing`.
-        image_key: Feature that holds the picture, for sets with several;
+        image_key: Feature that holds the image, for sets with several;
             None takes the catalog's.
 
     Raises:
         UserError: If the name or split is unknown, or the files are missing,
             damaged or unreadable and cannot be made.
-        ValueError: If the pictures are not uint8, or of several shapes
+        ValueError: If the images are not uint8, or of several shapes
             without `image_shape`.
     """
     source = catalog.find(name)
@@ -101,7 +101,7 @@ def open_split(
 def read_columns(
     name: str, split: str, keys: tuple, data_dir: str | None = None
 ) -> tuple[dict, list]:
-    """Reads a small data set without pictures, such as points of the plane.
+    """Reads a small data set without images, such as points of the plane.
 
     Args:
         name: Name in `tfcl.data.sources.catalog`.
@@ -141,7 +141,7 @@ def _tell_of_parts(builder, place, tfds_split):
     whole = prepared_sets.release_size(builder, tfds_split)
     if whole and found < whole:
         logging.warning(
-            "%s: a part of the release, %d of its %d pictures.",
+            "%s: a part of the release, %d of its %d images.",
             place,
             found,
             whole,
@@ -206,10 +206,10 @@ def _read(builder, place, tfds_split, keys):
     """All records of a split.
 
     Returns:
-        The encoded pictures, `EncodedInMemory` or, of a large set,
+        The encoded images, `EncodedInMemory` or, of a large set,
         `EncodedInFiles`; and `{key: (n,) array}` of the other keys.
     """
-    picture, *others = keys
+    image, *others = keys
     instructions = _file_instructions(builder, tfds_split)
     columns = {key: [] for key in (others if instructions else keys)}
     try:
@@ -233,8 +233,8 @@ def _read(builder, place, tfds_split, keys):
         raise place.damaged(path, fault) from error
     columns = {key: np.concatenate(parts) for key, parts in columns.items()}
     if instructions:
-        return EncodedInFiles(instructions, picture), columns
-    return EncodedInMemory(columns.pop(picture)), columns
+        return EncodedInFiles(instructions, image), columns
+    return EncodedInMemory(columns.pop(image)), columns
 
 
 def _file_instructions(builder, tfds_split):
@@ -256,7 +256,7 @@ def _stored_shape(feature, place, wanted):
     shape = tuple(feature.shape)
     if (None in shape and not wanted) or feature.np_dtype != np.uint8:
         raise ValueError(
-            f"{place}: pictures must be uint8 of one shape; for several shapes "
+            f"{place}: images must be uint8 of one shape; for several shapes "
             "the stream must state the `image_shape` to resize them to. "
             f"Received: {feature.np_dtype} of shape {shape}"
         )

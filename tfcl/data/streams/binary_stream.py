@@ -37,8 +37,8 @@ _CIFAR10 = {
     90: (7500, 1500),
     100: (8330, 1670),
 }
-# By data set and kind of task: training and validation pictures of a task by
-# percentage of the data, and test pictures.
+# By data set and kind of task: training and validation images of a task by
+# percentage of the data, and test images.
 BINARY_SIZES = {
     ("mnist", PAIRS): (_MNIST_PAIRS, 1800),
     ("mnist", ONE_VS_REST): (
@@ -48,7 +48,7 @@ BINARY_SIZES = {
     ("cifar10", PAIRS): (_CIFAR10, 2000),
     ("cifar10", ONE_VS_REST): (_CIFAR10, 2000),
 }
-# Of a class's training pictures; leaves room for the largest of the sizes.
+# Of a class's training images; leaves room for the largest of the sizes.
 _VALIDATION_FRACTION = 0.167
 
 
@@ -66,7 +66,7 @@ def binary_stream(
 
     "pairs": task i tells class 2i (label 1) from class 2i + 1 (label 0).
     "one_vs_rest": task i tells class i (label 1) from all others (label 0).
-    Half of a task's pictures have label 1. Where the test pictures of a class
+    Half of a task's images have label 1. Where the test images of a class
     do not make up a half (MNIST has 892 of digit 5), all are taken and the
     other label fills up.
 
@@ -79,23 +79,23 @@ def binary_stream(
             or 100.
         statistics: "none" leaves pixels between 0 and 1; "split" standardises
             every split of a task by its own pixels (the published CIFAR-10
-            protocol, which also looks at the test pictures); "train" by the
-            training pictures'.
-        data_seed: Seed of the choice of pictures.
+            protocol, which also looks at the test images); "train" by the
+            training images'.
+        data_seed: Seed of the choice of images.
         batch_size: Examples per training step over all replicas.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
         A `TaskStream` "mnist5", "mnist10", "cifar10_5" or "cifar10_10" of
-        uint8 pictures.
+        uint8 images.
 
     Raises:
         UserError: If the data set is damaged, cannot be prepared or has too
-            few pictures.
+            few images.
         ValueError: If an argument breaks its rule.
 
     Note:
-        One-vs-rest tasks draw their negatives only from those pictures of the
+        One-vs-rest tasks draw their negatives only from those images of the
         other classes that serve as positives in their tasks, so that all tasks
         together see `data_percent` of the data. How the published program
         draws within a split is not known to us.
@@ -187,7 +187,7 @@ def _halves(pools, which, size, positive, negatives, generator):
         raise UserError(
             f"Split '{SPLITS[which]}': class "
             f"'{pools.class_names[positive]}' and its counterpart have "
-            f"{len(ones) + len(zeros)} pictures, {size} are asked for. Lower "
+            f"{len(ones) + len(zeros)} images, {size} are asked for. Lower "
             "binary_stream.data_percent."
         )
     num_ones = min(len(ones), max(half, size - len(zeros)))

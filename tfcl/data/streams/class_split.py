@@ -9,7 +9,7 @@ from tfcl.data.class_pools import SPLITS
 from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import (
-    classes_with_pictures,
+    classes_with_images,
     open_parts,
     pools_of,
 )
@@ -43,16 +43,16 @@ def class_split_stream(
 ) -> TaskStream:
     """Splits one labelled data set into tasks by class.
 
-    Per class, the training pictures are shuffled once; the first
+    Per class, the training images are shuffled once; the first
     `validation_fraction` of them is the validation pool, the rest the
-    training pool. A task takes the first `*_per_class` pictures of each pool
+    training pool. A task takes the first `*_per_class` images of each pool
     of its classes; local label k is the k-th class of the task's list.
 
     Args:
         dataset: Name in `tfcl.data.sources.catalog`.
         batch_size: Examples per training step over all replicas.
         task_classes: Per task a list of class indices or class names. None
-            cuts the classes that have pictures into `num_tasks` equal groups,
+            cuts the classes that have images into `num_tasks` equal groups,
             or as `classes_per_task` says.
         task_names: Names of the tasks, moved by `order_seed` along with
             `task_classes`. Defaults to `task_00`, `task_01`, ....
@@ -62,24 +62,24 @@ def class_split_stream(
             last, smaller task.
         first_classes: Classes of the first task, then; None for as many as
             the others have.
-        image_size: Height and width to which pictures of any size are
+        image_size: Height and width to which images of any size are
             brought, in pixels; None takes them as they are, all of one shape.
         resize: How they are: "stretch", "crop" or "bilinear"
             (`tfcl.data.preprocessing`).
         name: Name of the stream. Defaults to `<dataset>_<tasks>`.
-        validation_fraction: Part of a class's training pictures held out,
+        validation_fraction: Part of a class's training images held out,
             between 0 and 1.
         selection_split: "validation" selects epochs, goals and widths on the
-            held-out pictures; "test" holds none out and selects on the test
-            pictures, as some published programs do: say so with the result.
-        test_fraction: Part of a class's pictures for tests, rounded down,
+            held-out images; "test" holds none out and selects on the test
+            images, as some published programs do: say so with the result.
+        test_fraction: Part of a class's images for tests, rounded down,
             between 0 and 1; for a set that has one part alone.
-        train_per_class: Training pictures per class; None takes the pool.
-        validation_per_class: Validation pictures per class, likewise.
-        test_per_class: Test pictures per class, likewise.
+        train_per_class: Training images per class; None takes the pool.
+        validation_per_class: Validation images per class, likewise.
+        test_per_class: Test images per class, likewise.
         statistics: "train" standardises every split by the mean and deviation
-            of the task's training pictures; "split" each split by its own
-            (the LASEM protocol, which also looks at the test pictures);
+            of the task's training images; "split" each split by its own
+            (the LASEM protocol, which also looks at the test images);
             "none" leaves them between 0 and 1. A pair `(mean, std)`, each a
             number or one per channel, in the unit of pixels / 255, holds for
             all tasks.
@@ -89,7 +89,7 @@ def class_split_stream(
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
-        A `TaskStream` with uint8 pictures.
+        A `TaskStream` with uint8 images.
 
     Raises:
         UserError: If the data set is unknown, damaged or too small.
@@ -153,7 +153,7 @@ def _check(validation_fraction, test_fraction, image_size, wanted):
     if not 0.0 < validation_fraction < 1.0:
         raise ValueError(
             "Argument `validation_fraction` must lie between 0 and 1, so that "
-            "training and validation both get pictures. Received: "
+            "training and validation both get images. Received: "
             f"validation_fraction={validation_fraction}"
         )
     if test_fraction is not None and not 0.0 < test_fraction < 1.0:
@@ -170,13 +170,13 @@ def _check(validation_fraction, test_fraction, image_size, wanted):
         if count is not None and count < 1:
             raise ValueError(
                 f"Argument `{split}_per_class` must be at least 1, or None "
-                f"for all pictures. Received: {split}_per_class={count}"
+                f"for all images. Received: {split}_per_class={count}"
             )
 
 
 def _cut_groups(parts, num_tasks, classes_per_task, first_classes, order_seed):
     """Class indices of each task, and each task's place among the names."""
-    classes = classes_with_pictures(parts)
+    classes = classes_with_images(parts)
     count = len(classes)
     if order_seed is not None:
         classes = classes[_order(order_seed, count)]

@@ -50,7 +50,7 @@ def dataset_stream(
     catalog names for tests (with some sets their "validation") is for tests.
     Of a set that has one part alone, the first `test_fraction` of every
     shuffled class is for tests, and what is left takes the place of the
-    training part. Any further part, such as the validation pictures of
+    training part. Any further part, such as the validation images of
     `oxford_flowers102`, is used with `selection_split="own"` alone.
 
     Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
@@ -58,47 +58,47 @@ def dataset_stream(
 
     Args:
         datasets: Names in `tfcl.data.sources.catalog`, one per task, in order.
-        image_size: Height and width of all pictures, in pixels.
+        image_size: Height and width of all images, in pixels.
         batch_size: Examples per training step over all replicas; one number,
             or a list with one per task.
         task_names: Names of the tasks. Defaults to those of the sets.
-        channels: 3, or 1 for grey pictures.
-        resize: How pictures of other shapes are brought to `image_size`:
+        channels: 3, or 1 for grey images.
+        resize: How images of other shapes are brought to `image_size`:
             "stretch", "crop" or "bilinear" (`tfcl.data.preprocessing`), one
             for all or a list with one per task.
         name: Name of the stream. Defaults to `datasets_<tasks>`.
-        validation_fraction: Part of a class's training pictures held out,
+        validation_fraction: Part of a class's training images held out,
             rounded down, between 0 and 1.
         selection_split: "validation" selects epochs, goals and widths on the
-            held-out pictures; "test" holds none out and selects on the test
-            pictures, as some published programs do: say so with the result;
+            held-out images; "test" holds none out and selects on the test
+            images, as some published programs do: say so with the result;
             "own" selects on the validation part that the set comes with.
-        test_fraction: Part of a class's pictures for tests, rounded down,
+        test_fraction: Part of a class's images for tests, rounded down,
             between 0 and 1; for sets that have one part alone.
-        train_per_class: At most so many training pictures of each class;
+        train_per_class: At most so many training images of each class;
             None takes all.
-        validation_per_class: Of validation pictures, likewise.
-        test_per_class: Of test pictures, likewise.
+        validation_per_class: Of validation images, likewise.
+        test_per_class: Of test images, likewise.
         statistics: "train" standardises every split by the mean and deviation
-            of the task's training pictures, "split" each split by its own,
+            of the task's training images, "split" each split by its own,
             "none" leaves pixels between 0 and 1. A pair `(mean, std)`, each a
             number or one per channel, in the unit of pixels / 255, holds for
             all tasks.
         pairs: `{task name: data set of pairs}` of tasks that are measured by
             telling persons apart (`PairSplit`): tests by the set, validation
-            by pairs of held-out pictures (or by the set, if
+            by pairs of held-out images (or by the set, if
             `selection_split` is "test").
         pairs_per_class: Such pairs of each kind per person, at most.
         data_seed: Seed of the shuffling inside a class, and of the pairs.
-            None leaves the pictures of a class in their stored order.
+            None leaves the images of a class in their stored order.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
-        A `TaskStream` of uint8 pictures `(image_size, image_size, channels)`.
+        A `TaskStream` of uint8 images `(image_size, image_size, channels)`.
 
     Raises:
         UserError: If a data set is unknown, not there, damaged, without a
-            training part, or leaves a split without pictures.
+            training part, or leaves a split without images.
         ValueError: If an argument breaks its rule.
     """
     limits = (train_per_class, validation_per_class, test_per_class)
@@ -189,7 +189,7 @@ def _check_sizes(image_size, channels, limits):
         if count is not None and count < 1:
             raise ValueError(
                 f"Argument `{split}_per_class` must be at least 1, or None "
-                f"for all pictures. Received: {split}_per_class={count}"
+                f"for all images. Received: {split}_per_class={count}"
             )
 
 
@@ -206,7 +206,7 @@ def _check_fractions(validation_fraction, test_fraction):
 
 
 def _limited(pools, limits):
-    """Per split, per class the indices of at most so many pictures."""
+    """Per split, per class the indices of at most so many images."""
     labels = range(len(pools.class_names))
     return [
         [pools.pools[label][which][:limit] for label in labels]

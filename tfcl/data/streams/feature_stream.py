@@ -23,10 +23,10 @@ def feature_stream(
     cache_dir: str | None = None,
     data_dir: str | None = None,
 ) -> TaskStream:
-    """Replaces the pictures of a stream by features, as pictures of one pixel.
+    """Replaces the images of a stream by features, as images of one pixel.
 
     Features are computed batch by batch, without augmentation, and kept in
-    files that are named after the pictures, the network's layers and its
+    files that are named after the images, the network's layers and its
     weights: any run on the same data reads them instead of computing them
     again.
 
@@ -34,8 +34,8 @@ def feature_stream(
         stream: Stream factory, a function of `data_dir`.
         network: Function from `image_shape` to a `keras.Model` that ends in
             features `(batch, features)`, such as `keras_application`. It
-            receives standardised pictures.
-        extraction_batch: Pictures per step; changes speed only.
+            receives standardised images.
+        extraction_batch: Images per step; changes speed only.
         cache_dir: Folder of the files. Defaults to `features` in `data_dir`,
             and without that to `~/.cache/tfcl/features`.
         data_dir: Folder of prepared TFDS data sets.
@@ -44,11 +44,11 @@ def feature_stream(
         ValueError: If the network does not end in features.
 
     Note:
-        The tasks' `Preprocessing` still speaks of pictures, while the learned
+        The tasks' `Preprocessing` still speaks of images, while the learned
         network takes features: exports of such a run take features.
     """
-    pictures = stream(data_dir=data_dir)
-    shape = tuple(pictures.tasks[0].train.image_shape)
+    images = stream(data_dir=data_dir)
+    shape = tuple(images.tasks[0].train.image_shape)
     model = network(image_shape=shape)
     if len(model.output_shape) != 2:
         raise ValueError(
@@ -64,7 +64,7 @@ def feature_stream(
     )
     name = _digest(model)
     tasks = []
-    for task in pictures:
+    for task in images:
         splits = {
             split: _features(
                 getattr(task, split), model, extraction_batch, folder, name
@@ -72,9 +72,9 @@ def feature_stream(
             for split in ("train", "validation", "test")
         }
         tasks.append(dataclasses.replace(task, **splits, earlier=tuple(tasks)))
-    order = [visit.task.index for visit in pictures.visits]
+    order = [visit.task.index for visit in images.visits]
     return TaskStream(
-        f"{pictures.name}_features", tasks, pictures.batch_size, order
+        f"{images.name}_features", tasks, images.batch_size, order
     )
 
 
@@ -116,7 +116,7 @@ def _renamed(config, names):
 
 
 def _features(split, model, size, folder, network):
-    """The `Split` of the features of a split's pictures."""
+    """The `Split` of the features of a split's images."""
     key = hashlib.sha256(f"{split.digest()}{network}".encode()).hexdigest()
     path = folder / f"{key}.npy"
     vectors = _cached(path, (len(split), model.output_shape[-1]))

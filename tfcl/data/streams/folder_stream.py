@@ -1,4 +1,4 @@
-"""A user's own pictures as a stream: one folder per task."""
+"""A user's own images as a stream: one folder per task."""
 
 import contextlib
 import pathlib
@@ -12,15 +12,15 @@ from tfcl.data.arguments import check_choice
 from tfcl.data.lazy_images import (
     LARGEST_IN_MEMORY,
     LARGEST_STREAM,
-    CachedPictures,
-    PicturesSource,
+    CachedImages,
+    ImagesSource,
     decoded_bytes,
 )
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources import folder_package
 from tfcl.data.sources.folder_splits import FolderSplits
 from tfcl.data.sources.image_files import (
-    PictureFiles,
+    ImageFiles,
     Source,
     read_all,
 )
@@ -39,13 +39,13 @@ def folder_stream(
     validation_fraction: float = 0.15,
     test_fraction: float = 0.2,
     statistics: str | tuple = "train",
-    on_bad_picture: str = "error",
+    on_bad_image: str = "error",
     in_memory: bool = True,
     data_seed: int = 0,
     batch_size: int = 16,
     data_dir: str | None = None,
 ) -> TaskStream:
-    """Tasks out of folders of pictures; no code, no list of classes.
+    """Tasks out of folders of images; no code, no list of classes.
 
     `root` holds a folder per task, and that
 
@@ -53,10 +53,10 @@ def folder_stream(
     - `<class>/*.jpg`, or
     - `train.txt` (`validation.txt`, `test.txt`) with lines `path label`.
 
-    Pictures are .jpg, .jpeg, .png, .webp, .bmp or .gif of any size and kind
-    (`data_builders.image_folders.picture_file.decode`). Labels follow the
-    sorted names of the classes. Validation or test pictures, where the user
-    gives none, are cut from the training pictures of each class: of n
+    Images are .jpg, .jpeg, .png, .webp, .bmp or .gif of any size and kind
+    (`data_builders.image_folders.image_file.decode`). Labels follow the
+    sorted names of the classes. Validation or test images, where the user
+    gives none, are cut from the training images of each class: of n
     different ones `max(1, floor(n * fraction))`, drawn by `data_seed`.
 
     A run that is to go on with more tasks later should name them in `tasks`,
@@ -71,20 +71,20 @@ def folder_stream(
             name.
         resize: "stretch" to `image_size`, or "crop": keep the proportions and
             cut to the middle, both bicubic; "bilinear" stretches, too. All
-            with antialiasing. Learned tasks treat the pictures that they
+            with antialiasing. Learned tasks treat the images that they
             classify alike.
         channels: 3, or 1 for grey.
-        validation_fraction: Part of a class's training pictures to cut for
+        validation_fraction: Part of a class's training images to cut for
             validation, between 0 and 1.
         test_fraction: The same for test.
         statistics: "train" standardises per channel by mean and deviation of
-            the task's training pictures, "split" each split by its own,
+            the task's training images, "split" each split by its own,
             "none" leaves pixels between 0 and 1, a pair `(mean, std)` gives
             constants in the unit of pixels / 255, each a number or one per
             channel.
-        on_bad_picture: "error" stops at a file that is no picture, or that is
+        on_bad_image: "error" stops at a file that is no image, or that is
             in two splits; "skip" leaves it out and warns with the count.
-        in_memory: Hold pictures decoded, 1 byte per pixel and channel, as far
+        in_memory: Hold images decoded, 1 byte per pixel and channel, as far
             as that is at most a GiB per task; of the tasks after the first 4
             GiB only those in use. False decodes all each time they are
             needed, as it is with larger tasks.
@@ -93,7 +93,7 @@ def folder_stream(
         data_dir: Accepted like every stream's, not needed.
 
     Returns:
-        A `TaskStream`, named like the folder, of uint8 pictures
+        A `TaskStream`, named like the folder, of uint8 images
         `(height, width, channels)`.
 
     Raises:
@@ -103,14 +103,14 @@ def folder_stream(
     del data_dir
     image_shape = (*_size(image_size), channels)
     parts = {"validation": validation_fraction, "test": test_fraction}
-    _check(resize, channels, parts, on_bad_picture)
+    _check(resize, channels, parts, on_bad_image)
     statistics = checked_statistics(statistics, channels)
-    bad = image_tree.BadPictures(skip=on_bad_picture == "skip")
+    bad = image_tree.BadImages(skip=on_bad_image == "skip")
     learned, held = [], 0
     try:
         found = _found(root, bad, tasks)
         for name, pools in found.items():
-            logging.info("Reading the pictures of task '%s'.", name)
+            logging.info("Reading the images of task '%s'.", name)
             read = _TaskReader(name, pools, image_shape, resize, bad)
             # Only what came before decides, so that a longer stream goes on.
             splits, class_names = read.splits(
@@ -147,7 +147,7 @@ def _check_fills_a_batch(task, batch_size):
     if len(task.train) < batch_size:
         raise ValueError(
             f"Task '{task.name}': a batch of {batch_size} is larger than "
-            f"the task's {len(task.train)} training pictures. Add some, or "
+            f"the task's {len(task.train)} training images. Add some, or "
             "make batches smaller: "
             f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
         )
@@ -172,7 +172,7 @@ def _found(root, bad, tasks):
             }
             for split, classes in splits.items()
         }
-        for task, splits in image_tree.find_pictures(root, bad, tasks).items()
+        for task, splits in image_tree.find_images(root, bad, tasks).items()
     }
 
 
@@ -194,7 +194,7 @@ class _TaskReader:
                 self._pools[split][class_name] = places
 
     def splits(self, parts, seed, in_memory, now):
-        """`(pictures, labels)` of the three splits, and the class names."""
+        """`(images, labels)` of the three splits, and the class names."""
         size = len(self._sources) * int(np.prod(self._shape[0]))
         in_memory = in_memory and size <= LARGEST_IN_MEMORY
         digests, kept, broken = [], [], set()
@@ -222,20 +222,20 @@ class _TaskReader:
         result = []
         for indices, labels in splits.chosen():
             if in_memory and now:
-                pictures = np.empty((len(indices), *self._shape[0]), np.uint8)
+                images = np.empty((len(indices), *self._shape[0]), np.uint8)
                 for place, index in enumerate(indices):
-                    pictures[place] = kept[index]
+                    images[place] = kept[index]
                     kept[index] = None  # Not twice in memory.
             else:
                 chosen = [
                     self._sources[index]._replace(digest=digests[index])
                     for index in indices
                 ]
-                pictures = PictureFiles(chosen, *self._shape)
+                images = ImageFiles(chosen, *self._shape)
                 if in_memory:
-                    source = PicturesSource(pictures)
-                    pictures = CachedPictures(source, np.arange(len(chosen)))
-            result.append((pictures, labels))
+                    source = ImagesSource(images)
+                    images = CachedImages(source, np.arange(len(chosen)))
+            result.append((images, labels))
         return result, splits.class_names
 
 
@@ -249,11 +249,11 @@ def _size(image_size):
     return tuple(size)
 
 
-def _check(resize, channels, parts, on_bad_picture):
+def _check(resize, channels, parts, on_bad_image):
     check_choice("resize", resize, RESIZES)
     for name, value, known in (
         ("channels", channels, (1, 3)),
-        ("on_bad_picture", on_bad_picture, ("error", "skip")),
+        ("on_bad_image", on_bad_image, ("error", "skip")),
     ):
         if value not in known:
             raise ValueError(

@@ -68,7 +68,7 @@ _FORTY = (
 )
 LASEM_CIFAR100_CLASSES = {10: _TEN, 20: _TWENTY, 40: _FORTY}
 
-# Training and validation pictures per class by percentage of the data; a task
+# Training and validation images per class by percentage of the data; a task
 # has ten classes.
 LASEM_CIFAR100_SIZES = {
     2: (8, 2),
@@ -88,7 +88,7 @@ LASEM_CIFAR100_SIZES = {
     90: (375, 75),
     100: (417, 83),
 }
-# Of a class's 500 training pictures 83 are the validation pool, 417 the rest.
+# Of a class's 500 training images 83 are the validation pool, 417 the rest.
 _VALIDATION_FRACTION = 1.0 / 6.0
 
 
@@ -103,7 +103,7 @@ def lasem_cifar100_stream(
 ) -> TaskStream:
     """CIFAR-100 as the LASEM line cuts it: heterogeneous tasks of 10 classes.
 
-    Local label k is the k-th class of the task's list; 100 test pictures per
+    Local label k is the k-th class of the task's list; 100 test images per
     class. Class lists, pools and order are those of `class_split_stream`,
     whose other arguments can be bound beside these: with
     `class_split_stream.num_tasks = 3` only the first three tasks are learned.
@@ -112,24 +112,24 @@ def lasem_cifar100_stream(
         num_tasks: 10 (every class once), 20 (twice) or 40 (four times).
         data_percent: Share of the training data in percent, one of the
             published 2, 4, 6, 8, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90,
-            100. 4 (the paper) makes 170 training and 30 validation pictures
+            100. 4 (the paper) makes 170 training and 30 validation images
             per task.
         statistics: "split" standardises every split of a task by its own
             pixels, as the published protocol does (the test split too);
-            "train" by the training pictures', "none" not at all.
-        data_seed: Seed of the choice of pictures inside a class.
+            "train" by the training images', "none" not at all.
+        data_seed: Seed of the choice of images inside a class.
         batch_size: Examples per training step over all replicas.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
-        A `TaskStream` "cifar100_<num_tasks>" of uint8 pictures (32, 32, 3).
+        A `TaskStream` "cifar100_<num_tasks>" of uint8 images (32, 32, 3).
 
     Raises:
         UserError: If CIFAR-100 is damaged or cannot be prepared.
         ValueError: If an argument breaks its rule.
 
     Note:
-        The published program uses the same pictures in all of its runs; here
+        The published program uses the same images in all of its runs; here
         every `data_seed` chooses anew.
 
     Reference:

@@ -34,33 +34,33 @@ def office_home_stream(
 
     Tasks "product_1" to "product_5", then "real_world_1" to "real_world_5",
     the same five groups of classes in both domains. Of each class of a domain
-    60 % of the pictures are for training, 10 % for validation, 30 % for test,
+    60 % of the images are for training, 10 % for validation, 30 % for test,
     each count rounded down. Pixels are between 0 and 1, not standardised.
 
     Args:
         incremental: True makes the 6 tasks "product_3_classes" to
             "product_8_classes", each with the classes of the one before and
             one more.
-        image_size: Height and width in pixels to which pictures are resized.
-        data_seed: Seed of the choice of pictures inside a class.
+        image_size: Height and width in pixels to which images are resized.
+        data_seed: Seed of the choice of images inside a class.
         batch_size: Examples per training step over all replicas.
-        data_dir: Folder of prepared TFDS data sets; the pictures themselves
+        data_dir: Folder of prepared TFDS data sets; the images themselves
             have to be put into `<data_dir>/downloads/manual` by hand, see
             `data_builders/office_home`.
 
     Returns:
-        A `TaskStream` "office_home_10" or "office_home_6" of uint8 pictures
-        `(image_size, image_size, 3)`, about 2,640 pictures per domain in
+        A `TaskStream` "office_home_10" or "office_home_6" of uint8 images
+        `(image_size, image_size, 3)`, about 2,640 images per domain in
         training.
 
     Raises:
         UserError: If a domain is not prepared (says how to get it), damaged,
-            or a task has too few pictures.
+            or a task has too few images.
         ValueError: If `image_size` is not positive.
 
     Note:
         Resizing is this project's antialiased bicubic one, the same as for a
-        user's pictures, and ends in whole grey levels; the published program
+        user's images, and ends in whole grey levels; the published program
         smooths with a Gaussian, interpolates linearly and keeps floats.
 
     Reference:
@@ -124,5 +124,5 @@ def _pools(domain, image_size, data_seed, data_dir):
     return ClassPools(
         (source,) * 3,
         pools,
-        remedies=("", "The domain must have ten pictures of a class at least."),
+        remedies=("", "The domain must have ten images of a class at least."),
     )

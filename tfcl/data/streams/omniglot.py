@@ -45,7 +45,7 @@ def omniglot_stream(
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
-        A `TaskStream` "omniglot_<number of tasks>" of grey uint8 pictures
+        A `TaskStream` "omniglot_<number of tasks>" of grey uint8 images
         `(image_size, image_size, 1)`, black (0) on white, not standardised.
         14 to 55 classes per task.
 

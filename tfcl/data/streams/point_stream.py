@@ -23,7 +23,7 @@ def point_stream(
     """MODES or MOONS: 1,000 points of four classes in two domains.
 
     The one task's splits lie in the order of the stream; their groups are the
-    numbers of the distributions. A point is a picture of one pixel with two
+    numbers of the distributions. A point is an image of one pixel with two
     channels, float32, not standardised. Validation knows the first half of
     the distributions only.
 
@@ -81,7 +81,7 @@ def _check_whole_batches(split, size):
 
 
 def vector_split(vectors, labels, groups):
-    """A float32 `Split` of vectors, as pictures of one pixel.
+    """A float32 `Split` of vectors, as images of one pixel.
 
     Args:
         vectors: `(n, features)`.

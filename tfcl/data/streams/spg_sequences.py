@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data.class_pools import SPLITS
-from tfcl.data.lazy_images import pictures_of
+from tfcl.data.lazy_images import images_of
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
@@ -28,11 +28,11 @@ class Sequence:
     Args:
         dataset: Name in `tfcl.data.sources.catalog`.
         num_tasks: Tasks.
-        per_class: Pictures of a task's training, validation and test split,
+        per_class: Images of a task's training, validation and test split,
             divided by its classes.
         image_shape: `(height, width, channels)` of the network's input.
-        resizes: Whether the set's pictures have to be brought to it.
-        by_user: Task t has all classes, and pictures of user t alone; else
+        resizes: Whether the set's images have to be brought to it.
+        by_user: Task t has all classes, and images of user t alone; else
             the classes are divided among the tasks.
     """
 
@@ -79,8 +79,8 @@ def spg_sequence(
 ) -> TaskStream:
     """One of the nine sequences, in an order drawn from a seed, or several.
 
-    Of a task's pictures a subset of the stated size is drawn, stratified by
-    class, then `validation` of `training + validation` pictures at random.
+    Of a task's images a subset of the stated size is drawn, stratified by
+    class, then `validation` of `training + validation` images at random.
     The stored order of a split is random: methods that do not shuffle see the
     same mixed batches in every epoch.
 
@@ -95,20 +95,20 @@ def spg_sequence(
             published program; its subsets and splits have no seed.
         batch_size: Examples per training step over all replicas.
         num_tasks: The first so many tasks; None for all.
-        per_class: Pictures per class of training, validation and test in
+        per_class: Images per class of training, validation and test in
             place of the published ones, on the average over a task's classes.
         dataset: Another set of the catalog, resized. "imagenet32_scrambled"
             repeats the program's reading of ImageNet.
         same_user: Draw every task from user 0, as the published program does
             by mistake with femnist.
         image_shape: `(height, width, channels)` of the network's input, 1 or
-            3 channels, in place of the sequences' own. Pictures are stretched
+            3 channels, in place of the sequences' own. Images are stretched
             to it (`preprocessing.grey_levels`), grey ones made coloured and
             the reverse. Sequences of several shapes need it.
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
-        UserError: If a task has fewer pictures than are asked for, or there
+        UserError: If a task has fewer images than are asked for, or there
             are fewer users than tasks.
         ValueError: If an argument breaks its rule.
 
@@ -212,7 +212,7 @@ def _of_one_shape(names, made_of, image_shape):
         own = [f"{n} {each.image_shape}" for n, each in zip(names, made_of)]
         raise ValueError(
             "Argument `image_shape` must be given where sequences have "
-            f"pictures of several shapes, here {', '.join(own)}: all are "
+            f"images of several shapes, here {', '.join(own)}: all are "
             "stretched to it, as by spg_sequence.image_shape = (32, 32, 3). "
             "Received: image_shape=None"
         )
@@ -246,7 +246,7 @@ def _sequence(name, seed, per_class, dataset):
         if len(per_class) != 3 or min(per_class) < 1:
             raise ValueError(
                 "Argument `per_class` must hold three positive numbers, of "
-                "training, validation and test pictures. Received: "
+                "training, validation and test images. Received: "
                 f"per_class={per_class}"
             )
         made_of = dataclasses.replace(made_of, per_class=per_class)
@@ -258,7 +258,7 @@ def _sequence(name, seed, per_class, dataset):
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Classes and pictures of a task; `key` seeds its draws."""
+    """Classes and images of a task; `key` seeds its draws."""
 
     key: int
     classes: list
@@ -285,7 +285,7 @@ def _users(train, test, made_of, seed, same_user):
     missing = sorted(set(range(count)) - found)
     if missing:
         raise UserError(
-            f"Data set '{made_of.dataset}' has no pictures of user "
+            f"Data set '{made_of.dataset}' has no images of user "
             f"{missing[0]}, {count} users are asked for. Prepare it from more "
             "of LEAF's users or files."
         )
@@ -299,7 +299,7 @@ def _users(train, test, made_of, seed, same_user):
 
 
 def _user_of(source, dataset):
-    """The user of each picture, `(n,)` integers, from its id."""
+    """The user of each image, `(n,)` integers, from its id."""
     ids = source.ids or ()
     heads = [text.partition("/")[0] for text in ids]
     if not heads or not all(head.isdigit() for head in heads):
@@ -327,7 +327,7 @@ def _splits(train, test, group, made_of, key, task_name):
     local = np.full(len(train.class_names), -1, np.int32)
     local[group.classes] = np.arange(len(group.classes))
     return [
-        (pictures_of(source, indices), local[source.labels[indices]])
+        (images_of(source, indices), local[source.labels[indices]])
         for source, indices in chosen
     ]
 
@@ -339,7 +339,7 @@ def _check_size(source, group, rows, wanted, task_name, splits):
     least = min(group.classes, key=lambda label: counts[label])
     raise UserError(
         f"Task '{task_name}', split '{' and '.join(splits)}': {len(rows)} "
-        f"pictures, {wanted} are asked for. The fewest has class "
+        f"images, {wanted} are asked for. The fewest has class "
         f"'{source.class_names[least]}': {counts[least]}, where "
         f"{-(-wanted // len(group.classes))} per class are asked for. Lower "
         "spg_sequence.per_class."
@@ -350,7 +350,7 @@ def stratified(labels, rows, count, draws):
     """Some of `rows` in random order, each class by its share.
 
     Args:
-        labels: Of all pictures, `(n,)`.
+        labels: Of all images, `(n,)`.
         rows: Indices to choose from, `(k,)`.
         count: How many, at most k.
         draws: NumPy generator.

@@ -29,7 +29,7 @@ class STL10Task(NamedTuple):
             the k-th of them.
         noise_mean: Mean of the pixel noise, in the unit of pixels / 255.
         noise_std: Its standard deviation, same unit.
-        channels: Channel k of the task's pictures is channel `channels[k]` of
+        channels: Channel k of the task's images is channel `channels[k]` of
             the stored ones.
     """
 
@@ -108,38 +108,38 @@ def stl10_stream(
 ) -> TaskStream:
     """STL-10 cut into tasks by `stl10_design`: "20t", "15t" or others.
 
-    The published 20t: 20 tasks x 3 classes, 25 % of the training pictures, of
-    these 15 % validation (106 / 19 / 800 pictures per class); 15t: 15 tasks x
+    The published 20t: 20 tasks x 3 classes, 25 % of the training images, of
+    these 15 % validation (106 / 19 / 800 images per class); 15t: 15 tasks x
     5 classes, 10 %, 50 % validation (25 / 25 / 800). Noise and channel order
     of a task hold for training, validation and test.
 
     Args:
         num_tasks: Number of tasks.
         classes_per_task: Classes of each.
-        data_percent: Part of a class's training pictures that a task uses, in
+        data_percent: Part of a class's training images that a task uses, in
             percent, rounded down.
         validation_percent: Part of these that is held out, in percent,
             rounded up.
         design_seed: Seed of classes, noise parameters and channel orders.
-        data_seed: Seed of the choice of pictures, drawn anew for every task,
+        data_seed: Seed of the choice of images, drawn anew for every task,
             and of the noise values.
         batch_size: Examples per training step over all replicas.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
-        A `TaskStream` "stl10_<num_tasks>t" of uint8 pictures (96, 96, 3),
+        A `TaskStream` "stl10_<num_tasks>t" of uint8 images (96, 96, 3),
         which the network receives as pixels / 255 - 0.5.
 
     Raises:
         UserError: If STL-10 is damaged or cannot be prepared, or a split of a
-            task gets no picture.
+            task gets no image.
         ValueError: If an argument breaks its rule.
 
     Note:
         Noise is added once, when the stream is made, clipped to the range of
         the pixels and rounded to whole grey levels: the values differ from
         unrounded ones by at most 1/510. The published program draws the noise
-        again at every start. A learned task expects pictures in its own
+        again at every start. A learned task expects images in its own
         channel order, also when it is exported.
 
     Reference:
@@ -204,7 +204,7 @@ def _disturbed(images, row, data_seed, split):
         generator = randomness.generator(
             data_seed, "stl10 noise", row.task, split
         )
-        # In parts: a float copy of all test pictures would take 265 MB.
+        # In parts: a float copy of all test images would take 265 MB.
         images = np.concatenate(
             [
                 _with_noise(part, row, generator)

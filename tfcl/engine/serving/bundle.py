@@ -6,17 +6,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.preprocessing import grey_levels
-from tfcl.engine.serving.export import check_takes_pictures, write_saved_model
+from tfcl.engine.serving.export import check_takes_images, write_saved_model
 from tfcl.errors import UserError
 
 NAME = "bundle"
 
 
 class ServedBundle(tf.Module):
-    """Pictures and the number of each one's task in, named classes out.
+    """Images and the number of each one's task in, named classes out.
 
     `serve(images, tasks)` takes uint8 `(n, height, width, 1, 3 or 4
-    channels)` of any size and int32 `(n,)`; the pictures of a batch may
+    channels)` of any size and int32 `(n,)`; the images of a batch may
     belong to different tasks. It returns `probabilities` `(n, C)` float32, C
     being the classes of the widest task, `class_names` `(n, C)`, empty where
     a task has no class, and the most probable name of each, `labels` `(n,)`.
@@ -32,7 +32,7 @@ class ServedBundle(tf.Module):
         super().__init__()
         # Tracked here, once; the network itself is only in the closure.
         self.weights = [weight.value for weight in network.weights]
-        pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+        any_images = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
         numbers = tf.TensorSpec((None,), tf.int32, "tasks")
         preprocessing = _Preprocessing([e.preprocessing for e in entries])
         table = _table(entries)
@@ -56,7 +56,7 @@ class ServedBundle(tf.Module):
             }
 
         self.serve = tf.function(
-            serve, input_signature=[pictures, numbers], autograph=False
+            serve, input_signature=[any_images, numbers], autograph=False
         )
         self.tasks = tf.function(
             lambda: {"names": tf.constant([e.name for e in entries])},
@@ -65,13 +65,13 @@ class ServedBundle(tf.Module):
 
 
 class _Preprocessing:
-    """Each picture by the preprocessing of its task."""
+    """Each image by the preprocessing of its task."""
 
     def __init__(self, rules):
         shapes = {rule.image_shape for rule in rules}
         if len(shapes) > 1:
             raise UserError(
-                "Only tasks with pictures of one shape make a bundle; these "
+                "Only tasks with images of one shape make a bundle; these "
                 f"have {sorted(shapes)}. Choose some of them by --task."
             )
         (self._shape,) = shapes
@@ -119,7 +119,7 @@ def export_bundle(method, entries, folder):
 
     Raises:
         UserError: If the method's tasks do not share a network, or their
-            pictures have different shapes.
+            images have different shapes.
         RunError: If the disk is full or not writable.
     """
     if NAME in [entry.name for entry in entries]:
@@ -136,7 +136,7 @@ def export_bundle(method, entries, folder):
         )
     module = ServedBundle(network, entries)
     for entry in entries:
-        check_takes_pictures(entry, method.spec.image_shape)
+        check_takes_images(entry, method.spec.image_shape)
     return write_saved_model(
         module,
         {"serving_default": module.serve, "tasks": module.tasks},

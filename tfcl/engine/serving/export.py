@@ -11,19 +11,19 @@ from tfcl.models.surgery.rewire import maker
 
 
 class ServedTask(tf.Module):
-    """uint8 pictures of any size in, named class probabilities out.
+    """uint8 images of any size in, named class probabilities out.
 
     `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
     `probabilities` `(n, C)` float32, `class_names` `(C,)`, the most probable
-    name of each picture, `labels` `(n,)`, and `embeddings` `(n, units)`, what
-    the last layer sees: pictures of things that the task does not know are
+    name of each image, `labels` `(n,)`, and `embeddings` `(n, units)`, what
+    the last layer sees: images of things that the task does not know are
     compared by their angles.
 
     Holds the plain network of one task, each weight once (Keras' own export
     stores every weight twice in version 3.15).
 
     Args:
-        model: Plain Keras model from standardised pictures to logits.
+        model: Plain Keras model from standardised images to logits.
         preprocessing: `Preprocessing`.
         class_names: Names of the classes.
     """
@@ -33,7 +33,7 @@ class ServedTask(tf.Module):
         # The variables are tracked here, once; the model itself is only in
         # the closure, so that nothing of Keras is saved beside them.
         self.weights = [weight.value for weight in model.weights]
-        pictures = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+        any_images = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
         logits = model.outputs[0]
         _, embeddings = maker(logits)
         both = keras.Model(model.inputs, [logits, embeddings])
@@ -49,11 +49,11 @@ class ServedTask(tf.Module):
             }
 
         self.serve = tf.function(
-            serve, input_signature=[pictures], autograph=False
+            serve, input_signature=[any_images], autograph=False
         )
 
 
-def check_takes_pictures(entry, image_shape):
+def check_takes_images(entry, image_shape):
     """Refuses a task whose network takes features or points.
 
     Args:
@@ -61,15 +61,15 @@ def check_takes_pictures(entry, image_shape):
         image_shape: `(height, width, channels)` of the network's input.
 
     Raises:
-        UserError: If pictures do not become such an input.
+        UserError: If images do not become such an input.
     """
     made, taken = tuple(entry.preprocessing.image_shape), tuple(image_shape)
     if made != taken or taken[-1] not in (1, 3):
         what = "points" if made == taken else "features of another network"
         raise UserError(
             f"The network of task '{entry.name}' takes {what}, of shape "
-            f"{taken}, not pictures: it cannot be exported or asked by "
-            "pictures. Bind Experiment.exports = False in such a run."
+            f"{taken}, not images: it cannot be exported or asked by "
+            "images. Bind Experiment.exports = False in such a run."
         )
 
 
@@ -85,10 +85,10 @@ def export_task(method, entry, folder):
         Path of the SavedModel.
 
     Raises:
-        UserError: If the task's network does not take pictures.
+        UserError: If the task's network does not take images.
         RunError: If the disk is full or not writable.
     """
-    check_takes_pictures(entry, method.spec.image_shape)
+    check_takes_images(entry, method.spec.image_shape)
     method.activate(entry.values, entry.index)
     model = method.network().lower()
     module = ServedTask(model, entry.preprocessing, entry.class_names)

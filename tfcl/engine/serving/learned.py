@@ -7,7 +7,7 @@ from absl import logging
 
 from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.bundle import export_bundle
-from tfcl.engine.serving.export import check_takes_pictures, export_task
+from tfcl.engine.serving.export import check_takes_images, export_task
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -74,22 +74,22 @@ class LearnedTasks:
             )
         return self.bank.load(self._visits[name], name)
 
-    def probabilities(self, entry, pictures):
-        """Class probabilities of pictures.
+    def probabilities(self, entry, images):
+        """Class probabilities of images.
 
         Args:
             entry: `BankedTask`.
-            pictures: uint8 `(n, height, width, 1, 3 or 4 channels)`.
+            images: uint8 `(n, height, width, 1, 3 or 4 channels)`.
 
         Returns:
             float32 `(n, classes)`.
 
         Raises:
-            UserError: If the task's network does not take pictures.
+            UserError: If the task's network does not take images.
         """
-        check_takes_pictures(entry, self.method.spec.image_shape)
+        check_takes_images(entry, self.method.spec.image_shape)
         self.method.activate(entry.values, entry.index)
-        logits = self.method.predict(entry.preprocessing(pictures))
+        logits = self.method.predict(entry.preprocessing(images))
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
     def export(self, entry, folder=None):

@@ -17,7 +17,7 @@ class BankedTask:
 
     Attributes:
         index, name, class_names: As in `Task`.
-        preprocessing: `Preprocessing` for a user's pictures.
+        preprocessing: `Preprocessing` for a user's images.
         notes: The method's facts (configuration, ...).
         values: `{name: array}` of the slot.
         num_bytes: Bytes of all arrays.

@@ -18,7 +18,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
     and where gradients pass is found once, for however many of them: a dropped
     element is never the largest but where the largest is 0.
 
-    Eight bits alone would round the rate to 1/256. So every picture draws
+    Eight bits alone would round the rate to 1/256. So every image draws
     whether it takes the multiple of 1/256 below or above: each element is
     dropped with the rate rounded to 2^-16, and what is kept is divided by the
     rounded probability, so that the mean is exact.

@@ -16,7 +16,7 @@ class SmallMapConv2D(keras.layers.Conv2D):
     `y[i, j] = sum_uv x[s i + u - p, s j + v - p] W[u, v]`: where the output
     has at most 3 x 3 places and a tap at least 65,536 weights, each tap is one
     matrix product over the places that it reaches; the last stage of a
-    ResNet-50 on pictures of 64 x 64 takes a quarter of the time. Other calls
+    ResNet-50 on images of 64 x 64 takes a quarter of the time. Other calls
     are those of Keras' layer. Equal to it but for rounding.
 
     Args:

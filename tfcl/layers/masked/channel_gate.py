@@ -7,7 +7,7 @@ from tfcl.layers.has_initializers import HasInitializers
 
 @keras.saving.register_keras_serializable(package="tfcl")
 class ChannelGate(HasInitializers, keras.layers.Layer):
-    """One factor per picture and output channel, from a layer's input.
+    """One factor per image and output channel, from a layer's input.
 
     `softmax(FC2(relu(FC1(flatten(input)))) / temperature)`; multiply the
     convolution's output with it. Adds `n * hidden_units + hidden_units +
@@ -120,7 +120,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tfcl")
 class GateEntropy(keras.regularizers.Regularizer):
-    """`weight` times the entropy of each picture's gates, in nats.
+    """`weight` times the entropy of each image's gates, in nats.
 
     The entropy falls as fewer channels stay open. (An L1 norm of the gates
     would be constant: they sum to 1.)
@@ -133,7 +133,7 @@ class GateEntropy(keras.regularizers.Regularizer):
         self.weight = weight
 
     def __call__(self, gates):
-        # Keras divides the sum by the number of pictures.
+        # Keras divides the sum by the number of images.
         gates = keras.ops.cast(gates, "float32")
         logs = keras.ops.log(keras.ops.maximum(gates, 1e-30))
         return -self.weight * keras.ops.sum(gates * logs)

@@ -36,7 +36,7 @@ def check(projection, input_shape, key_size):
     if projection.startswith("resize2d"):
         if len(input_shape) != 3:
             raise ValueError(
-                f"Argument `projection`='{projection}' needs pictures (height, "
+                f"Argument `projection`='{projection}' needs images (height, "
                 "width, channels) as key input; use 'resize1d' for vectors. "
                 f"Received: input shape {tuple(input_shape)}"
             )
@@ -51,10 +51,10 @@ def project(inputs, projection, key_size):
     """psi(x).
 
     Args:
-        inputs: `(b, features)`, or pictures `(b, height, width, channels)`.
+        inputs: `(b, features)`, or images `(b, height, width, channels)`.
         projection: "identity"; "sign", with sign(0) = 0; "resize1d", linear
             interpolation of the features with half-pixel centres;
-            "resize2d", bilinear interpolation of a picture to nearly
+            "resize2d", bilinear interpolation of an image to nearly
             `key_size / channels` pixels of its proportions, channel by
             channel, zeros behind; "resize2d_sign", the sign of that.
         key_size: Entries of a key, d.
@@ -63,7 +63,7 @@ def project(inputs, projection, key_size):
         `(b, d)`, dtype of the input.
     """
     if projection.startswith("resize2d"):
-        result = _resized_pictures(inputs, key_size)
+        result = _resized_images(inputs, key_size)
     else:
         size = math.prod(inputs.shape[1:])
         result = tf.reshape(inputs, [-1, size])
@@ -82,7 +82,7 @@ def _resized_shape(input_shape, key_size):
     return (pixels // new_width if new_width else 0), new_width
 
 
-def _resized_pictures(inputs, key_size):
+def _resized_images(inputs, key_size):
     shape = inputs.shape[1:]
     rows, columns = (
         tf.constant(_interpolation(old, new), inputs.dtype)

@@ -100,7 +100,7 @@ class BankedFilter(SwitchedLayer):
         return _filtered(inputs, kernel[..., None]) + bias
 
     def _of_each(self, inputs):
-        """All examples side by side as channels of one picture."""
+        """All examples side by side as channels of one image."""
         kernels, bias = self.rows(self.chosen.numbers)
         count, height, width, channels = tf.unstack(tf.shape(inputs))
         kernels = tf.transpose(kernels, [1, 2, 0, 3])

@@ -1,4 +1,4 @@
-"""An affine map of a picture's channels, with fixed numbers."""
+"""An affine map of an image's channels, with fixed numbers."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 class ColourTransform(keras.layers.Layer):
     """`x matrix + offset` for the channels x of every pixel.
 
-    Has no weights: brings pictures from one convention to another, perhaps
+    Has no weights: brings images from one convention to another, perhaps
     with the channels in another order.
 
     Args:

@@ -10,7 +10,7 @@ class KernelGenerator(keras.layers.Layer, abc.ABC):
 
     A generator holds variables that all tasks share and variables of the
     task in hand, and computes kernel and bias from them. It is built with the
-    shape of the kernel, not of a picture.
+    shape of the kernel, not of an image.
 
     Args:
         use_bias: Whether the convolution has a bias.

@@ -18,7 +18,7 @@ class FineTuning(NetworkMethod):
     Args:
         training: `TaskTraining`.
         heads: "one" for all tasks (SNN of the LASEM line), or "per_task":
-            only the trunk is shared (naive continual learning, NCL).
+            only the backbone is shared (naive continual learning, NCL).
 
     Raises:
         ValueError: If `heads` is neither word. At set-up, if tasks with one
@@ -43,17 +43,17 @@ class FineTuning(NetworkMethod):
                 "FineTuning has one head for all tasks, so every task needs "
                 "the same number of classes. Received: class counts "
                 f"{spec.class_counts}. Bind FineTuning.heads = 'per_task' for "
-                "a shared trunk with a head per task."
+                "a shared backbone with a head per task."
             )
         super().setup(spec, seed)
 
     def divide(self, network):
         if self.heads == PER_TASK:
-            self.shared = network.trunk_variables
+            self.shared = network.backbone_variables
             self.slot = network.head_variables
             return
         columns = f"{network.head.name}/columns"
-        self.shared = network.trunk_variables + [
+        self.shared = network.backbone_variables + [
             v for v in network.head_variables if v.name != columns
         ]
         self.slot = [v for v in network.head_variables if v.name == columns]

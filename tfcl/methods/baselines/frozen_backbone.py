@@ -1,4 +1,4 @@
-"""New heads on a trunk that never changes again."""
+"""New heads on a backbone that never changes again."""
 
 import gin
 
@@ -8,13 +8,13 @@ from tfcl.methods.network_method import NetworkMethod
 
 @gin.configurable
 class FrozenBackbone(NetworkMethod):
-    """A trunk trained on the first task (or pretrained), then frozen.
+    """A backbone trained on the first task (or pretrained), then frozen.
 
     Every task trains its own head. The reference for methods that adapt the
-    trunk; forgetting is zero.
+    backbone; forgetting is zero.
 
     Args:
-        training: `TaskTraining`; with `pretrained=True` the trunk is frozen
+        training: `TaskTraining`; with `pretrained=True` the backbone is frozen
             from the start (a linear probe).
         tensor_norms: Optional `TensorNorms`: a penalty on the head.
     """
@@ -24,12 +24,12 @@ class FrozenBackbone(NetworkMethod):
         self.tensor_norms = tensor_norms
 
     def divide(self, network):
-        self.shared = network.trunk_variables
+        self.shared = network.backbone_variables
         self.slot = network.head_variables
 
     def phases(self, task):
         phase = self.training.phase()
-        # Whatever was learned before, this task too, rests on the trunk.
+        # Whatever was learned before, this task too, rests on the backbone.
         if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase

@@ -9,7 +9,7 @@ from tfcl import randomness
 from tfcl.layers.transfer.selective_conv2d import SHARED
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
-from tfcl.models.surgery.selective import selective_layers, selective_trunk
+from tfcl.models.surgery.selective import selective_backbone, selective_layers
 from tfcl.models.variables import restore
 
 AFRESH = "afresh"
@@ -67,16 +67,16 @@ class Individual(NetworkMethod):
             return super().name
         return f"STL-{self.transfer.name}"
 
-    def make_trunk(self, spec):
-        backbone = super().make_trunk(spec)
+    def make_backbone(self, spec):
+        backbone = super().make_backbone(spec)
         if self.transfer is None:
             return backbone
         # What a shared layer shares is here the task's, like all else.
-        return selective_trunk(backbone, self.transfer, lambda depth: SHARED)
+        return selective_backbone(backbone, self.transfer, lambda depth: SHARED)
 
     def divide(self, network):
         self.shared = []
-        self.slot = network.trunk_variables + network.head_variables
+        self.slot = network.backbone_variables + network.head_variables
 
     def begin_task(self, task):
         super().begin_task(task)
@@ -87,7 +87,7 @@ class Individual(NetworkMethod):
             drawn = randomness.generator(self.seed, "start from", task.index)
             earlier = int(drawn.integers(task.index))
         values = self.recall(earlier)
-        taken = self._network.trunk_variables
+        taken = self._network.backbone_variables
         columns = values[f"{self.head.name}/columns"]
         if np.array_equal(columns, self.head.active_columns):
             taken = self.slot
@@ -105,6 +105,6 @@ class Individual(NetworkMethod):
     def penalty(self):
         mechanism = []
         if self.transfer is not None:
-            layers = selective_layers(self._network.trunk)
+            layers = selective_layers(self._network.backbone)
             mechanism = self.transfer.penalties(layers)
         return added([super().penalty(), *mechanism])

@@ -15,7 +15,7 @@ from tfcl.methods.tensor_norms import trained_weights
 class Joint(NetworkMethod):
     """Multi-task learning: task t trains on the data of tasks 1..t.
 
-    One trunk and hidden layers for all; the output layer has one column per
+    One backbone and hidden layers for all; the output layer has one column per
     class of every task, and an example's loss looks at its own task's columns
     only. Gives `J[k]` of intransigence. A phase is validated on the
     validation data of all tasks that it trains on, each with its own columns.
@@ -58,7 +58,7 @@ class Joint(NetworkMethod):
 
     def divide(self, network):
         columns = f"{network.head.name}/columns"
-        self.shared = network.trunk_variables + [
+        self.shared = network.backbone_variables + [
             v for v in network.head_variables if v.name != columns
         ]
         self.slot = [v for v in network.head_variables if v.name == columns]

@@ -17,7 +17,7 @@ class Rehearsal(FineTuning):
     of their examples with the same chance; one that has dropped out does not
     come back. They are mixed into the task's own data, often enough to make
     up `share` of it, and shuffled with it: a batch carries that share on
-    average. Replayed pictures are augmented as all others.
+    average. Replayed images are augmented as all others.
 
     One head serves all tasks. With `class_incremental_stream` it answers with
     any class seen; with tasks of the same classes it is domain-incremental.

@@ -27,7 +27,7 @@ from tfcl.models.variables import Owned, statistic
 
 NONE, FIRST, ALL = "none", "first", "all"
 _SCRAMBLES = (NONE, FIRST, ALL)
-_STATISTICS_BATCH = 64  # Pictures per step, at least.
+_STATISTICS_BATCH = 64  # Images per step, at least.
 
 
 @gin.configurable
@@ -116,9 +116,9 @@ class ClassIncremental(Method):
             self.classes_per_task,
         )
         self.heads = TaskHeads(self.head_kind, sizes, self.memory)
-        trunk = self._build_network(spec)
+        backbone = self._build_network(spec)
         self.statistics = ClassStatistics(
-            classes, trunk.output_shape[-1], max(sizes)
+            classes, backbone.output_shape[-1], max(sizes)
         )
         self._unaligned = [
             statistic(v.numpy(), "unaligned", v.dtype)
@@ -138,10 +138,10 @@ class ClassIncremental(Method):
     def _build_network(self, spec):
         """Network, optimizers and what gathers their gradients."""
         training = self.training
-        trunk = self.make_backbone(image_shape=spec.image_shape)
+        backbone = self.make_backbone(image_shape=spec.image_shape)
         self._network = OnlineNetwork(
-            [(trunk, self.heads.layer)],
-            trains_trunk=training.trains_backbone,
+            [(backbone, self.heads.layer)],
+            trains_backbone=training.trains_backbone,
             pretrained=training.pretrained,
             serve=self._served,
         )
@@ -168,7 +168,7 @@ class ClassIncremental(Method):
         self._virtual = VirtualBatch(
             trained, training.batches_at_once(spec.batch_size)
         )
-        return trunk
+        return backbone
 
     # Tasks
 
@@ -236,8 +236,8 @@ class ClassIncremental(Method):
         return self.statistics.step(features, batch.labels, first)
 
     def _features(self, images):
-        (trunk, _), *_ = self._network.members
-        return trunk(images, training=False)
+        (backbone, _), *_ = self._network.members
+        return backbone(images, training=False)
 
     def train_step(self, batch):
         """Stage 1: the new head on its own classes, and the backbone."""

@@ -92,8 +92,8 @@ class ClassifierAlignment:
         """The `Phase` after a task.
 
         Args:
-            step: Function from `Batch` to `Update`, without pictures.
-            split: Any `Split`: steps draw features and look at no picture.
+            step: Function from `Batch` to `Update`, without images.
+            split: Any `Split`: steps draw features and look at no image.
             classes: Number of classes seen, each of which makes a step.
         """
         return Phase(

@@ -25,7 +25,7 @@ class HeadTraining:
             the optimizer, a multiple of the batch size; None for each batch.
             Keys move batch by batch.
         weight_decay: L2 of all that is trained, also in the alignment.
-        augmentation: Random changes of the pictures, one after another
+        augmentation: Random changes of the images, one after another
             (`tfcl.data.augmentation`).
         validate_every: Epochs between validations, which steer nothing; 0
             for the last one alone.
@@ -106,7 +106,7 @@ class HeadTraining:
         return size // batch_size
 
     def augmented(self, batch):
-        """The pictures of a `Batch`, changed at random."""
+        """The images of a `Batch`, changed at random."""
         draws = Draws(batch.seed, batch.positions, batch.size)
         return self._augment(batch.images, draws, batch.black)
 

@@ -99,33 +99,33 @@ class CLR(NetworkMethod):
     def name(self):
         return super().name if self.mode == SMALL else f"CLR-{self.mode}"
 
-    def make_trunk(self, spec):
-        backbone = super().make_trunk(spec)
+    def make_backbone(self, spec):
+        backbone = super().make_backbone(spec)
         if self.mode == NORMS:
-            trunk = lift(backbone, {})
-            _require_normalization(trunk)
+            lifted = lift(backbone, {})
+            _require_normalization(lifted)
         else:
-            trunk, self.sites = reprogram(
+            lifted, self.sites = reprogram(
                 backbone, self.mode, self.kernel_size, self.squeeze_excite
             )
-        for layer in leaf_layers(trunk):
+        for layer in leaf_layers(lifted):
             # So that the frozen ones get no gradients, and a file's own
             # choice does not count.
             layer.trainable = _belongs_to_the_task(layer)
             if self.norm_momentum is not None and hasattr(layer, "momentum"):
                 layer.momentum = self.norm_momentum
-        return trunk
+        return lifted
 
     def divide(self, network):
         own = {
             id(variable)
-            for layer in leaf_layers(network.trunk)
+            for layer in leaf_layers(network.backbone)
             if _belongs_to_the_task(layer)
             for variable in layer.weights
         }
-        trunk = network.trunk_variables
-        self.shared = [v for v in trunk if id(v.variable) not in own]
-        self.slot = [v for v in trunk if id(v.variable) in own]
+        backbone = network.backbone_variables
+        self.shared = [v for v in backbone if id(v.variable) not in own]
+        self.slot = [v for v in backbone if id(v.variable) in own]
         self.slot += network.head_variables
 
     def normed_weights(self):
@@ -169,10 +169,10 @@ def _belongs_to_the_task(layer):
     return isinstance(layer, (*_NORMALIZATIONS, ChannelReprogram))
 
 
-def _require_normalization(trunk):
-    if not any(isinstance(la, _NORMALIZATIONS) for la in leaf_layers(trunk)):
+def _require_normalization(backbone):
+    if not any(isinstance(la, _NORMALIZATIONS) for la in leaf_layers(backbone)):
         raise ValueError(
-            f"Backbone '{trunk.name}' has no normalisation, the only thing "
+            f"Backbone '{backbone.name}' has no normalisation, the only thing "
             "that CLR.mode = 'norms' would train beside the head. Choose "
             "another backbone or mode, or FrozenBackbone for a linear probe."
         )

@@ -38,26 +38,26 @@ class ParallelConvolutions(NetworkMethod):
         super().__init__(training)
         self.tensor_norms = tensor_norms
 
-    def make_trunk(self, spec):
+    def make_backbone(self, spec):
         rules = {keras.layers.Conv2D: ParallelConv2D.lift}
-        trunk = lift(super().make_trunk(spec), rules)
-        for layer in leaf_layers(trunk):
+        backbone = lift(super().make_backbone(spec), rules)
+        for layer in leaf_layers(backbone):
             if not isinstance(layer, ParallelConv2D):
                 layer.trainable = False
-        return trunk
+        return backbone
 
     def divide(self, network):
         own = {
             id(layer.parallel)
-            for layer in leaf_layers(network.trunk)
+            for layer in leaf_layers(network.backbone)
             if isinstance(layer, ParallelConv2D)
         }
-        trunk = network.trunk_variables
-        self.shared = [v for v in trunk if id(v.variable) not in own]
+        backbone = network.backbone_variables
+        self.shared = [v for v in backbone if id(v.variable) not in own]
         # Drawn anew for every task, also where the backbone is pretrained.
         self.slot = [
             Owned.of(v.name, v.variable, FanInUniform())
-            for v in trunk
+            for v in backbone
             if id(v.variable) in own
         ]
         self.slot += network.head_variables

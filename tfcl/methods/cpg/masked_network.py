@@ -44,7 +44,7 @@ class MaskedNetwork(NetworkMethod):
 
     Attributes:
         width: q, multiple of the parameters of the first network.
-        masked: Layers with a `MaskedKernel`, in the trunk's order.
+        masked: Layers with a `MaskedKernel`, in the backbone's order.
         plain_trained: What is trained besides kernels and scores, `Owned`.
         steps: `MaskedSteps`.
     """
@@ -124,7 +124,7 @@ class MaskedNetwork(NetworkMethod):
         self._network = self.training.network(lift(backbone, rules), head)
         self.masked = [
             layer
-            for layer in leaf_layers(self._network.trunk)
+            for layer in leaf_layers(self._network.backbone)
             if isinstance(layer, MaskedKernel)
         ]
         self.divide(self._network)
@@ -161,7 +161,7 @@ class MaskedNetwork(NetworkMethod):
             layer, _, name = owned.name.rpartition("/")
             return name if layer in masked else None
 
-        listed = network.trunk_variables
+        listed = network.backbone_variables
         self.shared = [v for v in listed if kind(v) in ("kernel", "owner")]
         rest = [v for v in listed if kind(v) not in ("kernel", "owner", "task")]
         self.slot = rest + network.head_variables
@@ -322,7 +322,7 @@ class MaskedNetwork(NetworkMethod):
 
     def read_variables(self):
         network = self.network()
-        return network.trunk_variables + network.head_variables
+        return network.backbone_variables + network.head_variables
 
     def bank_values(self):
         values = {v.name: v.variable.numpy() for v in self._plain_owned}

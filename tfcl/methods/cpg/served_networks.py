@@ -37,7 +37,7 @@ class ServedNetworks:
         if width not in self._networks:
             network = self._build(width)
             if not self._networks:
-                self.positions = flattened_positions(network.trunk)
+                self.positions = flattened_positions(network.backbone)
             self._networks[width] = network
 
     def network(self, width):
@@ -46,7 +46,7 @@ class ServedNetworks:
 
     def blocks(self, width, layer, *arrays):
         """Leading blocks of arrays, each in the shape of the plain kernel."""
-        plain = self.network(width).trunk.get_layer(layer.name).kernel
+        plain = self.network(width).backbone.get_layer(layer.name).kernel
         shape = tuple(plain.shape)
         positions = self.positions.get(f"{layer.name}/kernel", 1)
         return [block_of(array, shape, positions) for array in arrays]
@@ -92,13 +92,13 @@ class ServedNetworks:
                 earlier = known & (owner < number)
                 count = np.count_nonzero(earlier)
                 known[earlier] = np.unpackbits(bits, count=count)
-            plain = network.trunk.get_layer(layer.name).kernel
+            plain = network.backbone.get_layer(layer.name).kernel
             served = np.where(known, kernel, np.zeros((), kernel.dtype))
             plain.assign(served)
             names.add(f"{layer.name}/kernel")
         others = [
             owned
-            for owned in network.trunk_variables + network.head_variables
+            for owned in network.backbone_variables + network.head_variables
             if owned.name not in names
         ]
         restore(others, values)

@@ -40,16 +40,16 @@ class GrowingNetwork(NetworkMethod):
         self.redraw(self.shared, "shared")
         if self.training.pretrained:
             for name in self.chain.names[: -len(hidden) or None]:
-                layer = self._network.trunk.get_layer(name)
+                layer = self._network.backbone.get_layer(name)
                 layer.set_weights(backbone.get_layer(name).get_weights())
 
     def divide(self, network):
         self.gates = [
-            network.trunk.get_layer(f"{name}_units")
+            network.backbone.get_layer(f"{name}_units")
             for name in self.chain.names
         ]
         gates = {id(gate.open) for gate in self.gates}
-        listed = network.trunk_variables
+        listed = network.backbone_variables
         own = [v for v in listed if id(v.variable) in gates]
         self.shared = [v for v in listed if id(v.variable) not in gates]
         self.slot = own + network.head_variables
@@ -67,11 +67,11 @@ class GrowingNetwork(NetworkMethod):
     def _build(self, widths):
         """Builds everything at `widths`; values are as initializers like."""
         head, _ = self.training.head_and_hidden_layers(self.spec.max_classes)
-        trunk = self.chain.model(widths)
-        self._network = _StampedNetwork(self.chain, trunk, head)
+        backbone = self.chain.model(widths)
+        self._network = _StampedNetwork(self.chain, backbone, head)
         self.widths = list(widths)
         self.divide(self._network)
-        layers = [trunk.get_layer(name) for name in self.chain.names]
+        layers = [backbone.get_layer(name) for name in self.chain.names]
         self.kernels = [layer.kernel for layer in layers]
         self.biases = [layer.bias for layer in layers]
         # Gates are not trained.
@@ -91,7 +91,7 @@ class GrowingNetwork(NetworkMethod):
 
     @property
     def inputs(self):
-        """Channels of the picture: the units below the first layer."""
+        """Channels of the image: the units below the first layer."""
         return self.spec.image_shape[-1]
 
     def remember(self):
@@ -192,16 +192,16 @@ def _as_views(biases):
 class _StampedNetwork(TaskNetwork):
     """A network of which the active task knows the first units only."""
 
-    def __init__(self, chain, trunk, head):
-        super().__init__(trunk, head)
+    def __init__(self, chain, backbone, head):
+        super().__init__(backbone, head)
         self._chain = chain
 
     def lower(self):
         """The plain model of the open units."""
         names = self._chain.names
-        every = [self.trunk.get_layer(name) for name in names]
+        every = [self.backbone.get_layer(name) for name in names]
         known = [
-            int(self.trunk.get_layer(f"{name}_units").open.numpy().sum())
+            int(self.backbone.get_layer(f"{name}_units").open.numpy().sum())
             for name in names
         ]
         plain = self._chain.model(known, gated=False)

@@ -79,18 +79,18 @@ class ProgNN(NetworkMethod):
 
     def _activate(self, number):
         if number not in self._networks:
-            trunk = _progressive(self._backbone, self._columns[: number + 1])
-            self._networks[number] = TaskNetwork(trunk, self._head)
+            backbone = _progressive(self._backbone, self._columns[: number + 1])
+            self._networks[number] = TaskNetwork(backbone, self._head)
         self._network = self._networks[number]
         self._active = number
 
     def _column_variables(self, number):
         """The `Owned` variables of a column."""
-        trunk = self._networks[number].trunk
+        backbone = self._networks[number].backbone
         own = self._columns[number].weight_ids
-        listed = owned_variables(trunk)
+        listed = owned_variables(backbone)
         if self.training.pretrained:
-            known = owned_variables(trunk, pretrained=True)
+            known = owned_variables(backbone, pretrained=True)
             # Nobody has pretrained the adapters.
             listed = [
                 drawn if "/lateral_" in drawn.name else kept
@@ -160,7 +160,7 @@ class ProgNN(NetworkMethod):
         self.head.use_columns(values[f"{self.head.name}/columns"])
 
     def read_variables(self):
-        read = {id(v) for v in self._network.trunk.weights}
+        read = {id(v) for v in self._network.backbone.weights}
         return [v for v in self.shared if id(v.variable) in read]
 
 
@@ -169,7 +169,7 @@ class _Column:
 
     def __init__(self, backbone, number, adapter_units):
         first, *others = convolutions(backbone)
-        del first  # Hears the picture itself, like every column's.
+        del first  # Hears the image itself, like every column's.
         self.layers = {}
         for layer in leaf_layers(backbone):
             config = layer.get_config()

@@ -74,11 +74,11 @@ class DARTS(SearchingMethod):
             np.zeros((depth, 2), np.float32), name="selection_logits"
         )
         self.state.append(self.logits)
-        self._mixed = self._mixture(self._network.trunk)
+        self._mixed = self._mixture(self._network.backbone)
         optimizer = self.training.make_optimizer()
         self.build_optimizer("selection", optimizer, [self.logits])
 
-    def _mixture(self, trunk):
+    def _mixture(self, backbone):
         def call(layer, *args, **kwargs):
             if not isinstance(layer, SelectiveConv2D):
                 return layer(*args, **kwargs)
@@ -87,7 +87,7 @@ class DARTS(SearchingMethod):
                 layer, self.logits, depth, name=f"{layer.name}_mixed"
             )(*args)
 
-        return rewire(trunk, call)
+        return rewire(backbone, call)
 
     # One task
 

@@ -114,10 +114,10 @@ class LASEM(SearchingMethod):
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
-        trunk, depth = self._network.trunk, len(self.layers)
+        backbone, depth = self._network.backbone, len(self.layers)
         # Before anything that is as large as the number of configurations.
         require_memory(
-            tree_bytes(trunk, spec.batch_size, self.groups),
+            tree_bytes(backbone, spec.batch_size, self.groups),
             2 ** len(layer_groups(self.groups, depth)),
             spec.batch_size,
         )
@@ -125,7 +125,7 @@ class LASEM(SearchingMethod):
         self.names = [configuration_name(c) for c in self.configurations]
         self.metric_shapes = {"accuracy": (), "posterior": (len(self.names),)}
         self._fixed = self._fixed_posterior()
-        self._tree = prefix_tree(trunk, self.groups)
+        self._tree = prefix_tree(backbone, self.groups)
         count = (len(self.names),)
         self.prior = statistic(np.zeros(count), "prior")
         self._sums = statistic(np.zeros(count), "posterior_sums")

@@ -8,7 +8,7 @@ from tfcl.methods.lasem.static_transfer import divide_by_layers
 from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.prefix_tree import chosen_layers
-from tfcl.models.surgery.selective import selective_trunk
+from tfcl.models.surgery.selective import selective_backbone
 
 
 class SearchingMethod(NetworkMethod):
@@ -45,12 +45,12 @@ class SearchingMethod(NetworkMethod):
     def name(self):
         return f"{type(self).__name__}-{self.transfer.name}"
 
-    def make_trunk(self, spec):
+    def make_backbone(self, spec):
         backbone = self.training.backbone(spec)
-        return selective_trunk(backbone, self.transfer, lambda depth: CHOSEN)
+        return selective_backbone(backbone, self.transfer, lambda depth: CHOSEN)
 
     def divide(self, network):
-        self.layers = chosen_layers(network.trunk)
+        self.layers = chosen_layers(network.backbone)
         divide_by_layers(self, network, self.layers)
 
     def setup(self, spec, seed):

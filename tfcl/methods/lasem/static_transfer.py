@@ -9,8 +9,8 @@ from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.prefix_tree import configuration_name
 from tfcl.models.surgery.selective import (
     convolutions,
+    selective_backbone,
     selective_layers,
-    selective_trunk,
 )
 
 
@@ -48,18 +48,18 @@ class StaticTransfer(NetworkMethod):
     def name(self):
         return self.transfer.name
 
-    def make_trunk(self, spec):
+    def make_backbone(self, spec):
         backbone = self.training.backbone(spec)
         depth = len(convolutions(backbone))
         self.sharing = transfer_configuration(self.configuration, depth)
-        return selective_trunk(
+        return selective_backbone(
             backbone,
             self.transfer,
             lambda depth: SHARED if self.sharing[depth] else TASK,
         )
 
     def divide(self, network):
-        self.layers = selective_layers(network.trunk)
+        self.layers = selective_layers(network.backbone)
         divide_by_layers(self, network, self.layers)
 
     def begin_task(self, task):
@@ -87,6 +87,6 @@ class StaticTransfer(NetworkMethod):
 def divide_by_layers(method, network, layers):
     """Sets `shared` and `slot` of a method by its selective layers."""
     shared = {id(v) for layer in layers for v in layer.shared_variables}
-    everything = network.trunk_variables + network.head_variables
+    everything = network.backbone_variables + network.head_variables
     method.shared = [v for v in everything if id(v.variable) in shared]
     method.slot = [v for v in everything if id(v.variable) not in shared]

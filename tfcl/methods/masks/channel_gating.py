@@ -23,7 +23,7 @@ class ChannelGating(NetworkMethod):
         training: `TaskTraining`; gates start like its head.
         hidden_units: Width of FC1.
         temperature: Positive.
-        entropy_weight: Weight of the mean over layers and pictures of the
+        entropy_weight: Weight of the mean over layers and images of the
             entropy of the gates, in nats. The published program's sparsity
             loss, 100 times the mean of the gates, is constant because they
             sum to 1: 0 is parity.
@@ -57,8 +57,8 @@ class ChannelGating(NetworkMethod):
         self.temperature = temperature
         self.entropy_weight = entropy_weight
 
-    def make_trunk(self, spec):
-        backbone = super().make_trunk(spec)
+    def make_backbone(self, spec):
+        backbone = super().make_backbone(spec)
         regularizer = None
         if self.entropy_weight > 0:
             weight = self.entropy_weight / len(convolutions(backbone))
@@ -85,11 +85,11 @@ class ChannelGating(NetworkMethod):
     def divide(self, network):
         gates = {
             id(variable)
-            for layer in leaf_layers(network.trunk)
+            for layer in leaf_layers(network.backbone)
             if isinstance(layer, ChannelGate)
             for variable in layer.weights
         }
-        trunk = network.trunk_variables
-        self.shared = [v for v in trunk if id(v.variable) not in gates]
-        self.slot = [v for v in trunk if id(v.variable) in gates]
+        backbone = network.backbone_variables
+        self.shared = [v for v in backbone if id(v.variable) not in gates]
+        self.slot = [v for v in backbone if id(v.variable) in gates]
         self.slot += network.head_variables

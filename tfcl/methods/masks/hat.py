@@ -59,11 +59,11 @@ class HAT(NetworkMethod):
         self.strength = strength
         self.largest_scale = largest_scale
 
-    def make_trunk(self, spec):
-        trunk, self._hidden = attended(
-            super().make_trunk(spec), self.largest_scale
+    def make_backbone(self, spec):
+        backbone, self._hidden = attended(
+            super().make_backbone(spec), self.largest_scale
         )
-        return trunk
+        return backbone
 
     @property
     def attention(self):
@@ -72,9 +72,9 @@ class HAT(NetworkMethod):
 
     def divide(self, network):
         own = {id(gates.embedding) for gates in self.attention}
-        trunk = network.trunk_variables
-        self.shared = [v for v in trunk if id(v.variable) not in own]
-        embeddings = [v for v in trunk if id(v.variable) in own]
+        backbone = network.backbone_variables
+        self.shared = [v for v in backbone if id(v.variable) not in own]
+        embeddings = [v for v in backbone if id(v.variable) in own]
         self.slot = embeddings + network.head_variables
 
     def setup(self, spec, seed):

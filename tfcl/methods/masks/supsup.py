@@ -21,7 +21,7 @@ _BITS = "mask_bits"
 class SupSup(NetworkMethod):
     """Supermasks in superposition, with the task known.
 
-    The trunk keeps its random weights for good; every task finds which of
+    The backbone keeps its random weights for good; every task finds which of
     them to use (`Supermask`), and the bank keeps one bit per weight.
     Forgetting is zero. Kernels have one size and random signs, unless the
     backbone is pretrained; there are no biases.
@@ -35,7 +35,7 @@ class SupSup(NetworkMethod):
         A task that comes again starts from new scores that give its mask.
 
     Raises:
-        ValueError: If `share` is out of range. At set-up, if the trunk has
+        ValueError: If `share` is out of range. At set-up, if the backbone has
             other weights than kernels and biases of convolutions and dense
             layers.
 
@@ -49,36 +49,36 @@ class SupSup(NetworkMethod):
         require(0.0 < share <= 1.0, "share", "must lie in (0, 1]", share)
         self.share = share
 
-    def make_trunk(self, spec):
+    def make_backbone(self, spec):
         rules = {
             keras.layers.Conv2D: SupermaskConv2D,
             keras.layers.Dense: SupermaskDense,
         }
-        trunk = lift(
-            super().make_trunk(spec),
+        backbone = lift(
+            super().make_backbone(spec),
             {
                 plain: functools.partial(masked.lift, share=self.share)
                 for plain, masked in rules.items()
             },
         )
         self._masked = [
-            la for la in leaf_layers(trunk) if isinstance(la, Supermask)
+            la for la in leaf_layers(backbone) if isinstance(la, Supermask)
         ]
         known = {id(v) for layer in self._masked for v in layer.weights}
-        other = [v.path for v in trunk.weights if id(v) not in known]
+        other = [v.path for v in backbone.weights if id(v) not in known]
         require(
             not other,
             "TaskTraining.backbone",
             "must have no weights but those of convolutions and dense layers",
             other,
         )
-        return trunk
+        return backbone
 
     def divide(self, network):
         scores = {id(layer.scores) for layer in self._masked}
-        trunk = network.trunk_variables
-        self.shared = [v for v in trunk if id(v.variable) not in scores]
-        own = [v for v in trunk if id(v.variable) in scores]
+        backbone = network.backbone_variables
+        self.shared = [v for v in backbone if id(v.variable) not in scores]
+        own = [v for v in backbone if id(v.variable) in scores]
         self.slot = own + network.head_variables
 
     def resume_task(self, task, values):

@@ -16,10 +16,10 @@ DATA = "data"
 
 @gin.configurable
 class EWC(NetworkMethod):
-    """A shared trunk whose weights are held where old tasks need them.
+    """A shared backbone whose weights are held where old tasks need them.
 
     The loss of every task after the first is
-    `CE + strength / 2 * sum_i F_i (w_i - w*_i)^2` over the trunk's weights:
+    `CE + strength / 2 * sum_i F_i (w_i - w*_i)^2` over the backbone's weights:
     `w*` are the weights after the last task, `F` the diagonal of the Fisher
     information, summed over the earlier tasks. Each task has its own head.
 
@@ -73,7 +73,7 @@ class EWC(NetworkMethod):
         self.fisher_decay = fisher_decay
 
     def divide(self, network):
-        self.shared = network.trunk_variables
+        self.shared = network.backbone_variables
         self.slot = network.head_variables
 
     def setup(self, spec, seed):

@@ -18,7 +18,7 @@ from tfcl.tapes.importance import are_equal, score
 class ImportancePass:
     """Accumulated gradients of several heads' objectives, in one pass.
 
-    Every batch runs forward once. What an objective asks of the trunk is the
+    Every batch runs forward once. What an objective asks of the backbone is the
     vector-Jacobian product of its gradient at the features, the cotangent:
 
     - of an earlier head, the sum of all its logits: the row sums of its
@@ -35,12 +35,12 @@ class ImportancePass:
 
     Args:
         network: `TaskNetwork` with a head of one layer.
-        masked: The trunk's trained variables, list of `Owned`.
+        masked: The backbone's trained variables, list of `Owned`.
         heads: Most objectives of one pass: a pass keeps so many gradients of
-            the trunk (without that dense layer) in memory.
+            the backbone (without that dense layer) in memory.
         dropout: Share of features dropped before the head.
-        training: Whether the trunk runs in its training mode. Batch norm uses
-            its running statistics in any case.
+        training: Whether the backbone runs in its training mode. Batch norm
+            uses its running statistics in any case.
         batch_size: Examples of a batch of the pass.
     """
 
@@ -59,7 +59,7 @@ class ImportancePass:
         self._dropout = dropout
         self._training = training
         self._batch_size = batch_size
-        top = top_dense(network.trunk)
+        top = top_dense(network.backbone)
         inside = {id(v) for v in top.trainable_weights} if top else set()
         places = range(len(masked))
         self._top = [i for i in places if id(masked[i].variable) in inside]
@@ -68,7 +68,7 @@ class ImportancePass:
         self._sums = [_sums((heads, *shapes[i])) for i in self._rest]
         self._ones = [_sums(shapes[i]) for i in self._top]
         self._own = [_sums(shapes[i]) for i in self._top]
-        features = network.trunk.output_shape[-1]
+        features = network.backbone.output_shape[-1]
         self._cotangents = _sums((heads, features))
         # Objectives of this pass, whether the first is the own one, examples
         # of the pass, and of a training batch.
@@ -126,9 +126,9 @@ class ImportancePass:
         ]
 
     def _features(self, batch):
-        trunk = self._network.trunk
-        with running_statistics(trunk):
-            features = trunk(batch.images, training=self._training)
+        backbone = self._network.backbone
+        with running_statistics(backbone):
+            features = backbone(batch.images, training=self._training)
         rate = self._dropout if self._training else 0.0
         mask = batch.dropout_mask(rate, features.shape[-1])
         return features if mask is None else features * mask

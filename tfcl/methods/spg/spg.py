@@ -16,9 +16,9 @@ _BINS = 20
 
 @gin.configurable
 class SPG(NetworkMethod):
-    """One trunk for all tasks, protected element by element; heads of tasks.
+    """One backbone for all tasks, protected element by element; heads of tasks.
 
-    After a task every parameter of the trunk gets an importance in [0, 1]:
+    After a task every parameter of the backbone gets an importance in [0, 1]:
     `gamma = max over heads t of |tanh(standardised g_t)|`, where g_t is the
     gradient over the task's training data of its own loss or, for the heads
     of earlier tasks, of the sum of all their logits. While the next task
@@ -38,7 +38,7 @@ class SPG(NetworkMethod):
             computed, as in the published program.
         head_clip: Largest norm of the head's gradients; None for any.
         heads_per_pass: Heads whose gradients one pass over the data
-            accumulates, at most. Each takes the memory of the trunk's
+            accumulates, at most. Each takes the memory of the backbone's
             parameters, without those of a dense layer at its end.
         importance_batch_size: Examples per batch of these passes, which
             changes speed and memory only.
@@ -91,7 +91,7 @@ class SPG(NetworkMethod):
         self.importance_batch_size = importance_batch_size
 
     def divide(self, network):
-        self.shared = network.trunk_variables
+        self.shared = network.backbone_variables
         self.slot = network.head_variables
 
     def setup(self, spec, seed):
@@ -101,7 +101,7 @@ class SPG(NetworkMethod):
             self._masked,
             "TaskTraining.backbone",
             "must have parameters that are trained",
-            self._network.trunk.name,
+            self._network.backbone.name,
         )
         # 1 - accumulated importance: no operation per step to compute it.
         self.plasticity = [

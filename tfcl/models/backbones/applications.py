@@ -28,7 +28,7 @@ def keras_application(
 ):
     """A network of `keras.applications` up to its pooled features.
 
-    The network receives its pictures as its weights expect them, whatever the
+    The network receives its images as its weights expect them, whatever the
     stream's convention: the first layer undoes the stream's standardisation
     and applies the network's own.
 
@@ -47,9 +47,9 @@ def keras_application(
         `(batch, features)`, the mean of the last map.
 
     Raises:
-        UserError: If the weights cannot be had, or the pictures are too small
+        UserError: If the weights cannot be had, or the images are too small
             for the network.
-        ValueError: If there is no such network, the pictures have not 3
+        ValueError: If there is no such network, the images have not 3
             channels, or an argument breaks its rule.
 
     Note:
@@ -59,7 +59,7 @@ def keras_application(
     """
     if image_shape[-1] != 3:
         raise ValueError(
-            "Networks of keras.applications take pictures of 3 channels; the "
+            "Networks of keras.applications take images of 3 channels; the "
             "stream has to bring its own to that. Received: "
             f"image_shape={tuple(image_shape)}"
         )
@@ -158,7 +158,7 @@ def _built(network, argument, weights, **kwargs):
     except Exception as error:
         # A failed download is a plain Exception in Keras.
         if weights is None or not _can_be_built(factory, kwargs):
-            _refuse_pictures(network, kwargs, error)
+            _refuse_images(network, kwargs, error)
             raise
         raise UserError(
             f"{argument}: the weights '{weights}' of {network} cannot be had "
@@ -192,11 +192,11 @@ def _can_be_built(factory, kwargs):
     return True
 
 
-def _refuse_pictures(network, kwargs, error):
-    pictures = kwargs.get("input_tensor")
-    if pictures is not None:
+def _refuse_images(network, kwargs, error):
+    images = kwargs.get("input_tensor")
+    if images is not None:
         raise UserError(
-            f"{network} cannot take pictures of {tuple(pictures.shape[1:])} "
+            f"{network} cannot take images of {tuple(images.shape[1:])} "
             f"({_brief(error)}). Set the stream's image_size, to 224 or more "
             "for most networks, or choose another network."
         ) from error

@@ -1,4 +1,4 @@
-"""ResNet for pictures of 32 x 32, as the paper trains it on CIFAR-10."""
+"""ResNet for images of 32 x 32, as the paper trains it on CIFAR-10."""
 
 import gin
 import keras
@@ -71,7 +71,7 @@ def _block(inputs, channels, stride, name):
     if stride > 1:
         shortcut = keras.layers.MaxPooling2D(1, stride)(shortcut)
         more = (channels - inputs.shape[-1]) // 2
-        # Taken for a picture whose rows are channels, to pad those.
+        # Taken for an image whose rows are channels, to pad those.
         shortcut = keras.layers.ZeroPadding2D(
             ((0, 0), (more, more)),
             data_format="channels_first",

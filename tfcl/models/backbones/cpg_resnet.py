@@ -24,7 +24,7 @@ def cpg_resnet(
     initial_stddev: float | None = 0.001,
     convolution=keras.layers.Conv2D,
 ):
-    """Residual network v1.5 for pictures like ImageNet's.
+    """Residual network v1.5 for images like ImageNet's.
 
     Args:
         image_shape: `(height, width, channels)` of the input.

@@ -52,7 +52,7 @@ def cpg_vgg(
     if min(image_shape[:2]) < 2**pools:
         raise ValueError(
             f"Argument `layers` has {pools} pools, which leave nothing of "
-            f"pictures {tuple(image_shape[:2])}; take out some 'M'. "
+            f"images {tuple(image_shape[:2])}; take out some 'M'. "
             f"Received: layers={layers}"
         )
     hidden = inputs = keras.Input(image_shape)

@@ -21,7 +21,7 @@ def keras_file(
     Args:
         image_shape: `(height, width, channels)` of the input.
         path: Of a `.keras` file with a functional or sequential model. Its
-            pictures are those of the stream, standardised as the stream says.
+            images are those of the stream, standardised as the stream says.
         features: Name of the layer whose output a task's head sees. None
             takes the model's output or, if it ends in a dense layer (a
             classifier, also with a layer of its own for the activation),
@@ -35,7 +35,7 @@ def keras_file(
 
     Raises:
         UserError: If the file cannot be read, holds another kind of model,
-            does not take such pictures, or has no such layer.
+            does not take such images, or has no such layer.
     """
     model = _loaded(path)
     wanted = tuple(model.inputs[0].shape[1:])
@@ -43,7 +43,7 @@ def keras_file(
         w not in (None, n) for w, n in zip(wanted, image_shape)
     ):
         raise UserError(
-            f"The model of '{path}' takes pictures of {wanted}, those of the "
+            f"The model of '{path}' takes images of {wanted}, those of the "
             f"stream are {tuple(image_shape)}. Set the stream's image_size, "
             "or choose another model."
         )
@@ -57,9 +57,11 @@ def keras_file(
             "Name another layer by keras_file.features."
         )
     name = os.path.splitext(os.path.basename(path))[0]
-    trunk = keras.Model(model.inputs[0], outputs, name=name.replace("/", "_"))
-    _set_trainable(trunk)
-    return trunk
+    backbone = keras.Model(
+        model.inputs[0], outputs, name=name.replace("/", "_")
+    )
+    _set_trainable(backbone)
+    return backbone
 
 
 def _set_trainable(model):

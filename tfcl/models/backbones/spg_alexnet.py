@@ -1,4 +1,4 @@
-"""The AlexNet of SPG, for pictures of any size."""
+"""The AlexNet of SPG, for images of any size."""
 
 import gin
 import keras
@@ -20,7 +20,7 @@ def spg_alexnet(
     """Three times convolution, ReLU, dropout, max-pool; dense layers on top.
 
     Convolutions have stride 1 and no padding; their kernels have the sides
-    `floor(side / 8)`, `floor(side / 10)` and 2 of the picture's side. Pools
+    `floor(side / 8)`, `floor(side / 10)` and 2 of the image's side. Pools
     are 2 x 2 with stride 2. 32 x 32 pixels: kernels 4, 3 and 2, 1,024
     features before the dense layers, 6,503,872 parameters.
 
@@ -36,7 +36,7 @@ def spg_alexnet(
         `(batch, features)`. Kernels and biases start as in PyTorch.
 
     Raises:
-        ValueError: If there are not three `channels`, or the picture is too
+        ValueError: If there are not three `channels`, or the image is too
             small for the kernels.
 
     Reference:
@@ -107,7 +107,7 @@ def _kernel_sides(image_shape):
             if left < 1:
                 raise ValueError(
                     "Argument `image_shape` must leave something for the "
-                    "last pool: pictures of 12 x 12 pixels or more. "
+                    "last pool: images of 12 x 12 pixels or more. "
                     f"Received: image_shape={tuple(image_shape)}"
                 )
     return sides

@@ -48,8 +48,8 @@ def vit(
         depth: Blocks.
         heads: Attention heads per block; must divide `width`.
         mlp_ratio: Hidden units of the perceptron, over `width`.
-        image_size: Side to which pictures are brought first (bicubic, with
-            antialiasing), in pixels: 224 for small pictures and weights of
+        image_size: Side to which images are brought first (bicubic, with
+            antialiasing), in pixels: 224 for small images and weights of
             that size. None takes them as they are.
         final_norm: "weights" reads the last layer norm with the others.
             "fresh" leaves the file's out: gain 1, offset 0, epsilon 1e-5, as
@@ -68,7 +68,7 @@ def vit(
         ValueError: If an argument breaks its rule.
 
     Note:
-        Position embeddings of another picture size are resized as a square
+        Position embeddings of another image size are resized as a square
         map, bicubic with antialiasing.
 
     Reference:
@@ -116,7 +116,7 @@ def _check(shape, patch, width, depth, heads, mlp_ratio, final_norm):
             )
     if shape[0] % patch or shape[1] % patch:
         raise ValueError(
-            f"Argument `patch` must divide the pictures' {shape[0]} x "
+            f"Argument `patch` must divide the images' {shape[0]} x "
             f"{shape[1]} pixels; set `image_size` to bring them to another "
             f"size. Received: patch={patch}"
         )
@@ -138,7 +138,7 @@ def _check(shape, patch, width, depth, heads, mlp_ratio, final_norm):
 
 
 def _embedded(hidden, shape, patch, width):
-    """Tokens `(batch, patches + 1, width)` of pictures."""
+    """Tokens `(batch, patches + 1, width)` of images."""
     hidden = keras.layers.Conv2D(
         width, patch, strides=patch, name="patch_embed"
     )(hidden)

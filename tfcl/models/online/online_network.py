@@ -11,7 +11,7 @@ from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 
 class OnlineNetwork:
-    """One or several members, each a trunk with a head; their mean logits.
+    """One or several members, each a backbone with a head; their mean logits.
 
     A step reads all variables into `values()`, passes them from one
     `learn` to the next, and assigns what `changes` returns: so it may learn
@@ -19,10 +19,10 @@ class OnlineNetwork:
     its own update after each.
 
     Args:
-        members: `(trunk, head)` pairs: `keras.Model` from pictures to features
+        members: `(backbone, head)` pairs: `keras.Model` from images to features
             `(batch, features)`, and a `keras.layers.Dense` or `MemoryDense`.
-        trains_trunk: False freezes the trunks.
-        pretrained: Whether the trunks' present weights are their start
+        trains_backbone: False freezes the backbones.
+        pretrained: Whether the backbones' present weights are their start
             values; those of layers that rest always are.
         serve: Optional function from the copy of a head that `lower` makes to
             the layer that stands in its place.
@@ -31,7 +31,7 @@ class OnlineNetwork:
             keys: algorithm 1 of "Continual Neural Computation" (ECML-PKDD
             2024). By default after, as in the program of Memory Head.
 
-    A `MemoryDense` with a `key_shape` has its keys matched to the pictures.
+    A `MemoryDense` with a `key_shape` has its keys matched to the images.
 
     Attributes:
         owned: `Owned` variables of all members.
@@ -41,7 +41,7 @@ class OnlineNetwork:
     def __init__(
         self,
         members,
-        trains_trunk=True,
+        trains_backbone=True,
         pretrained=False,
         serve=None,
         update_first=False,
@@ -49,16 +49,16 @@ class OnlineNetwork:
         self.members = list(members)
         self.update_first = update_first
         self._serve = serve or (lambda head: head)
-        self.trains_trunk = trains_trunk
+        self.trains_backbone = trains_backbone
         self.pretrained = pretrained
         self.owned, self._live = [], []
-        for number, (trunk, head) in enumerate(self.members):
+        for number, (backbone, head) in enumerate(self.members):
             if not head.built:
-                head.build(trunk.output_shape)
-            if not trains_trunk:
-                trunk.trainable = False
-            mine = _trunk_variables(trunk, pretrained)
-            self._live += mine if trains_trunk else []
+                head.build(backbone.output_shape)
+            if not trains_backbone:
+                backbone.trainable = False
+            mine = _backbone_variables(backbone, pretrained)
+            self._live += mine if trains_backbone else []
             mine += _head_variables(head)
             self._live += _head_variables(head)
             prefix = f"member_{number}/" if len(self.members) > 1 else ""
@@ -185,8 +185,8 @@ class OnlineNetwork:
 
     def __call__(self, images):
         logits = [
-            head(trunk(images, training=False), **_key_input(head, images))
-            for trunk, head in self.members
+            head(backbone(images, training=False), **_key_input(head, images))
+            for backbone, head in self.members
         ]
         return sum(logits) / len(logits)
 
@@ -194,8 +194,8 @@ class OnlineNetwork:
         """Logits in training; the reading by which each memory updates
         itself; and what `tape` watches in place of values, by their place."""
         logits, readings, moved = [], [], {}
-        for (trunk, head), places in zip(self.members, self._memories):
-            features = trunk(images, training=self.trains_trunk)
+        for (backbone, head), places in zip(self.members, self._memories):
+            features = backbone(images, training=self.trains_backbone)
             if places is None:
                 logits.append(head(features))
                 readings.append(None)
@@ -221,26 +221,26 @@ class OnlineNetwork:
         return keras.StatelessScope(self._pairs(values))
 
     def lower(self):
-        """The plain Keras model from pictures to logits."""
+        """The plain Keras model from images to logits."""
         outputs = []
         inputs = keras.Input(self.members[0][0].input_shape[1:])
-        for number, (trunk, head) in enumerate(self.members):
-            trunk = lower(trunk)
-            trunk = keras.Model(
-                trunk.inputs, trunk.outputs[0], name=f"trunk_{number}"
+        for number, (backbone, head) in enumerate(self.members):
+            backbone = lower(backbone)
+            backbone = keras.Model(
+                backbone.inputs, backbone.outputs[0], name=f"backbone_{number}"
             )
             served = self._serve(_served(head, number))
-            outputs.append(served(trunk(inputs), **_key_input(head, inputs)))
+            outputs.append(served(backbone(inputs), **_key_input(head, inputs)))
         if len(outputs) > 1:
             return keras.Model(inputs, keras.layers.Average()(outputs))
         return keras.Model(inputs, outputs[0])
 
 
-def _trunk_variables(trunk, pretrained):
-    """`Owned` of a trunk; layers that rest keep their values."""
+def _backbone_variables(backbone, pretrained):
+    """`Owned` of a backbone; layers that rest keep their values."""
     resting = {
         id(weight)
-        for layer in leaf_layers(trunk)
+        for layer in leaf_layers(backbone)
         if not layer.trainable
         for weight in layer.weights
     }
@@ -248,7 +248,7 @@ def _trunk_variables(trunk, pretrained):
         Owned.of(o.name, o.variable)
         if pretrained or id(o.variable) in resting
         else o
-        for o in owned_variables(trunk)
+        for o in owned_variables(backbone)
     ]
 
 

@@ -29,15 +29,15 @@ def linear_network(
         classes: Number of outputs.
         use_bias: Whether it has biases.
         backbone: Function from `image_shape` to a `keras.Model` that ends in
-            features; None takes the numbers of a picture as they are.
+            features; None takes the numbers of an image as they are.
         frozen: Whether a backbone rests.
         pretrained: Whether one that does not starts from the weights that it
             comes with; False draws new ones.
     """
-    trunk = _trunk(image_shape, backbone, frozen)
-    head = torch_dense(classes, trunk.output_shape[-1], use_bias, name="head")
+    network = _backbone(image_shape, backbone, frozen)
+    head = torch_dense(classes, network.output_shape[-1], use_bias, name="head")
     return OnlineNetwork(
-        [(trunk, head)], backbone is not None and not frozen, pretrained
+        [(network, head)], backbone is not None and not frozen, pretrained
     )
 
 
@@ -68,17 +68,17 @@ def mlp_network(
             "Argument `hidden_units` must be positive. "
             f"Received: hidden_units={hidden_units}"
         )
-    trunk = _trunk(image_shape, backbone, frozen)
+    network = _backbone(image_shape, backbone, frozen)
     hidden = torch_dense(
         hidden_units,
-        trunk.output_shape[-1],
+        network.output_shape[-1],
         use_bias,
         name="hidden",
         activation="tanh",
     )
-    trunk = keras.Model(trunk.inputs[0], hidden(trunk.outputs[0]))
+    network = keras.Model(network.inputs[0], hidden(network.outputs[0]))
     head = torch_dense(classes, hidden_units, use_bias, name="head")
-    return OnlineNetwork([(trunk, head)], True, pretrained)
+    return OnlineNetwork([(network, head)], True, pretrained)
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
@@ -119,7 +119,7 @@ def memory_network(
     Args:
         image_shape: `(height, width, channels)`.
         classes: Number of outputs.
-        key_input: Whether keys are matched to the pictures themselves, not to
+        key_input: Whether keys are matched to the images themselves, not to
             the backbone's features; "resize2d" is a projection for that.
         update_first: See `OnlineNetwork`.
         dtype: "float64" follows the published runs to the last digits.
@@ -137,12 +137,12 @@ def memory_network(
             "memory_network.key_update = 'winner' or scramble = False. "
             f"Received: scramble={scramble}, key_update={key_update!r}"
         )
-    trunk = _trunk(image_shape, backbone, frozen)
+    network = _backbone(image_shape, backbone, frozen)
     if key_input:
         options["key_shape"] = tuple(image_shape)
     head = MemoryDense(classes, name="head", **options)
     return OnlineNetwork(
-        [(trunk, head)],
+        [(network, head)],
         backbone is not None and not frozen,
         pretrained,
         update_first=update_first,
@@ -177,7 +177,7 @@ def ensemble_network(
     members = [member for each in made for member in each.members]
     return OnlineNetwork(
         members,
-        made[0].trains_trunk,
+        made[0].trains_backbone,
         made[0].pretrained,
         update_first=made[0].update_first,
     )
@@ -195,11 +195,11 @@ def torch_dense(units, features, use_bias=True, **kwargs):
     )
 
 
-def _trunk(image_shape, backbone, frozen):
+def _backbone(image_shape, backbone, frozen):
     if backbone is not None:
-        trunk = backbone(image_shape=image_shape)
+        network = backbone(image_shape=image_shape)
         if frozen:
             # Layer by layer: what stands behind them may be trained.
-            trunk.trainable = False
-        return trunk
+            network.trainable = False
+        return network
     return pixels(image_shape)

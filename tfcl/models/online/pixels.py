@@ -1,4 +1,4 @@
-"""The pixels of a picture as its features."""
+"""The pixels of an image as its features."""
 
 import gin
 import keras
@@ -6,7 +6,7 @@ import keras
 
 @gin.configurable(denylist=["image_shape"])
 def pixels(image_shape):
-    """A backbone without weights: the numbers of a picture in a row.
+    """A backbone without weights: the numbers of an image in a row.
 
     Args:
         image_shape: `(height, width, channels)`.

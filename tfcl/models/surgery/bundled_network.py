@@ -1,4 +1,4 @@
-"""One network for all learned tasks: the trunk once, a row per task."""
+"""One network for all learned tasks: the backbone once, a row per task."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ _NO_CLASS = -1e9  # Logit of places that a task does not use.
 class BundledNetwork:
     """Serves batches whose examples belong to different learned tasks.
 
-    The frozen layers of a trunk are shared by all tasks; filters,
+    The frozen layers of a backbone are shared by all tasks; filters,
     normalisations and head are gathered for each example. A batch norm right
     behind a filter is folded into it, exactly but for rounding; one behind
     another layer becomes a scale and a shift.
@@ -44,9 +44,9 @@ class BundledNetwork:
             name: [np.stack(each) for each in zip(*(s[name] for s in states))]
             for name in states[0]
         }
-        banking = _Banking(self._chosen, rows, layer_names(network.trunk))
-        trunk = rewire(network.trunk, banking)
-        outputs = trunk.outputs[0]
+        banking = _Banking(self._chosen, rows, layer_names(network.backbone))
+        backbone = rewire(network.backbone, banking)
+        outputs = backbone.outputs[0]
         depths = len(network.head.kernels)
         for depth in range(depths):
             outputs = BankedDense(
@@ -57,7 +57,7 @@ class BundledNetwork:
             )(outputs)
             if depth < depths - 1:
                 outputs = keras.layers.ReLU(dtype="float32")(outputs)
-        self._model = keras.Model(trunk.inputs[0], outputs)
+        self._model = keras.Model(backbone.inputs[0], outputs)
 
     @property
     def weights(self):
@@ -68,7 +68,7 @@ class BundledNetwork:
         """Logits `(batch, classes of the widest task)`, float32; traced.
 
         Args:
-            images: Standardised pictures, float32 `(batch, height, width,
+            images: Standardised images, float32 `(batch, height, width,
                 channels)`.
             tasks: Number of each one's task in the order of the activations,
                 int32 `(batch,)`.
@@ -87,7 +87,7 @@ def _head_name(depth):
 def _state(network):
     """`{layer: arrays}` of all that belongs to the active task."""
     state = {}
-    for layer in leaf_layers(network.trunk):
+    for layer in leaf_layers(network.backbone):
         if isinstance(layer, ChannelReprogram):
             state[layer.name] = (layer.filter_value()[..., 0],)
         elif isinstance(layer, keras.layers.BatchNormalization):
@@ -123,7 +123,7 @@ def _affine(layer):
 
 
 class _Banking:
-    """Calls each layer of the trunk, those of the tasks in a banked form."""
+    """Calls each layer of the backbone, those of the tasks in a banked form."""
 
     def __init__(self, chosen, rows, names):
         self._chosen = chosen

@@ -127,14 +127,14 @@ def tree_bytes(model, batch_size, groups=None):
 
     Args:
         model, groups: As for `prefix_tree`.
-        batch_size: Pictures per step.
+        batch_size: Images per step.
 
     Returns:
         Bytes, an integer.
     """
     branching = _Branching(model, groups)
     rewire(model, branching, branching.aligned)
-    return branching.bytes_per_picture() * batch_size
+    return branching.bytes_per_image() * batch_size
 
 
 def _reordered(leaves, called):
@@ -249,8 +249,8 @@ class _Branching:
         """The tensor with one block of the batch per choice made so far."""
         return self._at(tensor, self.depth)
 
-    def bytes_per_picture(self):
-        """Bytes of all tensors, per picture of the batch."""
+    def bytes_per_image(self):
+        """Bytes of all tensors, per image of the batch."""
         total = 0
         for tensor in self._kept:
             depth, packed = self._states[id(tensor)]

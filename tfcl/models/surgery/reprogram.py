@@ -103,7 +103,7 @@ class _Insertion:
         self._names = names
         self._behind = {}
         self._inner = {}
-        # Tensors that know the picture as a whole only, by their ids; kept,
+        # Tensors that know the image as a whole only, by their ids; kept,
         # so that an id is not used again.
         self._pooled = {}
         self._all_pooled = False

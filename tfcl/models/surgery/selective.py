@@ -16,7 +16,7 @@ def convolutions(model):
     ]
 
 
-def selective_trunk(backbone, transfer, sharing):
+def selective_backbone(backbone, transfer, sharing):
     """A backbone whose convolutions are shared, a task's own, or to be chosen.
 
     Args:

@@ -1,4 +1,4 @@
-"""The dense layer that makes a trunk's features, unit by unit."""
+"""The dense layer that makes a backbone's features, unit by unit."""
 
 import keras
 
@@ -41,7 +41,7 @@ _ALONE = (
 )
 
 
-def top_dense(trunk):
+def top_dense(backbone):
     """The `Dense` layer whose units are the features, each on its own.
 
     Behind it there is nothing but what acts on every unit alone: activations
@@ -49,13 +49,13 @@ def top_dense(trunk):
     column by column, for any s.
 
     Args:
-        trunk: Functional `keras.Model` of one output.
+        backbone: Functional `keras.Model` of one output.
 
     Returns:
         The layer, or None if the features are made otherwise, or it serves at
         several places.
     """
-    tensor = trunk.outputs[0]
+    tensor = backbone.outputs[0]
     while True:
         layer, inputs = maker(tensor)
         if isinstance(layer, keras.layers.Dense):

@@ -1,4 +1,4 @@
-"""Labelled picture files: listing them, checking them, cutting them."""
+"""Labelled image files: listing them, checking them, cutting them."""
 
 import io
 import re
@@ -15,8 +15,8 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _STORED = (b"\xff\xd8\xff", b"\x89PNG")
 
 
-class Picture(NamedTuple):
-    """One picture file and its label.
+class Image(NamedTuple):
+    """One image file and its label.
 
     Args:
         id: Text that is unique in the data set and names the file.
@@ -35,25 +35,25 @@ class Picture(NamedTuple):
 
 
 def features(names=None, count=None, image=None, **more):
-    """Features of labelled pictures.
+    """Features of labelled images.
 
     Args:
         names: Names of the classes, in order.
         count: Number of classes whose names are not fixed.
-        image: Feature of the picture; None for colours of any size.
+        image: Feature of the image; None for colours of any size.
         **more: Further features by name.
     """
     return tfds.features.FeaturesDict(
         {
             "id": tfds.features.Text(),
-            "image": image or any_picture(),
+            "image": image or any_image(),
             "label": tfds.features.ClassLabel(names=names, num_classes=count),
             **more,
         }
     )
 
 
-def any_picture():
+def any_image():
     """`(height, width, 3)` uint8, any size; grey and CMYK files are turned
     into colours when they are read."""
     return tfds.features.Image(shape=(None, None, 3), dtype=np.uint8)
@@ -66,52 +66,52 @@ def png(height, width, channels):
     )
 
 
-def examples(pictures, classes):
-    """Yields what `_generate_examples` yields for `Picture`s.
+def examples(images, classes):
+    """Yields what `_generate_examples` yields for `Image`s.
 
     Args:
-        pictures: Iterable of them.
+        images: Iterable of them.
         classes: Number of classes; labels are compared with it.
     """
-    for picture in pictures:
-        if not 0 <= picture.label < classes:
+    for each in images:
+        if not 0 <= each.label < classes:
             raise manual_files.DataFileError(
-                f"the lists give '{picture.path}' the class index "
-                f"{picture.label}, which is not in 0..{classes - 1}"
+                f"the lists give '{each.path}' the class index "
+                f"{each.label}, which is not in 0..{classes - 1}"
             )
-        image = read(picture.path, picture.box)
+        image = read(each.path, each.box)
         yield (
-            picture.id,
+            each.id,
             {
-                "id": picture.id,
+                "id": each.id,
                 "image": image,
-                "label": picture.label,
-                **picture.more,
+                "label": each.label,
+                **each.more,
             },
         )
 
 
 def read(path, box=None):
-    """The encoded picture, after a look at whether it can be decoded.
+    """The encoded image, after a look at whether it can be decoded.
 
     JPEG and PNG files are taken unchanged; others, and the cut-outs, are
     encoded as PNG, which loses nothing.
 
     The look is TensorFlow's, since TFDS has it decode the stored bytes at every
     reading: what passes here can be read, and cut-outs have the pixels that
-    the whole picture would have. Files of users, which come in more kinds and
-    are stored as pixels, are read by `image_folders.picture_file`.
+    the whole image would have. Files of users, which come in more kinds and
+    are stored as pixels, are read by `image_folders.image_file`.
 
     Args:
         path: The file, `epath.Path`.
-        box: See `Picture`.
+        box: See `Image`.
 
     Returns:
         A binary file object.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        DataFileError: If it is no picture, is cut off, or `box` lies outside.
+        DataFileError: If it is no image, is cut off, or `box` lies outside.
     """
     encoded = manual_files.content(path)
     try:
@@ -121,7 +121,7 @@ def read(path, box=None):
         )
     except tf.errors.InvalidArgumentError:
         raise manual_files.DataFileError(
-            f"'{path}' is no picture or is cut off ({len(encoded):,} bytes): "
+            f"'{path}' is no image or is cut off ({len(encoded):,} bytes): "
             "replace it"
         ) from None
     if box is not None:
@@ -145,7 +145,7 @@ def _cut(pixels, box, path):
 
 
 def listed(folder):
-    """The picture files of a folder by name; others (Thumbs.db) are left out.
+    """The image files of a folder by name; others (Thumbs.db) are left out.
 
     Raises:
         FileNotFoundError: If the folder is missing or holds none.
@@ -159,12 +159,12 @@ def listed(folder):
             if path.suffix.lower() in _ENDINGS and path.name[0] != "."
         ]
     if not found:
-        raise FileNotFoundError(f"there is no picture in '{folder}'")
+        raise FileNotFoundError(f"there is no image in '{folder}'")
     return found
 
 
 def in_class_folders(split, names, prefix, numbered=False):
-    """The pictures of `<split>/<class>/<file>`, classes known by name.
+    """The images of `<split>/<class>/<file>`, classes known by name.
 
     Folders are compared with the names without regard to capitals and
     punctuation.
@@ -172,7 +172,7 @@ def in_class_folders(split, names, prefix, numbered=False):
     Args:
         split: The folder, `epath.Path`.
         names: The class names; places are labels.
-        prefix: First part of the pictures' ids.
+        prefix: First part of the images' ids.
         numbered: Whether folders may be called "001.<any name>" or by a
             number alone as well, counted from 0 if there is a folder "0",
             else from 1.
@@ -183,7 +183,7 @@ def in_class_folders(split, names, prefix, numbered=False):
     folders = _folders(split)
     known = {_plain(name): label for label, name in enumerate(names)}
     first = 0 if any(folder.name == "0" for folder in folders) else 1
-    pictures = []
+    images = []
     for folder in folders:
         number = re.match(r"(\d+)(?:[._ -]|$)", folder.name)
         label = known.get(_plain(folder.name))
@@ -193,12 +193,12 @@ def in_class_folders(split, names, prefix, numbered=False):
             raise manual_files.DataFileError(
                 f"'{folder}' is none of the {len(names)} classes"
             )
-        pictures += _of(folder, label, prefix)
-    return pictures
+        images += _of(folder, label, prefix)
+    return images
 
 
 def in_split_folders(root, splits, names, numbered=False):
-    """`{split: pictures}` of a tree `<split>/<class>/<file>`.
+    """`{split: images}` of a tree `<split>/<class>/<file>`.
 
     Args:
         root: The folder, `epath.Path`.
@@ -228,9 +228,9 @@ def in_ranked_folders(split, count, prefix):
             "are expected: complete it"
         )
     return [
-        picture._replace(more={"class_name": folder.name})
+        image._replace(more={"class_name": folder.name})
         for label, folder in enumerate(folders)
-        for picture in _of(folder, label, prefix)
+        for image in _of(folder, label, prefix)
     ]
 
 
@@ -245,7 +245,7 @@ def _folders(split):
 
 def _of(folder, label, prefix):
     return [
-        Picture(f"{prefix}/{folder.name}/{path.name}", path, label)
+        Image(f"{prefix}/{folder.name}/{path.name}", path, label)
         for path in listed(folder)
     ]
 

@@ -1,4 +1,4 @@
-"""Any picture file as upright 8-bit RGB."""
+"""Any image file as upright 8-bit RGB."""
 
 import io
 import os
@@ -9,35 +9,35 @@ import PIL.Image
 import PIL.ImageOps
 
 
-class BadPicture(ValueError):
-    """A file that is no picture; says what is wrong with it."""
+class BadImage(ValueError):
+    """A file that is no image; says what is wrong with it."""
 
 
 def decode(source: str | os.PathLike | bytes) -> np.ndarray:
-    """Decodes a picture as uint8 `(height, width, 3)`.
+    """Decodes an image as uint8 `(height, width, 3)`.
 
     Any format that Pillow reads; turned upright by its EXIF note; grey,
-    palette, CMYK and 16-bit pictures become 8-bit RGB; opacity is dropped; of
-    an animation, the first picture. Pictures of more than 179 million pixels
+    palette, CMYK and 16-bit images become 8-bit RGB; opacity is dropped; of
+    an animation, the first image. Images of more than 179 million pixels
     are refused: a small file may claim to be one to fill the memory.
 
     By Pillow, since TensorFlow's decoder knows neither EXIF notes nor CMYK,
     16-bit grey and floating numbers, nor a limit of size. The published sets,
     whose files are stored as they are, are looked at by
-    `data_builders.picture_files.read`.
+    `data_builders.image_files.read`.
 
     Args:
         source: Path, or the content of the file.
 
     Raises:
-        BadPicture: If it is no picture or a damaged one.
+        BadImage: If it is no image or a damaged one.
         OSError: If the file cannot be read.
     """
     content = source
     if not isinstance(source, bytes):
         content = pathlib.Path(source).read_bytes()
     if not content:
-        raise BadPicture("is no readable picture: it is empty")
+        raise BadImage("is no readable image: it is empty")
     try:
         with PIL.Image.open(io.BytesIO(content)) as image:
             image = PIL.ImageOps.exif_transpose(image)
@@ -45,14 +45,14 @@ def decode(source: str | os.PathLike | bytes) -> np.ndarray:
                 return _from_deep_grey(np.asarray(image))
             return np.asarray(image.convert("RGB"), np.uint8)
     except PIL.UnidentifiedImageError as error:
-        raise BadPicture("is no readable picture") from error
+        raise BadImage("is no readable image") from error
     except (
         OSError,
         SyntaxError,
         ValueError,
         PIL.Image.DecompressionBombError,
     ) as error:
-        raise BadPicture(f"is no readable picture: {error}") from error
+        raise BadImage(f"is no readable image: {error}") from error
 
 
 def _from_deep_grey(values):

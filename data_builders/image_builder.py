@@ -1,11 +1,11 @@
-"""What the builders of labelled pictures share."""
+"""What the builders of labelled images share."""
 
 import abc
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files, picture_files
+from data_builders import image_files, manual_files
 
 
 def configurations(descriptions):
@@ -21,7 +21,7 @@ def configurations(descriptions):
 
 
 class LabelledBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Labelled pictures.
+    """Labelled images.
 
     Attributes:
         CLASS_NAMES: Names of the classes, in the order of the labels.
@@ -35,7 +35,7 @@ class LabelledBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def features(self):
         """The features of an example, `image` and `label` among them."""
-        return picture_files.features(self.CLASS_NAMES)
+        return image_files.features(self.CLASS_NAMES)
 
     def _info(self):
         return self.dataset_info_from_configs(
@@ -45,8 +45,8 @@ class LabelledBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
 
-class PictureBuilder(LabelledBuilder, skip_registration=True):
-    """Labelled picture files that the user supplies; a subclass lists them.
+class ImageBuilder(LabelledBuilder, skip_registration=True):
+    """Labelled image files that the user supplies; a subclass lists them.
 
     Attributes:
         COUNTS: Examples per split in the release. A split that is not named
@@ -56,45 +56,45 @@ class PictureBuilder(LabelledBuilder, skip_registration=True):
     COUNTS: ClassVar[dict] = {}
 
     @abc.abstractmethod
-    def pictures(self, dl_manager):
-        """The `Picture`s of every split, as found in `dl_manager.manual_dir`.
+    def images(self, dl_manager):
+        """The `Image`s of every split, as found in `dl_manager.manual_dir`.
 
         Returns:
-            `{split: list or iterator of Picture}`; a list if it is counted.
+            `{split: list or iterator of Image}`; a list if it is counted.
         """
 
     def _split_generators(self, dl_manager):
-        found = self.pictures(dl_manager)
+        found = self.images(dl_manager)
         counts = self.COUNTS
         if self.builder_config is not None:
             counts = counts.get(self.builder_config.name, {})
-        for split, pictures in found.items():
-            pictures = manual_files.present(pictures, dl_manager.manual_dir)
-            found[split] = pictures
-            if isinstance(pictures, list):
-                _refuse_doubles(pictures)
+        for split, images in found.items():
+            images = manual_files.present(images, dl_manager.manual_dir)
+            found[split] = images
+            if isinstance(images, list):
+                _refuse_doubles(images)
             if split in counts:
                 manual_files.check_whole(
-                    len(pictures),
+                    len(images),
                     counts[split],
-                    f"pictures for '{split}'",
+                    f"images for '{split}'",
                     dl_manager.manual_dir,
                 )
         return {
-            split: self._generate_examples(pictures)
-            for split, pictures in found.items()
+            split: self._generate_examples(images)
+            for split, images in found.items()
         }
 
-    def _generate_examples(self, pictures):
+    def _generate_examples(self, images):
         classes = self.info.features["label"].num_classes
-        return picture_files.examples(pictures, classes)
+        return image_files.examples(images, classes)
 
 
-def _refuse_doubles(pictures):
+def _refuse_doubles(images):
     seen = set()
-    for picture in pictures:
-        if picture.id in seen:
+    for image in images:
+        if image.id in seen:
             raise manual_files.DataFileError(
-                f"the picture '{picture.id}' is listed twice"
+                f"the image '{image.id}' is listed twice"
             )
-        seen.add(picture.id)
+        seen.add(image.id)

@@ -19,9 +19,9 @@ class MadeUpSet:
     Args:
         image_shape: `(height, width, channels)`.
         classes: Number of classes, or their names.
-        per_class: Pictures of a class by split; a number of each class's own
+        per_class: Images of a class by split; a number of each class's own
             or one for all.
-        users: Users among whom the pictures are dealt out, named by their
+        users: Users among whom the images are dealt out, named by their
             ids; None for no ids.
     """
 
@@ -37,8 +37,8 @@ class MadeUpSet:
         return self.classes
 
 
-class MadeUpPictures:
-    """Stands for `LabelledImages`: noise, every picture different."""
+class MadeUpImages:
+    """Stands for `LabelledImages`: noise, every image different."""
 
     def __init__(self, name, split, made_up, image_shape=None):
         self.image_shape = image_shape or made_up.image_shape
@@ -58,18 +58,18 @@ class MadeUpPictures:
                 for place, user in enumerate(dealt)
             )
         size = int(np.prod(self.image_shape))
-        # Pictures overlap in memory, so that large ones cost little.
+        # Images overlap in memory, so that large ones cost little.
         noise = generator.integers(
             0, 256, size + _STRIDE * len(labels), np.uint8
         )
         windows = np.lib.stride_tricks.sliding_window_view(noise, size)
-        self._pictures = windows[::_STRIDE]
+        self._images = windows[::_STRIDE]
 
     def __len__(self):
         return len(self.labels)
 
     def images(self, indices):
-        flat = self._pictures[np.asarray(indices, np.int64)]
+        flat = self._images[np.asarray(indices, np.int64)]
         return flat.reshape(-1, *self.image_shape)
 
 
@@ -77,7 +77,7 @@ _STRIDE = 5
 
 
 def replace_open_split(monkeypatch, sets):
-    """Makes `tfds_source.open_split` answer with made-up pictures.
+    """Makes `tfds_source.open_split` answer with made-up images.
 
     Args:
         monkeypatch: pytest's.
@@ -96,7 +96,7 @@ def replace_open_split(monkeypatch, sets):
         del data_dir, resize, image_key
         if split not in sets[name].per_class:
             raise UserError(f"no such split: {split}")
-        return MadeUpPictures(name, split, sets[name], image_shape)
+        return MadeUpImages(name, split, sets[name], image_shape)
 
     monkeypatch.setattr(tfds_source, "open_split", opened)
 

@@ -1,4 +1,4 @@
-"""Tiny pictures for the dummy data of the builders' tests."""
+"""Tiny images for the dummy data of the builders' tests."""
 
 import zlib
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def write(path, size=(4, 5), channels=3):
-    """Writes a picture of one colour, which its path decides.
+    """Writes an image of one colour, which its path decides.
 
     Args:
         path: `pathlib.Path`; JPEG unless the name ends in ".png".
