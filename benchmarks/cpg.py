@@ -10,7 +10,7 @@ momentum, the unit to compare with on any machine:
 
 - `finetune`: the first task, or PackNet's any;
 - `picking`: a later task, with the gradients of scores and their Adam;
-- `picked`: a later task whose picks rest;
+- `picked`: a later task whose picks are frozen;
 - `prune_first`, `prune`: a step of a pruning run, of the first and of a later
   task, without an event;
 - `event`: one pruning event alone.

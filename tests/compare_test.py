@@ -121,6 +121,8 @@ def test_references_give_what_is_gained_over_them(seeds, tmp_path):
     single = _run(tmp_path / "one", [[0.8, None], [0.8, 0.7]], method="STL")
     joint = _run(tmp_path / "mtl", [[0.9, None], [0.9, 0.75]], method="Joint")
     (row,) = _rows(seeds[:1], single_task=single, joint=joint)
+    heading = "| over individual | final over individual | intransigence |"
+    assert heading in comparison.markdown([row])
     # Learned 0.9 and 0.5, in the end 0.7 and 0.5.
     assert row.spread("gain_over_single_task")["mean"] == pytest.approx(-0.05)
     assert row.spread("final_gap_to_single_task")["mean"] == pytest.approx(

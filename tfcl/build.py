@@ -53,7 +53,7 @@ _ON_BAD_IMAGE = flags.DEFINE_enum(
     ("error", "skip"),
     f"For {_FOLDERS}: stop at a file that is no image, or leave it out.",
 )
-flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its name of before.
+flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its former name.
 commands.define_data_dir()
 
 

@@ -1,8 +1,8 @@
 """Compares runs: `python -m tfcl.compare RUN [RUN ...]`.
 
 Runs that differ in their seeds alone are one row: mean and sample deviation.
-With `--output` the table is written as Markdown, every number as CSV, and the
-average accuracy over the tasks as an image.
+With `--output` the table is written as Markdown, every value as CSV, and the
+average accuracy over the tasks as a figure.
 """
 
 import pathlib
@@ -53,10 +53,10 @@ if __name__ == "__main__":
     flags.DEFINE_string(
         "single_task",
         None,
-        "Run with a network per task, to which the others are compared.",
+        "Run of individual networks, one per task, to compare the others to.",
     )
     flags.DEFINE_string(
-        "joint", None, "Run that trains on all tasks so far, likewise."
+        "joint", None, "Run that trains jointly on all tasks so far, likewise."
     )
-    flags.DEFINE_string("output", None, "Folder for table, numbers, image.")
+    flags.DEFINE_string("output", None, "Folder for table, values, figure.")
     commands.run(main)

@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-Four pictures of two classes in the tree of the release, with boxes that end
+Four images of two classes in the tree of the release, with boxes that end
 inside, at and beyond the edge.
 """
 
@@ -8,7 +8,7 @@ import pathlib
 
 from data_builders import dummy_pictures
 
-# (id, picture, class, in train, box as x, y, width, height)
+# (id, image, class, in train, box as x, y, width, height)
 _IMAGES = (
     (1, "001.Black_footed_Albatross/A_0046_18.jpg", 1, 1, "1.0 2.0 4.0 3.0"),
     (2, "001.Black_footed_Albatross/A_0009_34.jpg", 1, 0, "0.0 0.0 8.0 6.0"),

@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-Two users with three training and two test pictures.
+Two users with three training and two test images.
 """
 
 import json

@@ -18,12 +18,12 @@ def main():
         for split, size in _SIZES.items():
             generator = np.random.default_rng((number, size))
             # White with some grey dots; 0.999 must not become white.
-            pictures = np.ones((size, 784))
-            pictures[:, 380:400] = generator.uniform(0, 1, (size, 20)).round(3)
-            pictures[:, 0] = 0.999
+            images = np.ones((size, 784))
+            images[:, 380:400] = generator.uniform(0, 1, (size, 20)).round(3)
+            images[:, 0] = 0.999
             user = f"user_{number}"
             samples = {
-                "x": pictures.tolist(),
+                "x": images.tolist(),
                 "y": generator.integers(0, 62, size).tolist(),
             }
             name = f"all_data_{number}_iid_01_0_keep_0_{split}_9.json"

@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-Five pictures and the owners' two lists, shortened.
+Five images and the owners' two lists, shortened.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
 """Writes dummy data for the builder's test: python <this file> FOLDER.
 
-One class of 10 pictures per pickle. Some 600 KB, so the test makes them.
+One class of 10 images per pickle. Some 600 KB, so the test makes them.
 """
 
 import pathlib
@@ -23,9 +23,9 @@ def write(folder, names):
     for seed, (part, name) in enumerate(zip(("train", "val", "test"), names)):
         generator = np.random.default_rng(seed)
         colours = generator.integers(0, 256, (PER_CLASS, 1, 1, 3), np.uint8)
-        pictures = np.broadcast_to(colours, (PER_CLASS, 84, 84, 3)).copy()
+        images = np.broadcast_to(colours, (PER_CLASS, 84, 84, 3)).copy()
         content = {
-            "image_data": pictures,
+            "image_data": images,
             "class_dict": {name: list(range(PER_CLASS))},
         }
         path = folder / f"mini-imagenet-cache-{part}.pkl"

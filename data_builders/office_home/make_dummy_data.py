@@ -2,7 +2,7 @@
 
 One tiny JPEG per class of two domains, in the tree of the release, sizes
 differing, with what copies of the set have too: other capitals, a grey
-picture, a file that is no picture.
+image, a file that is no image.
 """
 
 import pathlib
@@ -27,8 +27,8 @@ def main():
             colour = np.random.default_rng((place, label)).integers(
                 0, 256, channels, np.uint8
             )
-            picture = np.broadcast_to(colour, shape)
-            encoded = tf.io.encode_jpeg(picture, quality=50)
+            image = np.broadcast_to(colour, shape)
+            encoded = tf.io.encode_jpeg(image, quality=50)
             (folder / "00001.jpg").write_bytes(encoded.numpy())
         (_TREE / domain / "Mug" / "Thumbs.db").write_bytes(b"no picture")
 

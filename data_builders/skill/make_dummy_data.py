@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-A database with two tasks and the pictures of the smaller one, Hurricane_Damage
+A database with two tasks and the images of the smaller one, Hurricane_Damage
 of two classes.
 """
 

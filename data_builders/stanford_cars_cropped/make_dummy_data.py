@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-Two training pictures and one test picture as the owners' archives unpack.
+Two training images and one test image as the owners' archives unpack.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
 """Draws the dummy data of the builder's test: python <this file>.
 
-Two of the 200 classes in the tree of the release, one grey picture.
+Two of the 200 classes in the tree of the release, one grey image.
 """
 
 import pathlib

@@ -309,6 +309,14 @@ class TablesTest(tf.test.TestCase):
         self.assertTrue(math.isnan(rows[2].forgetting))
         self.assertEqual(rows[1].configuration, "01")
 
+    def test_headings_are_the_words_of_the_report(self):
+        path = pathlib.Path(self.get_temp_dir()) / "report.html"
+        report.write_report(_results(), {}, path)
+        page, printed = path.read_text(), self._print(_results())
+        for name in ("learned %", "final %", "forgetting", "size of task"):
+            self.assertIn(name, printed)
+            self.assertIn(f">{name}</th>", page)
+
     def test_names_are_no_markup(self):
         text = self._print(_results())
         for name in _results()["task_names"]:

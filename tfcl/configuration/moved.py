@@ -1,4 +1,4 @@
-"""Module names of before the rooms, in saved `config.gin`s and old gin files.
+"""Module names from before the rooms, in saved `config.gin`s and old gin files.
 
 Version 0.1 had one folder per layer of the house. A run that it began goes on,
 and a gin file written for it is read, because every `import` and every full
@@ -114,7 +114,7 @@ def current(name: str) -> str:
         return _NEW_NAMES[name]
     module, dot, last = name.rpartition(".")
     # A room has the name of a module that it took in: `tfcl.methods.cpg.cpg`
-    # is new, `tfcl.methods.cpg.CPG` was the class of before.
+    # is new, `tfcl.methods.cpg.CPG` was the class at that time.
     if module in _NEW_NAMES and name not in _NEW_NAMES.values():
         return f"{_NEW_NAMES[module]}{dot}{last}"
     return name

@@ -364,7 +364,7 @@ class Experiment:
         return export_task(self.method, entry, self.model_dir / "export")
 
     def close(self):
-        """Gives the model directory free."""
+        """Releases the model directory."""
         try:
             if self.observer is not None:
                 self.observer.close()

@@ -129,7 +129,7 @@ class Observer:
             self.summaries.flush()
 
     def figures(self, drawn, step):
-        """Adds images, `{name: Figure}`."""
+        """Adds figures by name."""
         if self.summaries is None:
             return
         for name, figure in drawn.items():

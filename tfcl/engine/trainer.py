@@ -258,7 +258,7 @@ class Trainer:
             record["validation/batch_losses"] = found.batch_losses
         self._note_peak(task, epoch, found.accuracy)
         best = self.run.journal.position["best"] or {}
-        # Notes of before there was a choice have an accuracy alone.
+        # Older journals note an accuracy only: there was no choice.
         before = best.get("value", best.get("validation_accuracy"))
         wanted = phase.restore_best and epoch > phase.best_after
         if wanted and phase.improves(record[phase.best_by], before):

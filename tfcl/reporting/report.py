@@ -13,35 +13,38 @@ from tfcl.reporting.training_figures import task_figures
 
 # What each metric says, in the order of the table.
 _METRICS = {
-    "average_accuracy": "Mean test accuracy over the learned tasks at the end",
+    "average_accuracy": "Mean test accuracy over the learned tasks, final",
     "average_incremental_accuracy": "Mean of the averages after each task",
-    "micro_average": "Accuracy at the end on all test sets pooled",
-    "average_top5_accuracy": "Mean at the end of how often the right answer "
-    "is among the five best, over the tasks of more than five classes",
+    "micro_average": "Final accuracy on the examples of all test sets together",
+    "average_top5_accuracy": "Mean final share of test images whose class is "
+    "among the five best answers, over the tasks of more than five classes",
     "learning_accuracy": "Mean accuracy on a task right after learning it",
     "backward_transfer": "Mean change of earlier tasks since they were "
     "learned; below 0: forgotten, above 0: helped by later tasks",
-    "forgetting": "Mean loss of earlier tasks against their best accuracy "
-    "before the last task; lower is better",
-    "retention_ratio": "Mean of accuracy at the end / when learned",
-    "retention_ratio_peak": "Mean of accuracy at the end / at its best",
-    "min_accuracy": "Mean of earlier tasks' worst accuracy since learned",
-    "worst_case": "As minimum accuracy, the last task counted in",
+    "forgetting": "Mean over earlier tasks of the best accuracy before the "
+    "last task minus the final accuracy; lower is better",
+    "retention_ratio": "Mean of final accuracy / accuracy when learned",
+    "retention_ratio_peak": "Mean of final accuracy / best accuracy",
+    "min_accuracy": "Mean over earlier tasks of the lowest accuracy since "
+    "the task was learned",
+    "worst_case": "As min accuracy, but including the last task",
     "triangle_accuracy": "Mean of the accuracy matrix up to its diagonal",
-    "backward_transfer_all": "Backward transfer averaged over all moments",
-    "rem": "1 - the loss averaged over all moments; 1: nothing forgotten",
-    "forward_transfer": "Mean accuracy on a task just before learning it, "
-    "above the untrained model's",
+    "backward_transfer_all": "Backward transfer, averaged over the moments "
+    "after each task",
+    "rem": "1 minus the loss in backward transfer all; 1: nothing forgotten",
+    "forward_transfer": "Mean accuracy on a task just before learning it "
+    "minus that of the untrained network",
     "forward_transfer_all": "Mean accuracy on tasks not learned yet",
-    "gain_over_single_task": "Mean accuracy when learned, above that of one "
-    "model per task",
-    "final_gap_to_single_task": "Mean accuracy at the end, above that of one "
-    "model per task",
-    "intransigence": "Mean lead of joint training over the accuracy when "
-    "learned",
-    "intransigence_last": "The same for the last task alone",
-    "model_size_efficiency": "Mean of the size after task 1 / after each task",
-    "parameter_growth": "Stored parameters at the end / after task 1",
+    "gain_over_single_task": "Mean accuracy when learned minus that of "
+    "individual networks, one per task",
+    "final_gap_to_single_task": "Mean final accuracy minus that of "
+    "individual networks, one per task",
+    "intransigence": "Mean accuracy of joint training minus the accuracy "
+    "when learned",
+    "intransigence_last": "Intransigence of the last task",
+    "model_size_efficiency": "Mean of stored parameters after task 1 / after "
+    "each task; at most 1",
+    "parameter_growth": "Stored parameters, final / after task 1",
 }
 _DIFFERENCES = ("backward_", "forgetting", "gain", "final_gap", "intransigence")
 _RATIOS = ("retention_", "rem", "model_size_", "parameter_")
@@ -197,7 +200,7 @@ def _header(results: dict) -> str:
     waiting = ", ".join(map(str, names[learned:]))
     return text + (
         f'<section class="warn"><b>Unfinished: {learned} of {len(names)} '
-        "tasks learned.</b> Everything below speaks of these alone."
+        "tasks learned.</b> Everything below covers only these."
         f'<p class="soft">Not learned yet: {_text(waiting)}</p></section>'
     )
 
@@ -248,8 +251,10 @@ def _summary_section(results: dict) -> str:
 
 
 def _tasks_section(results: dict) -> str:
-    header = "#|task|classes|train / validation / test|epochs|when learned %|"
-    header += "at the end %|forgetting|own parameters|own size"
+    header = (
+        "#|task|classes|train / validation / test|epochs|learned %|final %|"
+    )
+    header += "forgetting|parameters of task|size of task"
     rows = []
     summaries = tables.task_rows(results)
     for task, row in zip(results["tasks"], summaries, strict=True):
@@ -274,15 +279,16 @@ def _tasks_section(results: dict) -> str:
     if not any(row.configuration for row in summaries):
         header, rows = header[:-1], [row[:-1] for row in rows]
     note = (
-        "Accuracies are those on the test set. Forgetting, in percentage "
-        "points: best accuracy before the last task minus accuracy at the end."
+        "Accuracies are those on the test set: learned = right after the task, "
+        "final = after the last one. Forgetting, in percentage points: best "
+        "accuracy before the last task minus final accuracy."
     )
     numeric = "".join(str(int(k not in (1, 11))) for k in range(len(header)))
     return _table(header, rows, numeric) + f'<p class="soft">{note}</p>'
 
 
 def _method_section(results: dict) -> str:
-    """Figures, and one table of all single numbers and texts."""
+    """Figures, and one table of all single values and texts."""
     tasks = results["tasks"]
     keys = dict.fromkeys(
         key

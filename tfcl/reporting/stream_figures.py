@@ -34,7 +34,7 @@ def stream_figures(task, maps, history, results=()):
 
 
 def region_figure(point_map):
-    """Where a classifier of points finds which class.
+    """The decision regions of a classifier of points.
 
     Args:
         point_map: `PointMap`.

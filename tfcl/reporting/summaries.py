@@ -92,7 +92,7 @@ class Summaries:
         self._add(summary, step)
 
     def image(self, tag: str, figure, step: int) -> None:
-        """Writes a `matplotlib.figure.Figure` as a figure."""
+        """Writes a `matplotlib.figure.Figure`, drawn as a PNG image."""
         png = drawing.png_bytes(figure)
         width, height = figure.canvas.get_width_height()
         image = summary_pb2.Summary.Image(

@@ -1,4 +1,4 @@
-"""The final table of a run, and how its numbers are written."""
+"""The final table of a run, and how its values are written."""
 
 import math
 from typing import NamedTuple
@@ -60,7 +60,7 @@ def final_table(results: dict) -> Table:
         title_justify="left",
     )
     table.add_column("task", overflow="fold")
-    for name in ("learned %", "final %", "forgetting", "own size"):
+    for name in ("learned %", "final %", "forgetting", "size of task"):
         table.add_column(name, justify="right", no_wrap=True)
     if configured:
         table.add_column("configuration", overflow="fold")

@@ -187,7 +187,7 @@ class Checkpoints:
             lines = [f'model_checkpoint_path: "{names[-1]}"']
             for name in names:
                 lines.append(f'all_model_checkpoint_paths: "{name}"')
-                # Any time will do; without one a checkpoint stays for good.
+                # Any time will do; a checkpoint without one is never deleted.
                 lines.append("all_model_checkpoint_timestamps: 1.0")
             write_atomically(self.folder / "checkpoint", "\n".join(lines))
         self._found = []

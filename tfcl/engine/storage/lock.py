@@ -49,5 +49,5 @@ class DirectoryLock:
             os.write(self._file.fileno(), holder.encode())
 
     def release(self):
-        """Gives the folder free."""
+        """Releases the folder."""
         self._file.close()

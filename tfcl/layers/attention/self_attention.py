@@ -37,7 +37,7 @@ class SelfAttention(keras.layers.Layer):
         if input_shape[-1] % (3 * self.heads):
             raise ValueError(
                 "Argument `heads` must divide the width, a third of the "
-                f"input's {input_shape[-1]} numbers per token. Received: "
+                f"input's {input_shape[-1]} values per token. Received: "
                 f"heads={self.heads}"
             )
         self.built = True

@@ -6,7 +6,7 @@ import tensorflow as tf
 def packed_draws(count, dtype, seed):
     """Uniform random integers of less than 32 bits, quickly.
 
-    Random words are dear on a CPU: each is cut into two or four.
+    Random words are expensive on a CPU: each is cut into two or four.
 
     Args:
         count: Number of integers, Python int or int32 scalar.

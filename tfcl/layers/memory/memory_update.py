@@ -102,7 +102,7 @@ def responses(queries, keys, similarity, bandwidth):
 def updated(state, reading, rule, seed=None, present=None):
     """The state after an example or a batch was learned.
 
-    Gradients belong to the state of before, at the units of before.
+    Gradients belong to the old state and to the units that it had.
 
     Args:
         state: `MemoryState`.

@@ -17,7 +17,7 @@ class AdditiveKernel(HasInitializers, KernelGenerator):
         bias_initializer: For the bias.
         initial_stddev: Deviation of the truncated normal start values of M
             and tau.
-        retains: Keep a copy of S of before the task, which `drift` measures
+        retains: Keep a copy of S from before the task, which `drift` measures
             against.
 
     Reference:

@@ -29,7 +29,7 @@ class FrozenBackbone(NetworkMethod):
 
     def phases(self, task):
         phase = self.training.phase()
-        # Whatever was learned before, this task too, rests on the backbone.
+        # All that was learned, this task too, depends on the backbone.
         if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase

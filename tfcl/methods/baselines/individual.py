@@ -31,7 +31,7 @@ class Individual(NetworkMethod):
             kernels.
         start: "afresh"; "first": all later tasks start from the network of
             the first; or "random_earlier": task t starts from that of one of
-            the tasks before it, drawn from the seed (the finetuned models of
+            the tasks before it, drawn from the seed (the fine-tuned models of
             Hung et al., NeurIPS 2019, whose accuracies are goals). Its
             classifier counts, too, if it has as many classes.
         later_schedule: Rate from the second task on; None for the one of

@@ -65,7 +65,7 @@ class ClassIncremental(Method):
         Statistics take 4 bytes per class and pair of features, and 8 more
         per class of one task; so do checkpoints, each. They are of the time
         of their task, also where the backbone goes on to learn. Old heads
-        rest in stage 1, keys and counters as well; so do keys in stage 2.
+        are frozen in stage 1, with keys and counters; keys also in stage 2.
     """
 
     def __init__(

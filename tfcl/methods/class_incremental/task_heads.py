@@ -1,4 +1,4 @@
-"""One head per task in a single layer, and who of them may change."""
+"""One head per task in a single layer, and which of them may change."""
 
 import keras
 import numpy as np

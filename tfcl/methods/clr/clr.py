@@ -31,7 +31,7 @@ class CLR(NetworkMethod):
     filters `R`, scale and shift of every normalisation, and a head; moving
     statistics are the task's, too. All else never changes, so forgetting is
     exactly zero and the order of the tasks does not matter. A task's state is
-    `9 sum C_l` filter weights, `4 C` numbers per batch norm, and the head:
+    `9 sum C_l` filter weights, `4 C` parameters per batch norm, and the head:
     0.6 % of a ResNet-50 without its head.
 
     Args:

@@ -19,7 +19,7 @@ class PruningLadder:
     """Runs of gradual pruning, each from where the one before ended.
 
     Args:
-        schedule: Rate of the weights; scores rest.
+        schedule: Rate of the weights; scores are frozen.
         ratios: Sparsities to reach, one run each, increasing in (0, 1).
         epochs: Of each run, E_p included.
         ramp_epochs: E_p, epochs over which a run prunes.
@@ -100,7 +100,7 @@ class PickAgain:
             be worse than the pruned state.
 
     Reference:
-        As of `PruningLadder`; there it is called the second finetuning.
+        As of `PruningLadder`; there it is called the second fine-tuning.
     """
 
     def __init__(

@@ -99,7 +99,7 @@ class ProgNN(NetworkMethod):
         return [owned for owned in listed if id(owned.variable) in own]
 
     def _finish(self):
-        """Freezes the newest column for good."""
+        """Freezes the newest column; only the head stays in the slot."""
         number = len(self._columns) - 1
         self.shared = self.shared + self._column_variables(number)
         self.slot = self._network.head_variables

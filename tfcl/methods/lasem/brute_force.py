@@ -15,7 +15,7 @@ class BruteForce(SearchingMethod):
     """Trains every task once per configuration and keeps the best.
 
     The first task shares nothing and is not searched. Every later task is
-    trained 2^L times from the same start (shared weights of before the task,
+    trained 2^L times from the same start (shared weights from before the task,
     the same draw of its own weights, new optimizers); the configuration of
     the best validation accuracy wins, the first one on ties. What it learned
     is kept and not trained again. The accuracy is that of the last epoch, or

@@ -34,8 +34,8 @@ class LASEM(SearchingMethod):
     - prior p = running mean of the posteriors of this task.
 
     At the end of the task the configuration of the largest prior wins: shared
-    layers keep their trained shared kernel, the others get the shared kernel
-    of before the task back and keep the task's own.
+    layers keep their trained shared kernel. In the others the shared kernel
+    returns to its values from before the task, and the task's own is kept.
 
     Args:
         training: `TaskTraining`.

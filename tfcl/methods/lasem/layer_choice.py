@@ -10,9 +10,9 @@ class LayerChoice:
     """The choice of a searching method: shared or task-specific per layer.
 
     While a task trains, both kinds of weights of a layer learn. When the
-    choice falls, a layer that is not shared gets the shared weights of before
-    the task back; if no task has shared it yet, the next task draws them
-    afresh.
+    choice is made, the shared weights of a layer that is not shared return to
+    their values from before the task; if no task has shared it yet, the next
+    task draws them anew.
 
     Args:
         layers: `SelectiveConv2D`s with `sharing="chosen"`, input to output.
@@ -46,7 +46,7 @@ class LayerChoice:
             before.assign(owned.variable)
 
     def restore(self):
-        """Gives all shared variables their values of before the task."""
+        """Gives all shared variables their values from before the task."""
         for before, owned in zip(self.before, self._shared):
             owned.variable.assign(before)
 
@@ -56,7 +56,7 @@ class LayerChoice:
             layer.selection.assign(float(shared))
 
     def settle(self, sharing):
-        """Selects for good: rolls back the layers that are not shared."""
+        """The final choice: rolls back the layers that are not shared."""
         self.select(sharing)
         before = {
             id(owned.variable): copy

@@ -17,7 +17,7 @@ class SearchingMethod(NetworkMethod):
     While a task trains, every convolution has a kernel by the transfer
     mechanism and a task's own kernel; a subclass gathers evidence in its
     steps or phases and says in `best` what is to be shared. At the end of the
-    task the choice falls for good (see `LayerChoice`). A task seen again is
+    task the choice becomes final (see `LayerChoice`). A task seen again is
     not searched: it goes on training with what was chosen for it.
 
     Args:

@@ -172,7 +172,7 @@ class AdditiveTransfer(Transfer):
     Args:
         sparsity: lambda_1, weight of the mean over layers of `mean |tau|`.
         retention: lambda_2, weight of the mean over layers of
-            `||S - S_old||^2 / (2 n)` from the second task on, S_old of before
+            `||S - S_old||^2 / (2 n)` from the second task on, S_old from before
             the task. The published program means 100, but never adds the
             term: 0 is parity.
 

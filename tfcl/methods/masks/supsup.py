@@ -21,7 +21,7 @@ _BITS = "mask_bits"
 class SupSup(NetworkMethod):
     """Supermasks in superposition, with the task known.
 
-    The backbone keeps its random weights for good; every task finds which of
+    The backbone's random weights are frozen; every task finds which of
     them to use (`Supermask`), and the bank keeps one bit per weight.
     Forgetting is zero. Kernels have one size and random signs, unless the
     backbone is pretrained; there are no biases.

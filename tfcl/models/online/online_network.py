@@ -23,7 +23,7 @@ class OnlineNetwork:
             `(batch, features)`, and a `keras.layers.Dense` or `MemoryDense`.
         trains_backbone: False freezes the backbones.
         pretrained: Whether the backbones' present weights are their start
-            values; those of layers that rest always are.
+            values; those of frozen layers always are.
         serve: Optional function from the copy of a head that `lower` makes to
             the layer that stands in its place.
         update_first: Whether a `MemoryDense` makes its own update before it
@@ -178,7 +178,7 @@ class OnlineNetwork:
         return values
 
     def assign(self, before, after):
-        """Assigns the values that are not those of before."""
+        """Assigns the values that have changed."""
         for variable, old, new in zip(self._variables, before, after):
             if new is not old:
                 variable.assign(new)
@@ -237,8 +237,8 @@ class OnlineNetwork:
 
 
 def _backbone_variables(backbone, pretrained):
-    """`Owned` of a backbone; layers that rest keep their values."""
-    resting = {
+    """`Owned` of a backbone; frozen layers keep their values."""
+    frozen = {
         id(weight)
         for layer in leaf_layers(backbone)
         if not layer.trainable
@@ -246,7 +246,7 @@ def _backbone_variables(backbone, pretrained):
     }
     return [
         Owned.of(o.name, o.variable)
-        if pretrained or id(o.variable) in resting
+        if pretrained or id(o.variable) in frozen
         else o
         for o in owned_variables(backbone)
     ]

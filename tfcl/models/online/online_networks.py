@@ -29,9 +29,9 @@ def linear_network(
         classes: Number of outputs.
         use_bias: Whether it has biases.
         backbone: Function from `image_shape` to a `keras.Model` that ends in
-            features; None takes the numbers of an image as they are.
-        frozen: Whether a backbone rests.
-        pretrained: Whether one that does not starts from the weights that it
+            features; None takes the values of an image as they are.
+        frozen: Whether a backbone is frozen.
+        pretrained: Whether one that is trained starts from the weights that it
             comes with; False draws new ones.
     """
     network = _backbone(image_shape, backbone, frozen)

@@ -44,8 +44,8 @@ _ALONE = (
 def top_dense(backbone):
     """The `Dense` layer whose units are the features, each on its own.
 
-    Behind it there is nothing but what acts on every unit alone: activations
-    of Keras and dropout. So `d(sum_i s_i f_i)/dW = d(sum_i f_i)/dW * s`,
+    Behind it there are only functions of single units: activations of Keras
+    and dropout. So `d(sum_i s_i f_i)/dW = d(sum_i f_i)/dW * s`,
     column by column, for any s.
 
     Args:
