@@ -13,7 +13,7 @@ engine's compiled loop:
   alone, with experience replay, MIR among 8 candidates, A-GEM and as an
   ensemble of 8; GDumb's filling;
 - `features_*`: Memory Head of 100 units on 512 features and 100 classes (5.1
-  million numbers): Adam (every number moves), lazy Adam, SGD;
+  million parameters): Adam (every parameter moves), lazy Adam, SGD;
 - `evaluation_*`: the same without learning, batches of 250.
 """
 
