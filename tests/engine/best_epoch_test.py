@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from tests.testing import golden, toy_run
 from tests.testing.methods import two_replicas
-from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
 from tfcl.engine.runtime import Runtime
+from tfcl.engine.storage.best_weights import BestWeights
 from tfcl.engine.storage.journal import Journal
+from tfcl.engine.storage.position import Position
+from tfcl.engine.training.fitting import Fitting
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
@@ -79,7 +81,7 @@ def test_a_phase_keeps_and_restores_what_the_program_does(name, tmp_path):
     run.policy.steps_per_call = 1000
     task = run.stream.tasks[0]
     run.journal.begin_task(task)
-    run.journal.begin_phase()
+    run.journal.position.begin_phase()
     run.method.begin_task(task)
     weights = _Weights(run, name)
     phase = training.phase()
@@ -199,7 +201,7 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
     run.start({})
     with (
         toy_run.no_figures(),
-        mock.patch.object(run.trainer, "_validate_epoch") as validate,
+        mock.patch.object(Fitting, "_validate_epoch") as validate,
     ):
         learn_stream(run)
     run.close()
@@ -241,10 +243,10 @@ def test_phases_at_the_same_step_keep_files_of_their_own(tmp_path):
     journal, names = Journal(), set()
     best = BestWeights(tmp_path, keep=2)
     for results in ([], [{}]):
-        journal.position = {"visit": 0, "results": results}
+        journal.position = Position(0, 0, "", results=results)
         for epoch in (0, 1):
             note = best.save(journal, {"a": np.zeros(2)}, epoch, None, None)
-            names.add(note["file"])
+            names.add(note.file)
     assert len(names) == 4
 
 
