@@ -12,9 +12,6 @@ from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
 from tfcl.engine.runtime import Runtime
-from tfcl.engine.storage.best_weights import BestWeights
-from tfcl.engine.storage.journal import Journal
-from tfcl.engine.storage.position import Position
 from tfcl.engine.training.fitting import Fitting
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.lasem.static_transfer import StaticTransfer
@@ -237,17 +234,6 @@ def test_the_result_is_that_of_the_best_epoch(tmp_path):
     (phase,) = run.results()["tasks"][0]["phases"]
     found = [phase[f"validation/{name}"] for name in ("loss", "accuracy")]
     assert (phase["best_epoch"], found) == (2, [0.25, 0.75])
-
-
-def test_phases_at_the_same_step_keep_files_of_their_own(tmp_path):
-    journal, names = Journal(), set()
-    best = BestWeights(tmp_path, keep=2)
-    for results in ([], [{}]):
-        journal.position = Position(0, 0, "", results=results)
-        for epoch in (0, 1):
-            note = best.save(journal, {"a": np.zeros(2)}, epoch, None, None)
-            names.add(note.file)
-    assert len(names) == 4
 
 
 def test_without_the_rule_such_a_step_ends_the_run(tmp_path):
