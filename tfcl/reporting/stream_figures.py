@@ -57,7 +57,7 @@ def region_figure(point_map):
     """Where a classifier of points finds which class.
 
     Args:
-        point_map: Arrays of a `PointMap` (`tfcl.methods.base`).
+        point_map: `PointMap` of a method: title and arrays.
     """
     figure = Figure((5.0, 5.0), dpi=120, layout="constrained")
     axes = figure.subplots()

@@ -31,7 +31,7 @@ class Rate:
 
 
 class FakeMethod:
-    """Has rates, and nothing that changes."""
+    """Has rates, and nothing that changes; it could grow."""
 
     def __init__(self):
         self.optimizers = {"main": types.SimpleNamespace(learning_rate=Rate())}
@@ -39,6 +39,15 @@ class FakeMethod:
 
     def structure(self):
         return {"width": 1}
+
+    def grow_to(self, structure):
+        assert structure == self.structure()
+
+    def graph(self):
+        return "graph"
+
+    def serving_graph(self):
+        return "graph"
 
     def diagnostics(self):
         return {"prior": (np.array([0.25, 0.75]), ["0", "1"])}
