@@ -37,6 +37,8 @@ _ROOMS_FOR_ALL = {
     "models": ("surgery",),
 }
 _FLOORS_OF_FAMILIES = ("data", "layers", "methods", "models")
+# What a run is made of: arguments that a report has no use for.
+_OWNERS_OF_STATE = ("run", "experiment", "method", "stream", "journal", "bank")
 _MAX_FILES = 15  # In a folder, without __init__.
 _MAX_FILE, _MAX_FUNCTION = 400, 50  # Lines; a docstring is no function.
 # Packages that are installed under another name than they are imported by.
@@ -111,12 +113,33 @@ def test_only_engine_and_commands_touch_tf_distribute():
 
 
 def test_engine_imports_of_the_methods_only_the_contract():
+    contract = ("tfcl.methods.base", "tfcl.methods.work")
     wrong = [
         f"{_shown(path)} imports {module}"
         for path, layer in _sources()
         if layer == "engine"
         for module, other in _own_imports(path)
-        if other == "methods" and module != "tfcl.methods.base"
+        if other == "methods" and module not in contract
+    ]
+    assert not wrong, wrong
+
+
+def test_reporting_reads_results_and_arrays_alone():
+    allowed = ("reporting", "metrics", "base")
+    wrong = [
+        f"{_shown(path)} imports {module}"
+        for path, layer in _sources()
+        if layer == "reporting"
+        for module, other in _own_imports(path)
+        if other not in allowed
+    ]
+    # Nor do they come as arguments.
+    wrong += [
+        f"{_shown(path)}:{node.lineno} {node.arg}"
+        for path, layer in _sources()
+        if layer == "reporting"
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.arg) and node.arg in _OWNERS_OF_STATE
     ]
     assert not wrong, wrong
 

@@ -56,8 +56,8 @@ def test_a_run_begun_by_version_0_1_goes_on_to_its_matrix(tmp_path):
     commands.load_run(folder)
     run = Experiment(folder, data_dir=tmp_path / "data")
     try:
-        assert run.journal.position["task"] == 3
-        recorded = [list(visit["row"]) for visit in run.journal.visits]
+        assert run.journal.position.task == 3
+        recorded = [list(visit.row) for visit in run.journal.visits]
         texts = {"config.gin": configuration.asked()}
         run.start(texts)
         with no_figures():

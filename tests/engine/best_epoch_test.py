@@ -8,12 +8,11 @@ import tensorflow as tf
 
 from tests.testing import golden, toy_run
 from tests.testing.methods import two_replicas
-from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
 from tfcl.engine.runtime import Runtime
-from tfcl.engine.storage.journal import Journal
+from tfcl.engine.training.fitting import Fitting
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
@@ -79,7 +78,7 @@ def test_a_phase_keeps_and_restores_what_the_program_does(name, tmp_path):
     run.policy.steps_per_call = 1000
     task = run.stream.tasks[0]
     run.journal.begin_task(task)
-    run.journal.begin_phase()
+    run.journal.position.begin_phase()
     run.method.begin_task(task)
     weights = _Weights(run, name)
     phase = training.phase()
@@ -199,7 +198,7 @@ def test_a_broken_epoch_is_a_bad_one(tmp_path):
     run.start({})
     with (
         toy_run.no_figures(),
-        mock.patch.object(run.trainer, "_validate_epoch") as validate,
+        mock.patch.object(Fitting, "_validate_epoch") as validate,
     ):
         learn_stream(run)
     run.close()
@@ -235,17 +234,6 @@ def test_the_result_is_that_of_the_best_epoch(tmp_path):
     (phase,) = run.results()["tasks"][0]["phases"]
     found = [phase[f"validation/{name}"] for name in ("loss", "accuracy")]
     assert (phase["best_epoch"], found) == (2, [0.25, 0.75])
-
-
-def test_phases_at_the_same_step_keep_files_of_their_own(tmp_path):
-    journal, names = Journal(), set()
-    best = BestWeights(tmp_path, keep=2)
-    for results in ([], [{}]):
-        journal.position = {"visit": 0, "results": results}
-        for epoch in (0, 1):
-            note = best.save(journal, {"a": np.zeros(2)}, epoch, None, None)
-            names.add(note["file"])
-    assert len(names) == 4
 
 
 def test_without_the_rule_such_a_step_ends_the_run(tmp_path):

@@ -1,13 +1,13 @@
 """The loop over tasks: what continual learning is, on one screen."""
 
-from tfcl.engine.storage.journal import replay
+from tfcl.engine.replay import replay
 
 
 def learn_stream(run):
     """Learns the tasks of a stream in order.
 
     Tasks and phases that an earlier process finished are passed over; see
-    `tfcl.engine.storage.journal.replay`.
+    `tfcl.engine.replay`.
 
     Args:
         run: `Experiment`, started.
@@ -24,7 +24,7 @@ def learn_stream(run):
                 method.begin_task(task)
             else:
                 method.resume_task(task, method.recall(task.index))
-        for phase in replay(run, method.phases(task)):
+        for phase in replay(method.phases(task), run.saver, run.strategy):
             run.trainer.perform(task, phase)
         method.end_task(task)
         run.finish_visit(visit)

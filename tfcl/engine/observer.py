@@ -62,16 +62,17 @@ class Observer:
 
     def begin_phase(self, task, phase, journal):
         """A phase starts, or goes on after a resume."""
-        number = journal.position["visit"] + 1
+        number = journal.position.visit + 1
         place = f"Task {number}/{self._num_visits} {task.name}"
         epochs = getattr(phase, "epochs", 1)
         length = f", {epochs} epochs" if hasattr(phase, "epochs") else ""
-        logging.info("%s, %s %s%s.", place, phase.action, phase.name, length)
+        kind = type(phase).__name__.lower()
+        logging.info("%s, %s %s%s.", place, kind, phase.name, length)
         if self._bar is None:
             return
         if self._line is not None:
             self._bar.remove_task(self._line)
-        done = journal.position.get("epoch", 0)
+        done = journal.position.phase.epoch
         self._line = self._bar.add_task(
             f"{place} {phase.name}", total=epochs, completed=done, news=""
         )
@@ -95,7 +96,8 @@ class Observer:
 
     def end_task(self, task, journal, results):
         """A task is learned."""
-        row = journal.visits[-1]["row"]
+        record = journal.visits[-1]
+        row = record.row
         logging.info(
             "Task %d/%d %s learned: %.1f %%; mean over tasks %.1f %%.",
             len(journal.visits),
@@ -117,9 +119,8 @@ class Observer:
         self.summaries.scalars("metrics", metrics, step)
         each = dict(zip(names, row))
         self.summaries.scalars("test_accuracy", each, step)
-        record = journal.visits[-1]
-        self.summaries.scalars("method", _numbers(record["notes"]), step)
-        for name, note in record["notes"].items():
+        self.summaries.scalars("method", _numbers(record.notes), step)
+        for name, note in record.notes.items():
             if histograms.is_histograms(note):
                 for key, counts in note.items():
                     tag = f"{name}/{key}"

@@ -133,9 +133,18 @@ class Method(abc.ABC):
 
     and its optimizers in `optimizers`, built inside `setup`.
 
+    Two things of the run reach a method from outside. What finished tasks
+    own comes by `recall`. And while the engine calls `setup` or `grow_to`, it
+    has the run's copies of the files that a network begins with (pretrained
+    weights) at hand: whoever builds a network reads files by
+    `tfcl.models.start_files`, which gives the copy if there is one and the
+    file itself otherwise.
+
     Attributes:
-        recall: Function from the index of a finished task to its bank values,
-            set by the engine: for tasks that start from an earlier one.
+        recall: Function from the index of a finished task to its bank values
+            (`{name: array}`, of its newest visit), for tasks that start from
+            an earlier one. The engine sets it right after `setup`; it is None
+            outside of a run.
     """
 
     metric_shapes = {"accuracy": ()}

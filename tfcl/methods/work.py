@@ -80,7 +80,6 @@ class Phase:
     on_nonfinite: str = AS_THE_RUN
     jit_compile: bool | None = None
     result: dict | None = None
-    action: typing.ClassVar[str] = "fit"
 
     def __post_init__(self):
         for name, known in (("best_by", _BEST_BY), ("on_nonfinite", _ON_BAD)):
@@ -149,7 +148,6 @@ class Scan:
     jit_compile: bool = True
     measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
-    action: typing.ClassVar[str] = "scan"
     restores_nonfinite: typing.ClassVar[bool] = False
 
     def boundaries_within(self, count):
@@ -197,7 +195,6 @@ class Accumulate:
     one_by_one: bool = False
     then: typing.Callable | None = None
     result: dict | None = None
-    action: typing.ClassVar[str] = "accumulate"
 
 
 @dataclasses.dataclass(eq=False)
@@ -219,7 +216,6 @@ class Decision:
     name: str
     decide: typing.Callable
     result: dict | None = None
-    action: typing.ClassVar[str] = "decision"
 
 
 @dataclasses.dataclass(eq=False)
@@ -238,4 +234,7 @@ class Validate:
     name: str
     measured: dict = dataclasses.field(default_factory=dict)
     result: dict | None = None
-    action: typing.ClassVar[str] = "validate"
+
+
+Work = Phase | Scan | Accumulate | Decision | Validate
+"""What `phases` may yield; the engine performs a subclass as its base."""

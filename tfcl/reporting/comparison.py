@@ -176,7 +176,11 @@ def rows_of(runs, ignored=()):
     for run in runs:
         bindings = _told_apart_by(run.results, ignored)
         learned = [task["name"] for task in run.results["tasks"]]
-        key = (*_kind(run), tuple(learned), tuple(sorted(bindings.items())))
+        key = (
+            *_kind(run.results),
+            tuple(learned),
+            tuple(sorted(bindings.items())),
+        )
         groups.setdefault(key, []).append(run)
     return [
         Row(tuple(group), _settings(key, list(groups)))
@@ -184,8 +188,8 @@ def rows_of(runs, ignored=()):
     ]
 
 
-def _kind(run):
-    return run.results["method"], run.results["stream"]
+def _kind(results):
+    return results["method"], results["stream"]
 
 
 def _told_apart_by(found, ignored):

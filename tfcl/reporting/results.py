@@ -1,4 +1,4 @@
-"""What a run leaves in its folder, derived from journal and bank."""
+"""What a run leaves in its folder."""
 
 import functools
 import importlib.metadata
@@ -11,6 +11,7 @@ from tfcl.errors import RunError, UserError
 from tfcl.files import read_json, write_atomically, write_json
 from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import drawing, report, tracked
+from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 FORMAT = 2
 # Enough for a figure; tasks/*/history.npz holds every epoch.
@@ -18,109 +19,39 @@ _EPOCHS = 60
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 
 
-def task_record(task, place, labels, notes):
-    """The journal's record of a learned task.
-
-    Args:
-        task: `Task`.
-        place: The journal's position at the end of the task.
-        labels: `{history name: labels}` of arrays per epoch.
-        notes: The method's facts; `validation_accuracy` is among them if it
-            keeps what another than the last phase has learned.
-    """
-    validations = [
-        result["validation/accuracy"]
-        for result in place["results"]
-        if "validation/accuracy" in result
-    ]
-    last, notes = validations[-1] if validations else None, dict(notes)
-    return {
-        "index": task.index,
-        "visit": place["visit"],
-        "name": task.name,
-        "fingerprint": place["fingerprint"],
-        "class_names": list(task.class_names),
-        "sizes": {
-            "train": len(task.train),
-            "validation": len(task.validation),
-            "test": len(task.test),
-        },
-        "epochs": place["epochs"],
-        "steps": place["steps"],
-        "seconds": place["seconds"],
-        "validation_accuracy": notes.pop("validation_accuracy", last),
-        "peak": place["peak"],
-        "phases": place["results"],
-        "notes": notes,
-        "labels": labels,
-    }
-
-
-def top5_row(found, stream):
-    """Accuracies of the five best answers, as the journal notes them.
-
-    Args:
-        found: `{task index: Evaluation}`.
-        stream: `TaskStream`.
-
-    Returns:
-        List of numbers, None where five answers are all or there are none.
-    """
-    return [
-        each.top5_accuracy if stream.tasks[index].num_classes > 5 else None
-        for index, each in found.items()
-    ]
-
-
-def history_arrays(histories):
-    """`{"<phase>/<name>": array}`; one phase goes without its name.
-
-    Epochs that were not evaluated hold NaN.
-    """
-    arrays = {}
-    for phase, records in histories.items():
-        prefix = "" if len(histories) == 1 else f"{phase}/"
-        names = sorted({name for record in records for name in record})
-        for name in names:
-            known = [np.asarray(r[name]) for r in records if name in r]
-            missing = np.full_like(known[0], np.nan, dtype=float)
-            arrays[prefix + name] = np.stack(
-                [np.asarray(r.get(name, missing), float) for r in records]
-            )
-    return arrays
-
-
-def collect(run):
+def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
     """The content of `results.json` for a run so far."""
-    journal, names = run.journal, [task.name for task in run.stream]
-    matrix = journal.accuracy_matrix(len(names))
-    top5 = journal.top5_matrix(len(names))
-    visits = [_public(record, run.bank) for record in journal.visits]
+    visits = [
+        _public(record, history)
+        for record, history in zip(
+            learned.visits, learned.histories, strict=True
+        )
+    ]
     # Of a task seen again, the last visit is what the run has learned.
     newest = {record["index"]: record for record in visits}
     tasks = [newest[index] for index in sorted(newest)]
     return {
         "format": FORMAT,
-        "method": run.method.name,
-        "stream": run.stream.name,
-        "seeds": _seeds(run),
-        "command": run.command,
+        "method": facts.method,
+        "stream": facts.stream,
+        "seeds": _seeds(facts.seed, learned.bindings),
+        "command": facts.command,
         "versions": _versions(),
-        "distribution": run.distribution,
-        "replicas": run.strategy.num_replicas_in_sync,
-        "finished": len(visits) == len(run.stream.visits),
-        "seconds": journal.seconds,
-        "global_step": journal.global_step,
-        "skipped_steps": journal.skipped_steps,
+        "distribution": facts.distribution,
+        "replicas": facts.replicas,
+        "finished": len(visits) == len(facts.order),
+        "seconds": learned.seconds,
+        "global_step": learned.global_step,
+        "skipped_steps": learned.skipped_steps,
         "tasks": tasks,
-        "accuracy_matrix": _rows(matrix),
-        "loss_matrix": _rows(journal.loss_matrix(len(names))),
-        "top5_accuracy_matrix": _rows(top5),
-        "task_names": names,
+        "accuracy_matrix": _rows(learned.accuracy_matrix),
+        "loss_matrix": _rows(learned.loss_matrix),
+        "top5_accuracy_matrix": _rows(learned.top5_matrix),
+        "task_names": list(facts.task_names),
         "visits": [record["index"] for record in visits],
         "earlier_visits": [v for v in visits if v not in tasks],
-        "metrics": _metrics(matrix, top5, tasks, run.stream) if tasks else {},
-        "bindings": journal.bindings,
+        "metrics": _metrics(facts, learned, tasks) if tasks else {},
+        "bindings": learned.bindings,
     }
 
 
@@ -128,7 +59,7 @@ def _rows(matrix):
     return [[None if np.isnan(v) else float(v) for v in r] for r in matrix]
 
 
-def _public(record, bank):
+def _public(record, history):
     row, hidden = record["row"], ("row", "losses", "top5", "notes")
     shown = {k: v for k, v in record.items() if k not in hidden}
     accuracy = row[record["index"]]
@@ -136,7 +67,7 @@ def _public(record, bank):
         **shown,
         "test_accuracy": accuracy,
         "method": record["notes"],
-        "vectors": _vectors(bank.history(record["visit"], record["name"])),
+        "vectors": _vectors(history),
     }
 
 
@@ -155,16 +86,17 @@ def _vectors(history):
     return vectors
 
 
-def _metrics(matrix, top5, tasks, stream):
+def _metrics(facts, learned, tasks):
     """The metrics; tasks count from their last visit on."""
-    visits = [v.task.index for v in stream.visits[: len(matrix)]]
+    matrix, top5 = learned.accuracy_matrix, learned.top5_matrix
+    visits = list(facts.order[: len(matrix)])
     matrix, order = accuracy_matrix.at_last_visits(matrix, visits)
     tasks = sorted(tasks, key=lambda task: task["visit"])
     shared = tasks[-1]["footprint"]["shared_parameters"]
     own = np.cumsum([t["footprint"]["task_parameters"] for t in tasks])
     metrics = accuracy_matrix.summarise(
         matrix,
-        test_sizes=[len(stream.tasks[index].test) for index in order],
+        test_sizes=[facts.test_sizes[index] for index in order],
         parameters=(own + shared).tolist(),
     )
     last = top5[-1][~np.isnan(top5[-1])]
@@ -173,9 +105,9 @@ def _metrics(matrix, top5, tasks, stream):
     return metrics
 
 
-def _seeds(run):
-    seeds = {"run": run.seed}
-    for name, value in run.journal.bindings.items():
+def _seeds(seed, bindings):
+    seeds = {"run": seed}
+    for name, value in bindings.items():
         if name.endswith("_seed") and "." in name:
             seeds[name.rsplit(".", maxsplit=1)[1]] = value
     return seeds

@@ -1,5 +1,7 @@
 """Figures of tasks that are streams: points, regions, forgetting."""
 
+import typing
+
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -11,19 +13,37 @@ _SPLITS = ("train", "validation", "test")
 _ENDING = "/accuracies"
 
 
-def stream_figures(task, maps, history, results=()):
+class SplitPoints(typing.NamedTuple):
+    """A split of a stream of points.
+
+    Attributes:
+        points: `(n, 2)`.
+        kinds: `{kind: int (n,)}`: which class, domain, distribution and the
+            like each point is of.
+    """
+
+    points: np.ndarray
+    kinds: dict[str, np.ndarray]
+
+
+def stream_figures(
+    maps: typing.Iterable,
+    history: dict[str, np.ndarray],
+    results: typing.Sequence[dict] = (),
+    points: dict[str, SplitPoints] | None = None,
+) -> dict[str, Figure]:
     """Figures of one task by name.
 
     Args:
-        task: `Task`.
-        maps: `PointMap`s of the method.
-        history: The task's training curves, `{name: array}`.
-        results: Of the task's phases, in their order: those that measured
+        maps: What its classifier makes of the plane; see `region_figure`.
+        history: Its training curves, `{name: array}`.
+        results: Of its phases, in their order: those that measured
             distributions make up the curves that `history` has not.
+        points: `{split: SplitPoints}`, None of a task of something else.
     """
     figures = {point_map.name: region_figure(point_map) for point_map in maps}
-    if tuple(task.train.image_shape) == (1, 1, 2):
-        figures["data"] = data_figure(task)
+    if points:
+        figures["data"] = data_figure(points)
     for split in _SPLITS:
         name = f"{split}{_ENDING}"
         rows = [result[name] for result in results if name in result]
@@ -37,7 +57,7 @@ def region_figure(point_map):
     """The decision regions of a classifier of points.
 
     Args:
-        point_map: `PointMap`.
+        point_map: `PointMap` of a method: title and arrays.
     """
     figure = Figure((5.0, 5.0), dpi=120, layout="constrained")
     axes = figure.subplots()
@@ -66,23 +86,22 @@ def region_figure(point_map):
     return figure
 
 
-def data_figure(task):
-    """All splits of a stream of points: by class, by domain where that is
-    known, and by distribution."""
-    domains = np.asarray(task.domains)
-    rows = 3 if len(domains) else 2
+def data_figure(points: dict[str, SplitPoints]) -> Figure:
+    """The points of all splits, coloured by each of their kinds.
+
+    Args:
+        points: `{split: SplitPoints}`, all with the same kinds.
+    """
+    kinds = list(next(iter(points.values())).kinds)
+    rows = len(kinds)
     figure = Figure((9.0, 3.1 * rows), dpi=120, layout="constrained")
-    panels = figure.subplots(rows, len(_SPLITS), sharex=True, sharey=True)
-    for column, name in enumerate(_SPLITS):
-        split = getattr(task, name)
-        points = split.images.reshape(-1, 2)
-        kinds = {"class": split.labels}
-        if len(domains):
-            kinds["domain"] = domains[split.groups]
-        kinds["distribution"] = split.groups
-        for row, (kind, numbers) in enumerate(kinds.items()):
+    panels = figure.subplots(
+        rows, len(points), sharex=True, sharey=True, squeeze=False
+    )
+    for column, (name, split) in enumerate(points.items()):
+        for row, kind in enumerate(kinds):
             _prepare(panels[row, column], f"{name}, {kind}", 9)
-            _scatter(panels[row, column], points, numbers)
+            _scatter(panels[row, column], split.points, split.kinds[kind])
     return figure
 
 

@@ -12,6 +12,7 @@ from tfcl.data.streams.feature_stream import feature_stream
 from tfcl.data.streams.online_stream import online_stream
 from tfcl.data.streams.point_stream import point_stream
 from tfcl.engine.experiment import Experiment
+from tfcl.engine.outputs import split_points
 from tfcl.reporting import stream_figures
 
 _TWO = toy_run.toy_stream((2, 2))
@@ -145,7 +146,7 @@ def test_points_are_float32_splits_whose_groups_are_distributions(data_dir):
     ]
     assert task.validation.groups.max() == 3
     assert task.domains == (0, 0, 0, 0, 1, 1, 1, 1)
-    panels = stream_figures.data_figure(task).axes
+    panels = stream_figures.data_figure(split_points(task)).axes
     assert [axes.get_title() for axes in panels] == [
         f"{split}, {kind}"
         for kind in ("class", "domain", "distribution")

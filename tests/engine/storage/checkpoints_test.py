@@ -243,6 +243,7 @@ def _best_notes(model_dir):
         path = model_dir / "checkpoints" / f"ckpt-{number}"
         reader = tf.train.load_checkpoint(str(path))
         text = reader.get_tensor("journal/.ATTRIBUTES/VARIABLE_VALUE")
-        place = Journal.loads(text.decode()).position or {}
-        notes += [place["best"]["file"]] if place.get("best") else []
+        position = Journal.loads(text.decode()).position
+        if position and position.phase and position.phase.best:
+            notes.append(position.phase.best.file)
     return notes

@@ -14,9 +14,9 @@ import tensorflow as tf
 from tests.testing import toy_run
 from tfcl import commands
 from tfcl.data.task import TaskStream
-from tfcl.engine.best_weights import BestWeights
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.storage.bank import Bank
+from tfcl.engine.storage.best_weights import BestWeights
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError, UserError
 from tfcl.files import read_json

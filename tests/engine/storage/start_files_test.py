@@ -44,7 +44,7 @@ def _opened_and_saved(folder, backbone):
     """A run that has learned nothing yet; its start values."""
     run = toy_run.open_run(folder, _method(backbone))
     run.start({})
-    run.save()
+    run.saver.save()
     run.close()
     return _pristine(run)
 

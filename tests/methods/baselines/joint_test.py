@@ -54,7 +54,7 @@ def test_a_phase_is_validated_on_all_that_it_trains_on(runs):
     np.testing.assert_allclose(
         joined.batch_losses, np.sum([e.batch_losses for e in alone]), rtol=1e-5
     )
-    assert joined.accuracy == run.journal.visits[-1]["validation_accuracy"]
+    assert joined.accuracy == run.journal.visits[-1].validation_accuracy
 
 
 def test_best_epoch_and_rates_see_the_joined_losses(tmp_path):
@@ -76,7 +76,7 @@ def test_best_epoch_and_rates_see_the_joined_losses(tmp_path):
         batches * history["validation/loss"],
         rtol=1e-5,
     )
-    record = found.run.journal.visits[1]["phases"][0]
+    record = found.run.journal.visits[1].phases[0]
     assert record["best_epoch"] == 1 + np.argmin(
         history["validation/batch_losses"]
     )
@@ -84,9 +84,9 @@ def test_best_epoch_and_rates_see_the_joined_losses(tmp_path):
 
 def test_training_once_ends_where_training_at_every_task_ends(runs):
     rows = {each: found.run.journal.visits for each, found in runs.items()}
-    assert rows[False][-1]["row"] == rows[True][-1]["row"]
-    assert [visit["steps"] for visit in rows[False][:-1]] == [0, 0]
-    assert rows[False][-1]["steps"] == rows[True][-1]["steps"] > 0
+    assert rows[False][-1].row == rows[True][-1].row
+    assert [visit.steps for visit in rows[False][:-1]] == [0, 0]
+    assert rows[False][-1].steps == rows[True][-1].steps > 0
 
 
 def test_results_say_what_waited(runs):
@@ -117,5 +117,5 @@ def test_a_task_seen_again_keeps_its_columns(tmp_path):
     )
     with toy_run.no_figures():
         found = toy_run.learn(tmp_path, _joint(every_task=False), stream)
-    assert [v["steps"] > 0 for v in found.run.journal.visits] == [0, 1, 1]
-    assert min(found.run.journal.visits[-1]["row"]) > 0.8
+    assert [v.steps > 0 for v in found.run.journal.visits] == [0, 1, 1]
+    assert min(found.run.journal.visits[-1].row) > 0.8

@@ -81,7 +81,7 @@ def test_a_task_by_angles_is_measured_by_its_pairs(run):
     record, other, _ = run.results()["tasks"]
     found = record["verification"]
     assert len(found["folds"]) == 10
-    assert run.journal.visits[0]["row"][0] == pytest.approx(
+    assert run.journal.visits[0].row[0] == pytest.approx(
         np.mean(found["folds"])
     )
     assert found["std"] == pytest.approx(np.std(found["folds"]))

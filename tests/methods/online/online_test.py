@@ -18,6 +18,7 @@ from tfcl.data.streams.online_stream import online_stream
 from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.outputs import split_points
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import RunError, UserError
 from tfcl.methods.online.experience_replay import MIR, ExperienceReplay
@@ -151,9 +152,7 @@ def test_replay_forgets_less_than_plain_learning(tmp_path):
         notes = run.results()["tasks"][0]["method"]
         accuracies[name] = notes["test_average_accuracy"]
         if name != "replay":
-            learned = run.stream.learned_versions(0)
-            history = {0: run.bank.history(0, "blobs")}
-            images = run._stream_figures(learned, history)
+            images = run.outputs.stream_figures()
             drawn.add("forgetting_test" in images)
     assert drawn == {True}
     assert accuracies["plain"] < 0.6
@@ -238,7 +237,9 @@ def test_images_of_a_stream_of_points(tmp_path):
     found = np.argmax(method.predict(tf.constant(point[:, None, None])))
     assert after[20, 150] == found
     history = run.bank.history(0, task.name)
-    drawn = stream_figures.stream_figures(task, maps.values(), history)
+    drawn = stream_figures.stream_figures(
+        maps.values(), history, points=split_points(task)
+    )
     assert {*maps, "data", "forgetting_test"} < drawn.keys()
     for name in ("regions_and_keys", "data", "forgetting_test"):
         assert drawing.png_bytes(drawn[name])

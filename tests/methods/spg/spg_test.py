@@ -163,7 +163,7 @@ def test_a_stop_inside_a_pass_repeats_it(tmp_path):
         accumulate, asked = run.runner.accumulate, []
 
         def wished():
-            asked.append(run.journal.position["task"])
+            asked.append(run.journal.position.task)
             return asked.count(1) == 2  # The second call of task 1.
 
         def stopped(*args):

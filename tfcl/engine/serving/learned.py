@@ -45,12 +45,11 @@ class LearnedTasks:
             logging.warning(
                 "The run is in the middle of task %d: layers that tasks "
                 "share are as its training left them.",
-                journal.position["task"],
+                journal.position.task,
             )
         # The newest visit of each task.
         self._visits = {
-            record["name"]: number
-            for number, record in enumerate(journal.visits)
+            record.name: number for number, record in enumerate(journal.visits)
         }
         spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
         files = StartFiles(self.model_dir / "start", journal.start_files)

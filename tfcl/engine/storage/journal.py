@@ -1,166 +1,136 @@
 """What has been done so far, as one JSON text inside every checkpoint."""
 
+import dataclasses
 import json
+import typing
 
 import numpy as np
 
+from tfcl.data.task import Task
+from tfcl.engine.storage.json_record import JsonRecord, from_optional
+from tfcl.engine.storage.position import PhasePosition, Position
+from tfcl.engine.storage.visit_record import VisitRecord
 from tfcl.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 
 
-class Journal:
+@dataclasses.dataclass
+class Journal(JsonRecord):
     """Finished tasks, finished phases, and the place in the current phase.
 
     The journal lives inside the checkpoint, so the two can never disagree:
     falling back to an older checkpoint falls back to its journal.
 
     Attributes:
-        visits: One record per time that a task was learned: name,
-            fingerprint, row of R, and the facts that `results.json` shows.
-        position: None between tasks, else the `Position` of the task in hand
-            as a dictionary: task, fingerprint, results of finished phases,
-            and epoch, step, sums and history of the running one.
+        bindings: gin bindings of the run, to refuse a different one.
+        visits: A `VisitRecord` per time that a task was learned.
+        position: `Position` inside the task in hand, None between tasks.
         global_step: Training steps of the whole run.
         run_epoch: Completed epochs of the whole run.
         skipped_steps: Steps left out because they were not finite.
         seconds: Working time over all processes of the run.
         saves: Checkpoints written.
         structure: The method's `structure()` at the last save.
-        bindings: gin bindings of the run, to refuse a different one.
         start_files: Files that the network begins with, see `StartFiles`.
     """
 
-    def __init__(self, bindings=None):
-        self.visits = []
-        self.position = None
-        self.global_step = 0
-        self.run_epoch = 0
-        self.skipped_steps = 0
-        self.seconds = 0.0
-        self.saves = 0
-        self.structure = None
-        self.bindings = dict(bindings or {})
-        self.start_files = {}
+    bindings: dict[str, str] = dataclasses.field(default_factory=dict)
+    visits: list[VisitRecord] = dataclasses.field(default_factory=list)
+    position: Position | None = None
+    global_step: int = 0
+    run_epoch: int = 0
+    skipped_steps: int = 0
+    seconds: float = 0.0
+    saves: int = 0
+    structure: typing.Any = None
+    start_files: dict[str, dict] = dataclasses.field(default_factory=dict)
 
-    def dumps(self):
-        """The journal as text."""
-        return json.dumps({"format": FORMAT, **self.__dict__})
+    def to_json(self) -> dict[str, typing.Any]:
+        visits = [record.to_json() for record in self.visits]
+        return {**super().to_json(), "visits": visits}
 
     @classmethod
-    def loads(cls, text):
-        """The journal from text."""
+    def from_json(cls, data: dict[str, typing.Any]) -> "Journal":
+        visits = [VisitRecord.from_json(each) for each in data["visits"]]
+        position = from_optional(Position, data["position"])
+        return cls(**{**data, "visits": visits, "position": position})
+
+    def dumps(self) -> str:
+        """The journal as text."""
+        return json.dumps({"format": FORMAT, **self.to_json()})
+
+    @classmethod
+    def loads(cls, text: str) -> "Journal":
+        """The journal from text, of this format or an older one.
+
+        Raises:
+            RunError: If the format is none that this version knows.
+        """
         data = json.loads(text)
         written = data.pop("format")
-        if written != FORMAT:
+        if written not in _UPGRADES:
+            known = " and ".join(map(str, sorted(_UPGRADES)))
             raise RunError(
                 f"The run was written in format {written}, this version of "
-                f"tfcl reads format {FORMAT}. Use the version that wrote it, "
+                f"tfcl reads formats {known}. Use the version that wrote it, "
                 "or another --model_dir."
             )
-        journal = cls()
-        journal.__dict__.update(data)
-        return journal
+        return cls.from_json(_UPGRADES[written](data))
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         """Notes that a task has begun; keeps the place of a resumed one."""
         if self.position is None:
-            self.position = {
-                "visit": len(self.visits),
-                "task": task.index,
-                "fingerprint": task.fingerprint(),
-                # Of the begin: the code of `phases` grows from there again.
-                "structure": self.structure,
-                "results": [],
-                "in_phase": False,
-                "histories": {},
-                "steps": 0,
-                "epochs": 0,
-                "seconds": 0.0,
-                "peak": None,
-            }
+            self.position = Position(
+                visit=len(self.visits),
+                task=task.index,
+                fingerprint=task.fingerprint(),
+                structure=self.structure,
+            )
 
-    def begin_phase(self):
-        """Sets the place to the begin of a phase."""
-        self.position.update(
-            in_phase=True,
-            epoch=0,
-            step=0,
-            skipped=0,
-            sums={},
-            history=[],
-            best=None,
-        )
-
-    def end_phase(self, phase):
-        """Moves the phase's history and result to the finished ones."""
-        position = self.position
-        number = len(position["results"])
-        key = f"{number:02d}_{phase.name}"
-        position["histories"][key] = position.pop("history")
-        position["results"].append(phase.result)
-        position["in_phase"] = False
-
-    def end_task(self, record):
+    def end_task(self, record: VisitRecord) -> None:
         """Notes a finished task."""
         self.visits.append(record)
         self.position = None
 
-    def accuracy_matrix(self, num_tasks):
+    def accuracy_matrix(self, num_tasks: int) -> np.ndarray:
         """R so far, `(visits, num_tasks)`, NaN where not evaluated."""
-        return self._matrix("row", num_tasks)
+        return _matrix([record.row for record in self.visits], num_tasks)
 
-    def loss_matrix(self, num_tasks):
+    def loss_matrix(self, num_tasks: int) -> np.ndarray:
         """Test losses likewise; NaN for tasks of earlier versions of tfcl."""
-        return self._matrix("losses", num_tasks)
+        return _matrix([record.losses for record in self.visits], num_tasks)
 
-    def top5_matrix(self, num_tasks):
+    def top5_matrix(self, num_tasks: int) -> np.ndarray:
         """Test accuracies of the five best answers likewise; NaN also for
         tasks of at most five classes."""
-        return self._matrix("top5", num_tasks)
-
-    def _matrix(self, key, num_tasks):
-        matrix = np.full((len(self.visits), num_tasks), np.nan)
-        for index, record in enumerate(self.visits):
-            row = np.array(record.get(key, []), float)
-            matrix[index, : len(row)] = row
-        return matrix
+        return _matrix([record.top5 for record in self.visits], num_tasks)
 
 
-def replay(run, phases):
-    """Drives a method's phases; yields only those still to be trained.
+def _matrix(rows, width):
+    matrix = np.full((len(rows), width), np.nan)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = np.array(row, float)
+    return matrix
 
-    Phases that the journal knows as finished are not trained again: their
-    recorded results are sent into the generator, so that its host code runs
-    as it did. The checkpoint's variables are restored at the place where it
-    was written: inside a phase, or right after one and before the code that
-    follows its `yield`.
 
-    Args:
-        run: Object with `journal`, `strategy`, `restore_pending()` and
-            `save()`.
-        phases: Generator of phases.
-    """
-    journal, number, result = run.journal, 0, None
-    while True:
-        try:
-            with run.strategy.scope():  # The method may grow.
-                phase = phases.send(result)
-        except StopIteration:
-            return
-        position = journal.position
-        recorded = len(position["results"])
-        if number < recorded:
-            if number == recorded - 1 and not position["in_phase"]:
-                run.restore_pending()
-            result = position["results"][number]
-        else:
-            if position["in_phase"]:
-                run.restore_pending()
-            else:
-                journal.begin_phase()
-            yield phase
-            result = phase.result
-            journal.end_phase(phase)
-            run.save()
-        number += 1
+def _from_format_2(data):
+    """Format 2 held the place in the phase among the keys of the position."""
+    position = data["position"]
+    if position is None:
+        return data
+    names = [field.name for field in dataclasses.fields(PhasePosition)]
+    # Left over from the last phase, between two of them.
+    phase = {n: position.pop(n) for n in names if n in position}
+    if not position.pop("in_phase"):
+        return data
+    position["phase"] = phase
+    best = phase.get("best")
+    if best is not None:
+        # Before there was a choice, the accuracy decided.
+        best.setdefault("value", best["validation_accuracy"])
+    return data
+
+
+# By format: what makes today's data of it.
+_UPGRADES = {2: _from_format_2, FORMAT: lambda data: data}

@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 
 from tfcl.engine.storage.npz import from_npz, to_npz
+from tfcl.engine.storage.position import BestEpoch
 from tfcl.errors import RunError
 from tfcl.files import write_atomically
 
@@ -27,7 +28,7 @@ class BestWeights:
         self._referenced = collections.deque([present], maxlen=keep)
 
     def save(self, journal, values, epoch, accuracy, value):
-        """Writes the values; returns the note for the journal.
+        """Writes the values; returns the `BestEpoch` for the journal.
 
         Args:
             journal: `Journal`.
@@ -46,22 +47,17 @@ class BestWeights:
                     f"Cannot write the best weights to {self.folder}: "
                     f"{error}. Make room and start the same command again."
                 ) from error
-        return {
-            "epoch": epoch,
-            "validation_accuracy": accuracy,
-            "value": value,
-            "file": name,
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
+        sha = hashlib.sha256(content).hexdigest()
+        return BestEpoch(epoch, accuracy, value, name, sha)
 
     def load(self, note):
         """The values of a note, None for None."""
         if note is None:
             return None
-        path = self.folder / note["file"]
+        path = self.folder / note.file
         try:
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != note["sha256"]:
+            if hashlib.sha256(content).hexdigest() != note.sha256:
                 raise ValueError("its checksum differs from the journal's")
             return from_npz(content)
         except (OSError, ValueError) as error:
@@ -72,9 +68,10 @@ class BestWeights:
 
     def collect(self, journal):
         """Removes files that no kept checkpoint needs."""
-        place = journal.position or {}
-        note = place.get("best") or {}
-        self._referenced.append({note.get("file")})
+        position = journal.position
+        phase = None if position is None else position.phase
+        best = None if phase is None else phase.best
+        self._referenced.append(set() if best is None else {best.file})
         if not self.writes or not self.folder.exists():
             return
         for path in self.folder.glob("*.npz"):
@@ -85,8 +82,8 @@ class BestWeights:
 def _file_name(journal, epoch):
     # A phase begins, with epoch 0, at the step at which the last one ended,
     # whose file a checkpoint may need.
-    place = journal.position
+    position = journal.position
     return (
-        f"visit_{place['visit']:03d}_phase_{len(place['results']):02d}"
+        f"visit_{position.visit:03d}_phase_{position.phase_number:02d}"
         f"_epoch_{epoch}_step_{journal.global_step}.npz"
     )

@@ -1,0 +1,163 @@
+"""What a run leaves in its folder for people and for other programs."""
+
+import pathlib
+
+import numpy as np
+
+from tfcl.data.task import Task, TaskStream
+from tfcl.engine.observer import Observer
+from tfcl.engine.serving.export import export_task
+from tfcl.engine.storage.bank import Bank, BankedTask
+from tfcl.engine.storage.journal import Journal
+from tfcl.methods.base import Method
+from tfcl.reporting import results, stream_figures
+from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
+from tfcl.reporting.stream_figures import SplitPoints
+
+
+class Outputs:
+    """Results, figures, report and SavedModels.
+
+    All of them follow from stream, journal and bank, so writing them again
+    does no harm. Reports get names, numbers and arrays alone.
+
+    Args:
+        model_dir: Folder of the run.
+        facts: `RunFacts`.
+        method: `Method`, for what it draws and for export.
+        stream: `TaskStream`.
+        journal: `Journal`.
+        bank: `Bank`.
+        writes: False on workers other than the chief.
+    """
+
+    def __init__(
+        self,
+        model_dir: pathlib.Path,
+        facts: RunFacts,
+        method: Method,
+        stream: TaskStream,
+        journal: Journal,
+        bank: Bank,
+        writes: bool = True,
+    ):
+        self.model_dir = model_dir
+        self.facts = facts
+        self._method = method
+        self._stream = stream
+        self._journal = journal
+        self._bank = bank
+        self._writes = writes
+
+    def results(self) -> dict:
+        """The content of `results.json`."""
+        journal, width = self._journal, len(self._stream)
+        learned = LearnedSoFar(
+            visits=[record.to_json() for record in journal.visits],
+            histories=[
+                self._bank.history(record.visit, record.name)
+                for record in journal.visits
+            ],
+            accuracy_matrix=journal.accuracy_matrix(width),
+            loss_matrix=journal.loss_matrix(width),
+            top5_matrix=journal.top5_matrix(width),
+            seconds=journal.seconds,
+            global_step=journal.global_step,
+            skipped_steps=journal.skipped_steps,
+            bindings=journal.bindings,
+        )
+        return results.collect(self.facts, learned)
+
+    def publish(self) -> dict:
+        """Writes `results.json` and the like; returns its content."""
+        content = self.results()
+        if self._writes:
+            results.write_numbers(content, self.model_dir)
+        return content
+
+    def finish(self, observer: Observer, exports: bool) -> None:
+        """Writes all that a finished run leaves.
+
+        Args:
+            observer: Shown the figures, then closed.
+            exports: Write a SavedModel per task.
+        """
+        if not self._writes:
+            observer.close()
+            return
+        content = self.publish()
+        learned = self._stream.learned_versions(len(self._journal.visits) - 1)
+        histories = {
+            task.index: self._bank.history(visit, task.name)
+            for task, visit in learned
+        }
+        drawn = self.stream_figures()
+        observer.figures(drawn, self._journal.global_step)
+        observer.close()
+        results.write_figures(content, histories, self.model_dir, drawn)
+        if exports:
+            for task, visit in learned:
+                self.export(self._bank.load(visit, task.name))
+
+    def stream_figures(self) -> dict:
+        """`{name: Figure}` of tasks that are streams, with the task if
+        several."""
+        learned = self._stream.learned_versions(len(self._journal.visits) - 1)
+        drawn = {}
+        for task, visit in learned:
+            values = self._bank.load(visit, task.name).values
+            self._method.activate(values, task.index)
+            found = stream_figures.stream_figures(
+                self._method.point_maps(task),
+                self._bank.history(visit, task.name),
+                self._journal.visits[visit].phases,
+                split_points(task),
+            )
+            prefix = f"{task.name}_" if len(learned) > 1 else ""
+            drawn.update({prefix + name: f for name, f in found.items()})
+        return drawn
+
+    def export(self, entry: BankedTask) -> pathlib.Path:
+        """Writes the SavedModel of a task; returns its path."""
+        return export_task(self._method, entry, self.model_dir / "export")
+
+
+def run_facts(
+    method: Method,
+    stream: TaskStream,
+    *,
+    seed: int,
+    command: str,
+    distribution: str,
+    replicas: int,
+) -> RunFacts:
+    """The `RunFacts` of a run that is put together."""
+    return RunFacts(
+        method=method.name,
+        stream=stream.name,
+        seed=seed,
+        command=command,
+        distribution=distribution,
+        replicas=replicas,
+        task_names=tuple(task.name for task in stream),
+        test_sizes=tuple(len(task.test) for task in stream),
+        order=tuple(visit.task.index for visit in stream.visits),
+    )
+
+
+def split_points(task: Task) -> dict[str, SplitPoints] | None:
+    """The points of a task of points by split; None of any other task.
+
+    Their kinds are class, domain where it is known, and distribution.
+    """
+    if tuple(task.train.image_shape) != (1, 1, 2):
+        return None
+    found = {}
+    for name in ("train", "validation", "test"):
+        split = getattr(task, name)
+        kinds = {"class": split.labels}
+        if task.domains:
+            kinds["domain"] = np.asarray(task.domains)[split.groups]
+        kinds["distribution"] = split.groups
+        found[name] = SplitPoints(split.images.reshape(-1, 2), kinds)
+    return found

@@ -1,0 +1,90 @@
+"""The record of a task that has just been learned."""
+
+from tfcl.data.task import TaskStream, Visit
+from tfcl.engine.evaluator import Evaluator
+from tfcl.engine.storage.bank import Bank, BankedTask
+from tfcl.engine.storage.position import Position
+from tfcl.engine.storage.visit_record import VisitRecord
+from tfcl.methods.base import Method
+
+
+def record_visit(
+    visit: Visit,
+    position: Position,
+    stream: TaskStream,
+    method: Method,
+    bank: Bank,
+    evaluator: Evaluator,
+) -> VisitRecord:
+    """Banks a learned task and measures all tasks seen so far.
+
+    Args:
+        visit: `Visit` that has ended.
+        position: The journal's at the end of the task.
+        stream: The whole stream.
+        method: `Method`; another task may be active afterwards.
+        bank: Takes the task.
+        evaluator: Measures tasks out of the bank.
+    """
+    task = visit.task
+    values, notes = method.bank_values(), method.bank_notes()
+    bank.store(visit, values, notes, position.history_arrays())
+    labels = {name: la for name, (_, la) in method.diagnostics().items()}
+    for name, la in method.metric_labels().items():
+        labels[f"train/{name}"] = la
+    entry = bank.load(visit.number, task.name)
+    notes = dict(entry.notes)
+    accuracy = notes.pop("validation_accuracy", _last_accuracy(position))
+    footprint = _footprint(entry, method)
+    found = evaluator.evaluations(stream, visit.number)
+    verification = found[task.index].verification
+    return VisitRecord(
+        index=task.index,
+        visit=position.visit,
+        name=task.name,
+        fingerprint=position.fingerprint,
+        class_names=list(task.class_names),
+        sizes={
+            "train": len(task.train),
+            "validation": len(task.validation),
+            "test": len(task.test),
+        },
+        epochs=position.epochs,
+        steps=position.steps,
+        seconds=position.seconds,
+        validation_accuracy=accuracy,
+        peak=position.peak,
+        phases=position.results,
+        notes=notes,
+        labels=labels,
+        footprint=footprint,
+        row=[each.accuracy for each in found.values()],
+        losses=[each.loss for each in found.values()],
+        top5=_top5_row(found, stream),
+        verification=None if verification is None else verification.to_json(),
+    )
+
+
+def _last_accuracy(position):
+    """Of the last phase that measured one, None if none has."""
+    name = "validation/accuracy"
+    found = [each[name] for each in position.results if name in each]
+    return found[-1] if found else None
+
+
+def _footprint(entry: BankedTask, method: Method):
+    shared = [v.variable.numpy() for v in method.shared]
+    return {
+        "task_parameters": int(entry.num_parameters),
+        "task_bytes": int(entry.num_bytes),
+        "shared_parameters": int(sum(v.size for v in shared)),
+        "shared_bytes": int(sum(v.nbytes for v in shared)),
+    }
+
+
+def _top5_row(found, stream):
+    """None where five answers are all answers, or there are none."""
+    return [
+        each.top5_accuracy if stream.tasks[index].num_classes > 5 else None
+        for index, each in found.items()
+    ]

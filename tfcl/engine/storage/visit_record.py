@@ -1,0 +1,68 @@
+"""What the journal knows of a learned task."""
+
+import dataclasses
+import typing
+
+from tfcl.engine.storage.json_record import JsonRecord, from_optional
+from tfcl.engine.storage.position import Peak
+
+
+@dataclasses.dataclass
+class VisitRecord(JsonRecord):
+    """One time that a task was learned.
+
+    Attributes:
+        index: Of the task in the stream.
+        visit: Number of the visit, from 0; its folder in the bank.
+        name: Of the task.
+        fingerprint: `Task.fingerprint()`, to know the task again.
+        class_names: Names by class number.
+        sizes: `{"train", "validation", "test": examples}`.
+        epochs, steps: Of training, over all phases.
+        seconds: Working time.
+        validation_accuracy: Of what was learned, None if not measured.
+        peak: `Peak`, None if not measured.
+        phases: Results of the phases, in their order.
+        notes: The method's facts, JSON-ready.
+        labels: `{name in the history: labels}` of vectors per epoch.
+        footprint: `{"task_parameters", "task_bytes", "shared_parameters",
+            "shared_bytes": number}` when the visit had ended.
+        row: Test accuracies of all tasks seen so far, by task index: the
+            visit's row of R.
+        losses: Test losses likewise; empty in records of before they were
+            noted.
+        top5: Test accuracies of the five best answers likewise, None for
+            tasks of at most five classes; empty as `losses`.
+        verification: Of a task of pairs: accuracies of the folds and their
+            deviation. Otherwise None, and no key in JSON.
+    """
+
+    index: int
+    visit: int
+    name: str
+    fingerprint: str
+    class_names: list[str]
+    sizes: dict[str, int]
+    epochs: int
+    steps: int
+    seconds: float
+    validation_accuracy: float | None
+    peak: Peak | None
+    phases: list[dict]
+    notes: dict[str, typing.Any]
+    labels: dict[str, list]
+    footprint: dict[str, int]
+    row: list[float]
+    losses: list[float] = dataclasses.field(default_factory=list)
+    top5: list[float | None] = dataclasses.field(default_factory=list)
+    verification: dict[str, typing.Any] | None = None
+
+    def to_json(self) -> dict[str, typing.Any]:
+        data = super().to_json()
+        if self.verification is None:
+            del data["verification"]
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, typing.Any]) -> "VisitRecord":
+        return cls(**{**data, "peak": from_optional(Peak, data["peak"])})

@@ -1,0 +1,61 @@
+"""What reports are made of: names, numbers and arrays of a run."""
+
+import dataclasses
+import typing
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What of a run is the same from its begin to its end.
+
+    Attributes:
+        method, stream: Names.
+        seed: Of the run.
+        command: The command line.
+        distribution: "none", "mirrored" or "multi_worker".
+        replicas: Their number.
+        task_names: By task index.
+        test_sizes: Test examples by task index.
+        order: Task index of each visit of the whole stream.
+    """
+
+    method: str
+    stream: str
+    seed: int
+    command: str
+    distribution: str
+    replicas: int
+    task_names: tuple[str, ...]
+    test_sizes: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedSoFar:
+    """What a run has learned by now.
+
+    Attributes:
+        visits: Records of the finished visits, in their order: `VisitRecord`
+            of `tfcl.engine` as JSON.
+        histories: Their training curves, `{name: array}` each, the first
+            axis being the epoch.
+        accuracy_matrix: R, `(visits, tasks)`, NaN where not evaluated.
+        loss_matrix, top5_matrix: Losses, and accuracies of the five best
+            answers, likewise.
+        seconds: Working time.
+        global_step: Training steps.
+        skipped_steps: Steps left out because they were not finite.
+        bindings: `{gin name: value}`.
+    """
+
+    visits: list[dict[str, typing.Any]]
+    histories: list[dict[str, np.ndarray]]
+    accuracy_matrix: np.ndarray
+    loss_matrix: np.ndarray
+    top5_matrix: np.ndarray
+    seconds: float
+    global_step: int
+    skipped_steps: int
+    bindings: dict[str, str]
