@@ -98,9 +98,7 @@ def explained():
     """
     try:
         yield
-    except RunError as error:  # stays one: the input is not to blame
-        raise RunError(str(configuration.explain(error))) from error
-    except (ValueError, TypeError, RuntimeError, UserError) as error:
+    except (ValueError, TypeError, RuntimeError, RunError, UserError) as error:
         raise configuration.explain(error) from error
 
 

@@ -13,7 +13,7 @@ import gin
 import pytest
 
 from tfcl import configuration
-from tfcl.configuration import checks
+from tfcl.arguments import fits
 from tfcl.errors import UserError
 
 
@@ -526,7 +526,7 @@ def test_a_value_that_cannot_be_saved_is_refused():
     ],
 )
 def test_types_fit_as_python_means_them(value, kind, expected):
-    assert checks.fits(value, kind) is expected
+    assert fits(value, kind) is expected
 
 
 # Errors of what gin calls.

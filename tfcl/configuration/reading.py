@@ -14,10 +14,19 @@ from typing import Any
 
 import gin
 
-from tfcl.configuration import checks as checks
+from tfcl.arguments import describe, fits
+from tfcl.configuration import checks, gin_internals
 from tfcl.configuration.checks import Key
-from tfcl.configuration.messages import fail, nearest, one_line
-from tfcl.errors import TfclError, UserError
+from tfcl.configuration.messages import fail, nearest, one_line, repaired
+from tfcl.configuration.statements import statements
+from tfcl.configuration.values import (
+    Macro,
+    Reference,
+    names_in,
+    replace,
+    resolve,
+)
+from tfcl.errors import RunError, TfclError, UserError
 
 _ROOT = str(pathlib.Path(__file__).resolve().parents[2])
 
@@ -64,7 +73,7 @@ def load(
     """
     gin.clear_config()
     _asked.clear()
-    if _ROOT not in gin.config._LOCATION_PREFIXES:
+    if _ROOT not in gin_internals.search_path():
         gin.add_config_file_search_path(_ROOT)
     reader = _Reader()
     try:
@@ -87,7 +96,7 @@ def load(
         raise
 
 
-def explain(error: Exception) -> UserError:
+def explain(error: Exception) -> TfclError:
     """Turns an error of something that gin called into one for the user.
 
     Finds the argument by the names in the message, preferring the innermost
@@ -95,18 +104,19 @@ def explain(error: Exception) -> UserError:
     the error.
 
     Args:
-        error: Such as a constructor's `ValueError` with gin's additions.
+        error: Such as a constructor's `ValueError` with gin's additions. A
+            `RunError` stays one: the input is not to blame.
     """
     text = str(error)
     message = one_line(_ADDED_BY_GIN.split(text)[0])
     if isinstance(error, TfclError):
-        return UserError(message)
+        return (RunError if isinstance(error, RunError) else UserError)(message)
     required = _REQUIRED.search(message)
     if required:
         return _without_value(required[1], re.findall(r"'(\w+)'", required[2]))
     unbound, calls = "", _CALL.findall(text)
     for name, shown, scope in calls:
-        entries = checks.configurables(name)
+        entries = gin_internals.configurables(name)
         exact = [each for each in entries if repr(each.wrapped) == shown]
         for entry in exact or entries[:1]:
             known = checks.parameters(entry)[0]
@@ -135,9 +145,7 @@ def build(name: str) -> Any:
         value = gin.query_parameter(name)
     except ValueError:
         return None
-    if isinstance(value, gin.config.ConfigurableReference) and value.evaluate:
-        return value.scoped_configurable_fn()
-    return value
+    return gin_internals.called(value)
 
 
 def check_all_used() -> None:
@@ -151,7 +159,7 @@ def check_all_used() -> None:
     # By identity: a binding's value may be a list, which has no hash.
     used_ones = {
         id(_bound((scope, selector, parameter)))
-        for (scope, selector), values in gin.config._OPERATIVE_CONFIG.items()
+        for (scope, selector), values in gin_internals.calls().items()
         for parameter in values
     }
     unused = [
@@ -170,7 +178,7 @@ def _why_unused(key: Key) -> str:
         return "nothing that was used refers to it"
     calls = [
         values
-        for (called_in, name), values in gin.config._OPERATIVE_CONFIG.items()
+        for (called_in, name), values in gin_internals.calls().items()
         if name == selector
         and (not scope or f"{called_in}/".startswith(f"{scope}/"))
     ]
@@ -233,13 +241,12 @@ class _Reader:
         self._open.pop()
 
     def read_text(self, text, locate):
-        parser = gin.config_parser
-        for statement, place in checks.statements(text, locate):
-            if isinstance(statement, parser.BindingStatement):
+        for statement, place in statements(text, locate):
+            if isinstance(statement, gin_internals.Binding):
                 self._bind(statement, place)
-            elif isinstance(statement, parser.BlockDeclaration):
+            elif isinstance(statement, gin_internals.Block):
                 checks.find_configurable(statement.selector, place)
-            elif isinstance(statement, parser.ImportStatement):
+            elif isinstance(statement, gin_internals.Import):
                 checks.do_import(statement, place)
             else:
                 self.read_file(statement.filename, place)
@@ -253,14 +260,14 @@ class _Reader:
         else:
             macro = f"{scope}/{name}" if scope else name
             key = (macro, checks.MACRO, "value")
-        for other in checks.names_in(statement.value):
-            if isinstance(other, checks.Reference):
+        for other in names_in(statement.value):
+            if isinstance(other, Reference):
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
         try:
-            value = checks.replace(statement.value, checks.for_gin)
+            value = replace(statement.value, gin_internals.for_gin)
             gin.bind_parameter(key, value)
-            kept = gin.config._is_literally_representable(value)
+            kept = gin_internals.has_text(value)
         except Exception as error:
             raise fail(place, error) from error
         if not kept:  # `inf`: gin would leave it out of the saved text.
@@ -280,21 +287,20 @@ def _macros() -> dict[str, _Binding]:
 def _check_macros():
     macros = {name: each.value for name, each in _macros().items()}
     for binding in _asked.values():
-        for macro in checks.names_in(binding.value):
-            if isinstance(macro, checks.Macro):
+        for macro in names_in(binding.value):
+            if isinstance(macro, Macro):
                 _check_macro(macro, binding, macros)
 
 
 def _check_macro(macro, binding, macros):
-    constant = gin.config._CONSTANTS.matching_selectors(macro.name)
-    if constant == ["gin.REQUIRED"]:
+    if gin_internals.is_required(macro):
         label = checks.label(binding.key)
         raise fail(
             binding.place,
             f"`{label}` is required but not set. Set it in a gin file or by "
             f"--gin_bindings='{label}=...'.",
         )
-    if not constant and macro.name not in macros:
+    if not gin_internals.is_constant(macro) and macro.name not in macros:
         advice = nearest(macro.name, macros, "Defined are")
         raise fail(
             binding.place,
@@ -302,8 +308,8 @@ def _check_macro(macro, binding, macros):
             f"line `{macro.name} = value`.",
         )
     # Only a circle keeps a known macro from being replaced.
-    rest = checks.names_in(checks.resolve(macro, macros))
-    if any(each in map(checks.Macro, macros) for each in rest):
+    rest = names_in(resolve(macro, macros))
+    if any(each in map(Macro, macros) for each in rest):
         raise fail(binding.place, f"macro `{macro}` refers to itself.")
 
 
@@ -312,22 +318,24 @@ def _check_types(every: Sequence[_Binding]):
     values = {name: binding.value for name, binding in macros.items()}
     for binding in every:
         _, selector, parameter = binding.key
-        value = checks.resolve(binding.value, values)
-        if selector == checks.MACRO or any(checks.names_in(value)):
+        value = resolve(binding.value, values)
+        if selector == checks.MACRO or any(names_in(value)):
             continue
-        kind = checks.annotation(checks.configurables(selector)[0], parameter)
-        if not checks.fits(value, kind):
+        kind = checks.annotation(
+            gin_internals.configurables(selector)[0], parameter
+        )
+        if not fits(value, kind):
             label = checks.label(binding.key)
             raise fail(
                 binding.place,
-                f"`{label}` must be {checks.describe(kind)}. "
+                f"`{label}` must be {describe(kind)}. "
                 f"Received: {parameter}={value!r}{_source(binding)}. "
-                f"{checks.repaired(value, kind)}",
+                f"{repaired(value, kind)}",
             )
 
 
 def _source(binding):
     macro = binding.value
-    if not isinstance(macro, checks.Macro) or macro.name not in _macros():
+    if not isinstance(macro, Macro) or macro.name not in _macros():
         return ""
     return f" ({macro} is set at {_macros()[macro.name].place})"

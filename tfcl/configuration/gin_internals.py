@@ -1,0 +1,121 @@
+"""Every name of gin that is not in its public interface, and no other file.
+
+`gin` itself exports what programs need; here stands what the reading of files
+needs of its registry, parser and records. tests/layering_test.py sees to it
+that a new version of gin, whose private names may change, is met in one place.
+"""
+
+import inspect
+import io
+from collections import abc
+from typing import Any
+
+from gin import config, config_parser
+
+from tfcl.configuration.values import Macro, Reference
+
+Entry = config.Configurable  # name, wrapped, selector, allowlist, denylist...
+Binding = config_parser.BindingStatement
+Block = config_parser.BlockDeclaration
+Import = config_parser.ImportStatement
+
+
+class _NamesOnly(config_parser.ParserDelegate):
+    """Keeps references and macros as names.
+
+    Gin's own delegate looks names up while it parses, so it can neither read
+    a text whose modules are not imported nor say what was meant.
+    """
+
+    def configurable_reference(self, scoped_configurable_name, evaluate):
+        return Reference(scoped_configurable_name, evaluate)
+
+    def macro(self, macro_name):
+        return Macro(macro_name)
+
+
+class Parser(config_parser.ConfigParser):
+    """Iterator over the statements of a text, with names as values.
+
+    Raises:
+        SyntaxError, tokenize.TokenError: While it iterates.
+    """
+
+    def __init__(self, text: str):
+        super().__init__(io.StringIO(text), _NamesOnly())
+
+    @property
+    def line(self) -> int:
+        """Number of the line that comes next, from 1."""
+        return self.current_token.start[0]
+
+
+def for_gin(name: Reference | Macro) -> Any:
+    """Returns gin's own object for a name; `values.replace` puts it in."""
+    delegate = config.ParserDelegate()
+    if isinstance(name, Macro):
+        return delegate.macro(name.name)
+    return delegate.configurable_reference(name.name, name.evaluate)
+
+
+def called(value: Any) -> Any:
+    """Returns what a parameter bound to a value would get: `@X()` is called."""
+    if isinstance(value, config.ConfigurableReference) and value.evaluate:
+        return value.scoped_configurable_fn()
+    return value
+
+
+def configurables(name: str) -> list[Entry]:
+    """Returns the entries that a (partial) name may mean."""
+    return config._REGISTRY.get_all_matches(name)
+
+
+def configurable_names() -> list[str]:
+    """Returns the shortest unambiguous name of every configurable."""
+    names = (selector for selector, _ in config._REGISTRY.items())
+    return sorted(short_name(n) for n in names if not n.startswith("gin."))
+
+
+def short_name(selector: str) -> str:
+    """Returns the shortest unambiguous name of a configurable."""
+    return config._REGISTRY.minimal_selector(selector)
+
+
+def constructor(entry: Entry) -> abc.Callable:
+    """Returns the undecorated function of whose parameters a file speaks.
+
+    That of a class is the nearest `__init__` or `__new__`.
+    """
+    found = entry.wrapped
+    if inspect.isclass(found):
+        found = config._find_class_construction_fn(found)
+    return inspect.unwrap(found)
+
+
+def is_required(macro: Macro) -> bool:
+    """Whether a macro is gin's constant for a value that must be given."""
+    return _constants(macro) == ["gin.REQUIRED"]
+
+
+def is_constant(macro: Macro) -> bool:
+    """Whether a macro is the name of a constant."""
+    return bool(_constants(macro))
+
+
+def _constants(macro):
+    return config._CONSTANTS.matching_selectors(macro.name)
+
+
+def has_text(value: Any) -> bool:
+    """Whether gin can write a value into a saved configuration."""
+    return config._is_literally_representable(value)
+
+
+def search_path() -> list[str]:
+    """Returns the folders in which gin files are looked for, "" among them."""
+    return config._LOCATION_PREFIXES
+
+
+def calls() -> dict[tuple[str, str], dict[str, Any]]:
+    """Returns `{(scope, selector): {parameter: value}}` of all calls so far."""
+    return config._OPERATIVE_CONFIG
