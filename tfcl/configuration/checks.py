@@ -18,19 +18,6 @@ from tfcl.configuration import gin_internals
 from tfcl.configuration.gin_internals import Entry, configurables
 from tfcl.configuration.messages import fail, listed, nearest
 
-MACRO = "gin.macro"
-Key = tuple[str, str, str]  # (scope, full name of configurable, parameter)
-
-
-def label(key: Key) -> str:
-    """Returns a binding's left-hand side as a user would write it."""
-    scope, selector, parameter = key
-    if selector == MACRO:
-        return scope
-    prefix = f"{scope}/" if scope else ""
-    name = gin_internals.short_name(selector)
-    return f"{prefix}{name}.{parameter}"
-
 
 def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
     """Returns the parameters a file may bind, and whether there is `**`."""
@@ -122,9 +109,9 @@ def find_file(path: str, place: str) -> str:
         UserError: If it is nowhere; with files of similar names.
     """
     prefixes = gin_internals.search_path()
-    for prefix in prefixes if not os.path.isabs(path) else [""]:
-        if os.path.isfile(os.path.join(prefix, path)):
-            return os.path.join(prefix, path)
+    for found in (os.path.join(prefix, path) for prefix in prefixes):
+        if os.path.isfile(found):
+            return found
     folder, name = os.path.split(path)
     others = set()
     for prefix in prefixes:
@@ -142,7 +129,7 @@ def find_file(path: str, place: str) -> str:
     raise fail(place, f"gin file '{path}' {problem}. {advice}")
 
 
-def do_import(statement: gin_internals.Import, place: str) -> None:
+def do_import(statement: gin_internals.ImportStatement, place: str) -> None:
     """Imports a module, and has gin note that in the saved text.
 
     Raises:

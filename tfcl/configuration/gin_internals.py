@@ -12,12 +12,13 @@ from typing import Any
 
 from gin import config, config_parser
 
+from tfcl.configuration.moved import current
 from tfcl.configuration.values import Macro, Reference
 
 Entry = config.Configurable  # name, wrapped, selector, allowlist, denylist...
-Binding = config_parser.BindingStatement
-Block = config_parser.BlockDeclaration
-Import = config_parser.ImportStatement
+BindingStatement = config_parser.BindingStatement
+BlockDeclaration = config_parser.BlockDeclaration
+ImportStatement = config_parser.ImportStatement
 
 
 class _NamesOnly(config_parser.ParserDelegate):
@@ -28,26 +29,20 @@ class _NamesOnly(config_parser.ParserDelegate):
     """
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
-        return Reference(scoped_configurable_name, evaluate)
+        scope, slash, name = scoped_configurable_name.rpartition("/")
+        return Reference(f"{scope}{slash}{current(name)}", evaluate)
 
     def macro(self, macro_name):
         return Macro(macro_name)
 
 
-class Parser(config_parser.ConfigParser):
-    """Iterator over the statements of a text, with names as values.
+def parser(text: str) -> config_parser.ConfigParser:
+    """Returns an iterator over the statements of a text.
 
     Raises:
-        SyntaxError, tokenize.TokenError: While it iterates.
+        SyntaxError, tokenize.TokenError: Here or while it iterates.
     """
-
-    def __init__(self, text: str):
-        super().__init__(io.StringIO(text), _NamesOnly())
-
-    @property
-    def line(self) -> int:
-        """Number of the line that comes next, from 1."""
-        return self.current_token.start[0]
+    return config_parser.ConfigParser(io.StringIO(text), _NamesOnly())
 
 
 def for_gin(name: Reference | Macro) -> Any:
@@ -92,18 +87,9 @@ def constructor(entry: Entry) -> abc.Callable:
     return inspect.unwrap(found)
 
 
-def is_required(macro: Macro) -> bool:
-    """Whether a macro is gin's constant for a value that must be given."""
-    return _constants(macro) == ["gin.REQUIRED"]
-
-
-def is_constant(macro: Macro) -> bool:
-    """Whether a macro is the name of a constant."""
-    return bool(_constants(macro))
-
-
-def _constants(macro):
-    return config._CONSTANTS.matching_selectors(macro.name)
+def constants(name: str) -> list[str]:
+    """Returns the full names of the constants that `%name` may mean."""
+    return config._CONSTANTS.matching_selectors(name)
 
 
 def has_text(value: Any) -> bool:

@@ -20,6 +20,10 @@ def fail(place: str, text: Any) -> UserError:
     return UserError(one_line(f"{place}: {text}"))
 
 
+def how_to_set(label: str) -> str:
+    return f"Set it in a gin file or by --gin_bindings='{label}=...'."
+
+
 def nearest(name: str, names: abc.Iterable[str], title: str = "") -> str:
     """Returns "Did you mean 'x'?" (capitals aside), else names with a title."""
     by_lower = {other.lower(): other for other in names}

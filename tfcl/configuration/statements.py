@@ -4,10 +4,9 @@ import re
 import tokenize
 from collections import abc
 
-from tfcl.configuration.gin_internals import Parser
+from tfcl.configuration.gin_internals import parser
 from tfcl.configuration.messages import fail
 from tfcl.configuration.moved import current, current_parameter
-from tfcl.configuration.values import Macro, Reference, replace
 
 
 def statements(text: str, locate: abc.Callable[[int], str]):
@@ -22,10 +21,10 @@ def statements(text: str, locate: abc.Callable[[int], str]):
     """
     line = 1
     try:
-        parser = Parser(text)
-        for statement in parser:
+        following = parser(text)
+        for statement in following:
             yield _renamed(statement), locate(statement.location.line_num)
-            line = parser.line
+            line = following.current_token.start[0]
     except tokenize.TokenError as error:
         # It tells the end of the file, so go back to where it began.
         lines = text.splitlines()
@@ -42,22 +41,11 @@ def _renamed(statement):
         "module": current,
         "selector": current,
         "arg_name": current_parameter,
-        "value": lambda value: replace(value, _renamed_reference),
     }
+    fields = [field for field in changes if field in statement._fields]
     return statement._replace(
-        **{
-            field: change(getattr(statement, field))
-            for field, change in changes.items()
-            if field in statement._fields
-        }
+        **{field: changes[field](getattr(statement, field)) for field in fields}
     )
-
-
-def _renamed_reference(name):
-    if isinstance(name, Macro):
-        return name
-    scope, slash, last = name.name.rpartition("/")
-    return Reference(f"{scope}{slash}{current(last)}", name.evaluate)
 
 
 def _syntax(error):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import gin
 
-from tfcl.configuration.gin_internals import Binding
+from tfcl.configuration.gin_internals import BindingStatement
 from tfcl.configuration.statements import statements
 from tfcl.configuration.values import resolve
 
@@ -40,7 +40,7 @@ def parse_bindings(text: str) -> dict[str, str]:
     macros, values = {}, {}
     where = "saved configuration, line {}".format
     for statement, _ in statements(text, where):
-        if not isinstance(statement, Binding):
+        if not isinstance(statement, BindingStatement):
             continue
         scope, name = statement.scope, statement.selector
         prefix = f"{scope}/" if scope else ""
