@@ -36,7 +36,7 @@ _ACCEPTED = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Range:
     """A rule that `typing.Annotated` adds to a type.
 
@@ -47,6 +47,9 @@ class Range:
 
     words: str
     holds: abc.Callable[[Any], bool]
+
+    def __repr__(self):  # In `help` and in the signature.
+        return self.words
 
 
 def at_least(low: float) -> Range:

@@ -1,8 +1,7 @@
-"""Every name of gin that is not in its public interface, and no other file.
+"""All that tfcl uses of gin beyond what gin exports.
 
-`gin` itself exports what programs need; here stands what the reading of files
-needs of its registry, parser and records. tests/layering_test.py sees to it
-that a new version of gin, whose private names may change, is met in one place.
+Private names may change with any version (requirements.txt pins one), so that
+tests/layering_test.py lets no other file know them.
 """
 
 import inspect
