@@ -120,4 +120,4 @@ def test_values_from_gin_are_checked_in_the_call_too():
 def test_ranges_are_read_in_the_signature():
     parameter = inspect.signature(_Rule).parameters["rate"]
     assert "Annotated[float, above 0]" in str(parameter)
-    assert describe(kind_of(parameter)) == "float above 0 or None"
+    assert describe(kind_of(parameter, _Rule)) == "float above 0 or None"

@@ -80,7 +80,7 @@ def checked(function: abc.Callable) -> abc.Callable:
         except TypeError:  # Python's own words are better.
             return function(*args, **kwargs)
         for name, value in given.items():
-            kind = kind_of(signature.parameters[name], function.__globals__)
+            kind = kind_of(signature.parameters[name], function)
             if not fits(value, kind):
                 raise ValueError(
                     f"Argument `{name}` must be {describe(kind)}. "
@@ -91,14 +91,12 @@ def checked(function: abc.Callable) -> abc.Callable:
     return call
 
 
-def kind_of(
-    parameter: inspect.Parameter, names: abc.Mapping[str, Any] | None = None
-) -> Any:
+def kind_of(parameter: inspect.Parameter, function: abc.Callable) -> Any:
     """Returns what a parameter is annotated with, `Any` if with nothing.
 
     Args:
         parameter: One with the default None may be None.
-        names: Of the module, for an annotation that is a text.
+        function: Whose it is. An annotation that is a text uses its names.
     """
     kind = parameter.annotation
     is_many = parameter.kind in (
@@ -109,7 +107,7 @@ def kind_of(
         return Any
     try:
         if isinstance(kind, str):
-            kind = eval(kind, dict(names or {}))
+            kind = eval(kind, function.__globals__)
         return typing.Optional[kind] if parameter.default is None else kind
     except Exception:  # Names that only a type checker knows.
         return Any

@@ -6,9 +6,7 @@ import re
 from typing import Annotated, Any, Literal, Optional, Sequence
 
 import gin
-import pytest
 
-from tfcl import configuration
 from tfcl.arguments import above, checked
 from tfcl.errors import UserError
 
@@ -74,6 +72,10 @@ def probe_fails(size: int = 1):
     raise UserError("The data set is missing.")
 
 
+for _module in ("one", "two"):
+    gin.configurable("ProbeTwice", module=f"probe.{_module}")(lambda a=1: a)
+
+
 def write(path, text):
     """Writes a gin file into the working folder; returns its path."""
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -81,18 +83,11 @@ def write(path, text):
     return path
 
 
-def refused(*bindings, text=None):
-    """Returns the message that `a.gin` or bindings are refused with."""
-    files = [write("a.gin", text)] if text is not None else []
-    with pytest.raises(UserError) as caught:
-        configuration.load(files, bindings)
-    assert "\n" not in str(caught.value)
-    assert not gin.config_str() and not configuration.locations()
-    return str(caught.value)
-
-
 def says(message, wanted):
-    """Whether a message is what is wanted; `...` stands for any text."""
+    """Whether a message is one line and what is wanted.
+
+    `...` stands for any text.
+    """
     parts = map(re.escape, wanted.split("..."))
     assert re.fullmatch(".*".join(parts), message), message
     return True

@@ -36,10 +36,8 @@ class Binding:
     @property
     def source(self) -> str:
         """Where the value comes from, if it is a macro: in brackets."""
-        macro = macros().get(getattr(self.value, "name", None))
-        if not macro or not isinstance(self.value, Macro):
-            return ""
-        return f" ({self.value} is set at {macro.place})"
+        macro = isinstance(self.value, Macro) and macros().get(self.value.name)
+        return f" ({self.value} is set at {macro.place})" if macro else ""
 
 
 winning: dict[Key, Binding] = {}

@@ -42,10 +42,7 @@ def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
 def annotation(entry: Entry, parameter: str) -> Any:
     """Returns what a parameter is annotated with, `Any` if with nothing."""
     found = parameters(entry)[0].get(parameter)
-    function = gin_internals.constructor(entry)
-    return (
-        kind_of(found, getattr(function, "__globals__", {})) if found else Any
-    )
+    return kind_of(found, gin_internals.constructor(entry)) if found else Any
 
 
 def find_configurable(name: str, place: str, shown: str = "") -> Entry:
@@ -114,12 +111,12 @@ def find_file(path: str, place: str) -> str:
             return found
     folder, name = os.path.split(path)
     others = set()
-    for prefix in prefixes:
+    for prefix in map(pathlib.Path, prefixes):
         # Beside the path asked for, and below the folder of all gin files.
-        near = pathlib.Path(prefix, folder).glob("*.gin")
+        near = (prefix / folder).glob("*.gin")
         others |= {os.path.join(folder, other.name) for other in near}
-        below = pathlib.Path(prefix, "gin").rglob("*.gin")
-        others |= {os.path.relpath(other, prefix or ".") for other in below}
+        below = (prefix / "gin").rglob("*.gin")
+        others |= {str(other.relative_to(prefix)) for other in below}
     close = [other for other in sorted(others) if other.endswith(f"/{name}")]
     close = close or difflib.get_close_matches(path, sorted(others), n=1)
     problem = "is a folder" if os.path.isdir(path) else "does not exist"

@@ -41,7 +41,8 @@ def parser(text: str) -> config_parser.ConfigParser:
     Raises:
         SyntaxError, tokenize.TokenError: Here or while it iterates.
     """
-    return config_parser.ConfigParser(io.StringIO(text), _NamesOnly())
+    # It shows only a line with an end.
+    return config_parser.ConfigParser(io.StringIO(f"{text}\n"), _NamesOnly())
 
 
 def for_gin(name: Reference | Macro) -> Any:
