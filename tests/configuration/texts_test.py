@@ -68,4 +68,8 @@ def test_differences_are_lines_for_people():
         "m.C.y: (not set) -> 3",
     ]
     assert configuration.differences(old, new, ["A", "B", "C", "HPS"]) == []
+    names = ["A.rate", "B.x", "C.z", "HPS"]
+    assert configuration.differences(old, new, names) == [
+        "m.C.y: (not set) -> 3"
+    ]
     assert configuration.differences(old, dict(old)) == []

@@ -99,19 +99,24 @@ def check_parameter(
     raise fail(place, f"{problem}. {advice} {listed('Its parameters', known)}")
 
 
+def file_at(path: str) -> str | None:
+    """Returns where a gin file is, None if in no folder that is searched."""
+    found = (os.path.join(each, path) for each in gin_internals.search_path())
+    return next(filter(os.path.isfile, found), None)
+
+
 def find_file(path: str, place: str) -> str:
-    """Returns where a gin file is, from one of the folders searched.
+    """Returns where a gin file is.
 
     Raises:
         UserError: If it is nowhere; with files of similar names.
     """
-    prefixes = gin_internals.search_path()
-    for found in (os.path.join(prefix, path) for prefix in prefixes):
-        if os.path.isfile(found):
-            return found
+    found = file_at(path)
+    if found:
+        return found
     folder, name = os.path.split(path)
     others = set()
-    for prefix in map(pathlib.Path, prefixes):
+    for prefix in map(pathlib.Path, gin_internals.search_path()):
         # Beside the path asked for, and below the folder of all gin files.
         near = (prefix / folder).glob("*.gin")
         others |= {os.path.join(folder, other.name) for other in near}

@@ -57,6 +57,8 @@ def load(
         winning.update({each.key: each for each in reader.bindings})
         _check_macros()
         _check_types(reader.bindings)
+        for binding in winning.values():
+            _bind(binding)
         try:
             gin.finalize()
         except Exception as error:
@@ -121,7 +123,7 @@ def _why_unused(binding: Binding) -> str:
 
 
 class _Reader:
-    """Gives gin the statements of files and texts, each checked before.
+    """Reads files and texts, and checks the names in every statement.
 
     Attributes:
         bindings: Every binding in the order read, the overridden ones too.
@@ -148,7 +150,7 @@ class _Reader:
     def read_text(self, text, locate):
         for statement, place in statements(text, locate):
             if isinstance(statement, gin_internals.BindingStatement):
-                self._bind(statement, place)
+                self._note(statement, place)
             elif isinstance(statement, gin_internals.BlockDeclaration):
                 checks.find_configurable(statement.selector, place)
             elif isinstance(statement, gin_internals.ImportStatement):
@@ -156,7 +158,7 @@ class _Reader:
             else:
                 self.read_file(statement.filename, place)
 
-    def _bind(self, statement, place):
+    def _note(self, statement, place):
         scope, name, parameter, _, _ = statement
         if parameter:
             entry = checks.find_configurable(name, place)
@@ -169,16 +171,20 @@ class _Reader:
             if not isinstance(other, Macro):
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
-        try:
-            value = replace(statement.value, gin_internals.for_gin)
-            gin.bind_parameter(key, value)
-            kept = gin_internals.has_text(value)
-        except Exception as error:
-            raise fail(place, error) from error
         self.bindings.append(Binding(key, statement.value, place))
-        if not kept:  # `inf`: gin would leave it out of the saved text.
-            problem = f"{self.bindings[-1].label}={value!r} has no gin text. "
-            raise fail(place, problem + "Use another value.")
+
+
+def _bind(binding):
+    """Gives gin a binding."""
+    try:
+        value = replace(binding.value, gin_internals.for_gin)
+        gin.bind_parameter(binding.key, value)
+        kept = gin_internals.has_text(value)
+    except Exception as error:
+        raise fail(binding.place, error) from error
+    if not kept:  # `inf`: gin would leave it out of the saved text.
+        problem = f"{binding.label}={value!r} has no gin text. "
+        raise fail(binding.place, problem + "Use another value.")
 
 
 def _check_macros():

@@ -62,12 +62,13 @@ def differences(
     Args:
         old: From `bindings` or `parse_bindings`.
         new: The same, later.
-        ignore: Names of configurables, without scope, that may differ.
+        ignore: Names that may differ, of configurables or with a parameter,
+            such as `Runtime` and `Experiment.exports`.
     """
 
     def is_ignored(key):
-        name = key.rpartition("/")[2].rpartition(".")[0]
-        return name in ignore or name.rpartition(".")[2] in ignore
+        *_, name, parameter = key.rpartition("/")[2].split(".")
+        return name in ignore or f"{name}.{parameter}" in ignore
 
     absent = "(not set)"
     return [
