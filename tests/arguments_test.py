@@ -31,6 +31,17 @@ class _Rule:
         self.rest = (others, more)
 
 
+@gin.configurable("ProbeRule", module="probe")
+class _Configured(_Rule):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _gin():
+    yield
+    gin.clear_config()
+
+
 @pytest.mark.parametrize(
     "value, kind, expected",
     [
@@ -107,14 +118,18 @@ def test_arguments_that_do_not_go_with_the_signature_are_left_to_python():
 
 def test_values_from_gin_are_checked_in_the_call_too():
     # `load` sees no value that a reference gives.
-    rule = gin.configurable("ProbeRule", module="probe")(_Rule)
-    with gin.unlock_config():
-        gin.bind_parameter("ProbeRule.size", 0)
-    try:
-        with pytest.raises(ValueError, match="`size` must be int of at least"):
-            rule()
-    finally:
-        gin.clear_config()
+    gin.bind_parameter("ProbeRule.size", 0)
+    with pytest.raises(ValueError, match="`size` must be int of at least 1"):
+        _Configured()
+
+
+def test_gin_sees_defaults_positions_and_what_is_required():
+    gin.bind_parameter("ProbeRule.rate", 2.0)
+    assert _Configured(3, 0.25).given[:2] == (3, 0.25)
+    assert _Configured(3).given[:2] == (3, 2.0)
+    assert "ProbeRule.mode = 'a'" in gin.operative_config_str()
+    with pytest.raises(RuntimeError, match="Required bindings.*'size'"):
+        _Configured(gin.REQUIRED)
 
 
 def test_ranges_are_read_in_the_signature():

@@ -143,6 +143,18 @@ def test_layers_do_not_know_gin():
     assert not wrong, wrong
 
 
+def test_ranges_in_annotations_hold_for_python_callers_too():
+    wrong = [
+        f"{_shown(path)}:{node.lineno}"
+        for path, _ in _sources()
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef)
+        and "Annotated[" in ast.unparse(node.args)
+        and "checked" not in map(ast.unparse, node.decorator_list)
+    ]
+    assert not wrong, wrong
+
+
 def test_one_module_knows_what_gin_does_not_export():
     wrong = [
         f"{_shown(path)}: {name}"

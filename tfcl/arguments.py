@@ -88,6 +88,9 @@ def checked(function: abc.Callable) -> abc.Callable:
                 )
         return function(*args, **kwargs)
 
+    # Gin reads defaults and positions off the function that it decorates, by
+    # `inspect.getfullargspec`, which does not look behind decorators.
+    call.__signature__ = signature
     return call
 
 
