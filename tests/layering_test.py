@@ -7,6 +7,7 @@ import ast
 import collections
 import functools
 import pathlib
+import re
 import sys
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -26,7 +27,7 @@ _ORDER = (
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]
-_BASE = ("__init__", "errors", "files", "randomness")
+_BASE = ("__init__", "arguments", "errors", "files", "randomness")
 # The former place of a program; it is no part of that layer.
 _PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
 # Rooms that serve their whole floor. All others are of one family, and the
@@ -161,6 +162,29 @@ def test_layers_do_not_know_gin():
         _shown(path)
         for path, layer in _sources()
         if layer == "layers" and "gin" in _packages(path)
+    ]
+    assert not wrong, wrong
+
+
+def test_ranges_in_annotations_hold_for_python_callers_too():
+    wrong = [
+        f"{_shown(path)}:{node.lineno}"
+        for path, _ in _sources()
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef)
+        and "Annotated[" in ast.unparse(node.args)
+        and "checked" not in map(ast.unparse, node.decorator_list)
+    ]
+    assert not wrong, wrong
+
+
+def test_one_module_knows_what_gin_does_not_export():
+    wrong = [
+        f"{_shown(path)}: {name}"
+        for path, _ in _sources()
+        if _shown(path) != "tfcl/configuration/gin_internals.py"
+        for name in {*_modules(path), *_dotted_names(path)}
+        if re.match(r"gin\.(_|config\b|config_parser\b)", name)
     ]
     assert not wrong, wrong
 
@@ -328,6 +352,14 @@ def _modules(path):
             if node.value.startswith("data_builders."):
                 found.add(node.value)
     return found
+
+
+def _dotted_names(path):
+    """Every `a.b.c` that a file speaks of."""
+    attributes = (
+        n for n in ast.walk(_tree(path)) if isinstance(n, ast.Attribute)
+    )
+    return {ast.unparse(node) for node in attributes}
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from tfcl.errors import Interrupted, RunError, TfclError, UserError
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
 # Of the run's own bindings: what to do at a step that could not be applied,
 # and whether SavedModels are written at the end.
-HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
+_HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
 
 
 def define_model_dir(required=True):
@@ -98,9 +98,7 @@ def explained():
     """
     try:
         yield
-    except RunError as error:  # stays one: the input is not to blame
-        raise RunError(str(configuration.explain(error))) from error
-    except (ValueError, TypeError, RuntimeError, UserError) as error:
+    except (ValueError, TypeError, RuntimeError, RunError, UserError) as error:
         raise configuration.explain(error) from error
 
 
@@ -141,16 +139,13 @@ def refuse_other_bindings(run, bindings):
         return
     stream = bindings.get("Experiment.stream", "").lstrip("@")
     lines = configuration.differences(
-        run.journal.bindings, bindings, ignore=HARMLESS
+        run.journal.bindings, bindings, (*HARMLESS, *_HARMLESS_BINDINGS)
     )
     kept = [
         line
         for line in lines
-        if not line.startswith(tuple(f"{name}:" for name in HARMLESS_BINDINGS))
-        and (
-            not line.startswith(f"{stream}.")
-            or line.startswith(f"{stream}.batch_size")
-        )
+        if not line.startswith(f"{stream}.")
+        or line.startswith(f"{stream}.batch_size")
     ]
     if kept:
         raise UserError(

@@ -1,12 +1,8 @@
 """Gin at the edge: files and bindings are read here, and nowhere else."""
 
-from tfcl.configuration.reading import (
-    build,
-    check_all_used,
-    explain,
-    load,
-    locations,
-)
+from tfcl.configuration.binding import locations
+from tfcl.configuration.explaining import explain
+from tfcl.configuration.reading import build, check_all_used, load
 from tfcl.configuration.texts import (
     asked,
     bindings,

@@ -1,9 +1,12 @@
 """What a user reads when a configuration is wrong: one line each."""
 
+import ast
+import contextlib
 import difflib
 from collections import abc
 from typing import Any
 
+from tfcl.arguments import fits
 from tfcl.errors import UserError
 
 _MAX_LISTED = 12
@@ -15,6 +18,10 @@ def one_line(text: Any) -> str:
 
 def fail(place: str, text: Any) -> UserError:
     return UserError(one_line(f"{place}: {text}"))
+
+
+def how_to_set(label: str) -> str:
+    return f"Set it in a gin file or by --gin_bindings='{label}=...'."
 
 
 def nearest(name: str, names: abc.Iterable[str], title: str = "") -> str:
@@ -32,3 +39,21 @@ def listed(title: str, names: abc.Iterable[str]) -> str:
     if not 0 < len(names) <= _MAX_LISTED:
         return ""
     return f"{title}: {', '.join(names)}."
+
+
+def repaired(value: Any, kind: Any) -> str:
+    """Returns "Did you mean ...?" if another spelling fits the type."""
+    candidates = [[value], (value,), str(value)]
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, SyntaxError):
+            # `true` and `none`, too.
+            spelled = ast.literal_eval(value.strip().capitalize())
+            candidates.insert(0, spelled)
+    if isinstance(value, (list, tuple)):
+        candidates[:0] = [tuple(value), list(value)]
+    if isinstance(value, float) and value.is_integer():
+        candidates.insert(0, int(value))
+    if value in (0, 1):
+        candidates.insert(0, bool(value))
+    found = (each for each in candidates if fits(each, kind))
+    return next((f"Did you mean {each!r}?" for each in found), "")

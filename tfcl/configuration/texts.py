@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import gin
 
-from tfcl.configuration import checks
+from tfcl.configuration.gin_internals import BindingStatement
+from tfcl.configuration.statements import statements
+from tfcl.configuration.values import resolve
 
 
 def asked() -> str:
@@ -37,8 +39,8 @@ def parse_bindings(text: str) -> dict[str, str]:
     """
     macros, values = {}, {}
     where = "saved configuration, line {}".format
-    for statement, _ in checks.statements(text, where):
-        if not isinstance(statement, gin.config_parser.BindingStatement):
+    for statement, _ in statements(text, where):
+        if not isinstance(statement, BindingStatement):
             continue
         scope, name = statement.scope, statement.selector
         prefix = f"{scope}/" if scope else ""
@@ -47,7 +49,7 @@ def parse_bindings(text: str) -> dict[str, str]:
         else:
             values[f"{prefix}{name}.{statement.arg_name}"] = statement.value
     return {
-        key: repr(checks.resolve(value, macros))
+        key: repr(resolve(value, macros))
         for key, value in sorted(values.items())
     }
 
@@ -60,12 +62,13 @@ def differences(
     Args:
         old: From `bindings` or `parse_bindings`.
         new: The same, later.
-        ignore: Names of configurables, without scope, that may differ.
+        ignore: Names that may differ, of configurables or with a parameter,
+            such as `Runtime` and `Experiment.exports`.
     """
 
     def is_ignored(key):
-        name = key.rpartition("/")[2].rpartition(".")[0]
-        return name in ignore or name.rpartition(".")[2] in ignore
+        *_, name, parameter = key.rpartition("/")[2].split(".")
+        return name in ignore or f"{name}.{parameter}" in ignore
 
     absent = "(not set)"
     return [

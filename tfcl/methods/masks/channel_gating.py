@@ -1,10 +1,12 @@
 """Conditional channel gating: every task weighs the shared channels."""
 
+from typing import Annotated
+
 import gin
 import keras
 
+from tfcl.arguments import above, at_least, checked
 from tfcl.layers.masked.channel_gate import ChannelGate, GateEntropy
-from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.channel_gates import gated
 from tfcl.models.surgery.selective import convolutions
@@ -22,7 +24,7 @@ class ChannelGating(NetworkMethod):
     Args:
         training: `TaskTraining`; gates start like its head.
         hidden_units: Width of FC1.
-        temperature: Positive.
+        temperature: Of the softmax over channels.
         entropy_weight: Weight of the mean over layers and images of the
             entropy of the gates, in nats. The published program's sparsity
             loss, 100 times the mean of the gates, is constant because they
@@ -32,27 +34,15 @@ class ChannelGating(NetworkMethod):
         See `ChannelGate`.
     """
 
+    @checked
     def __init__(
         self,
         training=gin.REQUIRED,
-        hidden_units: int = 256,
-        temperature: float = 0.1,
-        entropy_weight: float = 0.0,
+        hidden_units: Annotated[int, at_least(1)] = 256,
+        temperature: Annotated[float, above(0)] = 0.1,
+        entropy_weight: Annotated[float, at_least(0)] = 0.0,
     ):
         super().__init__(training)
-        require(
-            hidden_units >= 1,
-            "hidden_units",
-            "must be at least 1",
-            hidden_units,
-        )
-        require(temperature > 0, "temperature", "must be positive", temperature)
-        require(
-            entropy_weight >= 0,
-            "entropy_weight",
-            "must not be negative",
-            entropy_weight,
-        )
         self.hidden_units = hidden_units
         self.temperature = temperature
         self.entropy_weight = entropy_weight

@@ -1,12 +1,14 @@
 """HAT: every task learns which units it uses, and nearly freezes them."""
 
 import contextlib
+from typing import Annotated
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import require, steps_per_epoch, values_of
+from tfcl.arguments import above, at_least, checked
+from tfcl.methods.base import steps_per_epoch, values_of
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.attended import attended
 from tfcl.models.variables import statistic
@@ -31,7 +33,7 @@ class HAT(NetworkMethod):
         training: `TaskTraining`; its backbone must be a chain without
             normalisation.
         strength: c.
-        largest_scale: s_max, above 1.
+        largest_scale: s_max.
 
     Note:
         Old logits change as far as gates differ from 0 and 1.
@@ -42,20 +44,14 @@ class HAT(NetworkMethod):
         stay within 6, as in its appendix.
     """
 
+    @checked
     def __init__(
         self,
         training=gin.REQUIRED,
-        strength: float = 0.75,
-        largest_scale: float = 400.0,
+        strength: Annotated[float, at_least(0)] = 0.75,
+        largest_scale: Annotated[float, above(1)] = 400.0,
     ):
         super().__init__(training)
-        require(strength >= 0, "strength", "must not be negative", strength)
-        require(
-            largest_scale > 1,
-            "largest_scale",
-            "must be above 1",
-            largest_scale,
-        )
         self.strength = strength
         self.largest_scale = largest_scale
 

@@ -1,0 +1,56 @@
+"""Values as gin files write them: literals with names of other things."""
+
+import dataclasses
+from collections import abc
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """`@scope/Name` or, evaluated, `@scope/Name()`."""
+
+    name: str
+    evaluate: bool
+
+    def __repr__(self):
+        return f"@{self.name}{'()' if self.evaluate else ''}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Macro:
+    """`%NAME`."""
+
+    name: str
+
+    def __repr__(self):
+        return f"%{self.name}"
+
+
+def replace(value: Any, change: abc.Callable[[Reference | Macro], Any]) -> Any:
+    """Returns `value` with `change(name)` for each reference and macro."""
+    if isinstance(value, (Reference, Macro)):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(replace(item, change) for item in value)
+    if isinstance(value, dict):
+        return dict(replace(list(value.items()), change))
+    return value
+
+
+def names_in(value: Any) -> list[Reference | Macro]:
+    """Returns the references and macros inside a value."""
+    found: list[Reference | Macro] = []
+    replace(value, lambda name: found.append(name) or name)
+    return found
+
+
+def resolve(value: Any, macros: abc.Mapping[str, Any], within=()) -> Any:
+    """Replaces macros by their values; unknown or circular ones stay."""
+
+    def change(name):
+        known = isinstance(name, Macro) and name.name in macros
+        if not known or name.name in within:
+            return name
+        return resolve(macros[name.name], macros, (*within, name.name))
+
+    return replace(value, change)
