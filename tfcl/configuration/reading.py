@@ -14,7 +14,7 @@ from typing import Any
 
 import gin
 
-from tfcl.configuration import checks as checks
+from tfcl.configuration import checks, former_names, parts
 from tfcl.configuration.checks import Key
 from tfcl.configuration.messages import fail, nearest, one_line
 from tfcl.errors import TfclError, UserError
@@ -38,6 +38,7 @@ class _Binding:
     key: Key
     value: Any  # As parsed, with `Reference` and `Macro` inside.
     place: str
+    within: tuple[parts.Part, ...] = ()  # Outermost first.
 
 
 _asked: dict[Key, _Binding] = {}  # The winning bindings of the last `load`.
@@ -74,9 +75,11 @@ def load(
         texts = [(f"--gin_bindings #{k}", text) for k, text in numbered]
         for place, text in [*texts, *tried]:
             reader.read_text(text, lambda line, place=place: place)
-        _asked.update({each.key: each for each in reader.bindings})
+        _asked.update({b.key: b for b in parts.standing(reader.bindings)})
         _check_macros()
         _check_types(reader.bindings)
+        for binding in _asked.values():
+            _bind(binding)
         try:
             gin.finalize()
         except Exception as error:
@@ -217,26 +220,43 @@ class _Reader:
     def __init__(self):
         self.bindings: list[_Binding] = []
         self._open = []  # Files being read, outermost first.
+        self._parts = []  # The parts among them.
+        self._has_base = False
 
     def read_file(self, path, place):
+        now = former_names.files_and_lines(path)
+        if now and not os.path.isfile(path):
+            for file in now[0]:
+                self.read_file(file, place)
+            for line in now[1]:
+                self.read_text(line, lambda _: f"{path} ({line})")
+            return
         found = checks.find_file(path, place)
         identity = os.path.realpath(found)
         if identity in self._open:
             raise fail(place, f"'{path}' includes itself.")
+        part = parts.part_of(found)
+        if part and part.kind == parts.BASE:
+            # Every method includes it: what a user has said since holds.
+            if self._has_base:
+                return
+            self._has_base = True
         try:
             # Not the locale's encoding, which may differ between machines.
             text = pathlib.Path(found).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise fail(place, f"cannot read '{path}': {error}.") from error
         self._open.append(identity)
+        self._parts += [part] if part else []
         self.read_text(text, lambda line: f"{found}:{line}")
+        self._parts = self._parts[:-1] if part else self._parts
         self._open.pop()
 
     def read_text(self, text, locate):
         parser = gin.config_parser
         for statement, place in checks.statements(text, locate):
             if isinstance(statement, parser.BindingStatement):
-                self._bind(statement, place)
+                self._note(statement, place)
             elif isinstance(statement, parser.BlockDeclaration):
                 checks.find_configurable(statement.selector, place)
             elif isinstance(statement, parser.ImportStatement):
@@ -244,7 +264,7 @@ class _Reader:
             else:
                 self.read_file(statement.filename, place)
 
-    def _bind(self, statement, place):
+    def _note(self, statement, place):
         scope, name, parameter, _, _ = statement
         if parameter:
             entry = checks.find_configurable(name, place)
@@ -257,16 +277,21 @@ class _Reader:
             if isinstance(other, checks.Reference):
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
-        try:
-            value = checks.replace(statement.value, checks.for_gin)
-            gin.bind_parameter(key, value)
-            kept = gin.config._is_literally_representable(value)
-        except Exception as error:
-            raise fail(place, error) from error
-        if not kept:  # `inf`: gin would leave it out of the saved text.
-            problem = f"{checks.label(key)}={value!r} has no gin text. "
-            raise fail(place, problem + "Use another value.")
-        self.bindings.append(_Binding(key, statement.value, place))
+        within = tuple(self._parts)
+        self.bindings.append(_Binding(key, statement.value, place, within))
+
+
+def _bind(binding):
+    """Gives gin a binding that holds."""
+    try:
+        value = checks.replace(binding.value, checks.for_gin)
+        gin.bind_parameter(binding.key, value)
+        kept = gin.config._is_literally_representable(value)
+    except Exception as error:
+        raise fail(binding.place, error) from error
+    if not kept:  # `inf`: gin would leave it out of the saved text.
+        problem = f"{checks.label(binding.key)}={value!r} has no gin text. "
+        raise fail(binding.place, problem + "Use another value.")
 
 
 def _macros() -> dict[str, _Binding]:
