@@ -249,11 +249,20 @@ def check_parameter(entry, name, parameter, place):
     raise fail(place, f"{problem}. {advice} {listed('Its parameters', known)}")
 
 
-def find_file(path, place):
+def file_at(path: str) -> str | None:
+    """Where a gin file is found, None if nowhere."""
     prefixes = gin.config._LOCATION_PREFIXES
     for prefix in prefixes if not os.path.isabs(path) else [""]:
         if os.path.isfile(os.path.join(prefix, path)):
             return os.path.join(prefix, path)
+    return None
+
+
+def find_file(path, place):
+    found = file_at(path)
+    if found:
+        return found
+    prefixes = gin.config._LOCATION_PREFIXES
     folder, name = os.path.split(path)
     others = set()
     for prefix in prefixes:

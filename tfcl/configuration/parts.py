@@ -31,7 +31,7 @@ STREAMS, METHODS, NETWORKS = "streams", "methods", "networks"
 BASE, _TRAINING, _TRANSFERS = "base", "training", "transfers"
 _KINDS = (
     *(STREAMS, METHODS, NETWORKS, _TRAINING, _TRANSFERS),
-    *("augmentation", "schedules"),
+    *("augmentation", "data", "schedules"),
 )
 _RANKS = {BASE: 0, STREAMS: 1, METHODS: 2, _TRAINING: 2}
 _OWN = 3  # Rank of all other lines.
@@ -155,9 +155,7 @@ def _check_scenario(winners):
         return
     learns = "; or ".join(_IS[each] for each in method.value)
     fitting = [
-        name
-        for name in names(STREAMS)
-        if _scenario_of(name) in method.value
+        name for name in names(STREAMS) if _scenario_of(name) in method.value
     ]
     raise UserError(
         f"{_shown(method)} learns {learns}. {_shown(stream)} is another kind: "

@@ -225,7 +225,7 @@ class _Reader:
 
     def read_file(self, path, place):
         now = former_names.files_and_lines(path)
-        if now and not os.path.isfile(path):
+        if now and not checks.file_at(path):
             for file in now[0]:
                 self.read_file(file, place)
             for line in now[1]:
