@@ -80,8 +80,11 @@ _STREAMS = {
     "stl10_15t": "stl10_15t",
 }
 # What such a file said beyond stream and method.
+_MOMENTUM = ("CLR.norm_momentum = 0.9",)
 _LINES = {
     "apd_digits": ("CONFIGURATION = '111'",),
+    "clr_full_folders": _MOMENTUM,
+    "clr_norms_folders": _MOMENTUM,
     "den_cifar100": ("HIDDEN_UNITS = (128,)",),
     "den_digits": ("EXPANSION = 4",),
     "dfcnn_digits": ("CONFIGURATION = '010'",),
@@ -181,7 +184,7 @@ def pair(name: str) -> tuple[str, ...] | None:
         data = name.removeprefix(f"clr_{old}_")
         if data != name and data in _CLR_STREAMS:
             stream, *more = _CLR_STREAMS[data]
-            return (stream, method, *more, *lines)
+            return (stream, method, *more, *lines, *_LINES.get(name, ()))
     # The longest that fits: `lasem_tf` before `lasem`.
     for old in sorted(_METHODS, key=len, reverse=True):
         data = name.removeprefix(f"{old}_")

@@ -16,9 +16,11 @@ go together, in either order, what they say of one thing is settled by kind:
 """
 
 import dataclasses
+import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfcl.configuration import checks
@@ -34,11 +36,13 @@ _KINDS = (
     *("augmentation", "data", "schedules"),
 )
 _RANKS = {BASE: 0, STREAMS: 1, METHODS: 2, _TRAINING: 2}
+_END = re.compile(r"\. +(?=[A-Z])|: --gin_bindings")  # Of a sentence.
 _OWN = 3  # Rank of all other lines.
 _RUN = "tfcl.engine.experiment.Experiment"
 _DATA = "tfcl.data.streams."
 # A stream's file says what it is, a method's file what it can learn.
 _SCENARIO, _SCENARIOS = "SCENARIO", "SCENARIOS"
+_PRETRAINED = "PRETRAINED_BACKBONE"  # A network that comes with weights.
 _IS = {
     "tasks": "tasks that are known by name, learned in epochs",
     "classes": "tasks that bring classes to one set of answers",
@@ -96,6 +100,53 @@ def path_of(kind: str, name: str, place: str) -> str:
     return f"gin/{kind}/{name}.gin"
 
 
+def files(
+    gin_files: Sequence[str],
+    stream: str | None = None,
+    method: str | None = None,
+    network: str | None = None,
+) -> list[str]:
+    """The gin files of a run, in the order to be read.
+
+    Args:
+        gin_files: Further files. A published row stands before the named
+            parts, which replace its own; other files come after them.
+        stream, method, network: Names, None for those not given.
+
+    Raises:
+        UserError: If a name is unknown, or there is no run: one line.
+    """
+    named = [
+        path_of(kind, name, f"--{kind.removesuffix('s')}")
+        for kind, name in (
+            (STREAMS, stream),
+            (METHODS, method),
+            (NETWORKS, network),
+        )
+        if name is not None
+    ]
+    if not gin_files and None in (stream, method):
+        missing = [
+            flag
+            for flag, name in (("--stream", stream), ("--method", method))
+            if name is None
+        ]
+        raise UserError(
+            "a run is a stream and a method, such as --stream=digits_5 "
+            f"--method=lasem, or a --gin_file. Missing: {' and '.join(missing)}"
+            ". What there is: python -m tfcl.train --list."
+        )
+    count = 0
+    while named and count < len(gin_files) and _is_row(gin_files[count]):
+        count += 1
+    return [*gin_files[:count], *named, *gin_files[count:]]
+
+
+def _is_row(path):
+    *_, folder, name = ("", *pathlib.PurePath(path).parts)
+    return folder == "gin" and name != "base.gin"
+
+
 def names(kind: str) -> list[str]:
     """Names of all streams, methods or networks, sorted."""
     return sorted(path.stem for path in (FOLDER / kind).glob("*.gin"))
@@ -130,6 +181,7 @@ def standing(bindings: Sequence[Any]) -> list[Any]:
         return winners  # No run: a file to be looked at.
     _check_scenario(winners)
     reached = _Reached(winners)
+    _check_pretrained(winners, reached)
     kept = [b for b in winners if not b.within or reached.by(b)]
     _refuse_idle(bindings, winners, kept)
     return kept
@@ -163,13 +215,36 @@ def _check_scenario(winners):
     )
 
 
+def _check_pretrained(winners, reached):
+    macros = {b.key[0]: b for b in winners if b.key[1] == checks.MACRO}
+    asked = reached.has_macro(_PRETRAINED)
+    if not asked or _PRETRAINED in macros or _SCENARIOS not in macros:
+        return
+    stream = macros.get(_SCENARIO)
+    which = _shown(stream) if stream else "the stream"
+    having = [
+        name
+        for name in names(NETWORKS)
+        if f"{_PRETRAINED} = " in _text(NETWORKS, name)
+    ]
+    raise UserError(
+        f"{_shown(macros[_SCENARIOS])} learns on a network that is trained "
+        f"already, {which} brings none. Name one: --network={having[0]}, or "
+        f"{', '.join(having[1:])}."
+    )
+
+
+def _text(kind, name):
+    return (FOLDER / kind / f"{name}.gin").read_text(encoding="utf-8")
+
+
 def _shown(binding):
     return binding.within[0].path if binding.within else binding.place
 
 
 def _scenario_of(name):
     """What a stream's file, or the one that it includes, says it is."""
-    text = (FOLDER / STREAMS / f"{name}.gin").read_text(encoding="utf-8")
+    text = _text(STREAMS, name)
     found, include = None, f'include "gin/{STREAMS}/'
     for line in text.splitlines():
         if line.startswith(include):
@@ -199,6 +274,10 @@ class _Reached:
         if selector == checks.MACRO:
             return (True, scope) in self._names
         return (False, selector) in self._names and scope in self._scopes
+
+    def has_macro(self, name: str) -> bool:
+        """Whether a value refers to `%name`, defined or not."""
+        return (True, name) in self._names
 
     def _follow(self, start):
         waiting = [start]
@@ -259,18 +338,22 @@ def _refuse_idle(bindings, winners, kept):
             )
 
 
-def listing() -> list[tuple[str, list[tuple[str, str]]]]:
-    """What there is: `[(title, [(name, sentence), ...]), ...]`."""
+def listing() -> str:
+    """Methods, streams, networks and published rows, a sentence each."""
     rows = [
         (path.relative_to(ROOT).as_posix(), sentence(path))
         for path in sorted(FOLDER.glob("*.gin"))
         if path.name != "base.gin"
     ]
-    kinds = [
-        (f"{kind.capitalize()} (--{kind.removesuffix('s')}=NAME)", _of(kind))
+    blocks = [
+        (f"{kind.capitalize()}: --{kind.removesuffix('s')}=NAME", _of(kind))
         for kind in (METHODS, STREAMS, NETWORKS)
     ]
-    return [*kinds, ("Published rows (--gin_file=PATH)", rows)]
+    lines = []
+    for title, found in [*blocks, ("Published rows: --gin_file=PATH", rows)]:
+        width = max(len(name) for name, _ in found)
+        lines += [title, *(f"  {n:<{width}}  {said}" for n, said in found), ""]
+    return "\n".join(lines)
 
 
 def _of(kind) -> list[tuple[str, str]]:
@@ -280,12 +363,7 @@ def _of(kind) -> list[tuple[str, str]]:
 
 def sentence(path: pathlib.Path) -> str:
     """The first sentence of the comment that a gin file begins with."""
-    lines: Iterable[str] = path.read_text(encoding="utf-8").splitlines()
-    words = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        words.append(line.removeprefix("#").strip())
-        if line.rstrip().endswith("."):
-            break
-    return " ".join(words)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.removeprefix("#").strip() for line in comment)
+    return _END.split(text, maxsplit=1)[0].rstrip(".") + "."

@@ -146,6 +146,8 @@ def build(name: str) -> Any:
 def check_all_used() -> None:
     """Refuses bindings that had no effect on anything built so far.
 
+    Those of the files that runs are put together from (`tfcl.configuration.
+    parts`) may: they are what a stream offers and a method does not take.
     Call it after everything is built and before the first step.
 
     Raises:
@@ -161,7 +163,7 @@ def check_all_used() -> None:
         f"{each.place}: `{checks.label(each.key)}` has no effect: "
         f"{_why_unused(each.key)}"
         for each in _asked.values()
-        if id(each) not in used_ones
+        if id(each) not in used_ones and not each.within
     ]
     if unused:
         raise UserError(f"{'; '.join(unused)}. Remove what is not needed.")
