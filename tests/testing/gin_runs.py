@@ -99,7 +99,6 @@ SETS = {
 }
 
 
-
 def stand_in(monkeypatch):
     """Puts made-up data and networks in the place of what is downloaded."""
     image_sets.replace_open_split(monkeypatch, SETS)
@@ -121,7 +120,6 @@ def _read_columns(name, split, keys, data_dir):
         "distribution": groups,
     }
     return {key: columns[key] for key in keys}, tuple("abcd")
-
 
 
 def _made_up_network(module):
@@ -253,22 +251,28 @@ def load_pair(monkeypatch, folder, stream, method):
     monkeypatch.setattr(
         parts,
         "part_of",
-        lambda path: parts.Part("schedules", "small.gin")
-        if path == str(small)
-        else part_of(path),
+        lambda path: (
+            parts.Part("schedules", "small.gin")
+            if path == str(small)
+            else part_of(path)
+        ),
     )
     bindings = []
     if "folders" in stream:
         bindings = [f"folder_stream.root = '{own_images(folder)}'"]
-    configuration.load(
-        [*parts.files([], stream, method), str(small)], bindings
-    )
+    configuration.load([*parts.files([], stream, method), str(small)], bindings)
 
 
-def run_pair(folder):
-    """Builds what is loaded and takes two steps, untraced."""
-    run = Experiment(model_dir=folder / "run")
-    tf.config.run_functions_eagerly(True)
+def built(folder):
+    """The run of what is loaded, whose parts all exist."""
+    return Experiment(model_dir=folder / "run")
+
+
+def run_pair(folder, traced=False):
+    """Builds what is loaded and takes two steps."""
+    run = built(folder)
+    # A trace costs more than the steps themselves.
+    tf.config.run_functions_eagerly(not traced)
     try:
         configuration.check_all_used()
         take_two_steps(run)

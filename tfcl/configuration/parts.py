@@ -189,7 +189,11 @@ def standing(bindings: Sequence[Any]) -> list[Any]:
 
 def _kind(binding):
     """Of the outermost part that a line stands in, None for other lines."""
-    return binding.within[0].kind if binding.within else None
+    if not binding.within:
+        return None
+    # Whoever includes the base, its lines give way.
+    outermost, innermost = binding.within[0].kind, binding.within[-1].kind
+    return BASE if innermost == BASE else outermost
 
 
 def _rank(binding):
