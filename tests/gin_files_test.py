@@ -1,7 +1,6 @@
-"""Every shipped gin file builds a run that learns, on made-up images."""
+"""Every shipped row builds a run that learns, on made-up images."""
 
 import json
-import pathlib
 import re
 
 import gin
@@ -10,27 +9,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_builders.skill.tasks import TASKS
-from tests.testing import folders, image_sets
-from tests.testing.methods import first_training
+from tests.testing import gin_runs
 from tfcl import configuration
-from tfcl.data.sources import tfds_source
+from tfcl.configuration import parts
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
-from tfcl.optimizers.schedules import Clock
 
-_GIN = pathlib.Path(__file__).resolve().parents[1] / "gin"
-_KINDS = ("augmentation", "methods", "streams")
+_GIN = gin_runs.GIN
 _RUNS = sorted(p for p in _GIN.glob("*.gin") if p.name != "base.gin")
-_PARTS = sorted(p for p in _GIN.glob("*/*.gin") if p.parent.name in _KINDS)
+_FILES = sorted(_GIN.rglob("*.gin"))
+_PIECES = ("augmentation", "data", "schedules", "training")
 # The sequences of SPG, and the methods compared on them.
 _SPG = re.compile(r"\w+_(c10|c20|t10|t20|i100|fc10|fc20|fe10|fe20)(_short)?$")
-_OFFICE_HOME = image_sets.MadeUpSet((9, 9, 3), 65, {"train": 10})
-# Runs with the network that `made_up_applications` stands for.
+# Runs with the network that `gin_runs.stand_in` makes small.
 _OF_KERAS = (
     "cpg_finegrained_imagenet",
-    "cpg_finetune_finegrained",
-    "cpg_finetune_finegrained_short",
+    "individual_pretrained_finegrained",
+    "individual_pretrained_finegrained_short",
     "packnet_finegrained",
 )
 _OF_FEATURES = (
@@ -38,137 +33,11 @@ _OF_FEATURES = (
     "mh_ns_imagenet_resnet18",
     "mh_ci_cifar100",
 )
-_FINE_LABELS = tuple(
-    sorted(
-        label
-        for line in (_GIN / "streams/cifar100_superclasses.gin")
-        .read_text(encoding="utf-8")
-        .splitlines()
-        if line.startswith("    [")
-        for label in re.findall(r'"(\w+)"', line)
-    )
-)
-_ALPHABETS = tuple(
-    f"{name}_{k}" for name in ("Greek", "Tifinagh") for k in range(6)
-)
-# Real shapes, as few images as the streams' percentages and counts allow.
-_SETS = {
-    "cifar10": image_sets.MadeUpSet(
-        (32, 32, 3), 10, {"train": 210, "test": 1000}
-    ),
-    "cifar100": image_sets.MadeUpSet(
-        (32, 32, 3), _FINE_LABELS, {"train": 26, "test": 4}
-    ),
-    "digits": image_sets.MadeUpSet((8, 8, 1), 10, {"train": 26, "test": 4}),
-    "mnist": image_sets.MadeUpSet(
-        (28, 28, 1), 10, {"train": 700, "test": 1000}
-    ),
-    "office_home_product": _OFFICE_HOME,
-    "office_home_real_world": _OFFICE_HOME,
-    "omniglot": image_sets.MadeUpSet(
-        (105, 105, 3), _ALPHABETS, {"train": 20, "test": 20}
-    ),
-    # Any shape: the stream brings them to its own.
-    **{
-        name: image_sets.MadeUpSet((8, 8, 3), 3, {"train": 12, "test": 4})
-        for name in (
-            "adience_age0",
-            "adience_age1",
-            "adience_age2",
-            "adience_age3",
-            "adience_age4",
-            "affectnet",
-            "chalearn_gender",
-            "cub_cropped",
-            "flowers_cpg",
-            "imagenet2012",
-            "sketches",
-            "stanford_cars_cropped",
-            "vggface2_face_verification",
-            "wikiart_piggyback",
-        )
-    },
-    "lfw_pairs": image_sets.MadeUpSet((8, 8, 3), 2, {"test": 10}),
-    **{
-        f"skill_{task.plain_name}": image_sets.MadeUpSet(
-            (8, 8, 3), 2, {"train": 20, "test": 2}
-        )
-        for task in TASKS
-    },
-    "tiny_imagenet": image_sets.MadeUpSet(
-        (64, 64, 3), 200, {"train": 10, "test": 3}
-    ),
-    "imagenet32": image_sets.MadeUpSet(
-        (32, 32, 3), 1000, {"train": 10, "test": 3}
-    ),
-    "fceleba": image_sets.MadeUpSet(
-        (21, 17, 3), 2, {"train": 300, "test": 120}, users=20
-    ),
-    "femnist": image_sets.MadeUpSet(
-        (28, 28, 1), 62, {"train": 300, "test": 120}, users=21
-    ),
-    **{
-        f"mini_imagenet_{version}": image_sets.MadeUpSet(
-            (8, 8, 3), 4, {"train": 10, "validation": 4, "test": 4}
-        )
-        for version in ("original", "noise_1", "noise_2")
-    },
-    "cars196": image_sets.MadeUpSet((8, 8, 3), 196, {"train": 4, "test": 2}),
-    "imagenet_r": image_sets.MadeUpSet((8, 8, 3), 200, {"train": 10}),
-    "stl10": image_sets.MadeUpSet((24, 24, 3), 10, {"train": 80, "test": 4}),
-}
 
 
 @pytest.fixture(autouse=True)
 def made_up_data(monkeypatch):
-    image_sets.replace_open_split(monkeypatch, _SETS)
-
-
-@pytest.fixture(autouse=True)
-def made_up_points(monkeypatch):
-    """In place of sets of points, which would be built."""
-
-    def read_columns(name, split, keys, data_dir):
-        del name, split, data_dir
-        generator = np.random.default_rng(0)
-        groups = np.repeat(np.arange(8), 20)
-        columns = {
-            "point": generator.uniform(-1, 1, (160, 2)),
-            "label": groups % 4,
-            "domain": groups // 4,
-            "distribution": groups,
-        }
-        return {key: columns[key] for key in keys}, tuple("abcd")
-
-    monkeypatch.setattr(tfds_source, "read_columns", read_columns)
-
-
-def _made_up_network(module):
-    """In place of a network whose weights would be downloaded."""
-
-    def small(include_top=True, weights=None, input_tensor=None, pooling=None):
-        assert weights in ("imagenet", None)
-        assert pooling == (None if include_top else "avg")
-        inputs = input_tensor
-        if inputs is None:
-            inputs = keras.Input((8, 8, 3))
-        hidden = keras.layers.Conv2D(4, 3, name="conv")(inputs)
-        hidden = keras.layers.BatchNormalization(name="norm")(hidden)
-        hidden = keras.layers.GlobalAveragePooling2D()(hidden)
-        if include_top:
-            hidden = keras.layers.Dense(3)(hidden)
-        return keras.Model(keras.utils.get_source_inputs(hidden), hidden)
-
-    # The module has the rule for images.
-    small.__module__ = module
-    return small
-
-
-@pytest.fixture(autouse=True)
-def made_up_applications(monkeypatch):
-    for name in ("ResNet50", "MobileNetV3Small"):
-        module = getattr(keras.applications, name).__module__
-        monkeypatch.setattr(keras.applications, name, _made_up_network(module))
+    gin_runs.stand_in(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -196,7 +65,7 @@ def test_a_run_of_the_file_takes_two_steps(path, tmp_path):
     tf.config.run_functions_eagerly(not traced)
     try:
         configuration.check_all_used()
-        _take_two_steps(run)
+        gin_runs.take_two_steps(run)
     finally:
         tf.config.run_functions_eagerly(False)
         run.close()
@@ -218,9 +87,7 @@ def _own_images(path, folder):
     """What a user binds to learn own images: some of any size."""
     if not _is_of_folders(path):
         return []
-    for name, size in (("birds", (20, 30)), ("cars", (9, 9))):
-        folders.draw_task(folder / "my", name, {"x": 15, "y": 15}, size=size)
-    return [f"folder_stream.root = '{folder / 'my'}'"]
+    return [f"folder_stream.root = '{gin_runs.own_images(folder)}'"]
 
 
 def _goals(path, folder):
@@ -339,37 +206,6 @@ def _smaller_clr(path, folder):
     return ["WEIGHTS = None", "cifar_resnet.depth = 8"]
 
 
-def _take_two_steps(run):
-    # Joint training of a whole stream begins with the last task.
-    once = getattr(run.method, "every_task", True) is False
-    task = run.stream.tasks[-1 if once else 0]
-    with run.strategy.scope():
-        run.method.begin_task(task)
-    phase = first_training(run.method.phases(task))
-    # A task may go without training, and be pruned at once.
-    assert (
-        phase.action == "scan"
-        or phase.epochs == 1
-        or phase.name.startswith(("prune", "retrain"))
-    )
-    for name, schedule in phase.rates.items():
-        rate = schedule(Clock(epoch=0, run_epoch=0, epochs=1, history=()))
-        run.method.optimizers[name].learning_rate.assign(rate)
-    split = phase.data or task.train
-    owned = run.method.shared + run.method.slot
-    before = [v.variable.numpy() for v in owned]
-    sums, done, bad, skipped, _ = run.runner.train(
-        phase, split, np.arange(len(split)), 0, 2, 10, [1, 2], False
-    )
-    assert (done, bad, skipped) == (2, -1, 0)
-    if phase.name.startswith("fill"):  # a buffer; it trains later
-        assert len(run.method.buffer.kept()) > 1
-        return
-    assert np.isfinite(sums["loss"]) and sums["loss"] > 0
-    after = [v.variable.numpy() for v in owned]
-    assert not all(map(np.array_equal, before, after))
-
-
 _OWN_IMAGES = [p.stem for p in _RUNS if _is_of_folders(p)]
 
 
@@ -412,22 +248,26 @@ def test_own_images_are_treated_as_clr_treats_its_own(name):
     assert published[name] == published["clr_skill53"]
 
 
-@pytest.mark.parametrize("path", _RUNS, ids=lambda path: path.stem)
-def test_a_file_begins_by_saying_what_it_is_or_builds_on(path):
-    assert re.match(r'# \w|include "gin/', path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_a_file_begins_by_saying_what_it_is(path):
+    said = parts.sentence(path)
+    assert re.match(r"[A-Z][^#]{10,300}\.$", said), said
+    # The width of the listing is no place for how to call it.
+    assert "--gin_" not in said and "import " not in said
 
 
-@pytest.mark.parametrize("path", _PARTS, ids=lambda path: path.stem)
-def test_a_part_is_included_somewhere(path):
+@pytest.mark.parametrize(
+    "path",
+    [p for p in _FILES if p.parent.name in _PIECES],
+    ids=lambda path: path.stem,
+)
+def test_a_piece_is_included_somewhere(path):
     name = path.relative_to(_GIN.parent).as_posix()
-    if re.match(r"streams/(modes|moons)_", f"streams/{path.name}"):
-        return  # Given as a second file.
-    including = [
+    assert [
         other
-        for other in _GIN.rglob("*.gin")
+        for other in _FILES
         if f'include "{name}"' in other.read_text(encoding="utf-8")
     ]
-    assert including
 
 
 @pytest.mark.parametrize(
@@ -443,25 +283,14 @@ def test_every_run_on_points_takes_every_stream(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method", ["online", "mir", "agem", "gdumb", "ensemble"]
+    "method",
+    ["online", "mir", "agem", "gdumb", "ensemble", "memory_head"],
 )
 def test_every_online_method_takes_images_and_a_backbone(method, tmp_path):
-    configuration.load(
-        [
-            "gin/base.gin",
-            f"gin/methods/{method}.gin",
-            "gin/streams/online_digits.gin",
-        ],
-        [],
-    )
+    configuration.load(parts.files([], "online_digits", method), [])
     run = Experiment(model_dir=tmp_path / "run")
-    tf.config.run_functions_eagerly(True)
-    try:
-        configuration.check_all_used()
-        _take_two_steps(run)
-    finally:
-        tf.config.run_functions_eagerly(False)
-        run.close()
+    run.close()
+    configuration.check_all_used()
     assert run.stream.name == "digits_5_online"
     backbone, _ = run.method.network().members[0]
     assert any(isinstance(la, keras.layers.Conv2D) for la in backbone.layers)

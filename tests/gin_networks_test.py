@@ -46,7 +46,7 @@ def no_bindings_left():
 def _method(network, transfer):
     """HPS, TF or DF-CNN that shares every layer, and a stream's outline."""
     shape, layers, _, classes, _, _ = _NETWORKS[network]
-    files = ["base", "methods/lasem_training", "methods/static_transfer"]
+    files = ["base", "training/lasem", "methods/hps"]
     files += [f"transfers/{transfer}", f"networks/{network}"]
     sharing = f"CONFIGURATION = '{'1' * layers}'"
     configuration.load([f"gin/{f}.gin" for f in files], [*_STATED, sharing])

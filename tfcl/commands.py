@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from tfcl import configuration
+from tfcl.configuration import parts
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
@@ -40,6 +41,37 @@ def define_data_dir():
             None,
             "Folder of TFDS data sets. Default: $TFDS_DATA_DIR.",
         )
+
+
+def define_gin():
+    """Defines the flags that say what a run is put together from."""
+    flags.DEFINE_multi_string(
+        "gin_file", [], "gin file; may be given several times, later lines win."
+    )
+    flags.DEFINE_multi_string(
+        "gin_bindings", [], "One binding, e.g. 'EPOCHS=60'; repeats."
+    )
+    for name, example in (
+        (parts.STREAMS, "digits_5"),
+        (parts.METHODS, "lasem"),
+        (parts.NETWORKS, "lasem_cifar_6"),
+    ):
+        flag = name.removesuffix("s")
+        flags.DEFINE_string(
+            flag, None, f"A file of gin/{name} by its name, such as {example}."
+        )
+
+
+def gin_files():
+    """The gin files of the flags `define_gin`, in the order to be read.
+
+    Raises:
+        UserError: If they name no run, or a name is unknown.
+    """
+    given = flags.FLAGS
+    return parts.files(
+        given.gin_file, given.stream, given.method, given.network
+    )
 
 
 def run(main):

@@ -330,8 +330,8 @@ def main(argv):
         raise UserError("--range names a binding twice. Give one range each.")
     search = Search(
         given.model_dir,
-        given.gin_file,
-        given.gin_bindings or [],
+        commands.gin_files(),
+        given.gin_bindings,
         ranges,
         given.search_seed,
         given.objective,
@@ -351,10 +351,7 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    flags.DEFINE_multi_string(
-        "gin_file", None, "gin file; repeats, later lines win.", required=True
-    )
-    flags.DEFINE_multi_string("gin_bindings", None, "One binding; repeats.")
+    commands.define_gin()
     flags.DEFINE_multi_string(
         "range", None, "One range; repeats.", required=True
     )

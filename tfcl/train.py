@@ -1,8 +1,20 @@
-"""Learns a stream of tasks: `python -m tfcl.train --gin_file=...`."""
+"""Learns a stream of tasks: `python -m tfcl.train --stream=... --method=...`.
 
+A run is a stream and a method, perhaps with a network, each a file of `gin/`;
+`--list` tells what there is. Further gin files and bindings come after them.
+"""
+
+import pathlib
 import shlex
 import signal
 import sys
+
+if __name__ == "__main__" and "--list" in sys.argv[1:]:
+    # At once: TensorFlow, which all that follows needs, takes seconds to load.
+    from tfcl.configuration import parts
+
+    print(parts.listing())
+    sys.exit()
 
 from absl import flags
 from rich.console import Console
@@ -13,24 +25,19 @@ from tfcl.engine.loop import learn_stream
 from tfcl.engine.runtime import DISTRIBUTIONS
 from tfcl.reporting import tables
 
-_GIN_FILES = flags.DEFINE_multi_string(
-    "gin_file", None, "gin file; may be given several times, later lines win."
-)
-_GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", None, "One binding, e.g. 'TaskTraining.epochs=60'; repeats."
-)
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
 commands.define_data_dir()
 commands.define_model_dir(required=False)
-flags.mark_flag_as_required("gin_file")
+commands.define_gin()
+flags.DEFINE_bool("list", False, "Print what there is, and end.")
 
 
 def main(argv):
     """Opens, resumes or begins the run, learns, prints the final table."""
     del argv  # Without the flags, which the results should tell.
-    configuration.load(_GIN_FILES.value, _GIN_BINDINGS.value or [])
+    configuration.load(commands.gin_files(), flags.FLAGS.gin_bindings)
     bindings = configuration.bindings()
     with commands.explained():
         run = Experiment(
@@ -58,8 +65,11 @@ def main(argv):
 
 
 def _default_folder():
-    name = _GIN_FILES.value[0].rsplit("/", maxsplit=1)[-1]
-    return f"runs/{name.removesuffix('.gin')}"
+    given = flags.FLAGS
+    words = [given.stream, given.method, given.network]
+    if given.gin_file and not (given.stream and given.method):
+        words.insert(0, pathlib.PurePath(given.gin_file[0]).stem)
+    return f"runs/{'_'.join(filter(None, words))}"
 
 
 def _stop_on_sigterm(run):

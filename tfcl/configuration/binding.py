@@ -1,6 +1,7 @@
 """What the last `load` was asked for: the bindings that won."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from tfcl.configuration.gin_internals import short_name
@@ -11,6 +12,23 @@ MACRO = "gin.macro"  # Full name of the configurable of `NAME = value`.
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """A file below `gin/` that runs are put together from.
+
+    Args:
+        kind: Its folder ("streams"); "base" of `gin/base.gin`.
+        path: From the root of the repository on: "gin/streams/digits_5.gin".
+    """
+
+    kind: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        return pathlib.PurePath(self.path).stem
+
+
+@dataclasses.dataclass(frozen=True)
 class Binding:
     """A line of a gin file, or a binding of the command line.
 
@@ -18,11 +36,13 @@ class Binding:
         key: A macro `NAME` has `("NAME", MACRO, "value")`.
         value: As parsed, with `Reference` and `Macro` inside.
         place: `file:line`.
+        within: The parts of a run that the line stands in, outermost first.
     """
 
     key: Key
     value: Any
     place: str
+    within: tuple[Part, ...] = ()
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import gin
 
 from tfcl.arguments import describe, fits
-from tfcl.configuration import checks, gin_internals
+from tfcl.configuration import checks, former_names, gin_internals, parts
 from tfcl.configuration.binding import MACRO, Binding, bound, macros, winning
 from tfcl.configuration.messages import fail, how_to_set, nearest, repaired
 from tfcl.configuration.statements import statements
@@ -54,7 +54,8 @@ def load(
         texts = [(f"--gin_bindings #{k}", text) for k, text in numbered]
         for place, text in [*texts, *tried]:
             reader.read_text(text, lambda line, place=place: place)
-        winning.update({each.key: each for each in reader.bindings})
+        held = parts.standing(reader.bindings)
+        winning.update({each.key: each for each in held})
         _check_macros()
         _check_types(reader.bindings)
         for binding in winning.values():
@@ -85,6 +86,8 @@ def build(name: str) -> Any:
 def check_all_used() -> None:
     """Refuses bindings that had no effect on anything built so far.
 
+    Those of the files that runs are put together from (`tfcl.configuration.
+    parts`) may: they are what a stream offers and a method does not take.
     Call it after everything is built and before the first step.
 
     Raises:
@@ -99,7 +102,7 @@ def check_all_used() -> None:
     unused = [
         f"{each.place}: `{each.label}` has no effect: {_why_unused(each)}"
         for each in winning.values()
-        if id(each) not in used_ones
+        if id(each) not in used_ones and not each.within
     ]
     if unused:
         raise UserError(f"{'; '.join(unused)}. Remove what is not needed.")
@@ -132,19 +135,36 @@ class _Reader:
     def __init__(self):
         self.bindings: list[Binding] = []
         self._open = []  # Files being read, outermost first.
+        self._parts = []  # The parts among them.
+        self._has_base = False
 
     def read_file(self, path, place):
+        now = former_names.files_and_lines(path)
+        if now and not checks.file_at(path):
+            for file in now[0]:
+                self.read_file(file, place)
+            for line in now[1]:
+                self.read_text(line, lambda _: f"{path} ({line})")
+            return
         found = checks.find_file(path, place)
         identity = os.path.realpath(found)
         if identity in self._open:
             raise fail(place, f"'{path}' includes itself.")
+        part = parts.part_of(found)
+        if part and part.kind == parts.BASE:
+            # Every method includes it: what a user has said since holds.
+            if self._has_base:
+                return
+            self._has_base = True
         try:
             # Not the locale's encoding, which may differ between machines.
             text = pathlib.Path(found).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise fail(place, f"cannot read '{path}': {error}.") from error
         self._open.append(identity)
+        self._parts += [part] if part else []
         self.read_text(text, lambda line: f"{found}:{line}")
+        self._parts = self._parts[:-1] if part else self._parts
         self._open.pop()
 
     def read_text(self, text, locate):
@@ -171,7 +191,8 @@ class _Reader:
             if not isinstance(other, Macro):
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
-        self.bindings.append(Binding(key, statement.value, place))
+        within = tuple(self._parts)
+        self.bindings.append(Binding(key, statement.value, place, within))
 
 
 def _bind(binding):

@@ -94,6 +94,21 @@ def test_digits_say_it_for_any_number_of_layers(digits):
 
 
 @pytest.mark.parametrize(
+    ("name", "layers", "digits"),
+    [
+        ("all", 5, "11111"),
+        ("top_2", 3, "011"),
+        ("bottom_2", 3, "110"),
+        ("bottom_3", 2, "11"),
+        ("alternating", 3, "010"),
+        ("alternating_inverse", 5, "10101"),
+    ],
+)
+def test_names_hold_for_numbers_of_layers_without_a_table(name, layers, digits):
+    assert _digits(name, layers) == digits
+
+
+@pytest.mark.parametrize(
     ("value", "layers", "message"),
     [
         ("001", 4, "has 4.*'001' with 3 digits"),
@@ -103,7 +118,7 @@ def test_digits_say_it_for_any_number_of_layers(digits):
         ("top_5", 4, "'top_5'"),
         ("alternating_inverse", 6, "'alternating_inverse'"),
         ("top_2", 9, "one of all. Received: configuration='top_2'"),
-        ("all", 5, "4, 6, 8, 9 and 17 convolutions.*has 5.*digits instead"),
+        ("most", 5, "4, 6, 8, 9 and 17 convolutions.*has 5.*digits instead"),
         (0, 5, "has 5. Write the digits instead. Received: configuration=0"),
         (45, 4, r"0\.\.44 for 4 layers. Received: configuration=45"),
         (-1, 4, r"0\.\.44 for 4 layers. Received: configuration=-1"),

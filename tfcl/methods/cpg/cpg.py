@@ -320,8 +320,8 @@ def _check_growth(training, max_width, width_step):
         max_width == 1 or _takes_width(training.make_backbone),
         "max_width",
         "must be 1 for a backbone that takes no `width` (such as "
-        "keras_application), since it cannot grow; cpg_vgg, cpg_resnet "
-        "and spherenet can",
+        "keras_application), since it cannot grow; cpg_vgg, cpg_resnet, "
+        "lasem_cnn and spherenet can",
         max_width,
     )
     require(width_step > 0, "width_step", "must be positive", width_step)

@@ -42,7 +42,8 @@ def transfer_configuration(value, num_layers, argument="configuration"):
         value: A string of one digit per layer from input to output (1 =
             shared, 0 = task-specific), e.g. "0011"; a name of the LASEM
             tables for 4, 6, 8, 9 or 17 layers ("all", "top_2", "bottom_3",
-            "alternating", ...); or an integer test type of the LASEM
+            "alternating", ...), whose rule holds for any other number ("top_3"
+            of two layers are both); or an integer test type of the LASEM
             programs (the table index is `value // 5`). With six layers the
             programs have a table of its own for Office-Home, which shares
             neither of the first two layers: ask for it by "office_home:top_2",
@@ -70,6 +71,12 @@ def transfer_configuration(value, num_layers, argument="configuration"):
                 f"Received: {argument}={value!r}"
             )
         text = strings[key // 5]
+    elif (
+        tables is _TABLES
+        and num_layers not in tables
+        and _by_rule(key, num_layers)
+    ):
+        text = _by_rule(key, num_layers)
     elif tables is not _TABLES or set(key) - {"0", "1"}:
         strings, names = _table(tables, value, num_layers, argument)
         if key not in names:
@@ -85,6 +92,22 @@ def transfer_configuration(value, num_layers, argument="configuration"):
             f"Received: {argument}={value!r} with {len(text)} digits"
         )
     return tuple(digit == "1" for digit in text)
+
+
+def _by_rule(name, num_layers):
+    """The digits that a name stands for without a table, None if for none."""
+    alternating = "01" * num_layers
+    whole = {
+        "all": "1" * num_layers,
+        "alternating": alternating[:num_layers],
+        "alternating_inverse": alternating[1 : num_layers + 1],
+    }
+    end, _, count = name.partition("_")
+    if end not in ("top", "bottom") or not count.isdecimal():
+        return whole.get(name)
+    shared = min(int(count), num_layers)
+    digits = "1" * shared + "0" * (num_layers - shared)
+    return digits if end == "bottom" else digits[::-1]
 
 
 def _table(tables, value, num_layers, argument):

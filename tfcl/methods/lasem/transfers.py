@@ -94,9 +94,12 @@ class DeconvTransfer(Transfer):
 
     Args:
         bases: Per convolution `(side, channels)` of the knowledge base; for
-            "tc2" `(side, depth, channels)`.
+            "tc2" `(side, depth, channels)`. None, for networks without
+            published sizes: half the kernel's side, rounded up, and half its
+            output channels, at most 64 (also the depth).
         filters: Per convolution `(side, channels)` of the deconvolution; for
-            "direct" `(side,)`.
+            "direct" `(side,)`. None with `bases`: side 3 and as many channels
+            as the kernel puts out, at most 128.
         variant: "tensordot", "direct" or "tc2".
         l2_shared: Adds `l2_shared / 2 * ||base||^2`. The reference's own
             regulariser is numerically nil, so parity is 0.
@@ -108,26 +111,37 @@ class DeconvTransfer(Transfer):
 
     def __init__(
         self,
-        bases: tuple = gin.REQUIRED,
-        filters: tuple = gin.REQUIRED,
+        bases: tuple | None = None,
+        filters: tuple | None = None,
         variant: str = TENSORDOT,
         l2_shared: float = 0.0,
         l2_task: float = 0.0,
     ):
+        count = None if bases is None else len(bases)
         require(
-            len(bases) == len(filters),
+            count == (None if filters is None else len(filters)),
             "filters",
-            f"must have one entry per base, of which there are {len(bases)}",
+            f"must have one entry per base, of which there are {count}",
             filters,
         )
-        self.bases = tuple(bases)
-        self.filters = tuple(filters)
+        self.bases = bases and tuple(bases)
+        self.filters = filters and tuple(filters)
         self.variant = variant
         self.l2_shared = l2_shared
         self.l2_task = l2_task
 
     def generator(self, depth, conv):
         """A `DeconvKernel`."""
+        if self.bases is None:
+            channels = max(1, min(conv.filters // 2, 64))
+            return DeconvKernel(
+                base_side=-(-conv.kernel_size[0] // 2),
+                base_channels=channels,
+                filter_side=3,
+                filter_channels=min(conv.filters, 128),
+                base_depth=channels,
+                variant=self.variant,
+            )
         require(
             depth < len(self.bases),
             "bases",

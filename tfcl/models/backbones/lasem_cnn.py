@@ -5,6 +5,8 @@ import math
 import gin
 import keras
 
+from tfcl.models.width import Width
+
 # `--skip_connect_test_type` of the LASEM programs, by number of layers. For
 # six layers it has nine sets of single-layer skips, which are not known to us.
 _SKIP_PRESETS = {
@@ -23,6 +25,7 @@ def lasem_cnn(
     initial_bias: float = 0.2,
     padding: str = "same",
     skips: tuple | int = (),
+    width: float = 1.0,
 ):
     """Convolution, ReLU and max-pool per layer, then flattened features.
 
@@ -39,14 +42,17 @@ def lasem_cnn(
             after its activation and before its pool, and max-pooled before
             if pools lie between. Or a skip test type of the LASEM programs:
             1 to 3 for 4 layers, 1 for 8. 0 and () make none.
+        width: q, multiple of the parameters; `floor(v sqrt(q))` channels in
+            place of v, for methods that let a network grow.
 
     Returns:
         A functional `keras.Model`: `(batch, height, width, channels)` to
         `(batch, features)`.
 
     Raises:
-        ValueError: If the three tuples differ in length, or a skip leads
-            backwards, out of the network, or to other channels or sides.
+        ValueError: If the three tuples differ in length, `width` is not
+            positive, or a skip leads backwards, out of the network, or to
+            other channels or sides.
 
     Reference:
         Lee, Behpour, Eaton, ICML 2021; sizes of their CIFAR-100 network by
@@ -60,6 +66,7 @@ def lasem_cnn(
             f"kernel_sizes={kernel_sizes}, pool_sizes={pool_sizes}"
         )
     skips = _skips(skips, len(channels))
+    scaled = Width(width)
     inputs = keras.Input(image_shape)
     hidden, entering = inputs, []
     for depth, (filters, side, pool) in enumerate(
@@ -67,7 +74,7 @@ def lasem_cnn(
     ):
         entering.append(hidden)
         hidden = keras.layers.Conv2D(
-            filters,
+            scaled(filters),
             side,
             padding=padding,
             activation="relu",
