@@ -144,7 +144,7 @@ class _Reader:
             for file in now[0]:
                 self.read_file(file, place)
             for line in now[1]:
-                self.read_text(line, lambda _: f"{path} ({line})")
+                self.read_text(line, lambda _, line=line: f"{path} ({line})")
             return
         found = checks.find_file(path, place)
         identity = os.path.realpath(found)
