@@ -17,10 +17,10 @@ from tfcl.methods.online.gdumb import GDumb
 from tfcl.methods.online.memory_head import MemoryHead
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.methods.online.online_training import OnlineTraining
-from tfcl.methods.online.replay_buffer import ReplayBuffer
 from tfcl.models.online.online_networks import memory_network, mlp_network
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.schedules import Constant
+from tfcl.replay.buffer import ReplayBuffer
 
 MEMORY = functools.partial(
     memory_network,
