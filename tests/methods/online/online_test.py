@@ -169,7 +169,7 @@ def test_mir_replays_what_the_step_harms_most():
     images = task.train.images[10:18]
     labels = task.train.labels[10:18]
     method.buffer.insertion(
-        images, tf.constant(labels), tf.zeros(8, tf.int32)
+        {"images": images, "labels": labels}, tf.zeros(8, tf.int32)
     )()
     batch = online_methods.batch_of(
         task.train.images[:1], task.train.labels[:1]
