@@ -76,7 +76,11 @@ class Balanced(Insertion):
         def body(k, places, *state):
             place, *state = self._offered(labels[k], draws[k], *state)
             if self.rows is not None:
-                places = tf.where(tf.range(count) == k, place, places)
+                here = tf.range(count) == k
+                # A loop must not lose the static shape.
+                places = tf.ensure_shape(
+                    tf.where(here, place, places), labels.shape
+                )
             return k + 1, places, *state
 
         start = [tf.convert_to_tensor(v) for v in self.variables]

@@ -67,7 +67,7 @@ class ReplayBuffer:
         }
         if not isinstance(policy, Insertion):
             rule = f"must be one of {tuple(policies)}, or an Insertion"
-            require(policy in policies, "policy", rule, policy)
+            require(policy in tuple(policies), "policy", rule, policy)
             policy = policies[policy]
         known = (UNIFORM, PER_CLASS)
         require(

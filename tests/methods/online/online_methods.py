@@ -51,6 +51,12 @@ METHODS = {
     "er_memory": lambda: ExperienceReplay(
         MEMORY, training(), ReplayBuffer(12, "random"), 4
     ),
+    "er_balanced": lambda: ExperienceReplay(
+        MLP,
+        training(jit_compile=True),
+        ReplayBuffer(12, "balanced", retrieval="per_class"),
+        4,
+    ),
     "mir": lambda: MIR(MLP, training(), ReplayBuffer(12), 2, candidates=8),
     "agem": lambda: AGEM(MLP, training(), ReplayBuffer(12), 4),
     "gdumb": lambda: GDumb(MLP, training(), capacity=24, batch_size=4),
