@@ -41,12 +41,12 @@ from tfcl.methods.online.gdumb import GDumb  # noqa: E402
 from tfcl.methods.online.memory_head import MemoryHead  # noqa: E402
 from tfcl.methods.online.online import OnlineLearning  # noqa: E402
 from tfcl.methods.online.online_training import OnlineTraining  # noqa: E402
-from tfcl.methods.online.replay_buffer import ReplayBuffer  # noqa: E402
 from tfcl.models.online.online_networks import memory_network, mlp_network  # noqa: E402
 from tfcl.optimizers.adam_torch import AdamTorch  # noqa: E402
 from tfcl.optimizers.lazy_adam import LazyAdam  # noqa: E402
 from tfcl.optimizers.plain_sgd import PlainSGD  # noqa: E402
 from tfcl.optimizers.schedules import Constant  # noqa: E402
+from tfcl.replay.buffer import ReplayBuffer  # noqa: E402
 
 _POINTS, _FEATURES = (2, 4, 1000), (512, 100, 400)
 

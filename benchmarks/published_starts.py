@@ -54,7 +54,7 @@ def _draw(backbone, head, words):
         _draw_dense(head, words)
         return
     keys = words.uniform(head.keys.shape, head.keys.shape[-1])
-    if head.similarity == COSINE:
+    if head.key.similarity == COSINE:
         keys /= np.linalg.norm(keys, axis=-1, keepdims=True)
     memories = words.uniform(head.memories.shape, head.memories.shape[-1])
     head.keys.assign(keys)

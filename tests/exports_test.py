@@ -21,6 +21,7 @@ FLOORS = (
     "metrics",
     "models",
     "optimizers",
+    "replay",
     "tapes",
 )
 

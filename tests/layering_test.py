@@ -16,7 +16,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # place know nothing of each other.
 _ORDER = (
     ("base", "data_builders", "startup"),
-    ("data", "layers", "metrics", "optimizers", "tapes"),
+    ("data", "layers", "metrics", "optimizers", "replay", "tapes"),
     ("models", "reporting"),
     ("methods",),
     ("engine",),

@@ -15,7 +15,7 @@ def test_start_values_are_those_of_the_published_run():
     _, units, size = data["K0"].shape
     outputs = data["M0"].shape[-1] // (size + 1)
     network = memory_network(
-        (1, 1, size), outputs, units, shared_keys=True, key_rate=0.0
+        (1, 1, size), outputs, memory_units=units, key_rate=0.0
     )
     published_starts.begin(network, published_starts.SEEDS[0])
     (head,) = network.memory_heads

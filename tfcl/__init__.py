@@ -13,6 +13,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "metrics",
         "models",
         "optimizers",
+        "replay",
         "tapes",
     ),
 )

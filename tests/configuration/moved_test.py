@@ -24,6 +24,9 @@ def test_names_of_modules_and_of_what_is_in_them_are_translated():
     assert current("tfcl.methods.cpg") == "tfcl.methods.cpg.cpg"
     assert current("tfcl.methods.cpg.CPG") == "tfcl.methods.cpg.cpg.CPG"
     assert current("tfcl.methods.cpg.cpg") == "tfcl.methods.cpg.cpg"
+    for old in ("tfcl.methods", "tfcl.methods.online"):
+        found = current(f"{old}.replay_buffer.ReplayBuffer")
+        assert found == "tfcl.replay.buffer.ReplayBuffer"
     assert current("tfcl.methods.base") == "tfcl.methods.base"
     assert current("LASEM") == "LASEM"
     assert current("my.module.LASEM") == "my.module.LASEM"

@@ -67,8 +67,8 @@ _MOVED = {
     ),
     ("tfcl.methods", "tfcl.methods.masks"): ("channel_gating hat supsup"),
     ("tfcl.methods", "tfcl.methods.online"): (
-        "agem balanced_buffer ensemble experience_replay gdumb memory_head "
-        "online online_training replay_buffer"
+        "agem ensemble experience_replay gdumb memory_head online "
+        "online_training"
     ),
     ("tfcl.methods", "tfcl.methods.regularization"): ("ewc"),
     ("tfcl.methods", "tfcl.methods.spg"): ("importance_pass spg"),
@@ -93,6 +93,10 @@ _RENAMED = {
     "tfcl.data.pictures": "tfcl.data.lazy_images",
     "tfcl.engine.stream_pictures": "tfcl.reporting.stream_figures",
     "tfcl.engine.training_pictures": "tfcl.reporting.training_figures",
+    "tfcl.methods.balanced_buffer": "tfcl.replay.balanced",
+    "tfcl.methods.online.balanced_buffer": "tfcl.replay.balanced",
+    "tfcl.methods.online.replay_buffer": "tfcl.replay.buffer",
+    "tfcl.methods.replay_buffer": "tfcl.replay.buffer",
 }
 # Parameters that were called otherwise.
 _PARAMETERS = {"on_bad_picture": "on_bad_image"}

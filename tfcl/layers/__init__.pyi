@@ -23,6 +23,9 @@ from .masked.unit_gate import UnitGate as UnitGate
 from .memory.memory_dense import MemoryDense as MemoryDense
 from .memory.memory_initializers import KeyInitializer as KeyInitializer
 from .memory.memory_initializers import MemoryInitializer as MemoryInitializer
+from .memory.memory_options import KeyOptions as KeyOptions
+from .memory.memory_options import MemoryOptions as MemoryOptions
+from .memory.memory_options import ScramblingOptions as ScramblingOptions
 from .memory.memory_update import MemoryState as MemoryState
 from .memory.memory_update import UpdateRule as UpdateRule
 from .memory.seen_classes import SeenClasses as SeenClasses

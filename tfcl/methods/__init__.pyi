@@ -54,7 +54,6 @@ from .masks.hat import HAT as HAT
 from .masks.supsup import SupSup as SupSup
 from .network_method import NetworkMethod as NetworkMethod
 from .online.agem import AGEM as AGEM
-from .online.balanced_buffer import BalancedBuffer as BalancedBuffer
 from .online.ensemble import Ensemble as Ensemble
 from .online.experience_replay import MIR as MIR
 from .online.experience_replay import ExperienceReplay as ExperienceReplay
@@ -62,7 +61,6 @@ from .online.gdumb import GDumb as GDumb
 from .online.memory_head import MemoryHead as MemoryHead
 from .online.online import OnlineLearning as OnlineLearning
 from .online.online_training import OnlineTraining as OnlineTraining
-from .online.replay_buffer import ReplayBuffer as ReplayBuffer
 from .regularization.ewc import EWC as EWC
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG

@@ -80,7 +80,7 @@ def test_forward_and_gradients_are_the_published_ones(data, prefix):
         _close(state.keys, case["K_normed"])
         _close(of_keys, case["grad_K"])
     else:
-        assert of_keys is None or layer.key_update == "winner"
+        assert of_keys is None or layer.key.key_update == "winner"
 
 
 @pytest.mark.parametrize(("data", "prefix"), _cases("psi"))
@@ -133,7 +133,7 @@ def test_traces_are_the_published_ones(name):
             state.memories, of_memories, cfg, moments[0], step + 1
         )
         state = state._replace(memories=memories)
-        if layer.key_update != "winner":
+        if layer.key.key_update != "winner":
             keys, moments[1] = published_memory.optimised(
                 state.keys, of_keys, cfg, moments[1], step + 1
             )
@@ -145,7 +145,7 @@ def test_traces_are_the_published_ones(name):
         _close(layer.keys, data["K"][step], tolerance)
         wanted = data["M"][step].reshape(layer.memories.shape)
         _close(layer.memories, wanted, tolerance)
-        if layer.scramble:
+        if layer.scrambling.scramble:
             np.testing.assert_array_equal(layer.usage, data["mu"][step])
             np.testing.assert_array_equal(layer.age, data["eta"][step])
             for own, published in (

@@ -8,10 +8,12 @@ import tensorflow as tf
 from tests.testing.layers import run_layer_test
 from tfcl.layers.memory import memory_update
 from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_options import KeyOptions, grouped
 
 
 def _built(units=3, features=4, **options):
-    layer = MemoryDense(units, memory_units=5, delta=2, **options)
+    options = grouped({"memory_units": 5, "delta": 2, **options})
+    layer = MemoryDense(units, **options)
     layer.build((None, features))
     return layer
 
@@ -28,7 +30,7 @@ def _built(units=3, features=4, **options):
 def test_memory_dense(options):
     run_layer_test(
         MemoryDense,
-        {"units": 3, "memory_units": 4, "delta": 2, **options},
+        {"units": 3, **grouped({"memory_units": 4, "delta": 2, **options})},
         (6, 4),
         (6, 3),
         expected_mixed_dtype="float32",
@@ -47,11 +49,19 @@ def test_memory_dense(options):
         ({"usage_threshold": 1.5}, "usage_threshold"),
         ({"key_size": 0}, "key_size"),
         ({"layer_norm": "batch"}, "layer_norm"),
+        ({"projection": "cut"}, "projection"),
+        ({"memory_update": "none"}, "memory_update"),
+        ({"key_update": "none"}, "key_update"),
+        ({"scramble_score": "raw"}, "scramble_score"),
+        ({"key_sets": 2}, "key_sets"),
+        ({"key_sets": 0}, "key_sets"),
+        ({"units": 0}, "units"),
+        ({"units": 4, "key_sets": 2, "layer_norm": "variance"}, "layer_norm"),
     ],
 )
 def test_wrong_options_are_named(options, name):
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
-        MemoryDense(3, **{"memory_units": 5, "delta": 2, **options})
+        _built(**options)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +177,68 @@ def test_the_first_call_builds():
     images = np.ones((2, 3), np.float32)
     inputs = np.ones((2, 5), np.float32)
     assert MemoryDense(4)(inputs).shape == (2, 4)
-    layer = MemoryDense(4, key_shape=(3,))
+    layer = MemoryDense(4, key=KeyOptions(key_shape=(3,)))
     assert layer(inputs, key_input=images).shape == (2, 4)
     assert layer.keys.shape == (1, 8, 3)
     model = keras.Sequential([keras.layers.Dense(6), MemoryDense(4)])
     assert model(inputs).shape == (2, 4)
     sides = keras.Input((5,)), keras.Input((3,))
-    outputs = MemoryDense(4, key_shape=(3,))(sides[0], key_input=sides[1])
+    outputs = MemoryDense(4, key=KeyOptions(key_shape=(3,)))(
+        sides[0], key_input=sides[1]
+    )
     assert keras.Model(sides, outputs)([inputs, images]).shape == (2, 4)
+
+
+def test_a_configuration_of_version_0_1_is_read_and_written_alike():
+    """Files of Keras models and served heads hold it."""
+    old = {
+        "name": "head",
+        "trainable": True,
+        "dtype": {
+            "module": "keras",
+            "class_name": "DTypePolicy",
+            "config": {"name": "float64"},
+            "registered_name": None,
+        },
+        "units": 4,
+        "memory_units": 6,
+        "delta": 3,
+        "shared_keys": False,
+        "key_sets": None,
+        "use_bias": False,
+        "key_size": 2,
+        "projection": "resize1d",
+        "similarity": "euclidean",
+        "bandwidth": 2.0,
+        "inverse_temperature": 25.0,
+        "memory_update": "all",
+        "key_update": "winner",
+        "key_rate": 0.25,
+        "scramble": True,
+        "match_threshold": 0.5,
+        "usage_threshold": 7,
+        "age_threshold": 8,
+        "scramble_score": "scaled",
+        "random_memories": True,
+        "winner_moves": True,
+        "detach_keys": False,
+        "key_shape": [3],
+        "layer_norm": "deviation",
+        "count_evaluations": True,
+    }
+    layer = keras.saving.deserialize_keras_object(
+        {
+            "module": None,
+            "class_name": "MemoryDense",
+            "config": old,
+            "registered_name": "tfcl>MemoryDense",
+        }
+    )
+    assert layer.variable_dtype == "float64"
+    assert layer.memory.delta == 3 and layer.key.similarity == "euclidean"
+    assert layer.scrambling.age_threshold == 8
+    found = keras.saving.serialize_keras_object(layer)["config"]
+    found["key_shape"] = list(layer.key.key_shape)
+    assert {k: v for k, v in found.items() if k != "dtype"} == {
+        k: v for k, v in old.items() if k != "dtype"
+    }

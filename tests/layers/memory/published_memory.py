@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_options import grouped
 
 _SIMILARITIES = {"cosine": "cosine", "euclidean": "euclidean"}
 _KEY_UPDATES = {
@@ -30,8 +31,7 @@ def layer(cfg, features, units, keys, memories, dtype="float64"):
         keys: `(q, m, d)`.
         memories: `(q, m, u)`.
     """
-    result = MemoryDense(
-        units,
+    options = dict(
         memory_units=cfg["key_mem_units"],
         delta=min(cfg["delta"], cfg["key_mem_units"]),
         shared_keys=cfg.get("shared_keys", True),
@@ -51,8 +51,8 @@ def layer(cfg, features, units, keys, memories, dtype="float64"):
         scramble_score="scaled",
         detach_keys=cfg.get("detach_gradients", True),
         layer_norm="variance" if cfg.get("layer_norm") else None,
-        dtype=dtype,
     )
+    result = MemoryDense(units, **grouped(options), dtype=dtype)
     result.build((None, features))
     result.keys.assign(keys)
     result.memories.assign(np.reshape(memories, result.memories.shape))

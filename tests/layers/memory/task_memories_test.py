@@ -6,15 +6,24 @@ import pytest
 
 from tests.testing.layers import run_layer_test
 from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_options import (
+    KeyOptions,
+    MemoryOptions,
+    ScramblingOptions,
+)
 from tfcl.layers.memory.task_memories import TaskMemories
 
-_OPTIONS = {"memory_units": 4, "delta": 2}
+_MEMORY = MemoryOptions(memory_units=4, delta=2)
 
 
 def test_it_is_a_layer():
     run_layer_test(
         TaskMemories,
-        {"sizes": (3, 1), "scramble": False, **_OPTIONS},
+        {
+            "sizes": (3, 1),
+            "memory": _MEMORY,
+            "scrambling": ScramblingOptions(scramble=False),
+        },
         (5, 6),
         (5, 4),
         expected_mixed_dtype="float32",
@@ -25,11 +34,11 @@ def test_each_task_answers_as_on_its_own():
     keras.utils.set_random_seed(0)
     sizes, inputs = (3, 1, 2), np.random.default_rng(0).normal(size=(5, 6))
     inputs = inputs.astype(np.float32)
-    layer = TaskMemories(sizes, **_OPTIONS)
+    layer = TaskMemories(sizes, _MEMORY)
     together = layer(inputs).numpy()
     np.testing.assert_allclose(layer.read(inputs)[0], together, atol=1e-6)
     for task, size in enumerate(sizes):
-        alone = MemoryDense(size, **_OPTIONS)
+        alone = MemoryDense(size, _MEMORY)
         alone.build(inputs.shape)
         alone.keys.assign(layer.keys[task : task + 1])
         rows = layer.memories.numpy()[4 * task : 4 * task + 4]
@@ -44,3 +53,8 @@ def test_sizes_must_be_positive():
     for sizes in ((), (2, 0)):
         with pytest.raises(ValueError, match="`sizes`.*Received"):
             TaskMemories(sizes)
+
+
+def test_key_sets_are_not_to_be_chosen():
+    with pytest.raises(ValueError, match="`key_sets`.*Received"):
+        TaskMemories((2, 2), key=KeyOptions(key_sets=2))

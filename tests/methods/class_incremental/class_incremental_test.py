@@ -111,11 +111,11 @@ def test_statistics_are_the_published_ones():
     ):
         variable.assign(value)
     statistics.note(2)
-    assert not statistics.means.numpy()[:3].any()
+    assert not statistics.table["means"].numpy()[:3].any()
     np.testing.assert_allclose(
-        statistics.means[3], data["stat_mean"], atol=1e-6
+        statistics.table["means"][3], data["stat_mean"], atol=1e-6
     )
-    root = statistics.roots[3].numpy().astype(float)
+    root = statistics.table["roots"][3].numpy().astype(float)
     np.testing.assert_allclose(root @ root.T, data["stat_cov"], atol=1e-5)
     wanted = data["decay_curtask3_tasksize2_class0to7"]
     tasks = tf.range(len(wanted)) // 2

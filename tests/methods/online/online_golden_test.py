@@ -17,7 +17,6 @@ from tfcl.data.task import StreamSpec
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.methods.online.agem import AGEM, dot
-from tfcl.methods.online.balanced_buffer import BalancedBuffer
 from tfcl.methods.online.experience_replay import MIR, ExperienceReplay
 from tfcl.methods.online.memory_head import MemoryHead
 from tfcl.methods.online.online_training import (
@@ -25,11 +24,12 @@ from tfcl.methods.online.online_training import (
     hinge,
     mean_cross_entropy,
 )
-from tfcl.methods.online.replay_buffer import ReplayBuffer
 from tfcl.metrics import continual_confusion
 from tfcl.models.online.online_networks import memory_network, mlp_network
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.schedules import Constant
+from tfcl.replay.buffer import ReplayBuffer
+from tfcl.replay.table import Column
 
 
 @pytest.fixture
@@ -61,7 +61,12 @@ def _method(name, data, cfg):
         method = {"agem": AGEM}.get(name, ExperienceReplay)(**arguments)
     classes = tuple(map(str, range(cfg["classes"])))
     method.setup(StreamSpec("s", (1, 1, cfg["d"]), ("t",), (classes,), 1), 0)
-    buffer.build((1, 1, cfg["d"]), "float64")
+    buffer.build(
+        {
+            "images": Column((1, 1, cfg["d"]), "float64"),
+            "labels": Column((), "int32"),
+        }
+    )
     for variable, key in zip(
         method.network().variables, ("W1", "b1", "W2", "b2")
     ):
@@ -108,9 +113,9 @@ def test_replay_follows_the_published_steps(name, double):
         online_methods.apply(method, update)
         np.testing.assert_allclose(update.loss, of["loss"][step], rtol=1e-6)
         np.testing.assert_array_equal(
-            np.squeeze(buffer.images.numpy(), (1, 2)), of["buf_x"][step]
+            np.squeeze(buffer["images"].numpy(), (1, 2)), of["buf_x"][step]
         )
-        np.testing.assert_array_equal(buffer.labels, of["buf_y"][step])
+        np.testing.assert_array_equal(buffer["labels"], of["buf_y"][step])
     for variable, key in zip(network.variables, ("W1", "b1", "W2", "b2")):
         np.testing.assert_allclose(
             variable, of[f"final_{key}"], rtol=0, atol=1e-12
@@ -131,14 +136,17 @@ def test_replay_follows_the_published_steps(name, double):
 def test_gdumb_keeps_the_published_examples():
     data = golden.load("memory_head/competitors.npz")
     cfg = json.loads(str(data["cfg"]))
-    buffer = BalancedBuffer(cfg["buffer_size"], cfg["classes"])
+    buffer = ReplayBuffer(cfg["buffer_size"], "balanced")
+    buffer.build({}, cfg["classes"])
+    kept = buffer.policy
     for step, label in enumerate(data["gdumb_Y"]):
         draw = data["gdumb_evict_draw"][step]
-        largest = buffer.counts.numpy().max()
+        largest = kept.counts.numpy().max()
         # In the middle of the chances that lead to this place.
         chance = (draw + 0.5) / largest if draw >= 0 else 0.9
-        buffer.insertion(tf.constant([label], tf.int32), [chance])()
-        counts, numbers = buffer.counts.numpy(), buffer.numbers.numpy()
+        offered = {"labels": tf.constant([label], tf.int32)}
+        buffer.insertion(offered, tf.constant([chance], tf.float32))()
+        counts, numbers = kept.counts.numpy(), kept.numbers.numpy()
         np.testing.assert_array_equal(counts, data["gdumb_counts"][step])
         wanted = data["gdumb_ids"][step]
         np.testing.assert_array_equal(numbers[:, : wanted.shape[-1]], wanted)

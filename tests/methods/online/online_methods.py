@@ -17,10 +17,10 @@ from tfcl.methods.online.gdumb import GDumb
 from tfcl.methods.online.memory_head import MemoryHead
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.methods.online.online_training import OnlineTraining
-from tfcl.methods.online.replay_buffer import ReplayBuffer
 from tfcl.models.online.online_networks import memory_network, mlp_network
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.schedules import Constant
+from tfcl.replay.buffer import ReplayBuffer
 
 MEMORY = functools.partial(
     memory_network,
@@ -50,6 +50,12 @@ METHODS = {
     "er": lambda: ExperienceReplay(MLP, training(), ReplayBuffer(12), 4),
     "er_memory": lambda: ExperienceReplay(
         MEMORY, training(), ReplayBuffer(12, "random"), 4
+    ),
+    "er_balanced": lambda: ExperienceReplay(
+        MLP,
+        training(jit_compile=True),
+        ReplayBuffer(12, "balanced", retrieval="per_class"),
+        4,
     ),
     "mir": lambda: MIR(MLP, training(), ReplayBuffer(12), 2, candidates=8),
     "agem": lambda: AGEM(MLP, training(), ReplayBuffer(12), 4),

@@ -26,11 +26,11 @@ from tfcl.methods.online.gdumb import GDumb
 from tfcl.methods.online.memory_head import MemoryHead
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.methods.online.online_training import OnlineTraining
-from tfcl.methods.online.replay_buffer import ReplayBuffer
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.models.online.online_networks import linear_network, memory_network
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.schedules import Constant
+from tfcl.replay.buffer import ReplayBuffer
 from tfcl.reporting import drawing, stream_figures
 
 
@@ -168,7 +168,7 @@ def test_mir_replays_what_the_step_harms_most():
     images = task.train.images[10:18]
     labels = task.train.labels[10:18]
     method.buffer.insertion(
-        images, tf.constant(labels), tf.zeros(8, tf.int32)
+        {"images": images, "labels": labels}, tf.zeros(8, tf.int32)
     )()
     batch = online_methods.batch_of(
         task.train.images[:1], task.train.labels[:1]
@@ -276,48 +276,6 @@ def test_replayed_examples_count_as_those_of_a_batch(loss):
     assert rules.weighted_loss(labels, logits, tf.zeros(4)) == 0.0
 
 
-def test_each_example_has_the_same_chance_in_a_textbook_reservoir():
-    counts = np.zeros(12)
-    buffer = ReplayBuffer(3)
-    buffer.build((1,))
-
-    @tf.function
-    def offer(step, seed):
-        draws = buffer.draws(1, tf.stack([seed, step]))
-        buffer.insertion(tf.cast([[step]], tf.float32), [step], draws)()
-
-    for seed in tf.range(300):
-        buffer.seen.assign(0)
-        for step in tf.range(12):
-            offer(step, seed)
-        counts[buffer.labels.numpy()] += 1
-    # 75 expected, standard deviation 7.5.
-    assert (np.abs(counts - 75) < 30).all(), counts
-
-
-def test_the_published_reservoir_always_keeps_the_first_after_it_is_full():
-    for seed in range(20):
-        buffer = ReplayBuffer(3, reservoir_draw="published")
-        buffer.build((1,))
-        for step in range(4):
-            draws = buffer.draws(1, [seed, step])
-            buffer.insertion(tf.constant([[float(step)]]), [step], draws)()
-        assert 3 in buffer.labels.numpy()
-
-
-def test_of_a_batch_the_last_example_for_a_place_counts():
-    buffer = ReplayBuffer(2)
-    buffer.build((1,))
-    labels = tf.constant([5, 6, 7, 8, 9])
-    images = tf.cast(labels, tf.float32)[:, None]
-    buffer.insertion(images, labels, tf.constant([0, 0, 1, 9, 1]))()
-    assert buffer.labels.numpy().tolist() == [5, 9]
-    assert buffer.images.numpy().ravel().tolist() == [5.0, 9.0]
-    buffer.insertion(images[:2], labels[:2], tf.constant([-1, 7]))()
-    assert buffer.labels.numpy().tolist() == [5, 9]
-    assert int(buffer.seen) == 7
-
-
 def test_lazy_decay_touches_a_row_once():
     lazy = OnlineTraining(AdamTorch, Constant(1.0), weight_decay=0.5, lazy=True)
     rows = tf.IndexedSlices(
@@ -369,8 +327,6 @@ def test_weight_decay_is_that_of_the_scrambled_memory():
         (lambda: MIR(MLP, training(), ReplayBuffer(9), 2, 10), "candidates"),
         (lambda: MIR(MLP, training(), ReplayBuffer(9), 4, 2), "candidates"),
         (lambda: GDumb(MLP, training(), 4, 8), "batch_size"),
-        (lambda: ReplayBuffer(0), "capacity"),
-        (lambda: ReplayBuffer(4, "newest"), "policy"),
         (lambda: training(loss="mse"), "loss"),
         (lambda: training(measured=("dev",)), "measured"),
         (

@@ -1,5 +1,8 @@
 """What an `OnlineNetwork` gives its memory, and when it updates it."""
 
+import dataclasses
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -120,3 +123,23 @@ def test_keys_can_be_matched_to_the_images():
     keys = head.keys.numpy()
     network.assign(network.values(), after())
     assert (head.keys.numpy() != keys).any()
+
+
+def test_the_factory_shows_every_option_with_the_layer_s_default():
+    """What a gin file may bind, and what it gets where it binds nothing."""
+    shown = inspect.signature(memory_network).parameters
+    (head,) = memory_network((1, 1, 2), 3).memory_heads
+    for group in (head.memory, head.key, head.scrambling):
+        assert group == type(group)()
+        for field in dataclasses.fields(group):
+            if field.name in ("key_sets", "key_shape"):
+                assert field.name not in shown
+                continue
+            assert shown[field.name].default == field.default
+            assert shown[field.name].annotation == field.type
+    assert "options" not in shown
+
+
+def test_an_option_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="match_treshold"):
+        memory_network((1, 1, 2), 3, match_treshold=0.5)

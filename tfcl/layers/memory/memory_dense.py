@@ -1,6 +1,8 @@
 """A dense layer whose weights are read from a memory, input by input."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,11 +16,13 @@ from tfcl.layers.memory.memory_options import (
     ALL,
     DEVIATION,
     GRADIENT_WINNER,
-    OPTIONS,
     SCALED,
-    SIMILARITY,
     WINNER,
-    check_options,
+    KeyOptions,
+    MemoryOptions,
+    ScramblingOptions,
+    grouped,
+    ungrouped,
 )
 from tfcl.layers.memory.memory_update import (
     COSINE,
@@ -40,8 +44,15 @@ class MemoryDense(keras.layers.Layer):
 
     Memory units are trained by gradients. Keys move by a rule of their own
     (online k-means), for which a training step calls `read`, takes gradients,
-    and gives the `Reading` to `updated`: see
-    `tfcl.layers.memory.memory_update`.
+    and gives the `Reading` to `updated`. Numbers in brackets below are those
+    of the equations in `tfcl/methods/online/memory_head.py`.
+
+        MemoryDense(
+            10,
+            MemoryOptions(memory_units=16, delta=3),
+            KeyOptions(key_rate=0.01),
+            ScramblingOptions(scramble=False),
+        )
 
     Weights: `keys` `(q, m, d)`, `memories` `(q * m, u)`, where unit i of key
     set j is row `j * m + i` and reshapes to `(units / q, features + 1)`, the
@@ -50,50 +61,22 @@ class MemoryDense(keras.layers.Layer):
 
     Args:
         units: Outputs.
-        memory_units: m, keys and memory units per key set.
-        delta: Units blended; at most `memory_units`.
-        shared_keys: One key set for all outputs (q = 1), or one for each.
-        key_sets: q, to be chosen freely: that many heads of `units / q`
-            outputs each, as one layer. None leaves it to `shared_keys`.
-        use_bias: Whether a unit holds biases.
-        key_size: d. Defaults to the size of the projection's input.
-        projection: psi (`tfcl.layers.memory.key_projections`).
-        similarity: "cosine"; "euclidean", `s = exp(-|x - k|^2 / (sqrt(d)
-            bandwidth))`; or "dot", cosine without unit lengths.
-        bandwidth: sigma of "euclidean".
-        inverse_temperature: gamma. Euclidean responses lie in (0, 1] and need
-            a large one (25) to tell units apart.
-        memory_update: "winner" trains the best unit only (WTA), "all" every
-            blended one (a_M of the paper).
-        key_update: "winner" moves the best key towards the input (MH_ok);
-            "gradient_winner" trains keys through the winner's weight (g_K),
-            "gradient" through all weights.
-        key_rate: beta of "winner".
-        scramble: Give little used, old units to inputs that match nothing.
-        match_threshold: tau_alpha, the score below which that happens.
-        usage_threshold: tau_mu, the usage below which a unit is weak.
-        age_threshold: tau_eta, the age from which a unit is weak.
-        scramble_score: "similarity" compares the plain cosine (or product)
-            with `match_threshold`, "scaled" the response s, as the published
-            program does: it is below 1 / sqrt(d), so that nearly every input
-            counts as badly matched.
-        random_memories: A scrambled unit is drawn anew, not copied from the
-            winner.
-        winner_moves: A scrambled unit becomes the winner and its age 0.
-        detach_keys: No gradient reaches the input through the keys. Of no
-            effect for cosine keys trained by gradients, as published.
-        key_shape: Shape of one example of `key_input`, another input that the
-            keys are matched to; None matches the layer's own.
-        layer_norm: None; "variance", centred inputs over their variance, as
-            the published program has it; or "deviation", over its root.
-        count_evaluations: `key_counter` counts plain calls, too.
+        memory: `MemoryOptions`: how many memory units there are, and
+            how they become weights. None takes the defaults, here and below.
+        key: `KeyOptions`: how inputs are matched to keys, and how
+            these learn.
+        scrambling: `ScramblingOptions`: which units are given anew.
 
     Input shape: `(batch, features)`.
     Output shape: `(batch, units)`.
 
     Raises:
-        ValueError: If an argument is out of range, or at `build` if the
+        ValueError: If arguments do not go together, or at `build` if the
             projection cannot give `key_size` numbers.
+
+    Note:
+        The configuration of the layer (`get_config`) lists the options
+        without their groups, as it did before there were any.
 
     Reference:
         Tiezzi, Becattini, Marullo, Melacci, "Memory Head for Pre-Trained
@@ -102,68 +85,67 @@ class MemoryDense(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        memory_units=8,
-        delta=2,
-        shared_keys=True,
-        key_sets=None,
-        use_bias=True,
-        key_size=None,
-        projection="identity",
-        similarity=COSINE,
-        bandwidth=1.0,
-        inverse_temperature=1.0,
-        memory_update=WINNER,
-        key_update=WINNER,
-        key_rate=0.001,
-        scramble=True,
-        match_threshold=0.95,
-        usage_threshold=50,
-        age_threshold=50,
-        scramble_score=SIMILARITY,
-        random_memories=False,
-        winner_moves=False,
-        detach_keys=True,
-        key_shape=None,
-        layer_norm=None,
-        count_evaluations=False,
+        units: int,
+        memory: MemoryOptions | None = None,
+        key: KeyOptions | None = None,
+        scrambling: ScramblingOptions | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        settings = {k: v for k, v in locals().items() if k in OPTIONS}
-        for name, value in settings.items():
-            setattr(self, name, value)
-        check_options(**settings)
-        self.usage_threshold = int(usage_threshold)
-        self.age_threshold = int(age_threshold)
-        if key_shape is not None:
-            self.key_shape = tuple(key_shape)
+        memory = memory or MemoryOptions()
+        key = key or KeyOptions()
+        sets = key.key_sets
+        for fits, name, rule, value in (
+            (units >= 1, "units", "must be at least 1", units),
+            (
+                sets is None or units % sets == 0,
+                "key_sets",
+                f"must divide units={units}, or be None",
+                sets,
+            ),
+            (
+                sets in (None, 1, units) or memory.layer_norm is None,
+                "layer_norm",
+                "must be None with `key_sets`",
+                memory.layer_norm,
+            ),
+        ):
+            if not fits:
+                raise ValueError(
+                    f"Argument `{name}` {rule}. Received: {name}={value!r}"
+                )
+        self.units = units
+        self.memory = memory
+        self.key = key
+        self.scrambling = scrambling or ScramblingOptions()
 
     def build(self, inputs_shape, key_input_shape=None):
         # Keras finds shapes by the names of the arguments of `call`.
         del key_input_shape
         self.features = inputs_shape[-1]
-        matched = self.key_shape or (self.features,)
-        size = self.key_size or math.prod(matched)
-        key_projections.check(self.projection, matched, size)
-        self._key_sets = self.key_sets or (
-            1 if self.shared_keys else self.units
+        matched = self.key.key_shape or (self.features,)
+        size = self.key.key_size or math.prod(matched)
+        key_projections.check(self.key.projection, matched, size)
+        self._key_sets = self.key.key_sets or (
+            1 if self.key.shared_keys else self.units
         )
-        keys = (self._key_sets, self.memory_units)
-        width = self.features + int(self.use_bias)
-        tail = 2 * self.features if self.layer_norm else 0
+        keys = (self._key_sets, self.memory.memory_units)
+        width = self.features + int(self.memory.use_bias)
+        tail = 2 * self.features if self.memory.layer_norm else 0
         unit = self.units // self._key_sets * width + tail
         self._initializers = {
-            "keys": KeyInitializer(self.similarity == COSINE),
+            "keys": KeyInitializer(self.key.similarity == COSINE),
             "memories": MemoryInitializer(tail),
         }
         self.keys = self._weight(
-            "keys", (*keys, size), trainable=self.key_update != WINNER
+            "keys",
+            (*keys, size),
+            trainable=self.key.key_update != WINNER,
         )
         self.memories = self._weight("memories", (math.prod(keys), unit))
         self._counters = []
-        if self.scramble:
-            start = keras.initializers.Constant(self.age_threshold)
+        if self.scrambling.scramble:
+            start = keras.initializers.Constant(self.scrambling.age_threshold)
             self._initializers["age"] = start
             self._counters = [
                 self._weight(name, shape, trainable=False, dtype="int32")
@@ -196,17 +178,22 @@ class MemoryDense(keras.layers.Layer):
         """Outputs. Every unit is applied to every input, then blended."""
         state = self.prepared(self.state())
         inputs, reading = self._matched(inputs, key_input, state)
-        if self.count_evaluations and self._counters:
-            m = self.memory_units
+        if self.scrambling.count_evaluations and self._counters:
+            m = self.memory.memory_units
             wins = tf.one_hot(reading.units[..., 0], m, dtype=tf.int32)
             self.key_counter.assign_add(tf.reduce_sum(wins, axis=0))
         weights = self._weights(reading)
-        if self.layer_norm:
+        if self.memory.layer_norm:
             return self._applied(inputs, self._blend(state, reading, weights))
         return self._mixed(inputs, state, reading, weights)
 
-    def read(self, inputs, state=None, key_input=None):
-        """The forward pass of a training step.
+    def read(
+        self,
+        inputs: tf.Tensor,
+        state: MemoryState | None = None,
+        key_input: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, Reading]:
+        """(1) to (5): the forward pass of a training step.
 
         Only blended units are touched, and gradients follow the rules of the
         class. The gradient for `state.memories` is a `tf.IndexedSlices` of
@@ -223,41 +210,49 @@ class MemoryDense(keras.layers.Layer):
         state = self.prepared(self.state()) if state is None else state
         inputs, reading = self._matched(inputs, key_input, state)
         weights = self._weights(reading)
-        if self.memory_update == WINNER and self.key_update == GRADIENT_WINNER:
+        if (
+            self.memory.memory_update == WINNER
+            and self.key.key_update == GRADIENT_WINNER
+        ):
             others = tf.stop_gradient(weights[..., 1:])
             weights = tf.concat([weights[..., :1], others], axis=-1)
         blend = self._blend(state, reading, weights)
         return self._applied(inputs, blend), reading
 
     def _matched(self, inputs, key_input, state):
-        """Inputs in the variables' dtype, and their `Reading`."""
+        """(1), (2), (3): inputs, and what they find, their `Reading`."""
         inputs = tf.cast(inputs, self.variable_dtype)
         matched = inputs if key_input is None else key_input
         matched = tf.cast(matched, self.variable_dtype)
-        if self.detach_keys and not self.renews_keys:
+        if self.key.detach_keys and not self.renews_keys:
             matched = tf.stop_gradient(matched)
         queries = key_projections.project(
-            matched, self.projection, self.keys.shape[-1]
+            matched, self.key.projection, self.keys.shape[-1]
         )
         keys = state.keys
-        if self.similarity == COSINE:
+        if self.key.similarity == COSINE:
             queries = memory_update.unit_length(queries)
         scores = memory_update.responses(
-            queries, keys, self.similarity, self.bandwidth
+            queries,
+            keys,
+            self.key.similarity,
+            self.key.bandwidth,
         )
-        count = min(self.delta, self.memory_units)
+        count = min(self.memory.delta, self.memory.memory_units)
         best, units = tf.math.top_k(scores, count)
         return inputs, Reading(queries, best, units)
 
     def _weights(self, reading):
-        """a, `(b, q, delta)`."""
-        return tf.nn.softmax(self.inverse_temperature * reading.responses)
+        """(3): a, `(b, q, delta)`."""
+        return tf.nn.softmax(
+            self.memory.inverse_temperature * reading.responses
+        )
 
     def _blend(self, state, reading, weights):
-        """W, `(b, q, u)`."""
-        first = tf.range(self._key_sets)[:, None] * self.memory_units
+        """(4): W, `(b, q, u)`."""
+        first = tf.range(self._key_sets)[:, None] * self.memory.memory_units
         rows = reading.units + first
-        if self.memory_update == ALL:
+        if self.memory.memory_update == ALL:
             units = tf.gather(state.memories, rows)
             return tf.reduce_sum(weights[..., None] * units, axis=2)
         winner = tf.gather(state.memories, rows[..., 0])
@@ -267,16 +262,16 @@ class MemoryDense(keras.layers.Layer):
         )
 
     def _applied(self, inputs, blend):
-        """Outputs of weights that differ from example to example."""
+        """(5): outputs of weights that differ from example to example."""
         size = self.features
-        if self.layer_norm:
+        if self.memory.layer_norm:
             tail = blend[..., -2 * size :]
             blend = blend[..., : -2 * size]
-        width = size + int(self.use_bias)
+        width = size + int(self.memory.use_bias)
         weights = tf.reshape(blend, [-1, self.units, width])
-        bias = weights[..., size] if self.use_bias else 0.0
+        bias = weights[..., size] if self.memory.use_bias else 0.0
         weights = weights[..., :size]
-        if self.layer_norm:
+        if self.memory.layer_norm:
             weights *= tail[..., :size]
             bias += tf.reduce_sum(weights * tail[..., size:], axis=-1)
             inputs = self._normalised(inputs)
@@ -286,20 +281,20 @@ class MemoryDense(keras.layers.Layer):
         centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)
         squares = tf.reduce_sum(tf.square(centred), axis=-1, keepdims=True)
         variance = squares / (self.features - 1)
-        if self.layer_norm == DEVIATION:
+        if self.memory.layer_norm == DEVIATION:
             return centred / tf.sqrt(variance + 1e-5)
         return centred / (variance + 1e-5)
 
     def _mixed(self, inputs, state, reading, weights):
-        """Outputs by one product with all units.
+        """(4) and (5) by one product with all units.
 
         A unit takes part in no example's sum where its weight is 0.
         """
-        q, m = self._key_sets, self.memory_units
-        width = self.features + int(self.use_bias)
+        q, m = self._key_sets, self.memory.memory_units
+        width = self.features + int(self.memory.use_bias)
         per_set = self.units // q
         rows = tf.reshape(state.memories, [q * m * per_set, width])
-        if self.use_bias:
+        if self.memory.use_bias:
             # Neither a slice of the memory nor a pass for the biases.
             ones = tf.ones_like(inputs[:, :1])
             inputs = tf.concat([inputs, ones], axis=-1)
@@ -333,7 +328,7 @@ class MemoryDense(keras.layers.Layer):
     @property
     def renews_keys(self):
         """Whether a forward pass brings the keys to unit length."""
-        return self.similarity == COSINE and self.key_update != WINNER
+        return self.key.similarity == COSINE and self.key.key_update != WINNER
 
     def prepared(self, state):
         """The state that a forward pass reads.
@@ -351,7 +346,7 @@ class MemoryDense(keras.layers.Layer):
             variable.assign(value)
 
     def updated(self, state, reading, seed=None, present=None, **changes):
-        """The `MemoryState` after the layer's own update.
+        """(7) to (9): the `MemoryState` after the layer's own update.
 
         Args:
             state: The state that was read.
@@ -366,19 +361,19 @@ class MemoryDense(keras.layers.Layer):
     def rule(self):
         """The `UpdateRule` of this layer."""
         bound = None
-        if self.random_memories:
+        if self.scrambling.random_memories:
             bound = 1.0 / math.sqrt(self.memories.shape[-1])
         return UpdateRule(
-            similarity=self.similarity,
-            bandwidth=self.bandwidth,
-            moves_keys=self.key_update == WINNER,
-            key_rate=self.key_rate,
-            scramble=self.scramble,
-            match_threshold=self.match_threshold,
-            usage_threshold=self.usage_threshold,
-            age_threshold=self.age_threshold,
-            scaled_score=self.scramble_score == SCALED,
-            winner_moves=self.winner_moves,
+            similarity=self.key.similarity,
+            bandwidth=self.key.bandwidth,
+            moves_keys=self.key.key_update == WINNER,
+            key_rate=self.key.key_rate,
+            scramble=self.scrambling.scramble,
+            match_threshold=self.scrambling.match_threshold,
+            usage_threshold=self.scrambling.usage_threshold,
+            age_threshold=self.scrambling.age_threshold,
+            scaled_score=self.scrambling.scramble_score == SCALED,
+            winner_moves=self.scrambling.winner_moves,
             random_bound=bound,
         )
 
@@ -395,6 +390,10 @@ class MemoryDense(keras.layers.Layer):
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)
 
-    def get_config(self):
-        options = {name: getattr(self, name) for name in OPTIONS}
-        return {**super().get_config(), **options}
+    def get_config(self) -> dict[str, Any]:
+        options = ungrouped(self.memory, self.key, self.scrambling)
+        return {**super().get_config(), "units": self.units, **options}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "MemoryDense":
+        return super().from_config(grouped(config))

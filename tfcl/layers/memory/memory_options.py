@@ -1,65 +1,204 @@
-"""The options of a `MemoryDense`, and the values that they may have."""
+"""The options of a `MemoryDense` in groups, their defaults and their rules.
+
+The defaults stand here and nowhere else: the layer, `memory_network` and the
+heads of `ClassIncremental` take them from these classes. Each option has one
+name everywhere, in gin files, in saved configurations and in Python.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from tfcl.layers.memory.key_projections import PROJECTIONS
-from tfcl.layers.memory.memory_update import SIMILARITIES
+from tfcl.layers.memory.memory_update import COSINE, SIMILARITIES
 
 WINNER, ALL = "winner", "all"
 GRADIENT_WINNER, GRADIENT = "gradient_winner", "gradient"
 SIMILARITY, SCALED = "similarity", "scaled"
 VARIANCE, DEVIATION = "variance", "deviation"
-_CHOICES = {
-    "projection": PROJECTIONS,
-    "similarity": SIMILARITIES,
-    "memory_update": (WINNER, ALL),
-    "key_update": (WINNER, GRADIENT_WINNER, GRADIENT),
-    "scramble_score": (SIMILARITY, SCALED),
-    "layer_norm": (None, VARIANCE, DEVIATION),
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryOptions:
+    """The memory units of a key set: how many, and how they become weights.
+
+    Args:
+        memory_units: m, keys and memory units per key set.
+        delta: Units blended; at most `memory_units`.
+        inverse_temperature: gamma. Euclidean responses lie in (0, 1] and need
+            a large one (25) to tell units apart.
+        use_bias: Whether a unit holds biases.
+        memory_update: "winner" trains the best unit only (WTA), "all" every
+            blended one (a_M of the paper).
+        layer_norm: None; "variance", centred inputs over their variance, as
+            the published program has it; or "deviation", over its root.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    memory_units: int = 8
+    delta: int = 2
+    inverse_temperature: float = 1.0
+    use_bias: bool = True
+    memory_update: str = WINNER
+    layer_norm: str | None = None
+
+    def __post_init__(self):
+        for name in ("memory_units", "delta"):
+            _require(self, getattr(self, name) >= 1, name, "must be at least 1")
+        _require(
+            self,
+            self.delta <= self.memory_units,
+            "delta",
+            f"must be at most `memory_units`={self.memory_units}, of which it "
+            "blends the best",
+        )
+        positive = self.inverse_temperature > 0
+        _require(self, positive, "inverse_temperature", "must be positive")
+        _require_one_of(self, "memory_update", (WINNER, ALL))
+        _require_one_of(self, "layer_norm", (None, VARIANCE, DEVIATION))
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyOptions:
+    """The keys: how an input is matched to them, and how they learn.
+
+    Args:
+        shared_keys: One key set for all outputs (q = 1), or one for each.
+        key_sets: q, to be chosen freely: that many heads of `units / q`
+            outputs each, as one layer. None leaves it to `shared_keys`.
+        key_size: d. None takes the size of the projection's input.
+        projection: psi (`tfcl.layers.memory.key_projections`).
+        similarity: "cosine"; "euclidean", `s = exp(-|x - k|^2 / (sqrt(d)
+            bandwidth))`; or "dot", cosine without unit lengths.
+        bandwidth: sigma of "euclidean".
+        key_update: "winner" moves the best key towards the input (MH_ok);
+            "gradient_winner" trains keys through the winner's weight (g_K),
+            "gradient" through all weights.
+        key_rate: beta of "winner".
+        detach_keys: No gradient reaches the input through the keys. Of no
+            effect for cosine keys trained by gradients, as published.
+        key_shape: Shape of one example of `key_input`, another input that the
+            keys are matched to; None matches the layer's own.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    shared_keys: bool = True
+    key_sets: int | None = None
+    key_size: int | None = None
+    projection: str = "identity"
+    similarity: str = COSINE
+    bandwidth: float = 1.0
+    key_update: str = WINNER
+    key_rate: float = 1e-3
+    detach_keys: bool = True
+    key_shape: tuple[int, ...] | None = None
+
+    def __post_init__(self):
+        for name in ("key_sets", "key_size"):
+            value = getattr(self, name)
+            fits = value is None or value >= 1
+            _require(self, fits, name, "must be positive or None")
+        _require_one_of(self, "projection", PROJECTIONS)
+        _require_one_of(self, "similarity", SIMILARITIES)
+        _require(self, self.bandwidth > 0, "bandwidth", "must be positive")
+        known = (WINNER, GRADIENT_WINNER, GRADIENT)
+        _require_one_of(self, "key_update", known)
+        rule = "must not be negative"
+        _require(self, self.key_rate >= 0, "key_rate", rule)
+        if self.key_shape is not None:  # A list, out of a saved file.
+            object.__setattr__(self, "key_shape", tuple(self.key_shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class ScramblingOptions:
+    """Weak units, little used and old, go to inputs that match nothing.
+
+    Args:
+        scramble: Whether that happens at all.
+        match_threshold: tau_alpha, the score below which it does.
+        usage_threshold: tau_mu, the usage (wins) below which a unit is weak.
+        age_threshold: tau_eta, the age (examples) from which it is.
+        scramble_score: "similarity" compares the plain cosine (or product)
+            with `match_threshold`, "scaled" the response s, as the published
+            program does: it is below 1 / sqrt(d), so that nearly every input
+            counts as badly matched.
+        random_memories: A scrambled unit is drawn anew, not copied from the
+            winner.
+        winner_moves: A scrambled unit becomes the winner and its age 0.
+        count_evaluations: The layer's `key_counter`, which is there for
+            units that scramble, counts plain calls, too.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    scramble: bool = True
+    match_threshold: float = 0.95
+    usage_threshold: int = 50
+    age_threshold: int = 50
+    scramble_score: str = SIMILARITY
+    random_memories: bool = False
+    winner_moves: bool = False
+    count_evaluations: bool = False
+
+    def __post_init__(self):
+        for name in ("usage_threshold", "age_threshold"):
+            value = getattr(self, name)
+            whole = value == int(value)
+            _require(self, whole, name, "must be a whole number of examples")
+            object.__setattr__(self, name, int(value))
+        _require_one_of(self, "scramble_score", (SIMILARITY, SCALED))
+
+
+GROUPS = {
+    "memory": MemoryOptions,
+    "key": KeyOptions,
+    "scrambling": ScramblingOptions,
 }
-OPTIONS = (
-    *_CHOICES,
-    *("units", "memory_units", "delta", "shared_keys", "use_bias"),
-    *("key_size", "bandwidth", "inverse_temperature", "key_rate"),
-    *("scramble", "match_threshold", "usage_threshold", "age_threshold"),
-    *("random_memories", "winner_moves", "detach_keys", "key_shape"),
-    *("count_evaluations", "key_sets"),
-)
 
 
-def check_options(**options):
-    """Raises ValueError for options that are out of range."""
+def grouped(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `MemoryDense` from options that are not in groups.
 
-    def require(condition, name, rule):
-        if not condition:
-            raise ValueError(
-                f"Argument `{name}` {rule}. Received: {name}={options[name]!r}"
-            )
+    Args:
+        options: `{name: value}`: options of the groups, by their own names,
+            and any other arguments, which are left as they are.
 
-    for name, known in _CHOICES.items():
-        require(options[name] in known, name, f"must be one of {known}")
-    for name in ("units", "memory_units", "delta"):
-        require(options[name] >= 1, name, "must be at least 1")
-    sets, units = options["key_sets"], options["units"]
-    require(
-        sets is None or (sets >= 1 and units % sets == 0),
-        "key_sets",
-        f"must divide units={units}, or be None",
+    Returns:
+        The other arguments, and one for each of `GROUPS`.
+    """
+    rest = dict(options)
+    made = {}
+    for group, kind in GROUPS.items():
+        names = [f.name for f in dataclasses.fields(kind) if f.name in rest]
+        made[group] = kind(**{name: rest.pop(name) for name in names})
+    return {**rest, **made}
+
+
+def ungrouped(
+    *groups: MemoryOptions | KeyOptions | ScramblingOptions,
+) -> dict[str, Any]:
+    """`{name: value}` of the options of some groups; undoes `grouped`."""
+    return {
+        field.name: getattr(group, field.name)
+        for group in groups
+        for field in dataclasses.fields(group)
+    }
+
+
+def _require(group, condition, name, rule):
+    if not condition:
+        raise ValueError(
+            f"Argument `{name}` {rule}. Received: {name}="
+            f"{getattr(group, name)!r}"
+        )
+
+
+def _require_one_of(group, name, known):
+    _require(
+        group, getattr(group, name) in known, name, f"must be one of {known}"
     )
-    require(
-        sets in (None, 1, units) or options["layer_norm"] is None,
-        "layer_norm",
-        "must be None with `key_sets`",
-    )
-    m = options["memory_units"]
-    require(
-        options["delta"] <= m,
-        "delta",
-        f"must be at most `memory_units`={m}, of which it blends the best",
-    )
-    for name in ("bandwidth", "inverse_temperature"):
-        require(options[name] > 0, name, "must be positive")
-    require(options["key_rate"] >= 0, "key_rate", "must not be negative")
-    for name in ("usage_threshold", "age_threshold"):
-        whole = options[name] == int(options[name])
-        require(whole, name, "must be a whole number of examples")
-    size = options["key_size"]
-    require(size is None or size >= 1, "key_size", "must be positive or None")

@@ -6,7 +6,8 @@ per key set, d entries of a key, u numbers in a unit.
 
 Source: Tiezzi et al., "Memory Head for Pre-Trained Backbones in Continual
 Learning", CoLLAs 2024, and the published program, whose order of operations
-this keeps: scramble, key step, counters.
+this keeps: scramble, key step, counters. Numbers in brackets are those of the
+list in `tfcl/methods/online/memory_head.py`.
 """
 
 import math
@@ -70,7 +71,7 @@ class UpdateRule(typing.NamedTuple):
     random_bound: float | None
 
 
-def unit_length(vectors):
+def unit_length(vectors: tf.Tensor) -> tf.Tensor:
     """Vectors over their length along the last axis, at least 1e-12."""
     # Beside 1e-12 the root's argument would underflow in float32.
     tiny = 1e-37 if vectors.dtype == tf.float32 else 1e-60
@@ -79,8 +80,10 @@ def unit_length(vectors):
     return vectors / tf.maximum(length, 1e-12)
 
 
-def responses(queries, keys, similarity, bandwidth):
-    """s, `(b, q, m)`, of queries `(b, d)` and keys `(q, m, d)`."""
+def responses(
+    queries: tf.Tensor, keys: tf.Tensor, similarity: str, bandwidth: float
+) -> tf.Tensor:
+    """(2): s, `(b, q, m)`, of queries `(b, d)` and keys `(q, m, d)`."""
     q, m, d = keys.shape
     if similarity != EUCLIDEAN:
         products = tf.matmul(
@@ -99,8 +102,14 @@ def responses(queries, keys, similarity, bandwidth):
     return tf.exp(-distances / (math.sqrt(d) * bandwidth))
 
 
-def updated(state, reading, rule, seed=None, present=None):
-    """The state after an example or a batch was learned.
+def updated(
+    state: MemoryState,
+    reading: Reading,
+    rule: UpdateRule,
+    seed: tf.Tensor | None = None,
+    present: tf.Tensor | None = None,
+) -> MemoryState:
+    """(7) to (9): the state after an example or a batch was learned.
 
     Gradients belong to the old state and to the units that it had.
 
@@ -118,16 +127,11 @@ def updated(state, reading, rule, seed=None, present=None):
     here = tf.cast(present, tf.int32)
     counter = state.key_counter + _wins(winners, here, state)
     if rule.scramble:
-        state, winners = _scrambled(
-            state, reading, winners, present, rule, seed
-        )
+        state, winners = scrambled(state, reading, winners, present, rule, seed)
     if rule.moves_keys:
-        state, winners = _stepped(state, reading, winners, present, rule)
+        state, winners = key_step(state, reading, winners, present, rule)
     if rule.scramble:
-        wins = _wins(winners, here, state)
-        # All keys age by the examples of the batch; winners start anew.
-        age = tf.where(wins > 0, 0, state.age) + tf.reduce_sum(here)
-        state = state._replace(usage=state.usage + wins, age=age)
+        state = counted(state, winners, here)
     return state._replace(key_counter=counter)
 
 
@@ -137,24 +141,31 @@ def _wins(winners, here, state):
     return tf.reduce_sum(won * here[:, None, None], axis=0)
 
 
-def _scrambled(state, reading, winners, present, rule, seed):
-    """Gives the oldest weak unit of each key set to the worst match."""
-    q, m, d = state.keys.shape
-    best = tf.where(
-        present[:, None], reading.responses[..., 0], reading.queries.dtype.max
-    )
-    worst = tf.argmin(best, axis=0, output_type=tf.int32)  # (q,)
+def scrambled(
+    state: MemoryState,
+    reading: Reading,
+    winners: tf.Tensor,
+    present: tf.Tensor,
+    rule: UpdateRule,
+    seed: tf.Tensor | None,
+) -> tuple[MemoryState, tf.Tensor]:
+    """(7): gives the oldest weak unit of each key set to the worst match.
+
+    It happens where the batch's worst response of a winner lies below
+    tau_alpha; a unit is weak if mu < tau_mu and eta >= tau_eta.
+
+    Args:
+        state, reading, rule, seed: See `updated`.
+        winners: Unit that each example reads, `(b, q)` int32.
+        present: Booleans `(b,)`.
+
+    Returns:
+        The `MemoryState`; and the winners, which are others only with
+        `winner_moves`.
+    """
+    q, m, _ = state.keys.shape
     sets = tf.range(q)
-    score = tf.gather_nd(best, tf.stack([worst, sets], axis=-1))
-    if not rule.scaled_score and rule.similarity != EUCLIDEAN:
-        score *= math.sqrt(d)
-    weak = (state.usage < rule.usage_threshold) & (
-        state.age >= rule.age_threshold
-    )
-    fires = (score < rule.match_threshold) & tf.reduce_any(weak, axis=-1)
-    # Not below 0, so that a weak unit of age 0 comes before a strong one.
-    ages = tf.where(weak, state.age + 1, 0)
-    victim = tf.argmax(ages, axis=-1, output_type=tf.int32)
+    worst, victim, fires = _replaced(state, reading, present, rule)
     hit = tf.one_hot(victim, m, True, False) & fires[:, None]  # (q, m)
     query = tf.gather(reading.queries, worst)  # (q, d)
     copied = tf.gather_nd(winners, tf.stack([worst, sets], axis=-1))
@@ -186,6 +197,26 @@ def _scrambled(state, reading, winners, present, rule, seed):
     return state, winners
 
 
+def _replaced(state, reading, present, rule):
+    """Of each key set: the example of the worst match, the oldest weak unit,
+    and whether that is to replace this; `(q,)` each."""
+    q, _, d = state.keys.shape
+    best = tf.where(
+        present[:, None], reading.responses[..., 0], reading.queries.dtype.max
+    )
+    worst = tf.argmin(best, axis=0, output_type=tf.int32)
+    score = tf.gather_nd(best, tf.stack([worst, tf.range(q)], axis=-1))
+    if not rule.scaled_score and rule.similarity != EUCLIDEAN:
+        score *= math.sqrt(d)
+    weak = (state.usage < rule.usage_threshold) & (
+        state.age >= rule.age_threshold
+    )
+    fires = (score < rule.match_threshold) & tf.reduce_any(weak, axis=-1)
+    # Not below 0, so that a weak unit of age 0 comes before a strong one.
+    ages = tf.where(weak, state.age + 1, 0)
+    return worst, tf.argmax(ages, axis=-1, output_type=tf.int32), fires
+
+
 def _with_rows(memories, rows, fresh, fires, hit):
     """Memories with fresh rows, one per key set, where it fires."""
     if memories.shape.num_elements() <= _LARGE:
@@ -197,19 +228,39 @@ def _with_rows(memories, rows, fresh, fires, hit):
     return tf.tensor_scatter_nd_update(memories, rows[:, None], fresh)
 
 
-def _stepped(state, reading, winners, present, rule):
-    """Moves each winning key towards its examples: online k-means."""
+def key_step(
+    state: MemoryState,
+    reading: Reading,
+    winners: tf.Tensor,
+    present: tf.Tensor,
+    rule: UpdateRule,
+) -> tuple[MemoryState, tf.Tensor]:
+    """(8): moves each winning key towards its examples, online k-means.
+
+    The examples of a batch pull together, all from where the key was.
+
+    Args:
+        state, reading, rule: See `updated`.
+        winners: Unit whose key each example moves, `(b, q)` int32.
+        present: Booleans `(b,)`.
+
+    Returns:
+        The `MemoryState`; and the winners for the counters, which of a batch
+        are those by the moved keys.
+    """
     keys = state.keys
     d = keys.shape[-1]
     queries = reading.queries
     won = tf.one_hot(winners, keys.shape[1], dtype=keys.dtype)  # (b, q, m)
     won *= tf.cast(present, keys.dtype)[:, None, None]
     if rule.similarity == EUCLIDEAN:
+        # k + sum of r s (q - k), with r = beta / (sqrt(d) sigma).
         rate = rule.key_rate / (math.sqrt(d) * rule.bandwidth)
         weights = won * (rate * reading.responses[..., :1])
         pull = tf.einsum("bqm,bd->qmd", weights, queries)
         moved = keys + pull - tf.reduce_sum(weights, axis=0)[..., None] * keys
     else:
+        # k + sum of beta q; the length of 1 comes below.
         rate = rule.key_rate
         if rule.similarity == DOT:
             rate /= math.sqrt(d)
@@ -222,6 +273,8 @@ def _stepped(state, reading, winners, present, rule):
             result = tf.where(any_won, unit_length(moved), moved)
         return result, winners
 
+    # As published, a batch renews the length of all keys, and its winners
+    # are found again.
     def several():
         result = unit_length(moved) if rule.similarity == COSINE else moved
         again = responses(queries, result, rule.similarity, rule.bandwidth)
@@ -232,3 +285,19 @@ def _stepped(state, reading, winners, present, rule):
     else:
         keys, winners = one() if queries.shape[0] == 1 else several()
     return state._replace(keys=keys), winners
+
+
+def counted(
+    state: MemoryState, winners: tf.Tensor, here: tf.Tensor
+) -> MemoryState:
+    """(9): usage of the winners, and age of all keys.
+
+    Args:
+        state: `MemoryState`.
+        winners: Unit that each example has used, `(b, q)` int32.
+        here: 1 for examples that count, 0 for others, `(b,)` int32.
+    """
+    wins = _wins(winners, here, state)
+    # All keys age by the examples of the batch; winners start anew.
+    age = tf.where(wins > 0, 0, state.age) + tf.reduce_sum(here)
+    return state._replace(usage=state.usage + wins, age=age)

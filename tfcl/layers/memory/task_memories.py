@@ -1,10 +1,18 @@
 """Memory heads of several tasks as one layer."""
 
+import dataclasses
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_options import (
+    KeyOptions,
+    MemoryOptions,
+    ScramblingOptions,
+)
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -16,29 +24,46 @@ class TaskMemories(MemoryDense):
 
     Args:
         sizes: Outputs of each task.
-        **kwargs: As for `MemoryDense`, without `units` and `key_sets`.
+        memory, key, scrambling: As for `MemoryDense`; `key_sets` is None.
 
     Input shape: `(batch, features)`.
     Output shape: `(batch, sum(sizes))`, task after task.
 
     Raises:
-        ValueError: If a size is not positive.
+        ValueError: If a size is not positive, or `key_sets` is given.
 
     Note:
         Units are drawn from a range that depends on their length, so that
         those of a smaller task start a little smaller than on their own.
     """
 
-    def __init__(self, sizes, **kwargs):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        memory: MemoryOptions | None = None,
+        key: KeyOptions | None = None,
+        scrambling: ScramblingOptions | None = None,
+        **kwargs,
+    ):
         sizes = tuple(int(size) for size in sizes)
         if not sizes or min(sizes) < 1:
             raise ValueError(
                 "Argument `sizes` must have a positive number per task. "
                 f"Received: sizes={sizes}"
             )
+        key = key or KeyOptions()
+        if key.key_sets is not None:
+            raise ValueError(
+                "Argument `key_sets` must be None, there is one per task. "
+                f"Received: key_sets={key.key_sets}"
+            )
         width = max(sizes)
         super().__init__(
-            units=len(sizes) * width, key_sets=len(sizes), **kwargs
+            len(sizes) * width,
+            memory,
+            dataclasses.replace(key, key_sets=len(sizes)),
+            scrambling,
+            **kwargs,
         )
         self.sizes = sizes
         self._columns = np.concatenate(

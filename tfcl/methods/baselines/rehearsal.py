@@ -7,6 +7,8 @@ from tfcl import randomness
 from tfcl.data.split import taken_from
 from tfcl.methods.base import require
 from tfcl.methods.baselines.fine_tuning import FineTuning
+from tfcl.replay.host_reservoir import HostReservoir
+from tfcl.replay.table import Column
 
 
 @gin.configurable
@@ -36,8 +38,7 @@ class Rehearsal(FineTuning):
     Reference:
         Experience replay as in Chaudhry et al., "On Tiny Episodic Memories in
         Continual Learning", 2019, for several epochs per task; the reservoir
-        by random keys as in Efraimidis, Spirakis, "Weighted random sampling
-        with a reservoir", 2006.
+        is a `HostReservoir`.
     """
 
     def __init__(
@@ -63,16 +64,19 @@ class Rehearsal(FineTuning):
             Numbers of its examples, counted through the training data of
             `task.earlier`, ascending.
         """
-        # The examples with the largest keys make a reservoir that needs no
-        # memory: it follows from the seed, also in a run that is continued.
-        keys = [
-            randomness.generator(self.seed, "reservoir", t.index).random(
-                len(t.train)
-            )
-            for t in task.earlier
-        ]
-        order = np.argsort(-np.concatenate([np.zeros(0), *keys]), kind="stable")
-        return np.sort(order[: self.capacity])
+        reservoir = HostReservoir(
+            self.capacity, {"numbers": Column((), "int64")}
+        )
+        begin = 0
+        for earlier in task.earlier:
+            count = len(earlier.train)
+            # From the seed, so that a run that is continued has the same
+            # reservoir without a checkpoint of it.
+            draw = randomness.generator(self.seed, "reservoir", earlier.index)
+            numbers = np.arange(begin, begin + count)
+            reservoir.insert(draw.random(count), {"numbers": numbers})
+            begin += count
+        return np.sort(reservoir["numbers"])
 
     def mixed(self, task):
         """The `Split` of a task's own and of replayed examples."""

@@ -50,7 +50,8 @@ class ClassIncremental(Method):
             others have.
         head: "memory" (`MemoryDense`, one key set per task) or "linear"
             (the SLCA baseline).
-        memory: `{argument: value}` of `MemoryDense`.
+        memory: `{option: value}` of a `MemoryDense`
+            (`tfcl.layers.memory.memory_options`).
         old_scrambles: Old heads that go on to give weak units to examples of
             a new task: "none"; as in the published program where the backbone
             is trained, "first" (with --freeze_keys_ca) or "all".
@@ -365,6 +366,8 @@ class ClassIncremental(Method):
     def bank_notes(self):
         heads = self._network.memory_heads
         scrambles = [
-            int(h.scrambles.numpy().sum()) for h in heads if h.scramble
+            int(h.scrambles.numpy().sum())
+            for h in heads
+            if h.scrambling.scramble
         ]
         return {"scrambles": sum(scrambles)} if scrambles else {}

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.models.variables import statistic
+from tfcl.replay.table import Column, Table
 
 _RIDGE = 1e-4  # Added to the diagonal of a covariance.
 
@@ -19,18 +20,25 @@ class ClassStatistics:
     Attributes:
         sums: Variables that an `Accumulate` with `step` fills, float64:
             counts `(c,)`, sums `(c, d)`, products `(c, d, d)`.
+        table: `Table` with a row per class: `means` `(d,)`, and `roots`
+            `(d, d)`, the Cholesky factors of the covariances.
         variables: All variables of this object.
     """
 
     def __init__(self, classes, features, at_once):
-        shape, part = (classes, features), (at_once, features)
+        part = (at_once, features)
         self.sums = [
             statistic(np.zeros(size), f"sums_{number}", "float64")
             for number, size in enumerate(((at_once,), part, (*part, features)))
         ]
-        self.means = statistic(np.zeros(shape), "means")
-        self.roots = statistic(np.zeros((*shape, features)), "roots")
-        self.variables = [*self.sums, self.means, self.roots]
+        self.table = Table(
+            classes,
+            {
+                "means": Column((features,)),
+                "roots": Column((features, features)),
+            },
+        )
+        self.variables = [*self.sums, *self.table.variables]
 
     def step(self, features, labels, first):
         """What a batch adds to `sums`, whose first class is `first`."""
@@ -45,20 +53,22 @@ class ClassStatistics:
 
     def note(self, first):
         """Takes means and covariances of the classes from `first` on."""
-        means, roots = self.means.numpy(), self.roots.numpy()
         counts, sums, products = (v.numpy() for v in self.sums)
         # None in a resumed run, whose variables are not restored yet.
-        for k in np.flatnonzero(counts):
-            mean, covariance = moments(counts[k], sums[k], products[k])
-            means[first + k] = mean
-            roots[first + k] = np.linalg.cholesky(covariance)
-        self.means.assign(means)
-        self.roots.assign(roots)
+        noted = np.flatnonzero(counts)
+        found = [moments(counts[k], sums[k], products[k]) for k in noted]
+        if not found:
+            return
+        means, covariances = map(np.stack, zip(*found))
+        self.table.assignment(
+            tf.constant(first + noted, tf.int32),
+            {"means": means, "roots": np.linalg.cholesky(covariances)},
+        )()
 
     def drawn(self, labels, factors, seed):
         """Features drawn from the normal distribution of each label."""
-        means = tf.gather(tf.convert_to_tensor(self.means), labels)
-        roots = tf.convert_to_tensor(self.roots)
+        means = tf.gather(tf.convert_to_tensor(self.table["means"]), labels)
+        roots = tf.convert_to_tensor(self.table["roots"])
         noise = tf.random.stateless_normal(tf.shape(means), seed)
         # One root at a time: those of a batch would take more than all.
         spread = tf.map_fn(

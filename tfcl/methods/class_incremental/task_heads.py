@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
 from tfcl.methods.base import require
 
@@ -18,7 +19,8 @@ class TaskHeads:
     Args:
         kind: "memory" or "linear".
         sizes: Classes of each task, in their order.
-        memory: `{argument: value}` of `MemoryDense`.
+        memory: `{option: value}` of a `MemoryDense`
+            (`tfcl.layers.memory.memory_options`).
 
     Attributes:
         layer: `TaskMemories`, or SLCA's `keras.layers.Dense`: from features
@@ -34,7 +36,7 @@ class TaskHeads:
         self._firsts = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
         self._is_memory = kind == MEMORY
         if self._is_memory:
-            self.layer = TaskMemories(sizes, name="heads", **memory)
+            self.layer = TaskMemories(sizes, name="heads", **grouped(memory))
         else:
             normal = keras.initializers.TruncatedNormal(stddev=0.02)
             self.layer = keras.layers.Dense(

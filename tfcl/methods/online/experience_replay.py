@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfcl.methods.base import require
 from tfcl.methods.online.online import OnlineLearning
+from tfcl.replay.table import Column
 
 
 def two_seeds(seed):
@@ -72,8 +73,15 @@ class ExperienceReplay(OnlineLearning):
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
-        self.buffer.build(spec.image_shape)
+        self.buffer.build(self.columns(spec), spec.max_classes)
         self.state = [*self.state, *self.buffer.variables]
+
+    def columns(self, spec) -> dict[str, Column]:
+        """What the buffer keeps of an example."""
+        return {
+            "images": Column(spec.image_shape),
+            "labels": Column((), "int32"),
+        }
 
     def train_step(self, batch):
         self.check_replicas(batch)
@@ -100,16 +108,20 @@ class ExperienceReplay(OnlineLearning):
         loss, logits, gradients, after = self.learn(batch, values)
         first = after(values)
         places, weights = self.chosen(gradients, first, places, weights)
-        images, labels = self.buffer.examples(places)
+        past = self.buffer.examples(places)
         _, _, replayed, after = network.learn(
             first,
-            images,
-            lambda found: self.training.weighted_loss(labels, found, weights),
+            past["images"],
+            lambda found: self.training.weighted_loss(
+                past["labels"], found, weights
+            ),
             batch.seed,
             present=weights > 0,
         )
         gradients = self.combined(gradients, replayed)
-        insert = self.buffer.insertion(batch.images, batch.labels, draws)
+        insert = self.buffer.insertion(
+            {"images": batch.images, "labels": batch.labels}, draws
+        )
         last = after(first)
         return self.update(
             batch,
@@ -186,10 +198,10 @@ class MIR(ExperienceReplay):
             values[0].dtype,
         )
         virtual = self._network.moved(values, gradients, rate)
-        images, labels = self.buffer.examples(places)
+        past = self.buffer.examples(places)
         before, after = (
             self.training.loss_per_example(
-                labels, self._network.logits(state, images)
+                past["labels"], self._network.logits(state, past["images"])
             )
             for state in (values, virtual)
         )

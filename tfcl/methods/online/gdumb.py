@@ -7,18 +7,20 @@ import tensorflow as tf
 from tfcl.data.split import taken_from
 from tfcl.errors import UserError
 from tfcl.methods.base import Update, require
-from tfcl.methods.online.balanced_buffer import BalancedBuffer
 from tfcl.methods.online.experience_replay import check_replay
 from tfcl.methods.online.online import OnlineLearning, ends_of_distributions
 from tfcl.methods.work import Decision, Phase, Validate
+from tfcl.replay.balanced import Balanced
+from tfcl.replay.buffer import ReplayBuffer
 
 
 @gin.configurable
 class GDumb(OnlineLearning):
     """Greedy sampler and dumb learner.
 
-    The stream only fills a `BalancedBuffer`. Whenever the network is measured
-    it is drawn anew, with a fresh optimizer, and trained on the buffer.
+    The stream only fills a buffer, by the policy `Balanced`. Whenever the
+    network is measured it is drawn anew, with a fresh optimizer, and trained
+    on the buffer.
 
     Args:
         network, training: See `OnlineLearning`.
@@ -53,7 +55,10 @@ class GDumb(OnlineLearning):
 
     def setup(self, spec, seed):
         super().setup(spec, seed)
-        self.buffer = BalancedBuffer(self.capacity, spec.max_classes)
+        # It keeps numbers alone: a task's data stay at hand.
+        self.sampler = Balanced()
+        self.buffer = ReplayBuffer(self.capacity, self.sampler)
+        self.buffer.build({}, spec.max_classes)
         self.state = [*self.state, *self.buffer.variables]
 
     def resume_task(self, task, values):
@@ -70,7 +75,7 @@ class GDumb(OnlineLearning):
         for end in ends:
             part = task.train.taken(np.arange(begin, end))
             yield self.filling(task, part, f"fill_{len(records)}")
-            kept = yield Decision("buffer", self.buffer.kept)
+            kept = yield Decision("buffer", self.sampler.kept)
             self.redraw(self.shared, "again", task.index, len(records))
             self.reset_optimizers()
             yield Phase(
@@ -95,14 +100,12 @@ class GDumb(OnlineLearning):
     def fill_step(self, batch):
         """Offers the batch to the buffer; trains nothing."""
         self.check_replicas(batch)
-        chances = tf.random.stateless_uniform(
-            tf.shape(batch.labels), batch.seed
-        )
+        draws = self.buffer.draws(tf.shape(batch.labels)[0], batch.seed)
         return Update(
             # NaN for an example that is not finite: it is refused when it
             # arrives, as by other methods.
             loss=0.0 * tf.reduce_sum(batch.images),
             metrics={"accuracy": tf.zeros(())},
             gradients=[],
-            then=self.buffer.insertion(batch.labels, chances),
+            then=self.buffer.insertion({"labels": batch.labels}, draws),
         )

@@ -269,7 +269,7 @@ def _head_variables(head):
 
 def _key_input(head, images):
     """What a head is called with beside the features."""
-    own = isinstance(head, MemoryDense) and head.key_shape
+    own = isinstance(head, MemoryDense) and head.key.key_shape
     return {"key_input": images} if own else {}
 
 

@@ -4,11 +4,16 @@ Each factory takes `image_shape` and the number of `classes` from the stream
 and returns an `OnlineNetwork`.
 """
 
+import dataclasses
+import inspect
+from collections.abc import Callable
+
 import gin
 import keras
 
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory.memory_dense import MemoryDense
+from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.online.pixels import pixels
 
@@ -81,39 +86,43 @@ def mlp_network(
     return OnlineNetwork([(network, head)], True, pretrained)
 
 
+def _with_memory_options(factory):
+    """Shows the options of a `MemoryDense` in the signature of a factory.
+
+    gin takes names, types and defaults of what a file may bind from there.
+    So the options need not be listed again, and no default stands twice.
+    """
+    signature = inspect.signature(factory)
+    *own, _ = signature.parameters.values()  # Without `**options`.
+    options = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=field.type,
+        )
+        for group in GROUPS.values()
+        for field in dataclasses.fields(group)
+        if field.name not in ("key_sets", "key_shape")  # The network says.
+    ]
+    factory.__signature__ = signature.replace(parameters=[*own, *options])
+    return factory
+
+
 @gin.configurable(denylist=["image_shape", "classes"])
+@_with_memory_options
 def memory_network(
-    image_shape,
-    classes,
-    memory_units: int = 16,
-    delta: int = 3,
-    shared_keys: bool = False,
-    use_bias: bool = True,
-    key_size: int | None = None,
-    projection: str = "identity",
-    similarity: str = "cosine",
-    bandwidth: float = 1.0,
-    inverse_temperature: float = 1.0,
-    memory_update: str = "winner",
-    key_update: str = "winner",
-    key_rate: float = gin.REQUIRED,
-    scramble: bool = False,
-    match_threshold: float = 1.0,
-    usage_threshold: int = 50,
-    age_threshold: int = 50,
-    scramble_score: str = "similarity",
-    random_memories: bool = False,
-    winner_moves: bool = False,
-    detach_keys: bool = True,
-    layer_norm: str | None = None,
-    count_evaluations: bool = False,
+    image_shape: tuple[int, ...],
+    classes: int,
+    *,
     key_input: bool = False,
     update_first: bool = False,
     dtype: str = "float32",
-    backbone=None,
+    backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
     pretrained: bool = False,
-):
+    **options,
+) -> OnlineNetwork:
     """MH: a `MemoryDense`, on pixels or on a backbone's features.
 
     Args:
@@ -124,35 +133,33 @@ def memory_network(
         update_first: See `OnlineNetwork`.
         dtype: "float64" follows the published runs to the last digits.
         backbone, frozen, pretrained: See `linear_network`.
-        (others): See `MemoryDense`.
+        **options: Of `MemoryOptions`, `KeyOptions` and `ScramblingOptions`
+            (`tfcl.layers.memory.memory_options`) by their names, with the
+            defaults that they have there.
 
     Raises:
         ValueError: If an argument is out of range, or keys are to be
             scrambled that gradients train.
     """
-    options = {k: v for k, v in locals().items() if k not in _NO_OPTIONS}
-    if scramble and key_update != "winner":
+    if key_input:
+        options["key_shape"] = tuple(image_shape)
+    options = grouped(options)
+    scramble = options["scrambling"].scramble
+    key_update = options["key"].key_update
+    if scramble and key_update != WINNER:
         raise ValueError(
             "Argument `scramble` needs keys that move by their own rule: set "
             "memory_network.key_update = 'winner' or scramble = False. "
             f"Received: scramble={scramble}, key_update={key_update!r}"
         )
     network = _backbone(image_shape, backbone, frozen)
-    if key_input:
-        options["key_shape"] = tuple(image_shape)
-    head = MemoryDense(classes, name="head", **options)
+    head = MemoryDense(classes, name="head", dtype=dtype, **options)
     return OnlineNetwork(
         [(network, head)],
         backbone is not None and not frozen,
         pretrained,
         update_first=update_first,
     )
-
-
-_NO_OPTIONS = (
-    *("image_shape", "classes", "backbone", "frozen", "pretrained"),
-    *("key_input", "update_first"),
-)
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
