@@ -36,6 +36,9 @@ _ROOMS_FOR_ALL = {
     "layers": ("fast",),
     "models": ("surgery",),
 }
+# What the engine may know of the methods.
+_CONTRACT = ("tfcl.methods.base", "tfcl.methods.protocols")
+_PROTOCOLS = "tfcl.methods.protocols"
 _FLOORS_OF_FAMILIES = ("data", "layers", "methods", "models")
 _MAX_FILES = 15  # In a folder, without __init__.
 _MAX_FILE, _MAX_FUNCTION = 400, 50  # Lines; a docstring is no function.
@@ -116,21 +119,44 @@ def test_engine_imports_of_the_methods_only_the_contract():
         for path, layer in _sources()
         if layer == "engine"
         for module, other in _own_imports(path)
-        if other == "methods" and module != "tfcl.methods.base"
+        if other == "methods" and module not in _CONTRACT
     ]
     assert not wrong, wrong
 
 
 def test_engine_never_asks_which_method_it_runs():
-    wrong = [
-        f"{_shown(path)}:{node.lineno}"
-        for path, layer in _sources()
-        if layer == "engine"
+    """It may ask for a protocol, which any method can have."""
+    wrong, asked = [], set()
+    for path, layer in _sources():
+        if layer != "engine":
+            continue
+        protocols = _names_from(path, _PROTOCOLS)
+        for node in ast.walk(_tree(path)):
+            if _called(node) in ("isinstance", "issubclass", "type") and (
+                ast.unparse(node.args[0]).endswith("method")
+            ):
+                kinds = [ast.unparse(kind) for kind in node.args[1:]]
+                asked.update(kinds)
+                if not kinds or not set(kinds) <= protocols:
+                    wrong.append(f"{_shown(path)}:{node.lineno}")
+    assert not wrong, wrong
+    assert asked  # It does ask: the test sees how.
+
+
+def test_protocols_are_all_that_the_module_of_protocols_asks_for():
+    path = _ROOT / "tfcl" / "methods" / "protocols.py"
+    protocols = {
+        node.name
+        for node in _tree(path).body
+        if isinstance(node, ast.ClassDef)
+        and "typing.Protocol" in map(ast.unparse, node.bases)
+    }
+    asked = {
+        ast.unparse(node.args[1])
         for node in ast.walk(_tree(path))
         if _called(node) == "isinstance"
-        and ast.unparse(node.args[0]).rpartition(".")[2] == "method"
-    ]
-    assert not wrong, wrong
+    }
+    assert asked and asked <= protocols, asked - protocols
 
 
 def test_layers_do_not_know_gin():
@@ -330,6 +356,16 @@ def _file_of(module):
         if file.exists():
             return file
     return None
+
+
+def _names_from(path, module):
+    """Names that a file imports from a module."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module == module
+        for alias in node.names
+    }
 
 
 def _packages(path):

@@ -21,6 +21,11 @@ from tfcl.engine.storage.start_files import StartFiles
 from tfcl.engine.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.methods.base import require
+from tfcl.methods.protocols import (
+    SupportsPointMaps,
+    grow_to,
+    structure_of,
+)
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results, stream_figures
 
@@ -149,7 +154,7 @@ class Experiment:
     def _grow_to(self, structure):
         if structure is not None:
             with self.strategy.scope(), kept_by(self._start_files):
-                self.method.grow_to(structure)
+                grow_to(self.method, structure)
 
     def start(self, texts):
         """Opens the outputs; call once, before the first step.
@@ -257,7 +262,7 @@ class Experiment:
         """Writes a checkpoint with the journal as it is."""
         self.trainer.note_seconds()
         self.observer.flush()
-        self.journal.structure = self.method.structure()
+        self.journal.structure = structure_of(self.method)
         self._checkpoints.save(self.method, self.journal)
         self._best.collect(self.journal)
 
@@ -348,7 +353,9 @@ class Experiment:
         for task, visit in learned:
             values = self.bank.load(visit, task.name).values
             self.method.activate(values, task.index)
-            maps = self.method.point_maps(task)
+            maps = []
+            if isinstance(self.method, SupportsPointMaps):
+                maps = self.method.point_maps(task)
             found = stream_figures.stream_figures(
                 task,
                 maps,

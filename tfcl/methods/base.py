@@ -99,27 +99,6 @@ class Update(typing.NamedTuple):
     due: tf.Tensor | None = None
 
 
-class PointMap(typing.NamedTuple):
-    """What a classifier makes of the plane, for an image.
-
-    Attributes:
-        name: Of the image's file.
-        title: Of the image.
-        points: Data, `(n, 2)` in [-1, 1].
-        labels: Their classes, `(n,)`.
-        regions: Classes found on a square grid over [-1.01, 1.01]^2, row by
-            row of the second coordinate, `(k, k)`; or None.
-        keys: `(m, 2)`, or None.
-    """
-
-    name: str
-    title: str
-    points: np.ndarray
-    labels: np.ndarray
-    regions: np.ndarray | None = None
-    keys: np.ndarray | None = None
-
-
 class Method(abc.ABC):
     """A few layers plus a rule: how one task after another is learned.
 
@@ -131,7 +110,9 @@ class Method(abc.ABC):
       `begin_task`, banked by `end_task`, assigned again by `activate`;
     - `state`: further `keras.Variable`s that a resumed run needs.
 
-    and its optimizers in `optimizers`, built inside `setup`.
+    and its optimizers in `optimizers`, built inside `setup`. What only some
+    methods can do (grow, bundle tasks, embed images, draw maps) they say by the
+    protocols of `tfcl.methods.protocols`.
 
     Attributes:
         recall: Function from the index of a finished task to its bank values,
@@ -193,14 +174,6 @@ class Method(abc.ABC):
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
-    def embed(self, images):
-        """Traced: standardised images to what they are compared by.
-
-        Returns:
-            `(b, units)`, for tasks that are measured by pairs of images.
-        """
-        return self.network().embedding(images)
-
     @property
     def name(self):
         """What reports call the method."""
@@ -209,61 +182,11 @@ class Method(abc.ABC):
     def begin_evaluation(self):
         """Called before the running task is validated."""
 
-    # Methods that grow by definition have more variables after a task.
-
-    def structure(self):
-        """What the shapes of the variables depend on, JSON-ready.
-
-        None for a method that does not grow. A run notes it in its journal.
-        """
-        return None
-
-    def grow_to(self, structure):
-        """Rebuilds the variables of a fresh method to fit a `structure()`.
-
-        Runs after `setup`, inside `strategy.scope()`, before a checkpoint is
-        restored.
-        """
-        raise NotImplementedError(
-            f"{type(self).__name__} does not grow, but its journal tells of "
-            f"the structure {structure}."
-        )
-
     @property
     def random_state(self):
         """Those of `state` that hold the seeds of the network's own random
         layers, from which replicas draw apart."""
         return []
-
-    def graph(self):
-        """Hashable name of the network in training.
-
-        Steps are traced anew when it changes: after a growth.
-        """
-        return None
-
-    def serving_graph(self):
-        """Hashable name of the network behind `predict`.
-
-        Evaluation is traced once for each: methods that grow may serve old
-        tasks by the network of their time.
-        """
-        return None
-
-    def bundle(self, finished):
-        """One network that serves examples of several finished tasks.
-
-        Args:
-            finished: `[(bank values, task index), ...]`.
-
-        Returns:
-            A callable of standardised images `(b, height, width, channels)`
-            and places in `finished`, int32 `(b,)`, to logits `(b,
-            max_classes)`, whose attribute `weights` lists its variables. None
-            for a method whose tasks have no network in common.
-        """
-        del finished
-        return None
 
     # What the bank keeps of a task.
 
@@ -275,11 +198,6 @@ class Method(abc.ABC):
         """JSON-ready facts of the task, for results and reports; among them
         `validation_accuracy` if it is not the last phase's."""
         return {}
-
-    def point_maps(self, task):
-        """`PointMap`s of a finished task, which is active; for reports."""
-        del task
-        return []
 
     def activate(self, values, task_index):
         """Puts a finished task's bank values into the slot."""

@@ -12,6 +12,7 @@ from tfcl.methods.base import (
     trainable,
     values_of,
 )
+from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
@@ -22,7 +23,7 @@ def added(terms):
     return sum(terms) if terms else None
 
 
-class NetworkMethod(Method):
+class NetworkMethod(Method, SupportsEmbedding):
     """One network, one phase per task, one optimizer named "main".
 
     A subclass says which variables are shared and which belong to the slot.
@@ -174,6 +175,9 @@ class NetworkMethod(Method):
 
     def predict(self, images):
         return self._network(images, training=False)
+
+    def embed(self, images):
+        return self.network().embedding(images)
 
     def network(self):
         return self._network

@@ -9,6 +9,7 @@ from tfcl.methods.base import require
 from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.cpg.served_networks import ServedNetworks
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.protocols import SupportsGrowth
 from tfcl.metrics.ownership import ownership
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.leading_block import widened
@@ -20,7 +21,7 @@ from tfcl.optimizers.owned_weights import claimed, without_foreign
 _MOST_TASKS = 255  # An owner is one byte; 0 is nobody.
 
 
-class MaskedNetwork(NetworkMethod):
+class MaskedNetwork(NetworkMethod, SupportsGrowth):
     """Masked kernels, claimed by the task that trains and pruned afterwards.
 
     Task t, counted from 1, claims every free weight, trains the weights it

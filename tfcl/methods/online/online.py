@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from tfcl.methods.base import (
     Method,
-    PointMap,
     Update,
     mean_accuracy,
 )
+from tfcl.methods.protocols import PointMap, SupportsPointMaps
 from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
 from tfcl.models.variables import restore, stored
@@ -33,7 +33,7 @@ def ends_of_distributions(split, every=1):
 
 
 @gin.configurable
-class OnlineLearning(Method):
+class OnlineLearning(Method, SupportsPointMaps):
     """A network that takes one gradient step per batch of the stream.
 
     The stream is one task; the groups of its splits are the distributions.
