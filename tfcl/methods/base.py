@@ -79,24 +79,25 @@ class Update(typing.NamedTuple):
             shapes of `Method.metric_shapes`; without the loss.
         gradients: `[(optimizer name, gradients, variables), ...]`; a gradient
             may be a `tf.IndexedSlices` of rows.
-        then: Optional function that assigns the method's own variables; runs
-            after the gradients were applied.
-        before: The same, but runs before that: for variables that a rule of
-            their own and an optimizer change in the same step.
-        decayed: Optional function from gradients and their variables to the
-            gradients that are applied; runs after `before`, so that a weight
-            decay is that of the values which the optimizer changes.
-        due: Optional boolean scalar: whether the gradients are applied in
-            this step; `before` and `then` run in any case. One replica only.
+        before_apply: Optional function, runs first: assigns variables that a
+            rule of their own and an optimizer change in the same step.
+        transform_gradients: Optional function from gradients and their
+            variables to the gradients that are applied; runs second, so that
+            a weight decay is that of the values which the optimizer changes.
+        apply_if: Optional boolean scalar: whether the gradients are
+            transformed and applied in this step; the two other functions run
+            in any case. One replica only.
+        after_apply: Optional function, runs last: assigns the method's own
+            variables.
     """
 
     loss: tf.Tensor
     metrics: dict
     gradients: list
-    then: typing.Callable | None = None
-    before: typing.Callable | None = None
-    decayed: typing.Callable | None = None
-    due: tf.Tensor | None = None
+    before_apply: typing.Callable | None = None
+    transform_gradients: typing.Callable | None = None
+    apply_if: tf.Tensor | None = None
+    after_apply: typing.Callable | None = None
 
 
 class Method(abc.ABC):

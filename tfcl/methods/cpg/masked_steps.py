@@ -58,11 +58,11 @@ class MaskedSteps:
 
     def prune(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self.own(batch)._replace(then=self._prune)
+        return self.own(batch)._replace(after_apply=self._prune)
 
     def first_prune(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self.first(batch)._replace(then=self._prune)
+        return self.first(batch)._replace(after_apply=self._prune)
 
     def _step(self, batch, picks, scores):
         method, masked = self.method, self.method.masked

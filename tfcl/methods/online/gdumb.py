@@ -104,5 +104,5 @@ class GDumb(OnlineLearning):
             loss=0.0 * tf.reduce_sum(batch.images),
             metrics={"accuracy": tf.zeros(())},
             gradients=[],
-            then=self.buffer.insertion(batch.labels, chances),
+            after_apply=self.buffer.insertion(batch.labels, chances),
         )

@@ -156,22 +156,24 @@ class OnlineLearning(Method, SupportsPointMaps):
             batch.seed,
         )
 
-    def update(self, batch, loss, logits, gradients, before, then=None):
+    def update(
+        self, batch, loss, logits, gradients, before_apply, after_apply=None
+    ):
         """The `Update` of a step.
 
         Args:
             batch: `Batch`.
             loss, logits: Of the batch.
             gradients: Of the trained variables.
-            before, then: See `Update`.
+            before_apply, after_apply: See `Update`.
         """
         return Update(
             loss=tf.cast(loss, tf.float32),
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, self._network.variables)],
-            before=before,
-            then=then,
-            decayed=self.training.decayed,
+            before_apply=before_apply,
+            transform_gradients=self.training.decayed,
+            after_apply=after_apply,
         )
 
     def check_replicas(self, batch):
