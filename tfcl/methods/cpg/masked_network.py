@@ -4,7 +4,7 @@ import numpy as np
 
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
-from tfcl.layers.masked.masked_kernel import NONE, SCORES, MaskedKernel
+from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.methods.base import require
 from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.cpg.served_networks import ServedNetworks
@@ -14,6 +14,7 @@ from tfcl.metrics.ownership import ownership
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.leading_block import widened
 from tfcl.models.surgery.lift import lift
+from tfcl.models.surgery.rewire import with_arguments
 from tfcl.models.variables import leaf_layers
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.owned_weights import claimed, without_foreign
@@ -86,7 +87,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         )
         self.picks = picks
         self._options = {
-            "picking": SCORES if picks else NONE,
+            "picks": picks,
             "threshold": threshold,
             "initial_score": initial_score,
         }
@@ -122,7 +123,11 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             for masked in (MaskedConv2D, MaskedDense)
         }
         head = self.make_head(self.spec)
-        self._network = self.training.network(lift(backbone, rules), head)
+        lifted = lift(backbone, rules)
+        self._network = self.training.network(lifted, head)
+        self._unpicked = lifted
+        if self.picks:
+            self._unpicked = with_arguments(lifted, MaskedKernel, picks=False)
         self.masked = [
             layer
             for layer in leaf_layers(self._network.backbone)
@@ -146,6 +151,15 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         if self.picks:
             scores = [layer.scores for layer in self.masked]
             self.build_optimizer("picks", AdamTorch(), scores)
+
+    def training_backbone(self, picks):
+        """The backbone in training, images to features.
+
+        Args:
+            picks: Whether it computes with `W_eff = B(P) W`, or with W as it
+                stands: the same numbers as long as everything is picked.
+        """
+        return self._network.backbone if picks else self._unpicked
 
     def make_steps(self):
         """The `MaskedSteps`."""
