@@ -72,6 +72,7 @@ from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG
 from .task_training import TaskTraining as TaskTraining
 from .tensor_norms import TensorNorms as TensorNorms
+from .training_options import TrainingOptions as TrainingOptions
 from .work import Accumulate as Accumulate
 from .work import Decision as Decision
 from .work import Phase as Phase

@@ -313,7 +313,7 @@ class ClassIncremental(Method):
         heads = {id(owned.variable.value) for owned in self._heads}
 
         def decayed(gradients, variables):
-            dense = map(self.training.decayed, gradients, variables)
+            dense = map(self.training.with_decay, gradients, variables)
             return [
                 self.heads.trained(g, tasks) if id(v) in heads else g
                 for g, v in zip(dense, variables)
