@@ -37,6 +37,13 @@ _ROOMS_FOR_ALL = {
     "layers": ("fast",),
     "models": ("surgery",),
 }
+# What the engine may know of the methods.
+_CONTRACT = (
+    "tfcl.methods.base",
+    "tfcl.methods.protocols",
+    "tfcl.methods.work",
+)
+_PROTOCOLS = "tfcl.methods.protocols"
 _FLOORS_OF_FAMILIES = ("data", "layers", "methods", "models")
 # What a run is made of: arguments that a report has no use for.
 _OWNERS_OF_STATE = ("run", "experiment", "method", "stream", "journal", "bank")
@@ -114,13 +121,12 @@ def test_only_engine_and_commands_touch_tf_distribute():
 
 
 def test_engine_imports_of_the_methods_only_the_contract():
-    contract = ("tfcl.methods.base", "tfcl.methods.work")
     wrong = [
         f"{_shown(path)} imports {module}"
         for path, layer in _sources()
         if layer == "engine"
         for module, other in _own_imports(path)
-        if other == "methods" and module not in contract
+        if other == "methods" and module not in _CONTRACT
     ]
     assert not wrong, wrong
 
@@ -146,15 +152,38 @@ def test_reporting_reads_results_and_arrays_alone():
 
 
 def test_engine_never_asks_which_method_it_runs():
-    wrong = [
-        f"{_shown(path)}:{node.lineno}"
-        for path, layer in _sources()
-        if layer == "engine"
+    """It may ask for a protocol, which any method can have."""
+    wrong, asked = [], set()
+    for path, layer in _sources():
+        if layer != "engine":
+            continue
+        protocols = _names_from(path, _PROTOCOLS)
+        for node in ast.walk(_tree(path)):
+            if _called(node) in ("isinstance", "issubclass", "type") and (
+                ast.unparse(node.args[0]).endswith("method")
+            ):
+                kinds = [ast.unparse(kind) for kind in node.args[1:]]
+                asked.update(kinds)
+                if not kinds or not set(kinds) <= protocols:
+                    wrong.append(f"{_shown(path)}:{node.lineno}")
+    assert not wrong, wrong
+    assert asked  # It does ask: the test sees how.
+
+
+def test_protocols_are_all_that_the_module_of_protocols_asks_for():
+    path = _ROOT / "tfcl" / "methods" / "protocols.py"
+    protocols = {
+        node.name
+        for node in _tree(path).body
+        if isinstance(node, ast.ClassDef)
+        and "typing.Protocol" in map(ast.unparse, node.bases)
+    }
+    asked = {
+        ast.unparse(node.args[1])
         for node in ast.walk(_tree(path))
         if _called(node) == "isinstance"
-        and ast.unparse(node.args[0]).rpartition(".")[2] == "method"
-    ]
-    assert not wrong, wrong
+    }
+    assert asked and asked <= protocols, asked - protocols
 
 
 def test_layers_do_not_know_gin():
@@ -385,6 +414,16 @@ def _file_of(module):
         if file.exists():
             return file
     return None
+
+
+def _names_from(path, module):
+    """Names that a file imports from a module."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module == module
+        for alias in node.names
+    }
 
 
 def _packages(path):

@@ -167,7 +167,9 @@ class OnlineHead(Individual):
     def train_step(self, batch):
         update = super().train_step(batch)
         one = tf.one_hot(batch.labels[0], self.seen.shape[0])
-        return update._replace(then=lambda: self.seen.assign(self.seen + one))
+        return update._replace(
+            after_apply=lambda: self.seen.assign(self.seen + one)
+        )
 
     def bank_notes(self):
         return {"seen": self.seen.numpy().tolist()}

@@ -1,8 +1,13 @@
 """Every method of hard-parameter sharing under the common contract."""
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from tests.testing.methods import run_method_test, tiny_training
+from tests.testing import running
+from tests.testing.methods import run_method_test, tiny_stream, tiny_training
+from tfcl.methods.base import Update
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
 from tfcl.methods.baselines.individual import Individual
@@ -10,6 +15,7 @@ from tfcl.methods.baselines.joint import Joint
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.lasem.transfers import DeconvTransfer, TuckerTransfer
+from tfcl.methods.work import Phase
 
 
 def test_individual_networks(tmp_path):
@@ -102,3 +108,59 @@ def test_lasem_on_other_transfers(tmp_path, transfer):
     run_method_test(
         lambda: LASEM(tiny_training(12), transfer), tmp_path, forgets=True
     )
+
+
+class _Ordered(FineTuning):
+    """One variable, whose value after a step tells the order of the fields.
+
+    Args:
+        due: `Update.apply_if`.
+    """
+
+    metric_shapes = {}
+
+    def __init__(self, due):
+        super().__init__(tiny_training())
+        self.due = due
+
+    def setup(self, spec, seed):
+        super().setup(spec, seed)
+        self.value = keras.Variable(3.0)
+        self.build_optimizer("one", keras.optimizers.SGD(1.0), [self.value])
+
+    def train_step(self, batch):
+        value = self.value
+
+        def halved(gradients, variables):
+            return [
+                g + 0.5 * tf.convert_to_tensor(v)
+                for g, v in zip(gradients, variables)
+            ]
+
+        return Update(
+            loss=tf.constant(1.0),
+            metrics={},
+            gradients=[("one", [tf.constant(1.0)], [value.value])],
+            before_apply=lambda: value.assign(value * 10.0),
+            transform_gradients=halved,
+            apply_if=self.due,
+            after_apply=lambda: value.assign(value + 0.25),
+        )
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    ("due", "wanted"),
+    # Thirty; less the gradient 1 and half of the thirty; and a quarter.
+    [(None, 14.25), (tf.constant(True), 14.25), (tf.constant(False), 30.25)],
+    ids=["always", "due", "not due"],
+)
+def test_fields_of_an_update_run_in_the_order_of_their_names(due, wanted, jit):
+    method, stream = _Ordered(due), tiny_stream()()
+    method.setup(stream.spec(), seed=0)
+    split = stream.tasks[0].train
+    runner = running.runner_for(method, split.image_shape)
+    phase = Phase("one", 1, {}, jit_compile=jit)
+    order = np.arange(len(split), dtype=np.int32)
+    runner.train(phase, split, order, 0, 1, 16, [0, 1], False)
+    assert float(method.value) == wanted

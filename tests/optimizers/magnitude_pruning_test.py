@@ -7,6 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden
+from tfcl.layers.masked.straight_through import (
+    owned_gradient,
+    score_gradient,
+)
 from tfcl.metrics.ownership import ownership
 from tfcl.optimizers.magnitude_pruning import (
     GradualSparsity,
@@ -17,11 +21,7 @@ from tfcl.optimizers.magnitude_pruning import (
     prune_rank,
     sparsity_at,
 )
-from tfcl.optimizers.owned_weights import (
-    owned_gradient,
-    score_gradient,
-    without_foreign,
-)
+from tfcl.optimizers.owned_weights import without_foreign
 
 _LAYERS = ("conv", "point", "fc")
 

@@ -25,6 +25,7 @@ from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
 from tfcl.methods.base import require
+from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
 
@@ -172,7 +173,7 @@ class Experiment:
     def _grow_to(self, structure):
         if structure is not None:
             with self.strategy.scope(), kept_by(self._start_files):
-                self.method.grow_to(structure)
+                grow_to(self.method, structure)
 
     def start(self, texts):
         """Opens the outputs; call once, before the first step.

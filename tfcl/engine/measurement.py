@@ -8,6 +8,8 @@ import tensorflow as tf
 from tfcl.data.pairs import PairSplit
 from tfcl.engine.orders import in_stored_order, rows_of_batch
 from tfcl.engine.replicas import RANGE
+from tfcl.errors import UserError
+from tfcl.methods.protocols import SupportsEmbedding, serving_graph_of
 from tfcl.metrics.verification import (
     Verification,
     angular_distance,
@@ -63,7 +65,7 @@ class Measurement:
         """
         if isinstance(split, PairSplit):
             return self._verified(split, batch_size)
-        key = ("evaluate", self._method.serving_graph(), logits)
+        key = ("evaluate", serving_graph_of(self._method), logits)
         function = self._replicas.function(
             key, lambda: self._evaluation_loop(logits)
         )
@@ -105,7 +107,14 @@ class Measurement:
 
     def _embeddings(self, split, batch_size):
         """What the active task compares images by, `(n, units)`."""
-        key = ("embed", self._method.serving_graph())
+        if not isinstance(self._method, SupportsEmbedding):
+            raise UserError(
+                f"{self._method.name} gives no embedding of an image, which "
+                "tasks measured by pairs are compared by. Leave such tasks out "
+                "of the stream, or take a method of one network (CPG, PackNet, "
+                "FineTuning, Individual, ...)."
+            )
+        key = ("embed", serving_graph_of(self._method))
         embed = self._replicas.function(key, self._embedding)
         parts = []
         for order, first, last in self._resident.windows(

@@ -10,6 +10,7 @@ from tfcl.engine.serving.export import export_task
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.journal import Journal
 from tfcl.methods.base import Method
+from tfcl.methods.protocols import SupportsPointMaps
 from tfcl.reporting import results, stream_figures
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 from tfcl.reporting.stream_figures import SplitPoints
@@ -107,8 +108,11 @@ class Outputs:
         for task, visit in learned:
             values = self._bank.load(visit, task.name).values
             self._method.activate(values, task.index)
+            maps = []
+            if isinstance(self._method, SupportsPointMaps):
+                maps = self._method.point_maps(task)
             found = stream_figures.stream_figures(
-                self._method.point_maps(task),
+                maps,
                 self._bank.history(visit, task.name),
                 self._journal.visits[visit].phases,
                 split_points(task),

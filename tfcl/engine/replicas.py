@@ -5,6 +5,7 @@ import collections
 import tensorflow as tf
 
 from tfcl.methods.base import Batch
+from tfcl.methods.protocols import graph_of
 
 # An order of examples; first and last batch, and their size.
 RANGE = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((3,), tf.int32)]
@@ -35,7 +36,7 @@ class Replicas:
 
     def function(self, key, build):
         """The traced function of a key, built once per graph."""
-        graph = self._method.graph()
+        graph = graph_of(self._method)
         if graph != self._graph:  # The method has grown: other variables.
             self._functions.clear()
             self._graph = graph

@@ -247,26 +247,26 @@ class StepRunner:
         def optimize():
             for name, gradients, variables in update.gradients:
                 optimizer = self.method.optimizers[name]
-                if update.decayed is not None:
-                    gradients = update.decayed(gradients, variables)
+                if update.transform_gradients is not None:
+                    gradients = update.transform_gradients(gradients, variables)
                 optimizer.apply(gradients, variables)
 
         def commit():
-            if update.before is not None:
-                update.before()
-            if update.due is None:
+            if update.before_apply is not None:
+                update.before_apply()
+            if update.apply_if is None:
                 optimize()
             else:
-                _run_if(update.due, optimize, jit)
-            if update.then is not None:
-                update.then()
+                _run_if(update.apply_if, optimize, jit)
+            if update.after_apply is not None:
+                update.after_apply()
 
         if self.replicas == 1:
             _run_if(finite, commit, jit)
             return
-        if update.due is not None:
+        if update.apply_if is not None:
             raise ValueError(
-                "Steps that gather gradients (`Update.due`) run on one "
+                "Steps that gather gradients (`Update.apply_if`) run on one "
                 "replica (--distribution=none). Received: "
                 f"{self.replicas} replicas"
             )

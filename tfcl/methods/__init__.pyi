@@ -1,7 +1,6 @@
 # The public names, read by `__init__.py` and by type checkers.
 from .base import Batch as Batch
 from .base import Method as Method
-from .base import PointMap as PointMap
 from .base import Update as Update
 from .baselines.fine_tuning import FineTuning as FineTuning
 from .baselines.frozen_backbone import FrozenBackbone as FrozenBackbone
@@ -61,11 +60,17 @@ from .online.gdumb import GDumb as GDumb
 from .online.memory_head import MemoryHead as MemoryHead
 from .online.online import OnlineLearning as OnlineLearning
 from .online.online_training import OnlineTraining as OnlineTraining
+from .protocols import PointMap as PointMap
+from .protocols import SupportsBundle as SupportsBundle
+from .protocols import SupportsEmbedding as SupportsEmbedding
+from .protocols import SupportsGrowth as SupportsGrowth
+from .protocols import SupportsPointMaps as SupportsPointMaps
 from .regularization.ewc import EWC as EWC
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG
 from .task_training import TaskTraining as TaskTraining
 from .tensor_norms import TensorNorms as TensorNorms
+from .training_options import TrainingOptions as TrainingOptions
 from .work import Accumulate as Accumulate
 from .work import Decision as Decision
 from .work import Phase as Phase

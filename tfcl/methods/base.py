@@ -79,45 +79,25 @@ class Update(typing.NamedTuple):
             shapes of `Method.metric_shapes`; without the loss.
         gradients: `[(optimizer name, gradients, variables), ...]`; a gradient
             may be a `tf.IndexedSlices` of rows.
-        then: Optional function that assigns the method's own variables; runs
-            after the gradients were applied.
-        before: The same, but runs before that: for variables that a rule of
-            their own and an optimizer change in the same step.
-        decayed: Optional function from gradients and their variables to the
-            gradients that are applied; runs after `before`, so that a weight
-            decay is that of the values which the optimizer changes.
-        due: Optional boolean scalar: whether the gradients are applied in
-            this step; `before` and `then` run in any case. One replica only.
+        before_apply: Optional function, runs first: assigns variables that a
+            rule of their own and an optimizer change in the same step.
+        transform_gradients: Optional function from gradients and their
+            variables to the gradients that are applied; runs second, so that
+            a weight decay is that of the values which the optimizer changes.
+        apply_if: Optional boolean scalar: whether the gradients are
+            transformed and applied in this step; the two other functions run
+            in any case. One replica only.
+        after_apply: Optional function, runs last: assigns the method's own
+            variables.
     """
 
     loss: tf.Tensor
     metrics: dict
     gradients: list
-    then: typing.Callable | None = None
-    before: typing.Callable | None = None
-    decayed: typing.Callable | None = None
-    due: tf.Tensor | None = None
-
-
-class PointMap(typing.NamedTuple):
-    """What a classifier makes of the plane, for an image.
-
-    Attributes:
-        name: Of the image's file.
-        title: Of the image.
-        points: Data, `(n, 2)` in [-1, 1].
-        labels: Their classes, `(n,)`.
-        regions: Classes found on a square grid over [-1.01, 1.01]^2, row by
-            row of the second coordinate, `(k, k)`; or None.
-        keys: `(m, 2)`, or None.
-    """
-
-    name: str
-    title: str
-    points: np.ndarray
-    labels: np.ndarray
-    regions: np.ndarray | None = None
-    keys: np.ndarray | None = None
+    before_apply: typing.Callable | None = None
+    transform_gradients: typing.Callable | None = None
+    apply_if: tf.Tensor | None = None
+    after_apply: typing.Callable | None = None
 
 
 class Method(abc.ABC):
@@ -131,7 +111,9 @@ class Method(abc.ABC):
       `begin_task`, banked by `end_task`, assigned again by `activate`;
     - `state`: further `keras.Variable`s that a resumed run needs.
 
-    and its optimizers in `optimizers`, built inside `setup`.
+    and its optimizers in `optimizers`, built inside `setup`. What only some
+    methods can do (grow, bundle tasks, embed images, draw maps) they say by the
+    protocols of `tfcl.methods.protocols`.
 
     Two things of the run reach a method from outside. What finished tasks
     own comes by `recall`. And while the engine calls `setup` or `grow_to`, it
@@ -202,14 +184,6 @@ class Method(abc.ABC):
     def network(self):
         """The `TaskNetwork` that serves the active task."""
 
-    def embed(self, images):
-        """Traced: standardised images to what they are compared by.
-
-        Returns:
-            `(b, units)`, for tasks that are measured by pairs of images.
-        """
-        return self.network().embedding(images)
-
     @property
     def name(self):
         """What reports call the method."""
@@ -218,61 +192,11 @@ class Method(abc.ABC):
     def begin_evaluation(self):
         """Called before the running task is validated."""
 
-    # Methods that grow by definition have more variables after a task.
-
-    def structure(self):
-        """What the shapes of the variables depend on, JSON-ready.
-
-        None for a method that does not grow. A run notes it in its journal.
-        """
-        return None
-
-    def grow_to(self, structure):
-        """Rebuilds the variables of a fresh method to fit a `structure()`.
-
-        Runs after `setup`, inside `strategy.scope()`, before a checkpoint is
-        restored.
-        """
-        raise NotImplementedError(
-            f"{type(self).__name__} does not grow, but its journal tells of "
-            f"the structure {structure}."
-        )
-
     @property
     def random_state(self):
         """Those of `state` that hold the seeds of the network's own random
         layers, from which replicas draw apart."""
         return []
-
-    def graph(self):
-        """Hashable name of the network in training.
-
-        Steps are traced anew when it changes: after a growth.
-        """
-        return None
-
-    def serving_graph(self):
-        """Hashable name of the network behind `predict`.
-
-        Evaluation is traced once for each: methods that grow may serve old
-        tasks by the network of their time.
-        """
-        return None
-
-    def bundle(self, finished):
-        """One network that serves examples of several finished tasks.
-
-        Args:
-            finished: `[(bank values, task index), ...]`.
-
-        Returns:
-            A callable of standardised images `(b, height, width, channels)`
-            and places in `finished`, int32 `(b,)`, to logits `(b,
-            max_classes)`, whose attribute `weights` lists its variables. None
-            for a method whose tasks have no network in common.
-        """
-        del finished
-        return None
 
     # What the bank keeps of a task.
 
@@ -284,11 +208,6 @@ class Method(abc.ABC):
         """JSON-ready facts of the task, for results and reports; among them
         `validation_accuracy` if it is not the last phase's."""
         return {}
-
-    def point_maps(self, task):
-        """`PointMap`s of a finished task, which is active; for reports."""
-        del task
-        return []
 
     def activate(self, values, task_index):
         """Puts a finished task's bank values into the slot."""

@@ -12,6 +12,7 @@ from tfcl.methods.base import (
     trainable,
     values_of,
 )
+from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
@@ -22,7 +23,7 @@ def added(terms):
     return sum(terms) if terms else None
 
 
-class NetworkMethod(Method):
+class NetworkMethod(Method, SupportsEmbedding):
     """One network, one phase per task, one optimizer named "main".
 
     A subclass says which variables are shared and which belong to the slot.
@@ -130,17 +131,25 @@ class NetworkMethod(Method):
         del batch
         return tf.GradientTape()
 
-    def objective(self, batch, training=True):
+    def objective(self, batch, training=True, features=None):
         """`loss_of` with this replica's part of the penalty."""
-        loss, logits = self.loss_of(batch, training)
+        loss, logits = self.loss_of(batch, training, features)
         penalty = self.penalty()
         if penalty is not None:
             loss += penalty / batch.replicas
         return loss, logits
 
-    def loss_of(self, batch, training=True):
-        """This replica's part of the mean loss, and the logits."""
-        hidden = self.features(self.training.augmented(batch), training)
+    def loss_of(self, batch, training=True, features=None):
+        """This replica's part of the mean loss, and the logits.
+
+        Args:
+            batch: `Batch`.
+            training: Mode of the backbone's own layers.
+            features: Optional function to use in place of `features`, such as
+                another forward function of the same layers.
+        """
+        features = features or self.features
+        hidden = features(self.training.augmented(batch), training=training)
         mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
         logits = self.training_logits(batch, hidden, mask)
         loss = self.training.loss(
@@ -174,6 +183,9 @@ class NetworkMethod(Method):
 
     def predict(self, images):
         return self._network(images, training=False)
+
+    def embed(self, images):
+        return self.network().embedding(images)
 
     def network(self):
         return self._network

@@ -4,10 +4,10 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfcl.data.augmentation import Compose, Draws
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import cross_entropy, require
+from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
@@ -17,7 +17,7 @@ FAN_IN_UNIFORM = "fan_in_uniform"
 
 
 @gin.configurable
-class TaskTraining:
+class TaskTraining(TrainingOptions):
     """Backbone, head and schedule shared by the LASEM line and references.
 
     Args:
@@ -79,13 +79,12 @@ class TaskTraining:
         weight_decay: float = 0.0,
         augmentation: list | tuple = (),
     ):
-        _check(epochs, dropout, validate_every, weight_decay, head_start)
+        super().__init__(optimizer, schedule, weight_decay, augmentation)
+        _check(epochs, dropout, validate_every, head_start)
         self.make_backbone = backbone
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.epochs = epochs
-        self.schedule = schedule
-        self.make_optimizer = optimizer
         self.head_start = head_start
         self.head_stddev = head_stddev
         self.head_truncated = head_truncated
@@ -100,9 +99,6 @@ class TaskTraining:
         self.validation_batch_size = validation_batch_size
         self.on_nonfinite = on_nonfinite
         self.phase()  # Raises what it cannot be.
-        self.weight_decay = weight_decay
-        self.augmentation = tuple(augmentation)
-        self._augment = Compose(self.augmentation)
 
     def backbone(self, spec, **options):
         """A new backbone for a stream; options such as `width` go to it."""
@@ -187,16 +183,6 @@ class TaskTraining:
         """Backbone and head as a `TaskNetwork`."""
         return TaskNetwork(backbone, head, self.pretrained)
 
-    def augmented(self, batch):
-        """The images of a `Batch`, changed at random.
-
-        The same batch gives the same images.
-        """
-        if not self.augmentation:
-            return batch.images
-        draws = Draws(batch.seed, batch.positions, batch.size)
-        return self._augment(batch.images, draws, batch.black)
-
     def decayed(self, owned, gradients, replicas):
         """Gradients with the weight decay of the backbone's kernels.
 
@@ -207,9 +193,10 @@ class TaskTraining:
         """
         if not self.weight_decay:
             return gradients
-        decay = self.weight_decay / replicas
         return [
-            g + decay * v.variable.value if v.name.endswith("/kernel") else g
+            self.with_decay(g, v.variable.value, replicas)
+            if v.name.endswith("/kernel")
+            else g
             for v, g in zip(owned, gradients)
         ]
 
@@ -231,14 +218,15 @@ class TaskTraining:
         )
 
 
-def _check(epochs, dropout, validate_every, weight_decay, head_start):
+def _check(epochs, dropout, validate_every, head_start):
     require(epochs >= 1, "epochs", "must be at least 1", epochs)
     require(0.0 <= dropout < 1.0, "dropout", "must lie in [0, 1)", dropout)
-    for name, value in (
-        ("validate_every", validate_every),
-        ("weight_decay", weight_decay),
-    ):
-        require(value >= 0, name, "must not be negative", value)
+    require(
+        validate_every >= 0,
+        "validate_every",
+        "must not be negative",
+        validate_every,
+    )
     require(
         head_start in (NORMAL, FAN_IN_UNIFORM),
         "head_start",

@@ -9,10 +9,10 @@ from tests.testing import golden
 from tests.testing.layers import run_layer_test
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
-from tfcl.layers.masked.masked_kernel import FIXED, NONE, SCORES, picks_of
+from tfcl.layers.masked.straight_through import picks_of, straight_through
 from tfcl.models.surgery.growing_chain import unit_view
 
-_PICKINGS = (SCORES, FIXED, NONE)
+_PICKS = pytest.mark.parametrize("picks", [True, False])
 _CONV = {"filters": 6, "kernel_size": 3}
 _INPUTS = {
     MaskedConv2D: np.random.default_rng(3).normal(size=(3, 7, 6, 4)),
@@ -33,16 +33,16 @@ def _plain(layer_class, **kwargs):
     return layer
 
 
-def _masked(layer_class, picking=SCORES, **kwargs):
+def _masked(layer_class, picks=True, **kwargs):
     """A layer after three tasks; task 2 is active and picks some weights."""
     plain = _plain(layer_class, **kwargs)
-    layer = layer_class.lift(plain, picking=picking)
+    layer = layer_class.lift(plain, picks=picks)
     layer.build(_INPUTS[layer_class].shape)
     layer.adopt(plain)
     generator = np.random.default_rng(1)
     layer.owner.assign(generator.integers(0, 4, layer.owner.shape))
     layer.task.assign(2)
-    if picking != NONE:
+    if picks:
         layer.scores.assign(generator.choice([0.004, 0.006], layer.owner.shape))
     return layer
 
@@ -95,13 +95,20 @@ def test_outputs_and_gradients_are_the_published_ones(name, dtype, rtol):
         scores = np.where(data["bin"] == 1, np.maximum(scores, 0.0051), scores)
     layer.scores.assign(scores)
     np.testing.assert_array_equal(picks_of(layer.scores), data["bin"] == 1)
-    variables = [layer.kernel.value, layer.bias.value, layer.scores.value]
+    variables = [layer.kernel.value, layer.bias.value]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = layer(tf.pad(inputs, margins), training=True)
         loss = tf.reduce_sum(outputs * tf.cast(data["dy"], dtype))
-    found = [outputs, *tape.gradient(loss, [inputs, *variables])]
-    for value, key in zip(found, ("y", "dx", "dw", "db", "dpig")):
+    images, effective, bias = tape.gradient(loss, [inputs, *variables])
+    # The second task owns what is picked: there dL/dW = B(P) G is G, and it is
+    # 0 elsewhere. And the first one owns all whose score may learn.
+    owner = np.where(data["bin"] == 1, 2, 1).astype(np.uint8)
+    own, _ = straight_through(effective, layer.kernel, owner, 2)
+    everything = np.ones_like(owner)
+    _, scores = straight_through(effective, layer.kernel, everything, 2)
+    found = (outputs, images, own, bias, scores)
+    for value, key in zip(found, ("y", "dx", "dw", "db", "dpig"), strict=True):
         np.testing.assert_allclose(
             value, data[key], rtol=rtol, atol=rtol, err_msg=key
         )
@@ -110,7 +117,7 @@ def test_outputs_and_gradients_are_the_published_ones(name, dtype, rtol):
 # Layers like any others
 
 
-@pytest.mark.parametrize("picking", _PICKINGS)
+@_PICKS
 @pytest.mark.parametrize(
     ("form", "shape"),
     [
@@ -119,34 +126,34 @@ def test_outputs_and_gradients_are_the_published_ones(name, dtype, rtol):
         ({"groups": 2, "use_bias": False}, (3, 5, 4, 6)),
     ],
 )
-def test_conv_is_a_proper_layer(picking, form, shape):
+def test_conv_is_a_proper_layer(picks, form, shape):
     run_layer_test(
         MaskedConv2D,
-        {**_CONV, **form, "picking": picking},
+        {**_CONV, **form, "picks": picks},
         input_shape=(3, 7, 6, 4),
         expected_output_shape=shape,
     )
 
 
-@pytest.mark.parametrize("picking", _PICKINGS)
+@_PICKS
 @pytest.mark.parametrize(
     ("inputs", "outputs"), [((3, 7), (3, 6)), ((3, 2, 7), (3, 2, 6))]
 )
-def test_dense_is_a_proper_layer(picking, inputs, outputs):
+def test_dense_is_a_proper_layer(picks, inputs, outputs):
     run_layer_test(
         MaskedDense,
-        {"units": 6, "picking": picking, "activation": "relu"},
+        {"units": 6, "picks": picks, "activation": "relu"},
         input_shape=inputs,
         expected_output_shape=outputs,
     )
 
 
-@pytest.mark.parametrize("picking", _PICKINGS)
+@_PICKS
 @pytest.mark.parametrize("layer_class", _INPUTS)
 @pytest.mark.parametrize("form", [{}, {"use_bias": False}])
-def test_a_lifted_layer_computes_the_same_bits(layer_class, picking, form):
+def test_a_lifted_layer_computes_the_same_bits(layer_class, picks, form):
     plain = _plain(layer_class, activation="relu", **form)
-    layer = layer_class.lift(plain, picking=picking)
+    layer = layer_class.lift(plain, picks=picks)
     layer.build(_INPUTS[layer_class].shape)
     layer.adopt(plain)
     assert layer.name == plain.name
@@ -158,24 +165,35 @@ def test_a_lifted_layer_computes_the_same_bits(layer_class, picking, form):
 # Which weights count
 
 
-@pytest.mark.parametrize("picking", _PICKINGS)
+@_PICKS
 @pytest.mark.parametrize("layer_class", _INPUTS)
-def test_training_leaves_owners_out_and_serving_counts_them(
-    layer_class, picking
-):
-    layer = _masked(layer_class, picking)
+def test_training_leaves_owners_out_and_serving_counts_them(layer_class, picks):
+    layer = _masked(layer_class, picks)
     kernel, owner = layer.kernel.numpy(), layer.owner.numpy()
-    picks = np.ones(kernel.shape)
-    if picking != NONE:
-        picks = layer.scores.numpy() > 0.005
-        assert 0 < picks.mean() < 1
+    picked = np.ones(kernel.shape)
+    if picks:
+        picked = layer.scores.numpy() > 0.005
+        assert 0 < picked.mean() < 1
     np.testing.assert_array_equal(
-        layer.effective_kernel(training=True), kernel * picks
+        layer.effective_kernel(training=True), kernel * picked
     )
     known = (owner >= 1) & (owner <= 2)
     np.testing.assert_array_equal(
-        layer.effective_kernel(training=False), kernel * picks * known
+        layer.effective_kernel(training=False), kernel * picked * known
     )
+
+
+@pytest.mark.parametrize("layer_class", _INPUTS)
+def test_a_first_task_may_leave_the_picks_out_of_training(layer_class):
+    layer = _masked(layer_class)
+    kernel = layer.kernel.numpy()
+    np.testing.assert_array_equal(
+        layer.effective_kernel(training=True, picks=False), kernel
+    )
+    outputs = _call(layer, training=True, picks=False)
+    assert (outputs != _call(layer, training=True)).any()
+    layer.scores.assign(np.ones(kernel.shape))
+    np.testing.assert_array_equal(outputs, _call(layer, training=True))
 
 
 @pytest.mark.parametrize("layer_class", _INPUTS)
@@ -204,32 +222,20 @@ def test_the_active_task_changes_inside_one_trace():
     assert traced.experimental_get_tracing_count() == 1
 
 
-def test_fixed_picks_train_the_kernel_alone():
-    gradients = {}
-    for picking in (SCORES, FIXED):
-        layer = _masked(MaskedConv2D, picking)
-        variables = [layer.kernel.value, layer.scores.value]
-        with tf.GradientTape() as tape:
-            tape.watch(variables)
-            outputs = layer(
-                _INPUTS[MaskedConv2D].astype(np.float32), training=True
-            )
-            loss = tf.reduce_sum(outputs**2)
-        gradients[picking] = tape.gradient(loss, variables)
-        assert layer.scores.trainable == (picking == SCORES)
-    np.testing.assert_array_equal(gradients[FIXED][0], gradients[SCORES][0])
-    assert gradients[FIXED][1] is None
-    assert gradients[SCORES][1].numpy().any()
-
-
-def test_picking_may_change_between_traces():
-    layer = _masked(MaskedDense, SCORES)
-    trained = _call(layer, training=True)
-    layer.picking = FIXED
-    np.testing.assert_array_equal(_call(layer, training=True), trained)
-    layer.picking = NONE
-    kernel = layer.kernel.numpy()
-    np.testing.assert_array_equal(layer.effective_kernel(training=True), kernel)
+@pytest.mark.parametrize("picks", [True, False])
+def test_the_gradient_of_the_effective_kernel_is_that_of_the_kernel(picks):
+    layer = _masked(MaskedConv2D)
+    inputs = _INPUTS[MaskedConv2D].astype(np.float32)
+    effective = layer.effective_kernel(training=True, picks=picks)
+    effective = tf.convert_to_tensor(effective)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(effective)
+        ours = tf.reduce_sum(layer(inputs, training=True, picks=picks) ** 2)
+        outputs = layer.apply_pair(inputs, effective, layer.bias)
+        wanted = tf.reduce_sum(outputs**2)
+    found = tape.gradient(ours, layer.kernel.value)
+    np.testing.assert_array_equal(found, tape.gradient(wanted, effective))
+    assert (found.numpy() != 0).all()  # Also where nothing is picked.
 
 
 def test_threshold_and_first_score_are_options():
@@ -245,10 +251,10 @@ def test_threshold_and_first_score_are_options():
 # What is exported and what an old task computes
 
 
-@pytest.mark.parametrize("picking", _PICKINGS)
+@_PICKS
 @pytest.mark.parametrize("layer_class", _INPUTS)
-def test_lower_gives_the_plain_layer_of_the_active_task(layer_class, picking):
-    layer = _masked(layer_class, picking, activation="relu")
+def test_lower_gives_the_plain_layer_of_the_active_task(layer_class, picks):
+    layer = _masked(layer_class, picks, activation="relu")
     plain, weights = layer.lower()
     assert type(plain) is layer_class.plain
     inputs = _INPUTS[layer_class].astype(np.float32)
@@ -296,17 +302,9 @@ def test_blocks_of_grouped_convolutions_are_refused():
         layer.served_kernel(1, 3)
 
 
-@pytest.mark.parametrize("picking", ["both", "", None, True])
-def test_an_unknown_picking_is_refused(picking):
-    with pytest.raises(ValueError, match="`picking` must be.*Received"):
-        MaskedDense(3, picking=picking)
-    layer = MaskedDense(3)
-    with pytest.raises(ValueError, match="`picking` must be.*Received"):
-        layer.picking = picking
-
-
-def test_scores_cannot_be_asked_of_a_layer_without_them():
-    layer = _masked(MaskedDense, NONE)
+def test_a_layer_without_scores_picks_everything():
+    layer = _masked(MaskedDense, picks=False)
     assert layer.scores is None
-    with pytest.raises(ValueError, match="built without scores.*'fixed'"):
-        layer.picking = FIXED
+    np.testing.assert_array_equal(
+        layer.effective_kernel(training=True), layer.kernel
+    )

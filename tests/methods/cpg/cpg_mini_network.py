@@ -5,7 +5,6 @@ import numpy as np
 
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
-from tfcl.layers.masked.masked_kernel import SCORES
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.surgery.growing_chain import NEW, regrown, unit_view
 from tfcl.optimizers.owned_weights import claimed, without_foreign
@@ -30,12 +29,13 @@ class MiniNetwork:
         units: Channels of the convolutions and units of the dense layers.
         classes: Outputs of the classifier.
         dtype: Of all layers.
+        picks: Whether masked layers have scores.
     """
 
-    def __init__(self, image_shape, units, classes, dtype, picking=SCORES):
+    def __init__(self, image_shape, units, classes, dtype, picks=True):
         self.units = tuple(units)
         self.below = (image_shape[-1], *units[:-1])
-        options = {"dtype": dtype, "picking": picking}
+        options = {"dtype": dtype, "picks": picks}
         hidden = inputs = keras.Input(image_shape, dtype=dtype)
         for k, filters in enumerate(units[:3], start=1):
             hidden = MaskedConv2D(
@@ -81,11 +81,11 @@ class MiniNetwork:
     def logits(self, images, training=False):
         return self.classifier(self.backbone(images, training=training))
 
-    def begin_task(self, task, kernel, picking):
+    def begin_task(self, task, kernel):
         """Claims what is free, picks everything, takes a new classifier."""
         self.claim(task)
         self.pick_all()
-        self.use(task, picking)
+        self.use(task)
         self.classifier.kernel.assign(kernel)
         self.classifier.bias.assign(np.zeros(kernel.shape[-1]))
 
@@ -99,10 +99,9 @@ class MiniNetwork:
                 start = np.full(layer.scores.shape, layer.initial_score)
                 layer.scores.assign(start)
 
-    def use(self, task, picking):
+    def use(self, task):
         for layer in self.masked:
             layer.task.assign(task)
-            layer.picking = picking
 
     def zero_free(self, task):
         for kernel, owner in zip(self.kernels, self.owners):

@@ -9,7 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tests.methods.cpg.cpg_mini_network import MASKED, MiniNetwork
-from tfcl.layers.masked.masked_kernel import FIXED, NONE, SCORES
+from tfcl.layers.masked.straight_through import (
+    owned_gradient,
+    picks_of,
+    score_gradient,
+    straight_through,
+)
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.magnitude_pruning import (
     GradualSparsity,
@@ -18,7 +23,6 @@ from tfcl.optimizers.magnitude_pruning import (
     prune_gradually,
     sparsity_at,
 )
-from tfcl.optimizers.owned_weights import owned_gradient, score_gradient
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
 
 _WEIGHT_DECAY = 4e-5
@@ -27,7 +31,7 @@ _WEIGHT_DECAY = 4e-5
 class _Run:
     """What both methods share: data, batches, steps, records."""
 
-    def __init__(self, data, dtype, picking):
+    def __init__(self, data, dtype, picks):
         self.data = data
         self.dtype = dtype
         self.hp = {
@@ -39,12 +43,12 @@ class _Run:
         shapes = [start[name]["w"].shape for name in (*MASKED, "cls")]
         *self.first_units, self.classes = [shape[-1] for shape in shapes]
         self.image_shape = data["t1/x_train"].shape[1:]
-        self.net = self.network(self.first_units, picking)
+        self.net = self.network(self.first_units, picks)
         self.net.assign(start)
 
-    def network(self, units, picking=SCORES):
+    def network(self, units, picks=True):
         return MiniNetwork(
-            self.image_shape, units, self.classes, self.dtype, picking
+            self.image_shape, units, self.classes, self.dtype, picks
         )
 
     def golden(self, prefix):
@@ -93,11 +97,10 @@ class _Run:
             yield images[first : first + size], labels[first : first + size]
 
     def gradients(self, images, labels):
-        """Loss and the raw gradients of kernels, plain variables, scores."""
-        scores = self.net.scores if self.adam is not None else []
+        """Loss and the gradients of effective kernels and plain variables."""
         groups = [
             [v.value for v in group]
-            for group in (self.net.kernels, self.net.plain, scores)
+            for group in (self.net.kernels, self.net.plain)
         ]
         with tf.GradientTape() as tape:
             logits = self.net.logits(images, training=True)
@@ -108,18 +111,17 @@ class _Run:
 
     def step(self, task, images, labels):
         """Forward, backward, treatment of gradients, optimizers."""
-        loss, (kernels, plain, scores) = self.gradients(images, labels)
+        loss, (effective, plain) = self.gradients(images, labels)
         self.record("loss", float(loss))
-        owners = self.net.owners
-        kernels = [
-            owned_gradient(g, w, a, task, _WEIGHT_DECAY)
-            for g, w, a in zip(kernels, self.net.kernels, owners)
+        picking = self.adam is not None
+        parts = zip(effective, self.net.kernels, self.net.owners)
+        treated = [
+            straight_through(g, w, a, task, _WEIGHT_DECAY, picking)
+            for g, w, a in parts
         ]
-        self.sgd.apply([*kernels, *plain])
-        if self.adam is not None:
-            self.adam.apply(
-                [score_gradient(g, a, task) for g, a in zip(scores, owners)]
-            )
+        self.sgd.apply([*(kernel for kernel, *_ in treated), *plain])
+        if picking:
+            self.adam.apply([scores for _, scores in treated])
 
     def assign_owners(self, owners):
         for variable, value in zip(self.net.owners, owners):
@@ -130,12 +132,12 @@ class CPGRun(_Run):
     """Task 1, task 2 with picking again, task 3 in a wider network."""
 
     def __init__(self, data, dtype="float64"):
-        super().__init__(data, dtype, SCORES)
+        super().__init__(data, dtype, picks=True)
 
     def run(self):
         hp = self.hp
         self.net.claim(1)
-        self.net.use(1, NONE)
+        self.net.use(1)
         self.begin_phase("A1_finetune", hp["lr"])
         self._finetune(1, hp["e_ft"])
         self._prune("A2_prune", 1, hp["sp1"])
@@ -143,7 +145,7 @@ class CPGRun(_Run):
 
         kernel = self.golden("B1_finetune/start")["cls"]["w"]
         self.states["B1_finetune", "start"] = self.net.state()
-        self.net.begin_task(2, kernel, SCORES)
+        self.net.begin_task(2, kernel)
         self.begin_phase("B1_finetune", hp["lr"], hp["lr_mask"])
         self._note_first_gradients(2)
         self._finetune(2, hp["e_ft"])
@@ -174,22 +176,30 @@ class CPGRun(_Run):
     def _note_first_gradients(self, task):
         images, labels = next(self.batches(task))
         state = self.net.state()
-        _, (kernels, _, scores) = self.gradients(images, labels)
+        _, (effective, _) = self.gradients(images, labels)
         self.net.assign(state)  # The norms have moved.
-        parts = zip(MASKED, self.net.kernels, self.net.owners, kernels, scores)
         raw, treated = {}, {}
-        for name, kernel, owner, gw, gp in parts:
-            raw[name] = {"w": gw, "pig": gp}
-            treated[name] = {
+        for layer, gradient in zip(self.net.masked, effective):
+            kernel, owner = layer.kernel, layer.owner
+            picks = tf.cast(picks_of(layer.scores), gradient.dtype)
+            # As published: of all weights, whoever owns them.
+            gw, gp = gradient * picks, gradient * kernel
+            raw[layer.name] = {"w": gw, "pig": gp}
+            treated[layer.name] = {
                 "w": owned_gradient(gw, kernel, owner, task, _WEIGHT_DECAY),
                 "pig": score_gradient(gp, owner, task),
             }
+            # What trains follows from the gradient of the product at once.
+            own, scores = straight_through(
+                gradient, kernel, owner, task, _WEIGHT_DECAY
+            )
+            np.testing.assert_array_equal(own, treated[layer.name]["w"])
+            np.testing.assert_array_equal(scores, treated[layer.name]["pig"])
         self.states[self.phase, "graw"] = raw
         self.states[self.phase, "gmask"] = treated
 
     def _prune(self, phase, task, target):
         """Gradual pruning; the scores rest."""
-        self.net.use(task, FIXED)
         self.begin_phase(phase, self.hp["lr_prune"])
         self.validate(task)
         batches = list(self.batches(task))
@@ -218,7 +228,7 @@ class CPGRun(_Run):
         self.net = self.network(self.first_units)
         self.net.assign(self.states["B2_prune", "end"])
         self.net.pick_all()
-        self.net.use(2, SCORES)
+        self.net.use(2)
         self.begin_phase(
             "B3_retrain", self.hp["lr_prune"], self.hp["lr_mask_re"]
         )
@@ -235,7 +245,7 @@ class CPGRun(_Run):
         # The file shows the owners before the free weights are claimed.
         self.net.classifier.kernel.assign(fresh["cls"]["w"])
         self.snapshot("start")
-        self.net.begin_task(3, fresh["cls"]["w"], SCORES)
+        self.net.begin_task(3, fresh["cls"]["w"])
         self.begin_phase("C1_finetune", self.hp["lr"], self.hp["lr_mask"])
         self._finetune(3, self.hp["e_ft"])
         self.early[3] = self._logits(self.net, 3)
@@ -254,18 +264,18 @@ class PackNetRun(_Run):
     """Two tasks without picking; pruned at once, then retrained."""
 
     def __init__(self, data, dtype="float64"):
-        super().__init__(data, dtype, NONE)
+        super().__init__(data, dtype, picks=False)
 
     def run(self):
         self.net.claim(1)
-        self.net.use(1, NONE)
+        self.net.use(1)
         self._train("A1_finetune", 1, self.hp["lr"], self.hp["e_ft"])
         self._prune("A2_prune", 1)
         self.early = {1: self._logits(1)}
         own = {name: self.net.state()[name] for name in self.net.layers}
 
         kernel = self.golden("B1_finetune/start")["cls"]["w"]
-        self.net.begin_task(2, kernel, NONE)
+        self.net.begin_task(2, kernel)
         self._train("B1_finetune", 2, self.hp["lr"], self.hp["e_ft"])
         self._prune("B2_prune", 2)
         self.logits = {2: self._logits(2)}
@@ -274,7 +284,7 @@ class PackNetRun(_Run):
             if "owner" in arrays:
                 del arrays["owner"], arrays["w"]
         self.net.assign(own)
-        self.net.use(1, NONE)
+        self.net.use(1)
         self.logits[1] = self._logits(1)
         return self
 

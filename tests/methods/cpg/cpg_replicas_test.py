@@ -6,14 +6,11 @@ import tensorflow as tf
 
 from tests.testing.methods import two_replicas
 from tfcl.layers.masked.masked_dense import MaskedDense
+from tfcl.layers.masked.straight_through import straight_through
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.magnitude_pruning import GradualSparsity, prune_gradually
-from tfcl.optimizers.owned_weights import (
-    owned_gradient,
-    score_gradient,
-    without_foreign,
-)
+from tfcl.optimizers.owned_weights import without_foreign
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
 
 _IMAGES = np.random.default_rng(0).normal(1.0, 2.0, (11, 5))
@@ -44,12 +41,14 @@ def _trained(strategy):
         with tf.GradientTape() as tape:
             outputs = norm(layer(images, training=True), training=True)
             loss = tf.reduce_sum(outputs**3) / 11.0
-        kernel, gamma, scores = tape.gradient(loss, variables)
+        effective, gamma = tape.gradient(loss, variables[:2])
         owner, task = layer.owner, layer.task
         decay = 0.01 / replicas
-        kernel = owned_gradient(kernel, layer.kernel, owner, task, decay)
+        kernel, scores = straight_through(
+            effective, layer.kernel, owner, task, decay
+        )
         sgd.apply([kernel, gamma], variables[:2])
-        adam.apply([score_gradient(scores, owner, task)], variables[2:])
+        adam.apply([scores], variables[2:])
         (pruned,) = prune_gradually(
             [layer.kernel], [owner], task, step, schedule
         )

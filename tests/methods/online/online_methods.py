@@ -103,15 +103,15 @@ def batch_of(images, labels, seed=(1, 2)):
 
 def apply(method, update):
     """Applies an `Update` as the engine does."""
-    if update.before is not None:
-        update.before()
-    due = update.due is None or bool(update.due)
+    if update.before_apply is not None:
+        update.before_apply()
+    due = update.apply_if is None or bool(update.apply_if)
     for name, gradients, variables in update.gradients if due else ():
-        if update.decayed is not None:
-            gradients = update.decayed(gradients, variables)
+        if update.transform_gradients is not None:
+            gradients = update.transform_gradients(gradients, variables)
         method.optimizers[name].apply(gradients, variables)
-    if update.then is not None:
-        update.then()
+    if update.after_apply is not None:
+        update.after_apply()
 
 
 def sgd(rate):

@@ -206,10 +206,10 @@ def test_keys_that_gradients_train_start_a_step_with_unit_length():
     update = method.train_step(
         online_methods.batch_of(task.train.images[:2], task.train.labels[:2])
     )
-    update.before()
+    update.before_apply()
     keys = head.keys.numpy()
     np.testing.assert_allclose(np.linalg.norm(keys, axis=-1), 1.0, rtol=1e-5)
-    online_methods.apply(method, update._replace(before=None))
+    online_methods.apply(method, update._replace(before_apply=None))
     assert (head.keys.numpy() != keys).any()
 
 
@@ -306,10 +306,10 @@ def test_weight_decay_is_that_of_the_scrambled_memory():
     )
     ((_, (gradient,), _),) = update.gradients
     start = head.memories.numpy()
-    update.before()
+    update.before_apply()
     scrambled = head.memories.numpy()
     assert (scrambled != start).any()
-    online_methods.apply(method, update._replace(before=None))
+    online_methods.apply(method, update._replace(before_apply=None))
     wanted = 0.5 * scrambled - tf.convert_to_tensor(gradient)
     np.testing.assert_allclose(head.memories, wanted, atol=1e-6)
 

@@ -8,7 +8,6 @@ import pytest
 
 from tfcl.errors import UserError
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
-from tfcl.layers.masked.masked_kernel import NONE
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models.backbones import applications
 from tfcl.models.backbones.applications import (
@@ -78,7 +77,7 @@ def test_a_network_sees_images_as_its_own_rule_makes_them(network):
 
 
 def test_resnet50_is_lifted_with_its_biases_and_lowered(resnet):
-    rules = {MaskedConv2D.plain: lambda la: MaskedConv2D.lift(la, picking=NONE)}
+    rules = {MaskedConv2D.plain: lambda la: MaskedConv2D.lift(la, picks=False)}
     lifted = lift(resnet, rules)
     masked = [la for la in leaf_layers(lifted) if isinstance(la, MaskedConv2D)]
     assert len(masked) == 53

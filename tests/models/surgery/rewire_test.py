@@ -10,7 +10,7 @@ from tfcl.models.surgery.bundled_network import BundledNetwork
 from tfcl.models.surgery.fold import folded
 from tfcl.models.surgery.lift import lower
 from tfcl.models.surgery.reprogram import reprogram
-from tfcl.models.surgery.rewire import unused_name
+from tfcl.models.surgery.rewire import unused_name, with_arguments
 from tfcl.models.variables import leaf_layers
 
 _IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
@@ -99,3 +99,30 @@ def test_a_model_without_a_graph_is_named():
 def test_a_name_is_not_given_twice():
     taken = {"x", "x_1"}
     assert [unused_name(n, taken) for n in "xxy"] == ["x_2", "x_3", "y"]
+
+
+class _Shift(keras.layers.Layer):
+    """Adds 1, or what it is called with."""
+
+    def call(self, inputs, by=1.0):
+        return inputs + by
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_layers_get_other_arguments_also_in_inner_models(sequential):
+    if sequential:
+        inner = keras.Sequential([keras.Input((2,)), _Shift(name="deep")])
+    else:
+        inputs = keras.Input((2,))
+        inner = keras.Model(inputs, _Shift(name="deep")(inputs))
+    inputs = keras.Input((2,))
+    dense = keras.layers.Dense(2, name="dense")
+    hidden = _Shift(name="shift")(dense(inputs))
+    model = keras.Model(inputs, inner(inner(hidden)), name="outer")
+    again = with_arguments(model, _Shift, by=10.0)
+    images = np.ones((1, 2), np.float32)
+    plain = np.array(dense(images))
+    np.testing.assert_allclose(again(images), plain + 30.0, rtol=1e-6)
+    np.testing.assert_allclose(model(images), plain + 3.0, rtol=1e-6)
+    assert again.name == "outer"
+    assert [id(v) for v in again.variables] == [id(v) for v in model.variables]

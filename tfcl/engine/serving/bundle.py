@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfcl.data.preprocessing import grey_levels
 from tfcl.engine.serving.export import check_takes_images, write_saved_model
 from tfcl.errors import UserError
+from tfcl.methods.protocols import SupportsBundle
 
 NAME = "bundle"
 
@@ -24,7 +25,7 @@ class ServedBundle(tf.Module):
     `names` `(T,)`.
 
     Args:
-        network: What `Method.bundle` returns.
+        network: What `SupportsBundle.bundle` returns.
         entries: `BankedTask`s in the same order.
     """
 
@@ -128,12 +129,12 @@ def export_bundle(method, entries, folder):
             "all tasks. Choose another folder (--export_dir) and other tasks "
             "(--task)."
         )
-    network = method.bundle([(e.values, e.index) for e in entries])
-    if network is None:
+    if not isinstance(method, SupportsBundle):
         raise UserError(
             f"The tasks of {method.name} do not share a network that could be "
             "stored once. Export them one by one, without --bundle."
         )
+    network = method.bundle([(e.values, e.index) for e in entries])
     module = ServedBundle(network, entries)
     for entry in entries:
         check_takes_images(entry, method.spec.image_shape)

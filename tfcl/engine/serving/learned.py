@@ -13,6 +13,7 @@ from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import UserError
 from tfcl.files import read_json
+from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
 
@@ -55,8 +56,7 @@ class LearnedTasks:
         files = StartFiles(self.model_dir / "start", journal.start_files)
         with kept_by(files):
             method.setup(spec, seed=0)
-            if journal.structure is not None:
-                method.grow_to(journal.structure)
+            grow_to(method, journal.structure)
         checkpoints.restore(method, between_tasks=True)
 
     @property

@@ -11,6 +11,7 @@ from tfcl.engine.storage.position import BestEpoch
 from tfcl.engine.storage.working_time import WorkingTime
 from tfcl.errors import Interrupted
 from tfcl.methods.base import Method
+from tfcl.methods.protocols import structure_of
 
 STOPPED = (
     "Stopped on request; the state is saved. Start the same command again to "
@@ -56,7 +57,7 @@ class Saver:
         """Writes a checkpoint with the journal as it is."""
         self.working_time.note()
         self._flush()
-        self.journal.structure = self._method.structure()
+        self.journal.structure = structure_of(self._method)
         self._checkpoints.save(self._method, self.journal)
         self._best_weights.collect(self.journal)
 

@@ -13,7 +13,7 @@ class MaskedConv2D(MaskedKernel, PairConv2D):
     Args:
         filters: Number of output channels.
         kernel_size: Integer or pair.
-        threshold, initial_score, picking: See `MaskedKernel`.
+        threshold, initial_score, picks: See `MaskedKernel`.
         **kwargs: As for `keras.layers.Conv2D`.
 
     Input shape: `(batch, height, width, channels)`.
@@ -22,6 +22,6 @@ class MaskedConv2D(MaskedKernel, PairConv2D):
 
     plain = keras.layers.Conv2D
 
-    def call(self, inputs, training=None):
-        kernel = self.effective_kernel(training)
+    def call(self, inputs, training=None, picks=True):
+        kernel = self.effective_kernel(training, picks)
         return self.apply_pair(inputs, kernel, self.bias)

@@ -11,7 +11,7 @@ class MaskedDense(MaskedKernel, keras.layers.Dense):
 
     Args:
         units: Number of outputs.
-        threshold, initial_score, picking: See `MaskedKernel`.
+        threshold, initial_score, picks: See `MaskedKernel`.
         **kwargs: As for `keras.layers.Dense`.
 
     Input shape: `(batch, ..., features)`.
@@ -20,8 +20,8 @@ class MaskedDense(MaskedKernel, keras.layers.Dense):
 
     plain = keras.layers.Dense
 
-    def call(self, inputs, training=None):
-        kernel = self.effective_kernel(training)
+    def call(self, inputs, training=None, picks=True):
+        kernel = self.effective_kernel(training, picks)
         return self.apply_pair(inputs, kernel, self.bias)
 
     def apply_pair(self, inputs, kernel, bias):

@@ -2,12 +2,8 @@
 
 import keras
 
+from tfcl.layers.masked.straight_through import picked, picks_of
 from tfcl.layers.saves_all_variables import SavesAllVariables
-
-SCORES = "scores"
-FIXED = "fixed"
-THROUGH = "through"
-NONE = "none"
 
 
 class MaskedKernel(SavesAllVariables):
@@ -19,8 +15,10 @@ class MaskedKernel(SavesAllVariables):
 
     - Training (`training=True`): `W_eff = B(P) W`, without regard to
       owners: free weights are zeros in W itself, and weights of later tasks
-      do not exist yet. With `G = dL/dW_eff`, the gradients are `dL/dW = B(P) G`
-      and `dL/dP = W G` (straight-through, not clipped, W not masked).
+      do not exist yet. The gradient that a tape finds for the kernel is
+      `G = dL/dW_eff`; `straight_through` (in `tfcl.layers.masked`) makes of it
+      what trains W and P. Called with `picks=False`, too, `W_eff = W`: for a
+      first task, which picks nothing, and whose steps are then cheaper.
     - Serving (otherwise): `W_eff = [1 <= A <= task] B(P) W`, so that
       weights which are free or belong to later tasks count as zeros. As long
       as the variable `task` is 0, no task is active and owners do not count: a
@@ -30,23 +28,14 @@ class MaskedKernel(SavesAllVariables):
 
     Weights besides kernel and bias, all in the kernel's shape but `task`:
         owner: uint8, not trained, zeros at first.
-        scores: the kernel's dtype, `initial_score` at first; absent if built
-            with `picking="none"`.
+        scores: the kernel's dtype, `initial_score` at first; trained by what
+            `straight_through` returns. Absent if built with `picks=False`.
         task: uint8 scalar, not trained; number of the active task, from 1.
 
     Args:
         threshold: tau of the picks.
         initial_score: Start value of the scores.
-        picking: "scores" trains them; "fixed" takes B(P) as a constant, and
-            the scores get no gradient; "through" does the same, but passes
-            `dL/dW_eff` on as the kernel's gradient, for steps that compute
-            `B(P) G` and `W G` at once from it; "none" leaves B(P) out
-            (`W_eff = W` in training). The attribute of this name may be set
-            later: it is read when a step is traced.
-
-    Raises:
-        ValueError: If `picking` is none of the four words, or needs scores
-            that the layer was built without.
+        picks: Whether there are scores. Without them B(P) = 1.
 
     Reference:
         Hung et al., "Compacting, Picking and Growing for Unforgetting
@@ -59,13 +48,13 @@ class MaskedKernel(SavesAllVariables):
         *args,
         threshold=0.005,
         initial_score=0.01,
-        picking=SCORES,
+        picks=True,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.threshold = threshold
         self.initial_score = initial_score
-        self._picking = _checked(picking)
+        self.picks = picks
         self.owner = self.scores = self.task = None
 
     @classmethod
@@ -73,32 +62,17 @@ class MaskedKernel(SavesAllVariables):
         """The masked form of a plain layer; it takes the masked arguments."""
         return cls(**cls.plain.get_config(layer), **options)
 
-    @property
-    def picking(self):
-        """How scores count when a step is traced."""
-        return self._picking
-
-    @picking.setter
-    def picking(self, picking):
-        _checked(picking)
-        if self.built and self.scores is None and picking != NONE:
-            raise ValueError(
-                f"Layer '{self.name}' was built without scores, so `picking` "
-                "must stay 'none'. Build it with 'scores' or 'fixed'. "
-                f"Received: picking={picking!r}"
-            )
-        self._picking = picking
-
     def build(self, input_shape):
         super().build(input_shape)
         shape = tuple(self.kernel.shape)
-        if self.picking != NONE:
+        if self.picks:
             # Not cast in mixed precision: near the threshold, bits count.
             self.scores = self.add_weight(
                 name="scores",
                 shape=shape,
                 initializer=self._score_initializer,
-                trainable=self.picking == SCORES,
+                # A tape finds nothing for them: `straight_through` does.
+                trainable=False,
                 autocast=False,
             )
         for name, its_shape in (("owner", shape), ("task", ())):
@@ -118,19 +92,19 @@ class MaskedKernel(SavesAllVariables):
     def _score_initializer(self):
         return keras.initializers.Constant(self.initial_score)
 
-    def effective_kernel(self, training=None):
-        """W_eff in the kernel's shape: of training if true, else of serving."""
+    def effective_kernel(self, training=None, picks=True):
+        """W_eff in the kernel's shape: of training if true, else of serving.
+
+        Args:
+            training: Which of the two.
+            picks: False leaves B(P) out in training.
+        """
         if not training:
             return self.served_kernel()
         kernel = keras.ops.convert_to_tensor(self.kernel)
-        if self.picking == SCORES:
-            return picked(kernel, self.scores, self.threshold)
-        if self.picking == THROUGH:
-            return picked_through(kernel, self.scores, self.threshold)
-        if self.picking == FIXED:
-            picks = picks_of(self.scores, self.threshold)
-            return keras.ops.multiply(kernel, _constant(picks, kernel.dtype))
-        return kernel
+        if not picks or self.scores is None:
+            return kernel
+        return picked(kernel, self.scores, self.threshold)
 
     def served_kernel(self, inputs=None, outputs=None, below=None):
         """The serving kernel, or its block for a narrower network.
@@ -157,12 +131,10 @@ class MaskedKernel(SavesAllVariables):
         owner, task = block(self.owner), keras.ops.convert_to_tensor(self.task)
         mine = keras.ops.logical_and(owner >= 1, owner <= task)
         mine = keras.ops.logical_or(mine, keras.ops.equal(task, 0))
-        if self.picking == SCORES:
-            kernel = picked(kernel, block(self.scores), self.threshold)
-        elif self.picking in (FIXED, THROUGH):
+        if self.scores is not None:
             picks = picks_of(block(self.scores), self.threshold)
             mine = keras.ops.logical_and(mine, picks)
-        return keras.ops.multiply(kernel, _constant(mine, kernel.dtype))
+        return keras.ops.multiply(kernel, keras.ops.cast(mine, kernel.dtype))
 
     def _block(self, inputs, outputs, below):
         """Function from a variable in the kernel's shape to its block."""
@@ -227,58 +199,5 @@ class MaskedKernel(SavesAllVariables):
             **super().get_config(),
             "threshold": self.threshold,
             "initial_score": self.initial_score,
-            "picking": self.picking,
+            "picks": self.picks,
         }
-
-
-def picks_of(scores, threshold=0.005):
-    """B(P): true where a score is above the threshold, strictly."""
-    scores = keras.ops.convert_to_tensor(scores)
-    # A cast would lead a float64 threshold through float32.
-    return keras.ops.greater(
-        scores, keras.ops.convert_to_tensor(threshold, scores.dtype)
-    )
-
-
-def picked(kernel, scores, threshold=0.005):
-    """`B(P) W`, straight-through: gradients `B(P) G` for W, `W G` for P."""
-
-    @keras.ops.custom_gradient
-    def product(kernel, scores):
-        picks = keras.ops.cast(picks_of(scores, threshold), kernel.dtype)
-
-        def gradients(upstream):
-            return upstream * picks, keras.ops.cast(
-                upstream * kernel, scores.dtype
-            )
-
-        return kernel * picks, gradients
-
-    # Values, not variables, which a custom gradient would ask about.
-    return product(keras.ops.copy(kernel), keras.ops.copy(scores))
-
-
-def picked_through(kernel, scores, threshold=0.005):
-    """`B(P) W`, whose gradient for W is that of the product."""
-
-    picks = _constant(picks_of(scores, threshold), kernel.dtype)
-
-    @keras.ops.custom_gradient
-    def product(kernel):
-        return kernel * picks, lambda upstream: upstream
-
-    return product(keras.ops.copy(kernel))
-
-
-def _constant(marks, dtype):
-    return keras.ops.stop_gradient(keras.ops.cast(marks, dtype))
-
-
-def _checked(picking):
-    if picking not in (SCORES, FIXED, THROUGH, NONE):
-        raise ValueError(
-            "Argument `picking` must be 'scores', 'fixed', 'through' or "
-            "'none'. "
-            f"Received: picking={picking!r}"
-        )
-    return picking

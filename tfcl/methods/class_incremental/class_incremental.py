@@ -265,10 +265,10 @@ class ClassIncremental(Method):
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, seen[0])},
             gradients=self._parted(gradients, self._parts),
-            before=own_update,
-            then=keep,
-            decayed=self._decay(lambda task: task == self._now()),
-            due=due,
+            before_apply=own_update,
+            transform_gradients=self._decay(lambda task: task == self._now()),
+            apply_if=due,
+            after_apply=keep,
         )
 
     def _parted(self, gradients, names):
@@ -310,11 +310,11 @@ class ClassIncremental(Method):
         return values
 
     def _decay(self, tasks):
-        """`Update.decayed` for the backbone and the heads of some tasks."""
+        """`Update.transform_gradients` of backbone and heads of some tasks."""
         heads = {id(owned.variable.value) for owned in self._heads}
 
         def decayed(gradients, variables):
-            dense = map(self.training.decayed, gradients, variables)
+            dense = map(self.training.with_decay, gradients, variables)
             return [
                 self.heads.trained(g, tasks) if id(v) in heads else g
                 for g, v in zip(dense, variables)
@@ -339,8 +339,8 @@ class ClassIncremental(Method):
             loss=loss,
             metrics={"accuracy": accuracy},
             gradients=self._parted(gradients, ["main"]),
-            then=keep,
-            decayed=self._decay(lambda task: task <= current),
+            transform_gradients=self._decay(lambda task: task <= current),
+            after_apply=keep,
         )
 
     def _check_replicas(self, batch):

@@ -1,16 +1,15 @@
 """How a class-incremental method trains a new task's head."""
 
 import gin
-import tensorflow as tf
 
-from tfcl.data.augmentation import Compose, Draws
 from tfcl.methods.base import require
+from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import Phase
 from tfcl.optimizers.schedules import Scaled
 
 
 @gin.configurable
-class HeadTraining:
+class HeadTraining(TrainingOptions):
     """Stage 1 of a class-incremental method: the new head, and the backbone.
 
     Args:
@@ -46,6 +45,7 @@ class HeadTraining:
         augmentation: list | tuple = (),
         validate_every: int = 1,
     ):
+        super().__init__(optimizer, schedule, weight_decay, augmentation)
         for name, value in (
             ("epochs", epochs),
             ("virtual_batch", virtual_batch),
@@ -54,18 +54,13 @@ class HeadTraining:
             require(fits, name, "must be a whole number, at least 1", value)
         for name, value in (
             ("backbone_rate", backbone_rate),
-            ("weight_decay", weight_decay),
             ("validate_every", validate_every),
         ):
             require(value >= 0, name, "must not be negative", value)
-        self.make_optimizer = optimizer
-        self.schedule = schedule
         self.epochs = epochs
         self.backbone_rate = backbone_rate
         self.pretrained = pretrained
         self.virtual_batch = virtual_batch
-        self.weight_decay = weight_decay
-        self._augment = Compose(augmentation)
         self.validate_every = validate_every
 
     @property
@@ -104,13 +99,3 @@ class HeadTraining:
             self.virtual_batch,
         )
         return size // batch_size
-
-    def augmented(self, batch):
-        """The images of a `Batch`, changed at random."""
-        draws = Draws(batch.seed, batch.positions, batch.size)
-        return self._augment(batch.images, draws, batch.black)
-
-    def decayed(self, gradient, variable):
-        """A dense gradient with the weight decay."""
-        dense = tf.convert_to_tensor(gradient)
-        return dense + self.weight_decay * variable

@@ -7,6 +7,7 @@ from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
 from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.protocols import SupportsBundle
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.surgery.bundled_network import BundledNetwork
 from tfcl.models.surgery.lift import lift
@@ -24,7 +25,7 @@ _NORMALIZATIONS = (
 
 
 @gin.configurable
-class CLR(NetworkMethod):
+class CLR(NetworkMethod, SupportsBundle):
     """Frozen convolutions, and small filters behind them for every task.
 
     Every task starts from the pristine backbone and trains reprogramming

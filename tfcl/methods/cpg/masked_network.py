@@ -4,15 +4,17 @@ import numpy as np
 
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
-from tfcl.layers.masked.masked_kernel import NONE, SCORES, MaskedKernel
+from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.methods.base import require
 from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.cpg.served_networks import ServedNetworks
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.protocols import SupportsGrowth
 from tfcl.metrics.ownership import ownership
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.leading_block import widened
 from tfcl.models.surgery.lift import lift
+from tfcl.models.surgery.rewire import with_arguments
 from tfcl.models.variables import leaf_layers
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.owned_weights import claimed, without_foreign
@@ -20,7 +22,7 @@ from tfcl.optimizers.owned_weights import claimed, without_foreign
 _MOST_TASKS = 255  # An owner is one byte; 0 is nobody.
 
 
-class MaskedNetwork(NetworkMethod):
+class MaskedNetwork(NetworkMethod, SupportsGrowth):
     """Masked kernels, claimed by the task that trains and pruned afterwards.
 
     Task t, counted from 1, claims every free weight, trains the weights it
@@ -85,7 +87,7 @@ class MaskedNetwork(NetworkMethod):
         )
         self.picks = picks
         self._options = {
-            "picking": SCORES if picks else NONE,
+            "picks": picks,
             "threshold": threshold,
             "initial_score": initial_score,
         }
@@ -121,7 +123,11 @@ class MaskedNetwork(NetworkMethod):
             for masked in (MaskedConv2D, MaskedDense)
         }
         head = self.make_head(self.spec)
-        self._network = self.training.network(lift(backbone, rules), head)
+        lifted = lift(backbone, rules)
+        self._network = self.training.network(lifted, head)
+        self._unpicked = lifted
+        if self.picks:
+            self._unpicked = with_arguments(lifted, MaskedKernel, picks=False)
         self.masked = [
             layer
             for layer in leaf_layers(self._network.backbone)
@@ -145,6 +151,15 @@ class MaskedNetwork(NetworkMethod):
         if self.picks:
             scores = [layer.scores for layer in self.masked]
             self.build_optimizer("picks", AdamTorch(), scores)
+
+    def training_backbone(self, picks):
+        """The backbone in training, images to features.
+
+        Args:
+            picks: Whether it computes with `W_eff = B(P) W`, or with W as it
+                stands: the same numbers as long as everything is picked.
+        """
+        return self._network.backbone if picks else self._unpicked
 
     def make_steps(self):
         """The `MaskedSteps`."""

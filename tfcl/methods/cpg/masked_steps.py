@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tfcl.layers.masked.masked_kernel import NONE, THROUGH
+from tfcl.layers.masked.straight_through import straight_through
 from tfcl.methods.base import Update, mean_accuracy
 from tfcl.models.variables import statistic
 from tfcl.optimizers.magnitude_pruning import is_event, prune_gradually
-from tfcl.optimizers.owned_weights import gradients_through, without_foreign
+from tfcl.optimizers.owned_weights import fused_if_large, without_foreign
 
 
 class MaskedSteps:
@@ -58,27 +58,25 @@ class MaskedSteps:
 
     def prune(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self.own(batch)._replace(then=self._prune)
+        return self.own(batch)._replace(after_apply=self._prune)
 
     def first_prune(self, batch):
         """`Batch` to `Update`; see the class."""
-        return self.first(batch)._replace(then=self._prune)
+        return self.first(batch)._replace(after_apply=self._prune)
 
     def _step(self, batch, picks, scores):
         method, masked = self.method, self.method.masked
-        picks, scores = picks and method.picks, scores and method.picks
-        for layer in masked:
-            layer.picking = THROUGH if picks else NONE
+        scores = scores and method.picks
+        backbone = method.training_backbone(picks)
         kernels = [layer.kernel.value for layer in masked]
         plain = [owned.variable.value for owned in method.plain_trained]
         with tf.GradientTape() as tape:
-            loss, logits = method.objective(batch)
+            loss, logits = method.objective(batch, features=backbone)
+        # Masked layers pass on dL/dW_eff.
         of_kernels, of_plain = tape.gradient(loss, [kernels, plain])
         decay = method.training.weight_decay / batch.replicas
         treated = [
-            gradients_through(
-                gradient, layer.kernel, layer.owner, layer.task, decay, scores
-            )
+            _trained(gradient, layer, decay, scores)
             for gradient, layer in zip(of_kernels, masked)
         ]
         of_kernels = [gradients[0] for gradients in treated]
@@ -120,3 +118,16 @@ class MaskedSteps:
             return 0
 
         tf.cond(is_event(self.ramp_step, schedule), zero, lambda: 0)
+
+
+def _trained(gradient, layer, weight_decay, scores):
+    """`straight_through` of a layer, in one pass over a large kernel."""
+    kernel = tf.convert_to_tensor(layer.kernel)
+    return fused_if_large(kernel)(straight_through)(
+        gradient,
+        kernel,
+        tf.convert_to_tensor(layer.owner),
+        tf.convert_to_tensor(layer.task),
+        tf.cast(weight_decay, kernel.dtype),
+        scores,
+    )

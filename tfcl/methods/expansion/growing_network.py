@@ -4,12 +4,13 @@ import keras
 import numpy as np
 
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.growing_chain import GrowingChain, regrown, unit_view
 from tfcl.models.variables import statistic
 
 
-class GrowingNetwork(NetworkMethod):
+class GrowingNetwork(NetworkMethod, SupportsGrowth):
     """Hidden layers shared by all tasks, which may be given more units.
 
     Every growth builds network and optimizers anew, with the old weights at
@@ -145,7 +146,7 @@ class GrowingNetwork(NetworkMethod):
         self.head.biases[0].assign(head_bias)
         self.head.columns.assign(columns)
 
-    # The contract of methods that grow
+    # SupportsGrowth
 
     def structure(self):
         return {"widths": self.widths}

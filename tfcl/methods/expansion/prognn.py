@@ -7,6 +7,7 @@ import numpy as np
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
 from tfcl.methods.base import require, trainable
 from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.rewire import rewire
 from tfcl.models.surgery.selective import convolutions
@@ -14,7 +15,7 @@ from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
 
 
 @gin.configurable
-class ProgNN(NetworkMethod):
+class ProgNN(NetworkMethod, SupportsGrowth):
     """A network per task that also hears the frozen networks before it.
 
     Every convolution but the first of column t gets lateral inputs from the

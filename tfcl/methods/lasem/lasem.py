@@ -204,7 +204,7 @@ class LASEM(SearchingMethod):
                 "posterior": posterior / batch.replicas,
             },
             gradients=[("main", gradients, values_of(self._trained))],
-            then=lambda: self._count(posterior, sums, steps),
+            after_apply=lambda: self._count(posterior, sums, steps),
         )
 
     def _posterior(self, batch, features, prior):

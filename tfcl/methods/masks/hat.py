@@ -125,7 +125,7 @@ class HAT(NetworkMethod):
                 gates.embedding.assign(value)
 
         return update._replace(
-            gradients=[(name, gradients, variables)], then=clamp
+            gradients=[(name, gradients, variables)], after_apply=clamp
         )
 
     def _compensated(self, gradient, embedding, scale):

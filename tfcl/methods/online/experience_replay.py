@@ -128,8 +128,8 @@ class ExperienceReplay(OnlineLearning):
             loss,
             logits,
             gradients,
-            before=lambda: network.assign(values, last),
-            then=insert,
+            before_apply=lambda: network.assign(values, last),
+            after_apply=insert,
         )
 
     def chosen(self, gradients, values, places, weights):

@@ -107,5 +107,5 @@ class GDumb(OnlineLearning):
             loss=0.0 * tf.reduce_sum(batch.images),
             metrics={"accuracy": tf.zeros(())},
             gradients=[],
-            then=self.buffer.insertion({"labels": batch.labels}, draws),
+            after_apply=self.buffer.insertion({"labels": batch.labels}, draws),
         )

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from tfcl.methods.base import (
     Method,
-    PointMap,
     Update,
     mean_accuracy,
 )
+from tfcl.methods.protocols import PointMap, SupportsPointMaps
 from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
 from tfcl.models.variables import restore, stored
@@ -33,7 +33,7 @@ def ends_of_distributions(split, every=1):
 
 
 @gin.configurable
-class OnlineLearning(Method):
+class OnlineLearning(Method, SupportsPointMaps):
     """A network that takes one gradient step per batch of the stream.
 
     The stream is one task; the groups of its splits are the distributions.
@@ -156,22 +156,24 @@ class OnlineLearning(Method):
             batch.seed,
         )
 
-    def update(self, batch, loss, logits, gradients, before, then=None):
+    def update(
+        self, batch, loss, logits, gradients, before_apply, after_apply=None
+    ):
         """The `Update` of a step.
 
         Args:
             batch: `Batch`.
             loss, logits: Of the batch.
             gradients: Of the trained variables.
-            before, then: See `Update`.
+            before_apply, after_apply: See `Update`.
         """
         return Update(
             loss=tf.cast(loss, tf.float32),
             metrics={"accuracy": mean_accuracy(batch, logits)},
             gradients=[("main", gradients, self._network.variables)],
-            before=before,
-            then=then,
-            decayed=self.training.decayed,
+            before_apply=before_apply,
+            transform_gradients=self.training.decayed,
+            after_apply=after_apply,
         )
 
     def check_replicas(self, batch):

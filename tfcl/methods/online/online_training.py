@@ -4,6 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfcl.methods.base import cross_entropy, require
+from tfcl.methods.training_options import TrainingOptions
 
 SPLITS = ("train", "validation", "test")
 XENT, HINGE = "xent", "hinge"
@@ -26,7 +27,7 @@ def _hinges(labels, logits):
 
 
 @gin.configurable
-class OnlineTraining:
+class OnlineTraining(TrainingOptions):
     """How online methods train: loss, optimizer, what is measured when.
 
     Args:
@@ -54,14 +55,9 @@ class OnlineTraining:
         measure_every: int = 1,
         jit_compile: bool = True,
     ):
+        super().__init__(optimizer, schedule, weight_decay)
         require(
             loss in (XENT, HINGE), "loss", "must be 'xent' or 'hinge'", loss
-        )
-        require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
         )
         require(
             set(measured) <= set(SPLITS),
@@ -75,12 +71,9 @@ class OnlineTraining:
             "must be at least 1",
             measure_every,
         )
-        self.make_optimizer = optimizer
-        self.schedule = schedule
         self.loss = mean_cross_entropy if loss == XENT else hinge
         self.loss_per_example = cross_entropy if loss == XENT else _hinges
         self.takes_mean = loss == XENT
-        self.weight_decay = weight_decay
         self.lazy = lazy
         self.measured = tuple(measured)
         self.measure_every = measure_every
@@ -105,11 +98,8 @@ class OnlineTraining:
         return [self._decayed(g, v) for g, v in zip(gradients, values)]
 
     def _decayed(self, gradient, value):
-        if not isinstance(gradient, tf.IndexedSlices):
-            return gradient + self.weight_decay * value
-        if not self.lazy:
-            dense = tf.convert_to_tensor(gradient)
-            return dense + self.weight_decay * value
+        if not (self.lazy and isinstance(gradient, tf.IndexedSlices)):
+            return self.with_decay(gradient, value)
         # A row that is named twice would decay twice.
         same = gradient.indices[:, None] == gradient.indices
         share = 1.0 / tf.reduce_sum(tf.cast(same, value.dtype), axis=-1)

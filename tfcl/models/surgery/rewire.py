@@ -44,6 +44,35 @@ def rewire(model, call_function, outputs=None):
     return keras.Model(again.inputs[0], last, name=model.name)
 
 
+def with_arguments(model, layer_type, **arguments):
+    """A model's graph once more, with other arguments for some layers.
+
+    Another forward function of the same layers and variables; the model's own
+    stays as it is. Inner models are gone through.
+
+    Args:
+        model: As of `rewire`.
+        layer_type: Layers that get them.
+        **arguments: Of their `call`.
+
+    Returns:
+        A functional model.
+    """
+    inner = {}
+
+    def call(layer, *args, **kwargs):
+        if isinstance(layer, keras.Model):
+            # One that is used twice is gone through once.
+            if id(layer) not in inner:
+                inner[id(layer)] = rewire(layer, call)
+            return inner[id(layer)](*args, **kwargs)
+        if isinstance(layer, layer_type):
+            kwargs = {**kwargs, **arguments}
+        return layer(*args, **kwargs)
+
+    return rewire(model, call)
+
+
 def maker(tensor):
     """The layer that gives a tensor of a model, and what went into it.
 
