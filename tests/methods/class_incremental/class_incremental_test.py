@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 
 import keras
 import numpy as np
@@ -117,9 +118,14 @@ def test_statistics_are_the_published_ones():
     )
     root = statistics.roots[3].numpy().astype(float)
     np.testing.assert_allclose(root @ root.T, data["stat_cov"], atol=1e-5)
-    wanted = data["decay_curtask3_tasksize2_class0to7"]
-    tasks = tf.range(len(wanted)) // 2
-    np.testing.assert_allclose(mean_factors(tasks, 3), wanted, rtol=1e-6)
+    # The numbers stand in the name.
+    ((current, size, wanted),) = [
+        (*map(int, found.groups()), data[key])
+        for key in data
+        if (found := re.match(r"decay_curtask(\d+)_tasksize(\d+)_", key))
+    ]
+    tasks = tf.range(len(wanted)) // size
+    np.testing.assert_allclose(mean_factors(tasks, current), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["memory", "linear"])
@@ -180,6 +186,7 @@ def test_the_first_stage_is_the_published_one(mode, scrambles):
     cfg = json.loads(str(data["cfg"]))
     method = _published(cfg, scrambles)
     keys, memories = _published_start(method, data, cfg)
+    units = cfg["key_mem_units"]
     for number, (inputs, labels) in enumerate(zip(data["X"], data["Y"])):
         batch = batch_of(inputs[:, None, None], labels)
         batch = batch._replace(step=tf.constant(number))
@@ -195,7 +202,7 @@ def test_the_first_stage_is_the_published_one(mode, scrambles):
         apply(method, update)
         for head in (0, 1):
             wanted = data[f"{mode}_h{head}_M"][number][0]
-            found = memories.numpy()[4 * head : 4 * head + 4]
+            found = memories.numpy()[units * head : units * (head + 1)]
             np.testing.assert_allclose(
                 found[:, : wanted.shape[1]], wanted, rtol=1e-6, atol=1e-8
             )
@@ -238,7 +245,7 @@ def _published(cfg, scrambles):
         first_classes=sizes[0],
         old_scrambles=scrambles,
     )
-    names = tuple("abcde")
+    names = tuple(map(str, range(sum(sizes))))
     spec = StreamSpec(
         "golden", (1, 1, size), ("old", "new"), (names, names), cfg["batch"]
     )
@@ -249,10 +256,11 @@ def _published(cfg, scrambles):
 def _published_start(method, data, cfg):
     """Gives the published start values; returns keys and memories."""
     (layer,) = method.network().memory_heads
-    memories = np.zeros(layer.memories.shape)
+    memories, units = np.zeros(layer.memories.shape), cfg["key_mem_units"]
     for head in (0, 1):
         values = data[f"init_h{head}_M"][0]
-        memories[4 * head : 4 * head + 4, : values.shape[1]] = values
+        rows = slice(units * head, units * (head + 1))
+        memories[rows, : values.shape[1]] = values
     layer.memories.assign(memories)
     for variable, name in (
         (layer.keys, "K"),
