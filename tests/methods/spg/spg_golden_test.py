@@ -182,7 +182,7 @@ def _mini_backbone(image_shape, data):
             layers.Dense(dense[-1], name="fc1", **relu),
         ]
     )
-    return keras.Model(model.inputs, model.outputs[0])
+    return keras.Model(model.inputs[0], model.outputs[0])
 
 
 _NAMES = [f"{layer}.{kind}" for layer in _LAYERS for kind in ("kernel", "bias")]
