@@ -26,14 +26,28 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 _gradients = ops.gradient_registry._registry
 
 
+def _forgotten():
+    """Drops the entries of custom gradients; returns how many."""
+    names = [name for name in _gradients if name.startswith("CustomGradient-")]
+    for name in names:
+        del _gradients[name]
+    return len(names)
+
+
+@pytest.fixture(autouse=True)
+def _freed_graphs():
+    """Frees the graphs of a test when it ends."""
+    yield
+    if _forgotten():
+        gc.collect()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _swept_memory():
     """Frees what the last file has left, sets aside what stays.
 
     Python would look through what stays again and again.
     """
-    for name in [name for name in _gradients if name.startswith("CustomGradi")]:
-        del _gradients[name]
     keras.backend.clear_session(free_memory=False)
     gc.collect()
     gc.freeze()

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import re
 
 import keras
 import numpy as np
@@ -18,12 +17,9 @@ from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.export import ServedTask
 from tfcl.errors import UserError
 from tfcl.methods.class_incremental.class_incremental import ClassIncremental
-from tfcl.methods.class_incremental.class_statistics import ClassStatistics
 from tfcl.methods.class_incremental.classifier_alignment import (
     AlignmentOrder,
     ClassifierAlignment,
-    aligned_logits,
-    mean_factors,
 )
 from tfcl.methods.class_incremental.head_training import HeadTraining
 from tfcl.methods.class_incremental.task_heads import TaskHeads
@@ -80,52 +76,6 @@ def _method(training=None, **kwargs):
 def _stream(data_dir=None, counts=(2, 2, 2)):
     del data_dir
     return class_incremental_stream(toy_run.toy_stream(counts))
-
-
-def test_alignment_is_the_published_one():
-    data = golden.load("memory_head/ci_heads.npz")
-    sizes = json.loads(str(data["cfg"]))["task_sizes"]
-    tasks = tf.constant(np.repeat(range(len(sizes)), sizes), tf.int32)
-    logits = tf.constant(data["ca_logits"])
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        aligned = aligned_logits(
-            logits, tasks, len(sizes), float(data["ca_tau"])
-        )
-        loss = tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(
-                data["ca_targets"], aligned
-            )
-        )
-    np.testing.assert_allclose(loss, data["ca_loss"], rtol=1e-12)
-    gradient = tape.gradient(loss, logits)
-    np.testing.assert_allclose(gradient, data["ca_grad"], atol=1e-12)
-
-
-def test_statistics_are_the_published_ones():
-    data = golden.load("memory_head/ci_heads.npz")
-    vectors = data["stat_vectors"]
-    statistics = ClassStatistics(4, vectors.shape[1], at_once=2)
-    labels = 3 * tf.ones(len(vectors), tf.int32)
-    for variable, value in zip(
-        statistics.sums, statistics.step(vectors, labels, first=2)
-    ):
-        variable.assign(value)
-    statistics.note(2)
-    assert not statistics.means.numpy()[:3].any()
-    np.testing.assert_allclose(
-        statistics.means[3], data["stat_mean"], atol=1e-6
-    )
-    root = statistics.roots[3].numpy().astype(float)
-    np.testing.assert_allclose(root @ root.T, data["stat_cov"], atol=1e-5)
-    # The numbers stand in the name.
-    ((current, size, wanted),) = [
-        (*map(int, found.groups()), data[key])
-        for key in data
-        if (found := re.match(r"decay_curtask(\d+)_tasksize(\d+)_", key))
-    ]
-    tasks = tf.range(len(wanted)) // size
-    np.testing.assert_allclose(mean_factors(tasks, current), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["memory", "linear"])
