@@ -1,10 +1,7 @@
 """Tests of the accuracy-matrix metrics."""
 
 import ast
-import csv
 import inspect
-import io
-import itertools
 import json
 import math
 
@@ -405,77 +402,6 @@ class AccuracyMatrixTest(parameterized.TestCase):
         matrix[0] = R[0]
         with self.assertRaisesRegex(ValueError, r"\(2, 1\).*complete rows"):
             accuracy_matrix.average_accuracy(matrix)
-
-
-class CsvTest(parameterized.TestCase):
-    def test_the_text_is_exactly_the_documented_one(self):
-        text = matrix_csv.to_csv([[0.9, NAN], [1, 2 / 3]], ["a", "b, c"])
-        self.assertEqual(
-            text, 'after_task,a,"b, c"\na,0.900000,\n"b, c",1.000000,0.666667\n'
-        )
-
-    @parameterized.parameters(0, 1, 2, 3, 4)
-    def test_a_round_trip_changes_nothing(self, k):
-        for rows in (R, LOWER):
-            matrix = np.array(rows)[:k]
-            text = matrix_csv.to_csv(matrix, NAMES)
-            actual, names = matrix_csv.from_csv(text)
-            np.testing.assert_array_equal(actual, matrix)
-            self.assertEqual(names, NAMES)
-            self.assertEqual(matrix_csv.to_csv(actual, names), text)
-
-    def test_a_longer_run_only_appends_lines(self):
-        texts = [matrix_csv.to_csv(R[:k], NAMES) for k in range(1, 5)]
-        for shorter, longer in itertools.pairwise(texts):
-            self.assertStartsWith(longer, shorter)
-
-    def test_commas_quotes_and_other_alphabets_survive(self):
-        names = ["a,b", 'say "c"', "åé 木", " d"]
-        text = matrix_csv.to_csv(R, names)
-        self.assertEqual(matrix_csv.from_csv(text)[1], names)
-        self.assertEqual(next(csv.reader(io.StringIO(text)))[1:], names)
-
-    def test_other_line_ends_and_blank_lines_are_read(self):
-        text = matrix_csv.to_csv(R, NAMES).replace("\n", "\r\n") + "\r\n"
-        actual, _ = matrix_csv.from_csv(text)
-        np.testing.assert_array_equal(actual, R)
-
-    def test_a_repeated_task_name_is_an_error(self):
-        with self.assertRaisesRegex(ValueError, "none repeated"):
-            matrix_csv.to_csv(R, ["a", "b", "a", "c"])
-        with self.assertRaisesRegex(ValueError, "none repeated"):
-            matrix_csv.from_csv("after_task,a,a\na,0.5,0.5\n")
-
-    @parameterized.parameters(
-        (["a", "b", "c"],),
-        (["a", "b", "c", ""],),
-        (["a", "b", "c", "d\ne"],),
-        (["a", "b", "c", 4],),
-    )
-    def test_names_must_be_one_printable_text_per_task(self, names):
-        with self.assertRaisesRegex(ValueError, "printable name"):
-            matrix_csv.to_csv(R, names)
-
-    @parameterized.named_parameters(
-        ("no_text", "", "header"),
-        ("no_header", "a,0.5\n", "header"),
-        ("wrong_order", "after_task,a,b\nb,0.5,0.5\n", "Line 2"),
-        ("too_few_cells", "after_task,a,b\na,0.5\n", "Line 2"),
-        ("too_many_cells", "after_task,a\na,0.5,0.5\n", "Line 2"),
-        ("too_many_rows", "after_task,a\na,0.5\nb,0.5\n", "Line 3"),
-        ("no_number", "after_task,a\na,x\n", "Line 2"),
-        ("nan", "after_task,a,b\na,0.5,nan\n", "Line 2"),
-        ("percent", "after_task,a\na,83.0\n", "Line 2"),
-        ("above_one", "after_task,a\na,1.5\n", r"fractions in \[0, 1\]"),
-        ("lower_cell", "after_task,a,b\na,1,\nb,,1\n", r"\(2, 1\)"),
-    )
-    def test_a_malformed_text_is_an_error(self, text, message):
-        with self.assertRaisesRegex(ValueError, message):
-            matrix_csv.from_csv(text)
-
-    def test_a_missing_lower_cell_is_not_written(self):
-        with self.assertRaisesRegex(ValueError, r"\(2, 1\)"):
-            matrix_csv.to_csv([[0.5, NAN], [NAN, 0.5]], ["a", "b"])
 
 
 # Tasks 0, 1, 2, then 0 and 2 again.

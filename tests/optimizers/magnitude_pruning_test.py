@@ -23,7 +23,11 @@ from tfcl.optimizers.magnitude_pruning import (
 )
 from tfcl.optimizers.owned_weights import without_foreign
 
-_LAYERS = ("conv", "point", "fc")
+_LAYERS = tuple(
+    key.removesuffix("/w0")
+    for key in golden.load("cpg/gradual_prune.npz")
+    if key.endswith("/w0")
+)
 
 
 @pytest.fixture(scope="module", name="data")

@@ -28,6 +28,31 @@ def load(name):
         return {key: file[key] for key in file.files}
 
 
+def under(data, prefix):
+    """`{rest of the name: array}` of the arrays "<prefix>/<rest>"."""
+    start = f"{prefix}/"
+    return {
+        key.removeprefix(start): value
+        for key, value in data.items()
+        if key.startswith(start)
+    }
+
+
+def count(data, pattern):
+    """How many arrays there are, numbered from 0, e.g. "t0_conv_W{}"."""
+    number = 0
+    while pattern.format(number) in data:
+        number += 1
+    return number
+
+
+def names(pattern):
+    """Names of golden files, e.g. of "memory_head/trace_*.npz", in order."""
+    folder, _, file = pattern.rpartition("/")
+    found = sorted(place.name for place in path(folder).glob(file))
+    return [f"{folder}/{name}" for name in found]
+
+
 def published_network(data, prefix, kernels, make_method):
     """A method set up as a published network, with the published head.
 
@@ -37,7 +62,8 @@ def published_network(data, prefix, kernels, make_method):
         kernels: Published kernels of the convolutions.
         make_method: Function from a `TaskTraining` to a method.
     """
-    heads = [data[f"{prefix}_fc_{i}"] for i in range(4)]
+    pattern = f"{prefix}_fc_{{}}"
+    heads = [data[pattern.format(i)] for i in range(count(data, pattern))]
     training = tiny_training(
         backbone=functools.partial(
             lasem_cnn,
@@ -45,12 +71,13 @@ def published_network(data, prefix, kernels, make_method):
             kernel_sizes=tuple(k.shape[0] for k in kernels),
             pool_sizes=tuple(int(p) for p in data["pools"]),
         ),
-        hidden_units=(heads[0].shape[1],),
+        hidden_units=tuple(kernel.shape[1] for kernel in heads[:-2:2]),
         dropout=0.0,
     )
     method = make_method(training)
     classes = tuple(map(str, range(heads[-1].shape[0])))
-    spec = StreamSpec("golden", data["x"].shape[1:], ("task",), (classes,), 4)
+    shape, batch = data["x"].shape[1:], len(data["x"])
+    spec = StreamSpec("golden", shape, ("task",), (classes,), batch)
     method.setup(spec, seed=0)
     for i, (kernel, bias) in enumerate(
         zip(method.head.kernels, method.head.biases)

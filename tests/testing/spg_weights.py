@@ -30,10 +30,12 @@ def alexnet_weights(data):
         bias = draws.uniform(-1.0, 1.0, size=shape[-1:]) / root
         weights.append((kernel.astype(np.float32), bias.astype(np.float32)))
     draws = np.random.RandomState(seed + 1)
-    shape = (2, int(data["n_images"]), height, width, channels)
+    tasks = len(data["y"])
+    shape = (tasks, int(data["n_images"]), height, width, channels)
     images = draws.standard_normal(shape).astype(np.float32)
     labels = [
-        draws.randint(0, int(classes), shape[1]) for classes in data["ncls"][:2]
+        draws.randint(0, int(classes), shape[1])
+        for classes in data["ncls"][:tasks]
     ]
     np.testing.assert_array_equal(labels, data["y"])
     return weights, images

@@ -178,21 +178,23 @@ def test_a_task_has_images_of_one_user(same_user):
 
 def test_images_become_what_the_program_makes_of_them():
     data = golden.load("spg/preprocess.npz")
-    mean, std = STATISTICS[3]
-    resize = Preprocessing((32, 32, 3), mean, std)
+    shape = data["tiny.out"].shape
+    mean, std = STATISTICS[shape[-1]]
+    resize = Preprocessing(shape, mean, std)
     found = resize(tf.constant(data["tiny.in"][None]))[0]
     np.testing.assert_allclose(found, data["tiny.out"], atol=1e-6)
     draws = np.random.RandomState(int(data["seed"]) + 1)
+    # The size of CelebA's images, which the file does not hold.
     face = draws.randint(0, 256, (218, 178, 3)).astype(np.uint8)
     for image, key in ((data["tiny.in"], "tiny"), (face, "celeba")):
-        levels = grey_levels(tf.constant(image[None]), (32, 32, 3), "stretch")
-        np.testing.assert_array_equal(levels[0], data[f"{key}.resized"])
-    mean, std = STATISTICS[1]
+        wanted = data[f"{key}.resized"]
+        levels = grey_levels(tf.constant(image[None]), wanted.shape, "stretch")
+        np.testing.assert_array_equal(levels[0], wanted)
+    shape = data["femnist.out"].shape
+    mean, std = STATISTICS[shape[-1]]
     # The builder of femnist truncates; one channel is one number.
-    pixels = (255 * data["femnist.in"]).astype(np.uint8).reshape(28, 28, 1)
-    found = Preprocessing((28, 28, 1), (mean,), (std,))(
-        tf.constant(pixels[None])
-    )[0]
+    pixels = (255 * data["femnist.in"]).astype(np.uint8).reshape(shape)
+    found = Preprocessing(shape, (mean,), (std,))(tf.constant(pixels[None]))[0]
     np.testing.assert_allclose(found, data["femnist.out"], atol=1e-6)
 
 

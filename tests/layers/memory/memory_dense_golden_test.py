@@ -16,17 +16,6 @@ from tests.layers.memory import published_memory
 from tests.testing import golden
 from tfcl.layers.memory import key_projections, memory_update
 
-_TRACES = (
-    "cosine_b1",
-    "cosine_b1_unshared_adam",
-    "cosine_b4",
-    "dot_b1",
-    "euclid_b1",
-    "euclid_b3_unshared",
-    "gradWTA_b1",
-    "noscramble_b1_f32",
-)
-
 
 def _cases(name):
     """(data, prefix) of each case of a file, to be skipped without it."""
@@ -94,10 +83,13 @@ def test_projections_are_the_published_ones(data, prefix):
     _close(found, data[f"{prefix}out"], 1e-12)
 
 
-@pytest.mark.parametrize("event", ["a_", "b_", "c_"])
-def test_scrambling_takes_the_published_unit(event):
-    data = golden.load("memory_head/scramble_event.npz")
-    data = {k[2:]: v for k, v in data.items() if k.startswith(event)}
+@pytest.mark.parametrize(("data", "event"), _cases("scramble_event"))
+def test_scrambling_takes_the_published_unit(data, event):
+    data = {
+        key.removeprefix(event): value
+        for key, value in data.items()
+        if key.startswith(event)
+    }
     cfg = published_memory.configuration(data)
     layer = published_memory.layer(
         cfg, cfg["in_features"], cfg["out_features"], data["K0"], data["M0"]
@@ -114,9 +106,9 @@ def test_scrambling_takes_the_published_unit(event):
     np.testing.assert_array_equal(layer.scrambles, data["count1"])
 
 
-@pytest.mark.parametrize("name", _TRACES)
-def test_traces_are_the_published_ones(name):
-    data = golden.load(f"memory_head/trace_{name}.npz")
+@pytest.mark.parametrize("file", golden.names("memory_head/trace_*.npz"))
+def test_traces_are_the_published_ones(file):
+    data = golden.load(file)
     cfg = published_memory.configuration(data)
     dtype = data["K0"].dtype.name
     tolerance = 1e-12 if dtype == "float64" else 1e-6
@@ -237,7 +229,8 @@ def test_heads_of_tasks_follow_the_published_first_stage(mode):
     """
     data = golden.load("memory_head/ci_heads.npz")
     cfg = published_memory.configuration(data)
-    heads = [_task_head(data, cfg, task) for task in (0, 1)]
+    # One old head beside the new one.
+    heads = [_task_head(data, cfg, task) for task in range(2)]
     old, new = heads
     share = cfg["virtual_batch"] // cfg["batch"]
     gathered, speed = 0.0, 0.0

@@ -32,7 +32,8 @@ def test_outputs_and_gradients_are_the_published_ones(case):
         key: _DATA[f"parallel1x1/{case}/{key}"]
         for key in ("re", "y", "dx", "dre")
     }
-    side, stride, _ = map(int, same["cfg"])
+    side, stride, pad = map(int, same["cfg"])
+    assert pad == side // 2, "the layer pads so, or not at all"
     layer = ParallelConv2D(
         same["gy"].shape[-1],
         side,

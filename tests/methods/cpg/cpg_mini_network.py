@@ -1,5 +1,7 @@
 """The small network of the golden runs of CPG and PackNet."""
 
+import re
+
 import keras
 import numpy as np
 
@@ -9,7 +11,6 @@ from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.surgery.growing_chain import NEW, regrown, unit_view
 from tfcl.optimizers.owned_weights import claimed, without_foreign
 
-MASKED = ("conv1", "conv2", "conv3", "fc1", "fc2")
 _NAMES = {
     "w": "kernel",
     "b": "bias",
@@ -22,22 +23,37 @@ _NAMES = {
 }
 
 
+def masked_names(layers):
+    """Of a file's layers those with masks: conv1, conv2, ..., fc1, ...."""
+    kinds = [
+        sorted(
+            (name for name in layers if re.fullmatch(rf"{kind}\d+", name)),
+            key=lambda name, kind=kind: int(name.removeprefix(kind)),
+        )
+        for kind in ("conv", "fc")
+    ]
+    return tuple(kinds[0] + kinds[1])
+
+
 class MiniNetwork:
-    """Three convolutions, two dense layers, one classifier.
+    """3 x 3 convolutions with 2 x 2 pools, dense layers, one classifier.
 
     Args:
-        units: Channels of the convolutions and units of the dense layers.
+        names: Of the masked layers, as `masked_names` gives them.
+        units: Their channels or units.
         classes: Outputs of the classifier.
         dtype: Of all layers.
         picks: Whether masked layers have scores.
     """
 
-    def __init__(self, image_shape, units, classes, dtype, picks=True):
+    def __init__(self, image_shape, names, units, classes, dtype, picks=True):
+        self.names = names
         self.units = tuple(units)
         self.below = (image_shape[-1], *units[:-1])
         options = {"dtype": dtype, "picks": picks}
         hidden = inputs = keras.Input(image_shape, dtype=dtype)
-        for k, filters in enumerate(units[:3], start=1):
+        depth = sum(name.startswith("conv") for name in names)
+        for k, filters in enumerate(units[:depth], start=1):
             hidden = MaskedConv2D(
                 filters,
                 3,
@@ -50,7 +66,7 @@ class MiniNetwork:
             hidden = keras.layers.ReLU(dtype=dtype)(norm(hidden))
             hidden = keras.layers.MaxPooling2D(2, dtype=dtype)(hidden)
         hidden = keras.layers.Flatten(dtype=dtype)(hidden)
-        for k, width in enumerate(units[3:], start=1):
+        for k, width in enumerate(units[depth:], start=1):
             hidden = MaskedDense(
                 width, activation="relu", name=f"fc{k}", **options
             )(hidden)
@@ -62,7 +78,7 @@ class MiniNetwork:
             for layer in (*self.backbone.layers, self.classifier)
             if layer.weights
         }
-        self.masked = [self.layers[name] for name in MASKED]
+        self.masked = [self.layers[name] for name in names]
         self.kernels = [layer.kernel for layer in self.masked]
         self.owners = [layer.owner for layer in self.masked]
         self.scores = [la.scores for la in self.masked if la.scores is not None]
@@ -131,7 +147,7 @@ class MiniNetwork:
             fresh: `{layer name: kernel}`.
         """
         for name, below, units, old_below, old_units in zip(
-            MASKED, self.below, self.units, old.below, old.units
+            self.names, self.below, self.units, old.below, old.units
         ):
             layer, before = self.layers[name], old.layers[name]
             sources = [_sources(old_below, below), _sources(old_units, units)]
@@ -144,7 +160,7 @@ class MiniNetwork:
             zeros = np.zeros(layer.owner.shape, np.uint8)
             layer.owner.assign(grown(before.owner.numpy(), zeros))
         for name, layer in old.layers.items():
-            if name in MASKED or name.startswith("bn"):
+            if name in self.names or name.startswith("bn"):
                 for variable in layer.weights:
                     if len(variable.shape) == 1:  # Biases and norms.
                         _lead(self.layers[name], variable)
@@ -160,8 +176,8 @@ class MiniNetwork:
         shape = self.backbone.input_shape[1:]
         kernel = state["cls"]["w"]
         dtype = self.classifier.dtype
-        small = MiniNetwork(shape, units, kernel.shape[-1], dtype)
-        for name, inputs, outputs in zip(MASKED, small.below, small.units):
+        small = MiniNetwork(shape, self.names, units, kernel.shape[-1], dtype)
+        for name, inputs, outputs in zip(self.names, small.below, small.units):
             layer = self.layers[name]
             layer.task.assign(task)
             scores = np.zeros(layer.scores.shape)

@@ -8,7 +8,7 @@ in every phase. `CPGRun` and `PackNetRun` keep what the golden files hold.
 import numpy as np
 import tensorflow as tf
 
-from tests.methods.cpg.cpg_mini_network import MASKED, MiniNetwork
+from tests.methods.cpg.cpg_mini_network import MiniNetwork, masked_names
 from tfcl.layers.masked.straight_through import (
     owned_gradient,
     picks_of,
@@ -40,7 +40,8 @@ class _Run:
         self.records = {}
         self.states = {}
         start = self.golden("A1_finetune/start")
-        shapes = [start[name]["w"].shape for name in (*MASKED, "cls")]
+        self.masked = masked_names(start)
+        shapes = [start[name]["w"].shape for name in (*self.masked, "cls")]
         *self.first_units, self.classes = [shape[-1] for shape in shapes]
         self.image_shape = data["t1/x_train"].shape[1:]
         self.net = self.network(self.first_units, picks)
@@ -48,7 +49,12 @@ class _Run:
 
     def network(self, units, picks=True):
         return MiniNetwork(
-            self.image_shape, units, self.classes, self.dtype, picks
+            self.image_shape,
+            self.masked,
+            units,
+            self.classes,
+            self.dtype,
+            picks,
         )
 
     def golden(self, prefix):
@@ -237,9 +243,9 @@ class CPGRun(_Run):
 
     def _grow(self, pruned):
         fresh = self.golden("C1_finetune/fresh")
-        units = [fresh[name]["w"].shape[-1] for name in MASKED]
+        units = [fresh[name]["w"].shape[-1] for name in self.masked]
         self.net = self.network(units)
-        kernels = {name: fresh[name]["w"] for name in MASKED}
+        kernels = {name: fresh[name]["w"] for name in self.masked}
         self.net.grow_from(pruned, kernels)
         self.phase = "C1_finetune"
         # The file shows the owners before the free weights are claimed.

@@ -28,10 +28,11 @@ def _gates(method):
 def _published(data):
     """The published network with the published weights."""
     hidden_units = data["cg_gate_0"].shape[1]
+    depth = golden.count(data, "cg_gates_{}")
     method = golden.published_network(
         data,
         "cg",
-        [data[f"cg_conv_{i}"] for i in (0, 2)],
+        [data[f"cg_conv_{2 * i}"] for i in range(depth)],
         lambda training: ChannelGating(training, hidden_units),
     )
     backbone = method.network().backbone

@@ -54,13 +54,14 @@ def test_logits_and_features_are_those_of_the_program(name):
     network = spg_alexnet(images.shape[2:])
     network.set_weights([w for pair in weights[:5] for w in pair])
     features = network(images[0]).numpy()
+    wanted = data["f32.features_first16"]
     np.testing.assert_allclose(
-        features[:, :16], data["f32.features_first16"], atol=1e-5
+        features[:, : wanted.shape[1]], wanted, atol=1e-5
     )
     np.testing.assert_allclose(
         features.sum(1), data["f32.features_sum"], rtol=1e-5
     )
-    for head in (0, 1):
+    for head in range(golden.count(data, "f32.logits.head{}")):
         kernel, bias = weights[5 + head]
         np.testing.assert_allclose(
             features @ kernel + bias, data[f"f32.logits.head{head}"], atol=1e-5

@@ -18,12 +18,15 @@ def _data():
 
 
 def _published(data):
-    """The published network of two layers with the published weights."""
+    """The published network with the published weights."""
+    depth = golden.count(data, "apd_mask_{}")
     method = golden.published_network(
         data,
         "apd",
-        [data[f"apd_shared_{i}"] for i in (0, 2)],
-        lambda training: StaticTransfer(training, "11", AdditiveTransfer()),
+        [data[f"apd_shared_{2 * i}"] for i in range(depth)],
+        lambda training: StaticTransfer(
+            training, "1" * depth, AdditiveTransfer()
+        ),
     )
     for i, layer in enumerate(method.layers):
         generator = layer.generator
@@ -46,8 +49,9 @@ def test_logits_and_loss_are_the_published_ones(data):
 
 def test_the_penalty_is_the_mean_over_layers_of_mean_tau(data):
     method = _published(data)
+    depth = golden.count(data, "apd_tau_{}")
     wanted = 4e-4 * np.mean(
-        [np.abs(data[f"apd_tau_{i}"]).mean() for i in range(2)]
+        [np.abs(data[f"apd_tau_{i}"]).mean() for i in range(depth)]
     )
     np.testing.assert_allclose(method.penalty(), wanted, rtol=1e-6)
 
