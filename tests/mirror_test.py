@@ -20,8 +20,13 @@ _COVERED = {
     "build_test": ("data/sources/set_building data/sources/set_check"),
     "commands_test": ("evaluate export predict startup train"),
     "compare_test": ("reporting/comparison"),
+    "configuration/mistakes_test": (
+        "configuration/explaining configuration/values"
+    ),
     "configuration/reading_test": (
-        "configuration/checks configuration/messages configuration/texts"
+        "configuration/binding configuration/checks "
+        "configuration/gin_internals configuration/messages "
+        "configuration/statements"
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),
     "data/streams/class_split_test": ("data/task_assembly"),
@@ -34,16 +39,15 @@ _COVERED = {
     ),
     "data/streams/omniglot_test": ("data/sources/labelled_images"),
     "engine/best_epoch_test": (
-        "engine/best_weights engine/evaluator engine/measurement "
-        "engine/runtime methods/work"
+        "engine/evaluator engine/measurement engine/runtime methods/work"
     ),
     "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
-    "engine/resume_test": (
-        "engine/experiment engine/loop engine/steps engine/trainer"
-    ),
+    "engine/resume_test": ("engine/experiment engine/loop engine/steps"),
     "engine/serving/bundle_test": ("engine/serving/learned"),
     "engine/storage/checkpoints_test": ("engine/storage/journal"),
-    "engine/storage/faults_test": ("engine/observer reporting/results"),
+    "engine/storage/faults_test": (
+        "engine/observer reporting/results reporting/run_facts"
+    ),
     "engine/streaming_test": ("engine/resident"),
     "files_test": ("engine/storage/npz"),
     "goals_test": ("methods/cpg/accuracy_goals"),
@@ -98,9 +102,8 @@ _COVERED = {
     ),
     "methods/online/online_golden_test": (
         "data/streams/point_stream methods/online/agem "
-        "methods/online/balanced_buffer methods/online/experience_replay "
-        "methods/online/memory_head methods/online/online_training "
-        "methods/online/replay_buffer"
+        "methods/online/experience_replay methods/online/memory_head "
+        "methods/online/online_training"
     ),
     "methods/online/online_test": (
         "data/streams/online_stream methods/online/ensemble "
@@ -120,6 +123,11 @@ _COVERED = {
     ),
     "models/online/online_network_test": ("models/online/online_networks"),
     "models/surgery/rewire_test": ("models/surgery/bundled_network"),
+    "gin_matrix_test": ("configuration/former_names configuration/parts"),
+    "replay/buffer_test": (
+        "replay/arguments replay/balanced replay/insertion replay/retrieval "
+        "replay/table"
+    ),
     "reporting/figures_test": ("reporting/drawing"),
     "reporting/report_test": ("reporting/tables reporting/training_figures"),
 }
@@ -128,11 +136,13 @@ _COVERED = {
 _WIDER = {
     "benchmarks_test",
     "build_samples_test",
+    "configuration/mistakes_test",
     "engine/clock_test",
     "engine/multi_worker_test",
     "examples_test",
     "exports_test",
     "gin_files_test",
+    "gin_matrix_test",
     "gin_networks_test",
     "layering_test",
     "methods/cpg/cpg_replicas_test",
@@ -140,6 +150,8 @@ _WIDER = {
     "models/backbones/cpg_start_values_test",
     "published_starts_test",
     "real_folders_test",
+    "replay/further_columns_test",
+    "words_test",
 }
 
 

@@ -49,6 +49,11 @@ _ALLOWED = (
         "the former name of a module",
     ),
     (
+        "tfcl/configuration/former_names.py",
+        '"finetune": ',
+        "the former name of a file",
+    ),
+    (
         "data_builders/office_home/make_dummy_data.py",
         'b"no picture"',
         "the content of a file that is kept beside it",

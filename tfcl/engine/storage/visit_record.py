@@ -29,7 +29,7 @@ class VisitRecord(JsonRecord):
             "shared_bytes": number}` when the visit had ended.
         row: Test accuracies of all tasks seen so far, by task index: the
             visit's row of R.
-        losses: Test losses likewise; empty in records of before they were
+        losses: Test losses likewise; empty in records written before they were
             noted.
         top5: Test accuracies of the five best answers likewise, None for
             tasks of at most five classes; empty as `losses`.
