@@ -44,7 +44,6 @@ _COVERED = {
     "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
     "engine/resume_test": ("engine/experiment engine/loop engine/steps"),
     "engine/serving/bundle_test": ("engine/serving/learned"),
-    "engine/storage/checkpoints_test": ("engine/storage/journal"),
     "engine/storage/faults_test": (
         "engine/observer reporting/results reporting/run_facts"
     ),
