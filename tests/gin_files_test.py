@@ -363,7 +363,7 @@ def _take_two_steps(run):
     )
     assert (done, bad, skipped) == (2, -1, 0)
     if phase.name.startswith("fill"):  # a buffer; it trains later
-        assert len(run.method.buffer.kept()) > 1
+        assert len(run.method.sampler.kept()) > 1
         return
     assert np.isfinite(sums["loss"]) and sums["loss"] > 0
     after = [v.variable.numpy() for v in owned]
