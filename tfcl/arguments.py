@@ -36,6 +36,18 @@ _ACCEPTED = {
 }
 
 
+def require(condition: bool, argument: str, rule: str, value: Any) -> None:
+    """Raises the usual ValueError unless `condition` holds.
+
+    For rules that take several arguments together; those of one argument
+    stand in its annotation, see `checked`.
+    """
+    if not condition:
+        raise ValueError(
+            f"Argument `{argument}` {rule}. Received: {argument}={value!r}"
+        )
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Range:
     """A rule that `typing.Annotated` adds to a type.

@@ -88,8 +88,8 @@ class DarkRehearsal(FineTuning):
         )
         self.state = [*self.state, *self.buffer.variables]
 
-    def loss_of(self, batch, training=True):
-        loss, self._logits = super().loss_of(batch, training)
+    def loss_of(self, batch, training=True, features=None):
+        loss, self._logits = super().loss_of(batch, training, features)
         places, weights = self.buffer.retrieve(8, batch.seed)
         past = self.buffer.examples(places)
         logits = self.head(self.features(past["images"], training))
@@ -108,7 +108,7 @@ class DarkRehearsal(FineTuning):
             },
             self.buffer.draws(tf.shape(batch.labels)[0], storing),
         )
-        return update._replace(then=insert)
+        return update._replace(after_apply=insert)
 
 
 def _stream():

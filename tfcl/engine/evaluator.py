@@ -5,7 +5,7 @@ import hashlib
 import gin
 import numpy as np
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 
 
 @gin.configurable

@@ -7,6 +7,7 @@ import gin
 import keras
 from absl import logging
 
+from tfcl.arguments import require
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
@@ -24,7 +25,6 @@ from tfcl.engine.storage.start_files import StartFiles
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
-from tfcl.methods.base import require
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results

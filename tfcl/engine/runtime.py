@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from tfcl.arguments import require
 from tfcl.errors import UserError
-from tfcl.methods.base import require
 
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
 

@@ -280,14 +280,6 @@ def values_of(owned):
     return [item.variable.value for item in owned]
 
 
-def require(condition, argument, rule, value):
-    """Raises the usual ValueError unless `condition` holds."""
-    if not condition:
-        raise ValueError(
-            f"Argument `{argument}` {rule}. Received: {argument}={value!r}"
-        )
-
-
 def steps_per_epoch(examples, batch_size, drop_remainder):
     """Batches that so many examples make."""
     if drop_remainder:

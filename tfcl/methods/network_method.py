@@ -4,11 +4,11 @@ import abc
 
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.methods.base import (
     Method,
     Update,
     mean_accuracy,
-    require,
     trainable,
     values_of,
 )

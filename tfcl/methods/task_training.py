@@ -4,9 +4,10 @@ import gin
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
-from tfcl.methods.base import cross_entropy, require
+from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
 from tfcl.models.network import TaskNetwork

@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 
 L1, L2, SQUARED = "l1", "l2", "squared"
 

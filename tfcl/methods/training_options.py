@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.data.augmentation import Compose, Draws
-from tfcl.methods.base import Batch, require
+from tfcl.methods.base import Batch
 from tfcl.optimizers.schedules import Clock
 
 

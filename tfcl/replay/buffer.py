@@ -6,8 +6,8 @@ import gin
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.replay import retrieval as scores
-from tfcl.replay.arguments import require
 from tfcl.replay.balanced import Balanced
 from tfcl.replay.insertion import TEXTBOOK, CoinFlip, Insertion, Reservoir
 from tfcl.replay.table import Column, Table

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfcl.replay.arguments import require
+from tfcl.arguments import require
 from tfcl.replay.table import Column
 
 

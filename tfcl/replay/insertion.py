@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tfcl.replay.arguments import require
+from tfcl.arguments import require
 from tfcl.replay.table import statistic
 
 TEXTBOOK, PUBLISHED = "textbook", "published"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcl.replay.arguments import require
+from tfcl.arguments import require
 
 
 @dataclasses.dataclass(frozen=True)

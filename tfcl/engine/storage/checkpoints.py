@@ -9,10 +9,10 @@ import gin
 import tensorflow as tf
 from absl import logging
 
+from tfcl.arguments import require
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
 from tfcl.files import write_atomically
-from tfcl.methods.base import require
 from tfcl.models.variables import derive
 
 _JOURNAL_KEY = "journal/.ATTRIBUTES/VARIABLE_VALUE"

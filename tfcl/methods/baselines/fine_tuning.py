@@ -2,7 +2,7 @@
 
 import gin
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 from tfcl.methods.network_method import NetworkMethod
 
 ONE = "one"

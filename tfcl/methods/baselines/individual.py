@@ -6,8 +6,8 @@ import gin
 import numpy as np
 
 from tfcl import randomness
+from tfcl.arguments import require
 from tfcl.layers.transfer.selective_conv2d import SHARED
-from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.selective import selective_backbone, selective_layers
 from tfcl.models.variables import restore

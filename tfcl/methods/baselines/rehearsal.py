@@ -4,8 +4,8 @@ import gin
 import numpy as np
 
 from tfcl import randomness
+from tfcl.arguments import require
 from tfcl.data.split import taken_from
-from tfcl.methods.base import require
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.replay.host_reservoir import HostReservoir
 from tfcl.replay.table import Column

@@ -3,6 +3,7 @@
 import gin
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.data.streams.class_incremental_stream import (
     first_classes as classes_of,
 )
@@ -14,7 +15,6 @@ from tfcl.methods.base import (
     Update,
     cross_entropy,
     mean_accuracy,
-    require,
     steps_per_epoch,
 )
 from tfcl.methods.class_incremental.class_statistics import ClassStatistics

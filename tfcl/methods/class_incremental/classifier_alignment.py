@@ -9,7 +9,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import cross_entropy, require
+from tfcl.arguments import require
+from tfcl.methods.base import cross_entropy
 from tfcl.methods.work import Phase
 from tfcl.models.variables import statistic
 

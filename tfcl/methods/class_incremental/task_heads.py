@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
-from tfcl.methods.base import require
 
 MEMORY, LINEAR = "memory", "linear"
 KINDS = (MEMORY, LINEAR)

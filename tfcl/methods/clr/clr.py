@@ -3,9 +3,9 @@
 import gin
 import keras
 
+from tfcl.arguments import require
 from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
-from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsBundle
 from tfcl.methods.tensor_norms import trained_weights

@@ -5,8 +5,8 @@ import pathlib
 
 import gin
 
+from tfcl.arguments import require
 from tfcl.errors import UserError
-from tfcl.methods.base import require
 
 
 @gin.configurable

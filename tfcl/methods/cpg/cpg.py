@@ -6,7 +6,8 @@ import inspect
 import gin
 import numpy as np
 
-from tfcl.methods.base import require, steps_per_epoch
+from tfcl.arguments import require
+from tfcl.methods.base import steps_per_epoch
 from tfcl.methods.cpg.cpg_phases import RESET
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.cpg.masked_steps import MaskedSteps

@@ -2,7 +2,7 @@
 
 import gin
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 from tfcl.methods.work import Phase
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
 from tfcl.optimizers.schedules import EarlyStopping

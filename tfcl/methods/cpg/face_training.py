@@ -4,13 +4,13 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.layers.faces.angular_softmax import plain_weight
 from tfcl.layers.faces.verification_head import VerificationHead
 from tfcl.layers.weighted_cross_entropy import (
     class_weights,
     weighted_cross_entropy,
 )
-from tfcl.methods.base import require
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.variables import statistic
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tfcl.arguments import require
 from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
 from tfcl.layers.masked.masked_kernel import MaskedKernel
-from tfcl.methods.base import require
 from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.cpg.served_networks import ServedNetworks
 from tfcl.methods.network_method import NetworkMethod

@@ -4,7 +4,7 @@ import dataclasses
 
 import gin
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once

@@ -4,7 +4,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import Update, mean_accuracy, require, values_of
+from tfcl.arguments import require
+from tfcl.methods.base import Update, mean_accuracy, values_of
 from tfcl.methods.expansion.growing_network import GrowingNetwork
 from tfcl.methods.work import Decision
 from tfcl.models.surgery.growing_chain import NEW, entry_mask

@@ -4,8 +4,9 @@ import gin
 import keras
 import numpy as np
 
+from tfcl.arguments import require
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
-from tfcl.methods.base import require, trainable
+from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork

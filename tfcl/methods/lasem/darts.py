@@ -5,9 +5,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.layers.transfer.mixed_conv2d import MixedConv2D
 from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
-from tfcl.methods.base import Update, require, values_of
+from tfcl.methods.base import Update, values_of
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import added

@@ -4,7 +4,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import Update, cross_entropy, require, values_of
+from tfcl.arguments import require
+from tfcl.methods.base import Update, cross_entropy, values_of
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.methods.lasem.transfer_configurations import transfer_configuration
 from tfcl.methods.machine_memory import require_memory

@@ -5,11 +5,11 @@ import abc
 import gin
 import keras
 
+from tfcl.arguments import require
 from tfcl.layers.transfer.additive_kernel import AdditiveKernel
 from tfcl.layers.transfer.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.transfer.hard_kernel import HardKernel
 from tfcl.layers.transfer.tucker_kernel import TuckerKernel
-from tfcl.methods.base import require
 
 
 class Transfer(abc.ABC):

@@ -6,10 +6,10 @@ import gin
 import keras
 import numpy as np
 
+from tfcl.arguments import require
 from tfcl.layers.masked.supermask import Supermask
 from tfcl.layers.masked.supermask_conv2d import SupermaskConv2D
 from tfcl.layers.masked.supermask_dense import SupermaskDense
-from tfcl.methods.base import require
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import leaf_layers

@@ -4,7 +4,7 @@ import functools
 
 import gin
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.models.online.online_networks import ensemble_network
 

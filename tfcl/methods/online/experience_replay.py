@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from tfcl.methods.base import require
+from tfcl.arguments import require
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.replay.table import Column
 

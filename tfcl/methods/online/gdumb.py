@@ -4,9 +4,10 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import require
 from tfcl.data.split import taken_from
 from tfcl.errors import UserError
-from tfcl.methods.base import Update, require
+from tfcl.methods.base import Update
 from tfcl.methods.online.experience_replay import check_replay
 from tfcl.methods.online.online import OnlineLearning, ends_of_distributions
 from tfcl.methods.work import Decision, Phase, Validate

@@ -3,7 +3,8 @@
 import gin
 import tensorflow as tf
 
-from tfcl.methods.base import cross_entropy, require
+from tfcl.arguments import require
+from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 
 SPLITS = ("train", "validation", "test")

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
-from tfcl.methods.base import cross_entropy, require, trainable, values_of
+from tfcl.arguments import require
+from tfcl.methods.base import cross_entropy, trainable, values_of
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.work import Accumulate
 from tfcl.models.variables import statistic

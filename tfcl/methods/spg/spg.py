@@ -4,7 +4,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.methods.base import require, trainable
+from tfcl.arguments import require
+from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.spg.importance_pass import ImportancePass
 from tfcl.models.variables import statistic
