@@ -287,7 +287,7 @@ class Experiment:
         return self.outputs.export(entry)
 
     def close(self):
-        """Gives the model directory free."""
+        """Releases the model directory."""
         try:
             if self.observer is not None:
                 self.observer.close()

@@ -54,7 +54,7 @@ def stream_figures(
 
 
 def region_figure(point_map):
-    """Where a classifier of points finds which class.
+    """The decision regions of a classifier of points.
 
     Args:
         point_map: `PointMap` of a method: title and arrays.
