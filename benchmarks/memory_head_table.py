@@ -14,6 +14,7 @@ its network anew after its buffer, is left out then.
 
 import argparse
 import collections
+import functools
 import os
 import pathlib
 import sys
@@ -31,6 +32,12 @@ from tfcl import configuration, randomness  # noqa: E402
 from tfcl.data.streams.point_stream import point_stream  # noqa: E402
 from tfcl.engine.orders import epoch_order  # noqa: E402
 from tfcl.engine.steps import StepRunner  # noqa: E402
+from tfcl.methods.work import (  # noqa: E402
+    Decision,
+    Phase,
+    Scan,
+    Validate,
+)
 
 _STREAMS = [
     f"{dataset}_{order}"
@@ -114,9 +121,13 @@ class Runs:
             except StopIteration:
                 break
             self._phase += 1
-            result = getattr(self, f"_{phase.action}")(task, phase)
+            result = self._perform(phase, task)
         notes = method.bank_notes()
         return notes["test_average_accuracy"], notes["test_average_forgetting"]
+
+    @functools.singledispatchmethod
+    def _perform(self, work, task):
+        raise TypeError(f"Streams of points ask for no {work!r}")
 
     def _train(self, phase, split, order, first, last, size):
         for name, schedule in phase.rates.items():
@@ -125,16 +136,18 @@ class Runs:
         seed = randomness.stateless_seed(self._seed, "steps", self._phase)
         self._runner.train(phase, split, order, first, last, size, seed, False)
 
-    def _scan(self, task, phase):
+    @_perform.register
+    def _scan(self, phase: Scan, task):
         split = phase.data or task.train
         order, first, records = np.arange(len(split)), 0, []
         for last in phase.boundaries:
             self._train(phase, split, order, first, last, phase.batch_size)
             first = last
-            records.append(self._validate(task, phase))
+            records.append(self._measured(phase))
         return {"validations": records}
 
-    def _fit(self, task, phase):
+    @_perform.register
+    def _fit(self, phase: Phase, task):
         del task
         count, size = len(phase.data), phase.batch_size
         for epoch in range(phase.epochs):
@@ -142,12 +155,17 @@ class Runs:
             order = epoch_order(count, True, randomness.generator(*key))
             self._train(phase, phase.data, order, 0, -(-count // size), size)
 
-    def _decision(self, task, phase):
+    @_perform.register
+    def _decision(self, phase: Decision, task):
         del task
         return {"value": phase.decide()}
 
-    def _validate(self, task, phase):
+    @_perform.register
+    def _validate(self, phase: Validate, task):
         del task
+        return self._measured(phase)
+
+    def _measured(self, phase):
         return {
             f"{name}/accuracies": self._runner.measurement.evaluate(
                 split, 500

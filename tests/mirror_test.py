@@ -44,9 +44,7 @@ _COVERED = {
     "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
     "engine/resume_test": ("engine/experiment engine/loop engine/steps"),
     "engine/serving/bundle_test": ("engine/serving/learned"),
-    "engine/storage/faults_test": (
-        "engine/observer reporting/run_facts"
-    ),
+    "engine/storage/faults_test": ("engine/observer reporting/run_facts"),
     "engine/streaming_test": ("engine/resident"),
     "files_test": ("engine/storage/npz"),
     "goals_test": ("methods/cpg/accuracy_goals"),

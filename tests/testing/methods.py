@@ -13,6 +13,7 @@ from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.methods.task_training import TaskTraining
+from tfcl.methods.work import Decision, Validate
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
 
@@ -203,9 +204,9 @@ def _twenty_steps(method, runner, task):
 def first_training(phases):
     """The first `Phase` of a method; questions before it are answered."""
     phase = next(phases)
-    while phase.action in ("decision", "validate"):
+    while isinstance(phase, Decision | Validate):
         answer = {"validation/loss": 1.0, "validation/accuracy": 0.0}
-        if phase.action == "decision":
+        if isinstance(phase, Decision):
             answer = {"value": phase.decide()}
         phase = phases.send(answer)
     return phase

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfcl import randomness
 from tfcl.data.split import Split
 from tfcl.engine.steps import StepRunner
+from tfcl.methods.work import Decision
 
 
 def plain_split(images, labels):
@@ -67,7 +68,7 @@ def go_through_phases(method, task, perform):
         except StopIteration:
             return names
         names.append(phase.name)
-        if phase.action == "decision":
+        if isinstance(phase, Decision):
             result = {"value": phase.decide()}
         else:
             result = perform(phase)

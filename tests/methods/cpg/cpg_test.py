@@ -18,6 +18,7 @@ from tfcl.methods.cpg.accuracy_goals import GoalFile, OwnGoal, SameGoal
 from tfcl.methods.cpg.cpg import CPG
 from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
 from tfcl.methods.cpg.packnet import PackNet
+from tfcl.methods.work import Decision, Validate
 from tfcl.optimizers.schedules import Clock, Constant, PlateauStop
 
 
@@ -124,9 +125,9 @@ def test_the_head_of_a_pretrained_task_is_the_given_one():
     np.testing.assert_array_equal(method.head.kernels[0][:, :2], kernel)
     np.testing.assert_array_equal(method.head.biases[0][:2], bias)
     phases = method.phases(stream.tasks[0])
-    assert next(phases).action == "decision"
+    assert isinstance(next(phases), Decision)
     work = phases.send({"value": 1})
-    assert (work.action, work.name) == ("validate", "untrained")
+    assert isinstance(work, Validate) and work.name == "untrained"
 
 
 def test_packnet_takes_a_pretrained_task_as_it_is(tmp_path):

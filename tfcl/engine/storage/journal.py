@@ -127,7 +127,7 @@ def _from_format_2(data):
     position["phase"] = phase
     best = phase.get("best")
     if best is not None:
-        # Before there was a choice, the accuracy decided.
+        # Older journals note an accuracy only: there was no choice.
         best.setdefault("value", best["validation_accuracy"])
     return data
 
