@@ -104,7 +104,7 @@ _COVERED = {
     ),
     "methods/online/online_test": (
         "data/streams/online_stream methods/online/ensemble "
-        "methods/online/gdumb reporting/stream_figures"
+        "methods/online/gdumb"
     ),
     "methods/spg/spg_test": (
         "methods/spg/importance_pass models/surgery/top_dense"
