@@ -27,7 +27,7 @@ _ORDER = (
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]
-_BASE = ("__init__", "arguments", "errors", "files", "randomness")
+_BASE = ("__init__", "arguments", "errors", "files", "randomness", "types")
 # The former place of a program; it is no part of that layer.
 _PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
 # Rooms that serve their whole floor. All others are of one family, and the

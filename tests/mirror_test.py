@@ -47,6 +47,7 @@ _COVERED = {
     "engine/storage/faults_test": ("engine/observer reporting/run_facts"),
     "engine/streaming_test": ("engine/resident"),
     "files_test": ("engine/storage/npz"),
+    "layers/task_head_test": ("types"),
     "goals_test": ("methods/cpg/accuracy_goals"),
     "layers/attention/transformer_layers_test": (
         "layers/attention/self_attention layers/attention/token_embedding"

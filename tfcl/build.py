@@ -3,8 +3,11 @@
 A program, to the right of all layers, though it lies in `tfcl/data`.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
+import typing
 
 from absl import flags
 
@@ -17,6 +20,10 @@ from tfcl.data.sources import (
     set_check,
 )
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 _FOLDERS = "image_folders"
 _FOLDERS_TERMS = "Your own images: a folder of tasks as --manual_dir."
@@ -57,7 +64,7 @@ flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its former name.
 commands.define_data_dir()
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Lists, checks or builds."""
     if _LIST.value:
         _list()

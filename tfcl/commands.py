@@ -1,9 +1,12 @@
 """What the commands share: opening a run, and ending in one line."""
 
+from __future__ import annotations
+
 import contextlib
 import logging as stdlib_logging
 import pathlib
 import sys
+import typing
 
 # isort: off
 import tfcl.startup  # noqa: F401  (before anything loads TensorFlow)
@@ -18,6 +21,12 @@ from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tfcl.engine.experiment import Experiment
+
+
 # They may change when a run goes on: they do not touch what is learned.
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
 # Of the run's own bindings: what to do at a step that could not be applied,
@@ -25,7 +34,7 @@ HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
 _HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
 
 
-def define_model_dir(required=True):
+def define_model_dir(required: bool = True) -> None:
     """Defines the flag `--model_dir`, unless another program has."""
     if "model_dir" not in flags.FLAGS:
         flags.DEFINE_string("model_dir", None, "Folder of the run.")
@@ -33,7 +42,7 @@ def define_model_dir(required=True):
         flags.mark_flag_as_required("model_dir")
 
 
-def define_data_dir():
+def define_data_dir() -> None:
     """Defines the flag `--data_dir`, unless another program has."""
     if "data_dir" not in flags.FLAGS:
         flags.DEFINE_string(
@@ -43,7 +52,7 @@ def define_data_dir():
         )
 
 
-def define_gin():
+def define_gin() -> None:
     """Defines the flags that say what a run is put together from."""
     flags.DEFINE_multi_string(
         "gin_file", [], "gin file; may be given several times, later lines win."
@@ -62,7 +71,7 @@ def define_gin():
         )
 
 
-def gin_files():
+def gin_files() -> list[str]:
     """The gin files of the flags `define_gin`, in the order to be read.
 
     Raises:
@@ -74,7 +83,7 @@ def gin_files():
     )
 
 
-def run(main):
+def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs `main(argv)`, with errors in one line and their exit code."""
 
     def wrapped(argv):
@@ -98,7 +107,7 @@ def _is_ours(record):
 
 
 @contextlib.contextmanager
-def one_line_errors():
+def one_line_errors() -> Iterator[None]:
     """Prints the message of a `TfclError` and exits with its code."""
     try:
         yield
@@ -122,7 +131,7 @@ def _end(error):
 
 
 @contextlib.contextmanager
-def explained():
+def explained() -> Iterator[None]:
     """Turns an error of something that gin called into one for the user.
 
     Gin appends lines to every message; the place of the binding goes in front
@@ -134,7 +143,7 @@ def explained():
         raise configuration.explain(error) from error
 
 
-def load_run(model_dir):
+def load_run(model_dir: str | pathlib.Path) -> None:
     """Loads the gin configuration that a run was made with.
 
     Raises:
@@ -149,7 +158,7 @@ def load_run(model_dir):
     configuration.load([str(path)], [])
 
 
-def open_learned(model_dir):
+def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
     """The `LearnedTasks` of a run, without its data."""
     load_run(model_dir)
     with explained():
@@ -158,7 +167,7 @@ def open_learned(model_dir):
         return LearnedTasks(model_dir, configuration.build("Experiment.method"))
 
 
-def refuse_other_bindings(run, bindings):
+def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 
     The stream's own bindings may differ (a longer stream): its learned tasks

@@ -5,7 +5,10 @@ With `--output` the table is written as Markdown, every value as CSV, and the
 average accuracy over the tasks as a figure.
 """
 
+from __future__ import annotations
+
 import pathlib
+import typing
 
 from absl import flags
 from rich.console import Console
@@ -15,8 +18,12 @@ from tfcl.errors import RunError, UserError
 from tfcl.files import write_atomically
 from tfcl.reporting import comparison, drawing
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-def main(argv):
+
+def main(argv: Sequence[str]) -> None:
     """Entry point; see the module."""
     if len(argv) < 2:
         raise UserError(
@@ -31,7 +38,7 @@ def main(argv):
         print(f"in {write(given.output, rows)}")
 
 
-def write(folder, rows):
+def write(folder: str | pathlib.Path, rows: Sequence[Any]) -> None:
     """Writes compare.md, compare.csv and average_accuracy.png."""
     contents = {
         "compare.md": comparison.markdown(rows),

@@ -1,5 +1,9 @@
 """Measures a run again: `python -m tfcl.evaluate --model_dir=...`."""
 
+from __future__ import annotations
+
+import typing
+
 from absl import flags
 from rich.console import Console
 from rich.table import Table
@@ -8,11 +12,15 @@ from tfcl import commands, configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import RunError
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
 commands.define_data_dir()
 commands.define_model_dir()
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Recomputes the last row of R from the bank and compares it."""
     del argv
     commands.load_run(flags.FLAGS.model_dir)

@@ -3,9 +3,17 @@
 With `--bundle` all of them become one, with the shared network stored once.
 """
 
+from __future__ import annotations
+
+import typing
+
 from absl import flags
 
 from tfcl import commands
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 _TASKS = flags.DEFINE_multi_string(
     "task", [], "Name of a learned task; repeats. Default: all."
@@ -22,7 +30,7 @@ _BUNDLE = flags.DEFINE_bool(
 commands.define_model_dir()
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Exports the tasks and prints the folders."""
     del argv
     learned = commands.open_learned(flags.FLAGS.model_dir)

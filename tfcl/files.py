@@ -1,12 +1,18 @@
 """Files that are either the old ones or the new ones, never half of each."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
 import tempfile
+import typing
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
-def write_atomically(path, content):
+def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
     """Writes `content` to `path` so that a kill leaves the old or the new file.
 
     The content goes to a temporary file in the same folder, is flushed to the
@@ -38,12 +44,12 @@ def write_atomically(path, content):
         raise
 
 
-def write_json(path, value):
+def write_json(path: str | pathlib.Path, value: Any) -> None:
     """Writes `value` as JSON, atomically; NaN is refused (use None)."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
     write_atomically(path, text + "\n")
 
 
-def read_json(path):
+def read_json(path: str | pathlib.Path) -> Any:
     """Reads a JSON file."""
     return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

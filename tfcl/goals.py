@@ -4,7 +4,10 @@ A goal is the validation accuracy that a run reached on a task, or the mean or
 the largest of several runs. `GoalFile` reads the file.
 """
 
+from __future__ import annotations
+
 import json
+import typing
 
 from absl import flags
 
@@ -13,10 +16,16 @@ from tfcl.errors import UserError
 from tfcl.files import write_atomically
 from tfcl.reporting import results
 
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+
 _TAKE = {"mean": lambda values: sum(values) / len(values), "max": max}
 
 
-def goals_of(runs, take="mean"):
+def goals_of(runs: Sequence[Any], take: str = "mean") -> dict[str, float]:
     """`{task name: accuracy}` from the results of runs.
 
     Args:
@@ -45,7 +54,7 @@ def _accuracies(run):
     return {task["name"]: task["validation_accuracy"] for task in tasks}
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Entry point; see the module."""
     if len(argv) < 2:
         raise UserError(
@@ -54,7 +63,7 @@ def main(argv):
     write(flags.FLAGS.output, goals_of(argv[1:], flags.FLAGS.take))
 
 
-def write(path, goals):
+def write(path: str | pathlib.Path, goals: Mapping[str, float]) -> None:
     """Writes goals for `GoalFile`, and says what they are."""
     write_atomically(path, json.dumps(goals, indent=1) + "\n")
     for name, accuracy in goals.items():

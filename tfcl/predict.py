@@ -1,5 +1,9 @@
 """Classifies images: `python -m tfcl.predict --model_dir=... --task=...`."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 from absl import flags
 
@@ -7,13 +11,17 @@ from tfcl import commands
 from tfcl.data.sources.image_files import read_image
 from tfcl.errors import UserError
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
 commands.define_model_dir()
 flags.mark_flag_as_required("task")
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Prints `file: class probability, ...` for every image."""
     if len(argv) < 2:
         raise UserError(

@@ -15,12 +15,15 @@ whole numbers if all are, or choices `a|b|c` of gin values; macros have no dot:
 say, which `tfcl.compare` then gathers.
 """
 
+from __future__ import annotations
+
 import json
 import pathlib
 import shlex
 import signal
 import sys
 import tempfile
+import typing
 
 import keras
 import numpy as np
@@ -33,6 +36,11 @@ from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
 from tfcl.files import write_atomically
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
 
 _FAIL = optuna.trial.TrialState.FAIL
 _RUNNING = optuna.trial.TrialState.RUNNING
@@ -74,14 +82,14 @@ class Search:
 
     def __init__(
         self,
-        model_dir,
-        gin_files,
-        gin_bindings,
-        ranges,
-        seed=1,
-        objective="validation",
-        data_dir=None,
-        sampler="tpe",
+        model_dir: str | pathlib.Path,
+        gin_files: Sequence[str],
+        gin_bindings: Sequence[str],
+        ranges: Mapping[str, Any],
+        seed: int = 1,
+        objective: str = "validation",
+        data_dir: str | None = None,
+        sampler: str = "tpe",
     ):
         self.model_dir = pathlib.Path(model_dir)
         self.gin_files = list(gin_files)
@@ -126,7 +134,7 @@ class Search:
                 )
         return asked
 
-    def run(self, n_trials=None):
+    def run(self, n_trials: int | None = None) -> Any:
         """Makes trials until there are `n_trials`; returns the study.
 
         Args:
@@ -321,7 +329,7 @@ def _command():
     return shlex.join(["python", "-m", "tfcl.search", *sys.argv[1:]])
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Entry point; see the module."""
     del argv
     given = flags.FLAGS

@@ -4,10 +4,13 @@ A run is a stream and a method, perhaps with a network, each a file of `gin/`;
 `--list` tells what there is. Further gin files and bindings come after them.
 """
 
+from __future__ import annotations
+
 import pathlib
 import shlex
 import signal
 import sys
+import typing
 
 if __name__ == "__main__" and "--list" in sys.argv[1:]:
     # At once: TensorFlow, which all that follows needs, takes seconds to load.
@@ -25,6 +28,10 @@ from tfcl.engine.loop import learn_stream
 from tfcl.engine.runtime import DISTRIBUTIONS
 from tfcl.reporting import tables
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
@@ -34,7 +41,7 @@ commands.define_gin()
 flags.DEFINE_bool("list", False, "Print what there is, and end.")
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Opens, resumes or begins the run, learns, prints the final table."""
     del argv  # Without the flags, which the results should tell.
     configuration.load(commands.gin_files(), flags.FLAGS.gin_bindings)

@@ -1,13 +1,20 @@
 """Bindings that are given as ranges of values."""
 
+from __future__ import annotations
+
 import itertools
+import typing
 
 import optuna
 
 from tfcl.errors import UserError
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
-def parse_range(text):
+
+def parse_range(text: str) -> tuple[str, Any]:
     """`(name, Optuna distribution)` of the text of a range.
 
     Raises:
@@ -49,7 +56,7 @@ def _no_range(text, why=""):
     )
 
 
-def grid_of(ranges):
+def grid_of(ranges: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every combination of values, those of the last range fastest.
 
     Args:

@@ -5,6 +5,8 @@ itself reports a mistake over several lines, names no alternative, and lets
 mistyped values and bindings that nothing reads pass.
 """
 
+from __future__ import annotations
+
 import os
 import pathlib
 from collections.abc import Sequence
@@ -24,7 +26,9 @@ _ROOT = str(pathlib.Path(__file__).resolve().parents[2])
 
 
 def load(
-    gin_files: Sequence[str], gin_bindings: Sequence[str], tried=()
+    gin_files: Sequence[str],
+    gin_bindings: Sequence[str],
+    tried: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Replaces gin's configuration by that of files, then bindings.
 

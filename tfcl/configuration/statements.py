@@ -1,15 +1,24 @@
 """The statements of a gin text, one by one, each with its place."""
 
+from __future__ import annotations
+
 import re
 import tokenize
+import typing
 from collections import abc
 
 from tfcl.configuration.gin_internals import parser
 from tfcl.configuration.messages import fail
 from tfcl.configuration.moved import current, current_parameter
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
-def statements(text: str, locate: abc.Callable[[int], str]):
+
+def statements(
+    text: str, locate: abc.Callable[[int], str]
+) -> Iterator[tuple[Any, str]]:
     """Yields `(statement, place)` with the present names of what has moved.
 
     Args:

@@ -1,8 +1,14 @@
 """Values as gin files write them: literals with names of other things."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 from collections import abc
 from typing import Any
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +50,9 @@ def names_in(value: Any) -> list[Reference | Macro]:
     return found
 
 
-def resolve(value: Any, macros: abc.Mapping[str, Any], within=()) -> Any:
+def resolve(
+    value: Any, macros: abc.Mapping[str, Any], within: Sequence[str] = ()
+) -> Any:
     """Replaces macros by their values; unknown or circular ones stay."""
 
     def change(name):

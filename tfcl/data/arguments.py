@@ -1,7 +1,21 @@
 """Checks of arguments that several streams and augmentations have."""
 
+from __future__ import annotations
 
-def check_choice(name, value, known, kind="", remedy=""):
+import typing
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+def check_choice(
+    name: str,
+    value: Any,
+    known: Sequence[Any],
+    kind: str = "",
+    remedy: str = "",
+) -> None:
     """Refuses a value that is none of those known.
 
     Args:
@@ -22,7 +36,7 @@ def check_choice(name, value, known, kind="", remedy=""):
         )
 
 
-def check_pixels(name, value):
+def check_pixels(name: str, value: Any) -> None:
     """Refuses a negative number of pixels."""
     if value < 0:
         raise ValueError(
@@ -31,7 +45,7 @@ def check_pixels(name, value):
         )
 
 
-def check_batch_size(value):
+def check_batch_size(value: Any) -> None:
     """Refuses a number of examples per step that is not one."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(

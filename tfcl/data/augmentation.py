@@ -12,13 +12,22 @@ Nothing here has variables, and all numbers come from the step's seed: a run
 that is resumed draws what it would have drawn.
 """
 
+from __future__ import annotations
+
 import math
+import typing
 
 import gin
 import numpy as np
 import tensorflow as tf
 
 from tfcl.data.arguments import check_pixels
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Tensor
+
 
 # Keeps the draws apart from those of dropout, which start at the same seed.
 _APART = 0x5EED
@@ -37,13 +46,13 @@ class Draws:
         size: Examples in the global batch, int32 scalar.
     """
 
-    def __init__(self, seed, positions, size):
+    def __init__(self, seed: int, positions: Tensor, size: Tensor):
         self._seed = tf.random.experimental.stateless_fold_in(seed, _APART)
         self._positions = positions
         self._size = size
         self._calls = 0
 
-    def uniform(self, count):
+    def uniform(self, count: int) -> Tensor:
         """Independent numbers in [0, 1), float32 `(b, count)`, new each call.
 
         Calls are told apart by their order, so that the same sequence of
@@ -54,7 +63,7 @@ class Draws:
         everyone = tf.random.stateless_uniform([self._size, count], seed)
         return tf.gather(everyone, self._positions)
 
-    def integers(self, limits):
+    def integers(self, limits: Any) -> Tensor:
         """Whole numbers 0 .. limit - 1, int32, in the shape of `limits`.
 
         Args:
@@ -84,7 +93,9 @@ class Compose:
                 )
         self.augmentations = tuple(augmentations)
 
-    def __call__(self, images, draws, black=None):
+    def __call__(
+        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+    ) -> Tensor:
         for each in self.augmentations:
             images = each(images, draws, black)
         return images
@@ -102,7 +113,9 @@ class RandomFlip:
         _check_fraction("probability", probability)
         self.probability = probability
 
-    def __call__(self, images, draws, black=None):
+    def __call__(
+        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+    ) -> Tensor:
         flipped = draws.uniform(1) < self.probability
         return tf.where(
             flipped[:, :, None, None], tf.reverse(images, [2]), images
@@ -127,7 +140,9 @@ class PadAndCrop:
         check_pixels("padding", padding)
         self.padding = padding
 
-    def __call__(self, images, draws, black=None):
+    def __call__(
+        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+    ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]
         places = draws.integers(tf.fill([count, 2], 2 * self.padding + 1))
@@ -191,7 +206,9 @@ class RandomResizedCrop:
         self.ratio = tuple(ratio)
         self.interpolation = interpolation
 
-    def __call__(self, images, draws, black=None):
+    def __call__(
+        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+    ) -> Tensor:
         size = tuple(images.shape[1:3])
         lengths = self._lengths(draws, size)
         starts = draws.integers(tf.constant(size) - lengths + 1)
@@ -253,7 +270,9 @@ class Cutout:
         check_pixels("side", side)
         self.side = side
 
-    def __call__(self, images, draws, black=None):
+    def __call__(
+        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+    ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]
         limits = tf.tile([[height, width]], [count, 1])

@@ -1,10 +1,19 @@
 """Which images of a class are for training, validation and test."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl import randomness
 from tfcl.data.lazy_images import images_of
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 SPLITS = ("train", "validation", "test")
 
@@ -22,13 +31,22 @@ class ClassPools:
             split without any.
     """
 
-    def __init__(self, sources, pools, remedies=("", "")):
+    def __init__(
+        self, sources: Any, pools: Any, remedies: Mapping[str, str] = ("", "")
+    ):
         self.sources = tuple(sources)
         self.pools = pools
         self._remedies = remedies
 
     @classmethod
-    def held_out(cls, train, test, fraction, data_seed, remedies=("", "")):
+    def held_out(
+        cls,
+        train: Any,
+        test: Any,
+        fraction: float,
+        data_seed: int,
+        remedies: Mapping[str, str] = ("", ""),
+    ) -> Any:
         """Validation is the first part of a class's shuffled training data.
 
         Args:
@@ -51,7 +69,13 @@ class ClassPools:
         return cls((train, train, test), pools, remedies)
 
     @classmethod
-    def selected_on_test(cls, train, test, data_seed, remedies=("", "")):
+    def selected_on_test(
+        cls,
+        train: Any,
+        test: Any,
+        data_seed: int,
+        remedies: Mapping[str, str] = ("", ""),
+    ) -> Any:
         """Nothing is held out: the test images stand for validation, too.
 
         Args: As of `held_out`.
@@ -64,7 +88,14 @@ class ClassPools:
         return cls((train, test, test), pools, remedies)
 
     @classmethod
-    def given(cls, train, validation, test, data_seed, remedies=("", "")):
+    def given(
+        cls,
+        train: Any,
+        validation: Any,
+        test: Any,
+        data_seed: int,
+        remedies: Mapping[str, str] = ("", ""),
+    ) -> Any:
         """Validation is a part of its own, in its own order.
 
         Args: As of `held_out`.
@@ -78,10 +109,12 @@ class ClassPools:
         return cls((train, validation, test), pools, remedies)
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
         return self.sources[0].class_names
 
-    def take(self, classes, counts, task_name, now=True):
+    def take(
+        self, classes: Any, counts: Any, task_name: str, now: bool = True
+    ) -> Any:
         """The first images of each class, labelled by its place in the list.
 
         Args:
@@ -108,7 +141,7 @@ class ClassPools:
             chosen.append([part[:count] for part in parts])
         return self.load(chosen, task_name, now)
 
-    def load(self, chosen, task_name, now=True):
+    def load(self, chosen: Any, task_name: str, now: bool = True) -> Any:
         """The chosen images, decoded now or, of a large source, later.
 
         Args:
@@ -145,7 +178,7 @@ class ClassPools:
         )
 
 
-def shuffled(source, label, data_seed, *key):
+def shuffled(source: Any, label: int, data_seed: int, *key) -> Any:
     """Indices of a class's images in an order drawn from seed and key.
 
     Without a seed (None) in the order in which they are stored.

@@ -1,10 +1,18 @@
 """Images that are decoded when they are asked for."""
 
+from __future__ import annotations
+
 import abc
 import hashlib
 import typing
 
 import numpy as np
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape
+
 
 # Larger sets stay encoded, and go through memory window by window.
 LARGEST_IN_MEMORY = 2**30
@@ -13,7 +21,7 @@ LARGEST_STREAM = 2**32
 _PART = 1024
 
 
-def decoded_bytes(splits):
+def decoded_bytes(splits: Any) -> int:
     """Bytes in memory of the decoded ones of `(images, labels)` pairs."""
     return sum(x.nbytes for x, _ in splits if isinstance(x, np.ndarray))
 
@@ -29,17 +37,17 @@ class Images(abc.ABC):
     ndim = 4
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, count, image_shape):
+    def __init__(self, count: int, image_shape: Shape):
         self._count = count
         self._image_shape = tuple(image_shape)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """`(n, height, width, channels)`."""
         return (self._count, *self._image_shape)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes of the images once they are decoded."""
         return int(np.prod(self.shape, dtype=np.int64))
 
@@ -55,11 +63,11 @@ class Images(abc.ABC):
         """
 
     @abc.abstractmethod
-    def taken(self, rows):
+    def taken(self, rows: Any) -> Any:
         """The images at `rows`, `(k,)` integers, as a `Split` holds them."""
 
     @abc.abstractmethod
-    def digest(self):
+    def digest(self) -> str:
         """Text that differs where images do."""
 
 
@@ -73,7 +81,7 @@ class LazyImages(Images):
         indices: Images of the source, `(n,)` integers.
     """
 
-    def __init__(self, source, indices):
+    def __init__(self, source: Any, indices: np.ndarray):
         super().__init__(len(indices), source.image_shape)
         self._source = source
         self._indices = np.asarray(indices, np.int64)
@@ -81,11 +89,11 @@ class LazyImages(Images):
     def __getitem__(self, rows):
         return self._source.images(np.atleast_1d(self._indices[rows]))
 
-    def taken(self, rows):
+    def taken(self, rows: Any) -> Any:
         """The images at `rows`, not decoded."""
         return LazyImages(self._source, self._indices[rows])
 
-    def digest(self):
+    def digest(self) -> str:
         return self._source.digest(self._indices)
 
 
@@ -101,11 +109,11 @@ class CachedImages(LazyImages):
     def __getitem__(self, rows):
         return self._whole()[rows]
 
-    def taken(self, rows):
+    def taken(self, rows: Any) -> Any:
         """The images at `rows`, not decoded."""
         return CachedImages(self._source, self._indices[rows])
 
-    def uncached(self):
+    def uncached(self) -> Any:
         """The same, decoded anew whenever they are asked for."""
         return LazyImages(self._source, self._indices)
 
@@ -128,15 +136,15 @@ class CachedImages(LazyImages):
 class ImagesSource:
     """`Images` as the source of others, see `LazyImages`."""
 
-    def __init__(self, images):
+    def __init__(self, images: np.ndarray):
         self._images = images
         self.image_shape = images.shape[1:]
 
-    def images(self, indices):
+    def images(self, indices: np.ndarray) -> Any:
         """Pixels, uint8 `(k, height, width, channels)`."""
         return self._images[indices]
 
-    def digest(self, indices):
+    def digest(self, indices: np.ndarray) -> str:
         """Text that differs where images do."""
         return self._images.taken(indices).digest()
 
@@ -148,7 +156,7 @@ class JoinedImages(Images):
         parts: Non-empty iterable of them.
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts: Any):
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in self._parts])
         super().__init__(int(self._ends[-1]), self._parts[0].shape[1:])
@@ -168,11 +176,11 @@ class JoinedImages(Images):
                 result[mine] = part[rows[mine] - first]
         return result
 
-    def taken(self, rows):
+    def taken(self, rows: Any) -> Any:
         """The images at `rows`, decoded."""
         return self[rows]
 
-    def digest(self):
+    def digest(self) -> str:
         return "".join(map(image_digest, self._parts))
 
 
@@ -180,7 +188,7 @@ def _uncached(part):
     return part.uncached() if isinstance(part, CachedImages) else part
 
 
-def images_of(source, indices, now=True):
+def images_of(source: Any, indices: np.ndarray, now: bool = True) -> Any:
     """Images of a source: in memory if the whole source would fit.
 
     Args:
@@ -203,20 +211,20 @@ def images_of(source, indices, now=True):
     return LazyImages(source, indices)
 
 
-def concatenated(parts):
+def concatenated(parts: Any) -> Any:
     """Arrays or lazy images as one."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
     return JoinedImages(parts)
 
 
-def parts_of(images):
+def parts_of(images: np.ndarray) -> Any:
     """Iterates over decoded parts of images, each `(k, ...)`."""
     for first in range(0, len(images), _PART):
         yield images[first : first + _PART]
 
 
-def image_digest(images):
+def image_digest(images: np.ndarray) -> str:
     """Text that differs where pixels do (for lazy ones: where files do)."""
     if isinstance(images, Images):
         return images.digest()
@@ -225,7 +233,7 @@ def image_digest(images):
     return sha.hexdigest()
 
 
-def add_images(sha, images):
+def add_images(sha: Any, images: np.ndarray) -> None:
     """Updates a hash, as `hashlib` makes it, by an array or `Images`."""
     if isinstance(images, Images):
         sha.update(images.digest().encode())

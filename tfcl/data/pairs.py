@@ -1,6 +1,9 @@
 """Pairs of images: do they show the same person?"""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import numpy as np
 
@@ -8,6 +11,12 @@ from tfcl import randomness
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import Task
+    from tfcl.types import Shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,12 +54,12 @@ class PairSplit(Split):
             )
 
     @property
-    def same(self):
+    def same(self) -> np.ndarray:
         """Whether each pair shows one person, booleans `(pairs,)`."""
         return self.labels[::2] == 1
 
 
-def drawn_pairs(labels, per_class, seed, *key):
+def drawn_pairs(labels: np.ndarray, per_class: int, seed: int, *key) -> Any:
     """Pairs of images of labelled persons.
 
     Each person with at least two images gives up to `per_class` pairs of
@@ -93,7 +102,9 @@ def drawn_pairs(labels, per_class, seed, *key):
     return np.array(rows), np.tile([1, 1, 0, 0], len(rows) // 4)
 
 
-def measured_by_pairs(task, pairs, pairs_per_class, seed):
+def measured_by_pairs(
+    task: Task, pairs: Any, pairs_per_class: int, seed: int
+) -> Any:
     """A task whose held-out splits tell persons apart.
 
     Args:
@@ -118,7 +129,9 @@ def measured_by_pairs(task, pairs, pairs_per_class, seed):
     return dataclasses.replace(task, validation=validation, test=test)
 
 
-def open_pairs(name, data_dir, image_shape, resize):
+def open_pairs(
+    name: str, data_dir: str | None, image_shape: Shape, resize: str
+) -> Any:
     """Images and labels of a prepared set of pairs, as of a `PairSplit`.
 
     Args:

@@ -1,9 +1,20 @@
 """From a user's image to the network's input."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+import typing
 
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+
+    from tfcl.types import Shape, Tensor
+
 
 # Luma weights of ITU-R BT.601 times 2^16, as Pillow's conversion to grey uses
 # them. Their sums with grey levels are below 2^24, so exact in float32.
@@ -35,7 +46,7 @@ class Preprocessing:
     std: tuple
     resize: str = "stretch"
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> Tensor:
         pixels = grey_levels(images, self.image_shape, self.resize)
         # The order of operations of a training batch, to the last bit.
         mean = tf.constant(self.mean, tf.float32)
@@ -46,7 +57,7 @@ class Preprocessing:
         std = tf.where(always, std, tf.ones_like(std))
         return (pixels * tf.constant(1.0 / 255.0, tf.float32) - mean) / std
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         return {
             "image_shape": list(self.image_shape),
             "mean": [float(v) for v in self.mean],
@@ -55,7 +66,7 @@ class Preprocessing:
         }
 
     @classmethod
-    def from_json(cls, value):
+    def from_json(cls, value: Any) -> Preprocessing:
         return cls(
             *(tuple(value[k]) for k in ("image_shape", "mean", "std")),
             # Tasks banked before there was a choice.
@@ -63,7 +74,9 @@ class Preprocessing:
         )
 
 
-def grey_levels(images, image_shape, resize="stretch"):
+def grey_levels(
+    images: np.ndarray, image_shape: Shape, resize: str = "stretch"
+) -> np.ndarray:
     """Images of any size and number of channels in one shape.
 
     Args:

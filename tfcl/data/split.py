@@ -1,11 +1,17 @@
 """The images and labels of one split of one task."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
+import typing
 
 import numpy as np
 
 from tfcl.data.lazy_images import add_images, concatenated, parts_of
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,11 +101,11 @@ class Split:
         return len(self.labels)
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """`(height, width, channels)`."""
         return self.images.shape[1:]
 
-    def taken(self, indices):
+    def taken(self, indices: np.ndarray) -> Split:
         """The split of the images at `indices`, `(k,)` integers."""
         lazy = not isinstance(self.images, np.ndarray)
         images = self.images
@@ -110,7 +116,7 @@ class Split:
             groups=self.groups[indices],
         )
 
-    def digest(self):
+    def digest(self) -> str:
         """SHA-256 over images and labels, as hexadecimal text."""
         sha = hashlib.sha256()
         add_images(sha, self.images)
@@ -121,7 +127,9 @@ class Split:
         return sha.hexdigest()
 
 
-def standardised(images, labels, statistics_of=None):
+def standardised(
+    images: np.ndarray, labels: np.ndarray, statistics_of: Any | None = None
+) -> Any:
     """A uint8 `Split` standardised per channel by its own pixels.
 
     Mean and (population) standard deviation run over all images and pixels
@@ -139,7 +147,7 @@ def standardised(images, labels, statistics_of=None):
     return Split(images, labels, mean, std)
 
 
-def channel_statistics(images):
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and floored population deviation per channel, of pixels / 255."""
     if not len(images):
         raise ValueError("Channel statistics need at least one image.")
@@ -159,7 +167,7 @@ def channel_statistics(images):
     return mean.astype(np.float32), np.maximum(std, floor).astype(np.float32)
 
 
-def joined(splits, label_offsets):
+def joined(splits: Any, label_offsets: Any) -> Split:
     """One split out of several tasks' splits, labels shifted per task.
 
     Args:
@@ -181,7 +189,7 @@ def joined(splits, label_offsets):
     )
 
 
-def taken_from(splits, numbers):
+def taken_from(splits: Any, numbers: Any) -> Split:
     """One split of some examples of several splits.
 
     Args:

@@ -1,11 +1,16 @@
 """Tasks and the stream in which they come."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import typing
 
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,10 +46,10 @@ class Task:
     domains: tuple = ()
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.class_names)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Digest of names and data: equal tasks, equal text."""
         sha = hashlib.sha256(repr((self.name, self.class_names)).encode())
         for split in (self.train, self.validation, self.test):
@@ -71,24 +76,24 @@ class StreamSpec:
     batch_size: int
 
     @property
-    def num_tasks(self):
+    def num_tasks(self) -> int:
         return len(self.task_names)
 
     @property
-    def class_counts(self):
+    def class_counts(self) -> tuple[int, ...]:
         """Number of classes of each task."""
         return tuple(len(names) for names in self.class_names)
 
     @property
-    def max_classes(self):
+    def max_classes(self) -> int:
         """Classes of the widest task: the width of a slot's head."""
         return max(self.class_counts)
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, value):
+    def from_json(cls, value: Any) -> StreamSpec:
         return cls(
             name=value["name"],
             image_shape=tuple(value["image_shape"]),
@@ -134,7 +139,9 @@ class TaskStream:
             than one batch.
     """
 
-    def __init__(self, name, tasks, batch_size, order=None):
+    def __init__(
+        self, name: str, tasks: Any, batch_size: int, order: Any | None = None
+    ):
         self.name = name
         self.tasks = tuple(tasks)
         self.batch_size = batch_size
@@ -155,7 +162,7 @@ class TaskStream:
     def __len__(self):
         return len(self.tasks)
 
-    def learned_versions(self, visit):
+    def learned_versions(self, visit: Visit) -> list[tuple[Task, int]]:
         """`(task, number of its newest visit)` of all tasks seen by then.
 
         Args:
@@ -167,7 +174,7 @@ class TaskStream:
     def __iter__(self):
         return iter(self.tasks)
 
-    def spec(self):
+    def spec(self) -> StreamSpec:
         """The `StreamSpec` of this stream."""
         return StreamSpec(
             name=self.name,

@@ -1,16 +1,25 @@
 """Puts a task together out of images, labels and pixel statistics."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split, channel_statistics, standardised
 from tfcl.data.task import Task
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
 # Mean and deviation of pixels / 255 that leave them as they are.
 UNSTANDARDISED = (0.0, 1.0)
 
 
-def check_statistics(statistics):
+def check_statistics(statistics: Any) -> None:
     """Raises ValueError unless `assemble_task` knows this text."""
     if statistics not in ("train", "split", "none"):
         raise ValueError(
@@ -19,7 +28,7 @@ def check_statistics(statistics):
         )
 
 
-def checked_statistics(statistics, channels):
+def checked_statistics(statistics: Any, channels: int) -> Any:
     """What `assemble_task` takes: the text, or a pair as a tuple.
 
     Raises:
@@ -41,8 +50,14 @@ def checked_statistics(statistics, channels):
 
 
 def assemble_task(
-    index, name, class_names, splits, statistics, earlier, resize="stretch"
-):
+    index: int,
+    name: str,
+    class_names: Sequence[str],
+    splits: Any,
+    statistics: Any,
+    earlier: Any,
+    resize: str = "stretch",
+) -> Task:
     """A `Task` whose three splits are standardised as asked.
 
     Args:

@@ -1,11 +1,24 @@
 """Accuracies: of the running task, and of every task learned so far."""
 
+from __future__ import annotations
+
 import hashlib
+import typing
 
 import gin
 import numpy as np
 
 from tfcl.arguments import require
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.split import Split
+    from tfcl.data.task import Task, TaskStream, Visit
+    from tfcl.engine.measurement import Evaluation, Measurement
+    from tfcl.engine.storage.bank import Bank
+    from tfcl.methods.base import Method
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -35,14 +48,21 @@ class Evaluator:
         policy: `EvaluationPolicy`.
     """
 
-    def __init__(self, method, measurement, bank, policy):
+    def __init__(
+        self, method: Method, measurement: Measurement, bank: Bank, policy: Any
+    ):
         self.method = method
         self._measure = measurement.evaluate
         self.bank = bank
         self.policy = policy
         self._known = {}
 
-    def running(self, split, batch_size=None, logits=None):
+    def running(
+        self,
+        split: Split,
+        batch_size: int | None = None,
+        logits: Tensor | None = None,
+    ) -> Evaluation:
         """The `Evaluation` of the task in training.
 
         Args:
@@ -55,7 +75,9 @@ class Evaluator:
         size = batch_size or self.policy.batch_size
         return self._measure(split, size, logits)
 
-    def banked(self, task, visit, split_name="test"):
+    def banked(
+        self, task: Task, visit: Visit, split_name: str = "test"
+    ) -> Evaluation:
         """`Evaluation` of a finished task, from the bank entry of a visit.
 
         A task whose bank entry and shared variables are as they were at the
@@ -71,12 +93,14 @@ class Evaluator:
             self._known[key] = (digest, found)
         return self._known[key][1]
 
-    def row(self, stream, visit):
+    def row(self, stream: TaskStream, visit: Visit) -> np.ndarray:
         """Test accuracies of all tasks seen when a visit has ended."""
         found = self.evaluations(stream, visit)
         return [each.accuracy for each in found.values()]
 
-    def evaluations(self, stream, visit):
+    def evaluations(
+        self, stream: TaskStream, visit: Visit
+    ) -> dict[int, Evaluation]:
         """Of all tasks seen when a visit has ended, on their test splits.
 
         Returns:

@@ -1,7 +1,10 @@
 """A run: its parts put together, opened, resumed and saved."""
 
+from __future__ import annotations
+
 import json
 import pathlib
+import typing
 
 import gin
 import keras
@@ -28,6 +31,14 @@ from tfcl.errors import UserError
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tfcl.data.task import TaskStream, Visit
+    from tfcl.engine.storage.bank import BankedTask
+    from tfcl.methods.base import Method
 
 
 @gin.configurable(
@@ -61,17 +72,17 @@ class Experiment:
 
     def __init__(
         self,
-        model_dir,
-        data_dir=None,
-        distribution="none",
-        bindings=None,
-        command="",
-        method=gin.REQUIRED,
-        stream=gin.REQUIRED,
+        model_dir: str | pathlib.Path,
+        data_dir: str | None = None,
+        distribution: str = "none",
+        bindings: Mapping[str, str] | None = None,
+        command: str = "",
+        method: Method = gin.REQUIRED,
+        stream: TaskStream = gin.REQUIRED,
         seed: int = 0,
-        runtime=None,
-        checkpoints=None,
-        evaluation=None,
+        runtime: Runtime | None = None,
+        checkpoints: CheckpointPolicy | None = None,
+        evaluation: EvaluationPolicy | None = None,
         on_nonfinite: str = STOP,
         exports: bool = True,
     ):
@@ -175,7 +186,7 @@ class Experiment:
             with self.strategy.scope(), kept_by(self._start_files):
                 grow_to(self.method, structure)
 
-    def start(self, texts):
+    def start(self, texts: Mapping[str, str]) -> None:
         """Opens the outputs; call once, before the first step.
 
         Args:
@@ -224,7 +235,7 @@ class Experiment:
 
     # What the loop asks for
 
-    def unlearned_visits(self):
+    def unlearned_visits(self) -> Iterator[Visit]:
         """The visits still to be made, with the journal at each begin."""
         if self.journal.position is not None:
             logging.info(
@@ -241,7 +252,7 @@ class Experiment:
         newest = {r.index: r for r in self.journal.visits}[index]
         return self.bank.load(newest.visit, newest.name).values
 
-    def finish_visit(self, visit):
+    def finish_visit(self, visit: Visit) -> None:
         """Banks the task, fills its row of R, notes it and saves."""
         record = record_visit(
             visit,
@@ -256,17 +267,17 @@ class Experiment:
         content = self.outputs.publish()
         self.observer.end_task(visit.task, self.journal, content)
 
-    def finish(self):
+    def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""
         self.outputs.finish(self.observer, self.exports)
 
     # What commands ask for
 
-    def results(self):
+    def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
         return self.outputs.results()
 
-    def measure_again(self):
+    def measure_again(self) -> tuple[Any, Any]:
         """Last row of R measured now, and as recorded.
 
         Raises:
@@ -283,11 +294,11 @@ class Experiment:
         row = self.evaluator.row(self.stream, last)
         return row, self.journal.visits[last].row
 
-    def export(self, entry):
+    def export(self, entry: BankedTask) -> pathlib.Path:
         """Writes the SavedModel of a `BankedTask`; returns its path."""
         return self.outputs.export(entry)
 
-    def close(self):
+    def close(self) -> None:
         """Releases the model directory."""
         try:
             if self.observer is not None:

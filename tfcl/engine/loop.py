@@ -1,9 +1,18 @@
 """The loop over tasks: what continual learning is, on one screen."""
 
+from __future__ import annotations
+
+import typing
+
 from tfcl.engine.replay import replay
 
+if typing.TYPE_CHECKING:
+    import numpy as np
 
-def learn_stream(run):
+    from tfcl.engine.experiment import Experiment
+
+
+def learn_stream(run: Experiment) -> np.ndarray:
     """Learns the tasks of a stream in order.
 
     Tasks and phases that an earlier process finished are passed over; see

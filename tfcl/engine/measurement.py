@@ -1,5 +1,7 @@
 """Passes over a split that measure the active task and train nothing."""
 
+from __future__ import annotations
+
 import typing
 
 import numpy as np
@@ -15,6 +17,14 @@ from tfcl.metrics.verification import (
     angular_distance,
     verification_accuracy,
 )
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.split import Split
+    from tfcl.engine.replicas import Replicas
+    from tfcl.methods.base import Method
+    from tfcl.types import Tensor
 
 
 class Evaluation(typing.NamedTuple):
@@ -49,12 +59,14 @@ class Measurement:
         resident: `ResidentSplit` that holds what is measured.
     """
 
-    def __init__(self, method, replicas, resident):
+    def __init__(self, method: Method, replicas: Replicas, resident: Any):
         self._method = method
         self._replicas = replicas
         self._resident = resident
 
-    def evaluate(self, split, batch_size, logits=None):
+    def evaluate(
+        self, split: Split, batch_size: int, logits: Tensor | None = None
+    ) -> Evaluation:
         """The `Evaluation` of the active task on a split.
 
         Args:

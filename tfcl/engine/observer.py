@@ -1,5 +1,9 @@
 """What a person sees while a run goes on: TensorBoard and a progress bar."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 from absl import logging
 from rich.console import Console
@@ -16,6 +20,15 @@ from tfcl.errors import RunError
 from tfcl.reporting import histograms
 from tfcl.reporting.summaries import Summaries
 
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tfcl.data.task import Task
+    from tfcl.engine.storage.journal import Journal
+    from tfcl.methods.work import Phase
+
 
 class Observer:
     """Shows and writes what happens; changes nothing.
@@ -26,7 +39,9 @@ class Observer:
         num_visits: Times that a task is learned in the stream.
     """
 
-    def __init__(self, folder, journal, num_visits):
+    def __init__(
+        self, folder: str | pathlib.Path, journal: Journal, num_visits: int
+    ):
         self.summaries = None
         self._bar = None
         self._line = None
@@ -51,7 +66,9 @@ class Observer:
             )
             self._bar.start()
 
-    def texts(self, texts, bindings):
+    def texts(
+        self, texts: Mapping[str, str], bindings: Mapping[str, str]
+    ) -> None:
         """Writes gin texts and hyper-parameters to TensorBoard."""
         if self.summaries is None:
             return
@@ -60,7 +77,7 @@ class Observer:
             self.summaries.text(name, code, 0)
         self.summaries.hparams(bindings)
 
-    def begin_phase(self, task, phase, journal):
+    def begin_phase(self, task: Task, phase: Phase, journal: Journal) -> None:
         """A phase starts, or goes on after a resume."""
         number = journal.position.visit + 1
         place = f"Task {number}/{self._num_visits} {task.name}"
@@ -77,7 +94,14 @@ class Observer:
             f"{place} {phase.name}", total=epochs, completed=done, news=""
         )
 
-    def end_epoch(self, task, phase, journal, record, labels):
+    def end_epoch(
+        self,
+        task: Task,
+        phase: Phase,
+        journal: Journal,
+        record: Any,
+        labels: Mapping[str, Any],
+    ) -> None:
         """An epoch is done; `record` is its entry in the history."""
         if self.summaries is not None:
             # task_003/train/loss, task_003/train/validation_accuracy, ...
@@ -94,7 +118,9 @@ class Observer:
                 news += f", validation {accuracy:.1%}"
             self._bar.update(self._line, advance=1, news=news)
 
-    def end_task(self, task, journal, results):
+    def end_task(
+        self, task: Task, journal: Journal, results: Mapping[str, Any]
+    ) -> None:
         """A task is learned."""
         record = journal.visits[-1]
         row = record.row
@@ -129,7 +155,7 @@ class Observer:
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def figures(self, drawn, step):
+    def figures(self, drawn: Mapping[str, Any], step: Any) -> None:
         """Adds figures by name."""
         if self.summaries is None:
             return
@@ -138,13 +164,13 @@ class Observer:
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Hands all points to the operating system."""
         if self.summaries is not None:
             with _disk_errors(self._folder):
                 self.summaries.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Ends bar and files; closing twice does nothing."""
         if self._bar is not None:
             self._bar.stop()

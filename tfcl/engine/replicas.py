@@ -1,11 +1,22 @@
 """How replicas share a batch, and what is traced once for all of them."""
 
+from __future__ import annotations
+
 import collections
+import typing
 
 import tensorflow as tf
 
 from tfcl.methods.base import Batch
 from tfcl.methods.protocols import graph_of
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tfcl.methods.base import Method
+    from tfcl.types import Tensor
+
 
 # An order of examples; first and last batch, and their size.
 RANGE = [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((3,), tf.int32)]
@@ -26,7 +37,7 @@ class Replicas:
         traces: Counter of traced functions by name.
     """
 
-    def __init__(self, method, strategy):
+    def __init__(self, method: Method, strategy: tf.distribute.Strategy):
         self._method = method
         self.strategy = strategy
         self.count = strategy.num_replicas_in_sync
@@ -34,7 +45,9 @@ class Replicas:
         self._functions = {}
         self._graph = None
 
-    def function(self, key, build):
+    def function(
+        self, key: Any, build: Callable[..., Any]
+    ) -> Callable[..., Any]:
         """The traced function of a key, built once per graph."""
         graph = graph_of(self._method)
         if graph != self._graph:  # The method has grown: other variables.
@@ -44,7 +57,7 @@ class Replicas:
             self._functions[key] = build()
         return self._functions[key]
 
-    def batch(self, resident, rows, step, seed):
+    def batch(self, resident: Any, rows: Tensor, step: Any, seed: int) -> Batch:
         """Traced, on a replica: its `Batch` of the rows of a split."""
         context = tf.distribute.get_replica_context()
         size = tf.size(rows)
@@ -73,7 +86,7 @@ class Replicas:
             sum_over_replicas=sum_over_replicas,
         )
 
-    def draw_apart(self, seed):
+    def draw_apart(self, seed: int) -> None:
         """Traced, on a replica: its random layers draw numbers of its own.
 
         Layers count their draws, alike on all replicas; where there are
@@ -91,7 +104,7 @@ class Replicas:
             own = tf.bitcast(fold_in(seed, number), tf.uint32)
             variable.assign(tf.cast(own, variable.dtype))
 
-    def summed(self, function):
+    def summed(self, function: Callable[..., Any]) -> Any:
         """Traced: sums over replicas of what a function returns on each."""
         values = self.strategy.run(function)
         if self.count == 1:

@@ -1,10 +1,21 @@
 """A split held on the device, gathered in-graph."""
 
+from __future__ import annotations
+
 import concurrent.futures
 import dataclasses
+import typing
 
 import numpy as np
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tfcl.data.split import Split
+    from tfcl.types import Shape, Tensor
+
 
 # A split that is decoded when needed goes through the device in windows of at
 # most this many bytes; the next one is decoded meanwhile.
@@ -23,7 +34,7 @@ class ResidentSplit:
         dtype: Pixel dtype, uint8 or float32.
     """
 
-    def __init__(self, image_shape, dtype):
+    def __init__(self, image_shape: Shape, dtype: Any):
         channels = image_shape[-1]
         self._images = _open((None, *image_shape), dtype)
         self._labels = _open((None,), np.int32)
@@ -33,7 +44,7 @@ class ResidentSplit:
         self._scale = _open((), np.float32)
         self._loaded = None
 
-    def load(self, split):
+    def load(self, split: Split) -> None:
         """Assigns a split's arrays, unless they are there already."""
         if self._loaded is split:
             return
@@ -45,7 +56,14 @@ class ResidentSplit:
         self._scale.assign(np.float32(split.scale))
         self._loaded = split
 
-    def windows(self, split, order, first, last, batch_size):
+    def windows(
+        self,
+        split: Split,
+        order: np.ndarray,
+        first: int,
+        last: int,
+        batch_size: int,
+    ) -> Iterator[Any]:
         """Loads what the batches `first`..`last` - 1 of an order need.
 
         Yields:
@@ -78,11 +96,11 @@ class ResidentSplit:
                 local[begin : begin + len(window)] = np.arange(len(window))
                 yield local, start, stop
 
-    def num_groups(self):
+    def num_groups(self) -> int:
         """Groups of the split that is loaded, int32 scalar in a graph."""
         return tf.shape(self._mean)[0]
 
-    def gather(self, rows):
+    def gather(self, rows: Tensor) -> tuple[Tensor, ...]:
         """What a batch says of the examples `rows` (int32).
 
         Returns:

@@ -1,5 +1,7 @@
 """Threads, devices, precision and distribution of a process."""
 
+from __future__ import annotations
+
 import os
 
 import gin
@@ -57,7 +59,7 @@ class Runtime:
         self.deterministic = deterministic
         self.cpu_devices = cpu_devices
 
-    def apply(self):
+    def apply(self) -> None:
         """Sets the switches of this process."""
         if self.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self.threads)
@@ -74,7 +76,7 @@ class Runtime:
             tf.config.experimental.enable_op_determinism()
         keras.config.set_dtype_policy(self.precision)
 
-    def strategy(self, distribution):
+    def strategy(self, distribution: str) -> tf.distribute.Strategy:
         """The `tf.distribute.Strategy` for a `--distribution` flag.
 
         Raises:
@@ -102,7 +104,7 @@ class Runtime:
         )
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the files of the run."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:

@@ -1,6 +1,9 @@
 """Whole stretches of training and evaluation inside one traced call."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 import tensorflow as tf
 
@@ -8,6 +11,18 @@ from tfcl.engine.measurement import Measurement
 from tfcl.engine.orders import in_stored_order, rows_of_batch
 from tfcl.engine.replicas import Replicas
 from tfcl.engine.resident import ResidentSplit
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    import numpy as np
+
+    from tfcl.data.split import Split
+    from tfcl.methods.base import Method
+    from tfcl.methods.work import Phase
+    from tfcl.types import Shape
+
 
 STOP = "stop"
 SKIP = "skip"
@@ -44,7 +59,13 @@ class StepRunner:
     """
 
     def __init__(
-        self, method, strategy, image_shape, dtype, on_nonfinite=STOP, xla=False
+        self,
+        method: Method,
+        strategy: tf.distribute.Strategy,
+        image_shape: Shape,
+        dtype: Any,
+        on_nonfinite: str = STOP,
+        xla: bool = False,
     ):
         self.method = method
         self.strategy = strategy
@@ -65,7 +86,17 @@ class StepRunner:
 
     # What the engine calls
 
-    def train(self, phase, split, order, first, last, batch_size, seed, stop):
+    def train(
+        self,
+        phase: Phase,
+        split: Split,
+        order: np.ndarray,
+        first: int,
+        last: int,
+        batch_size: int,
+        seed: int,
+        stop: Any,
+    ) -> Any:
         """Trains steps `first`..`last` - 1 of an epoch.
 
         Args:
@@ -118,8 +149,14 @@ class StepRunner:
         return totals, done, bad, skipped, stopping > 0
 
     def accumulate(
-        self, phase, split, batch_size, seed, stretch=None, stop_wished=None
-    ):
+        self,
+        phase: Phase,
+        split: Split,
+        batch_size: int,
+        seed: int,
+        stretch: int | None = None,
+        stop_wished: Callable[[], bool] | None = None,
+    ) -> bool:
         """Adds `phase.step` over a split into `phase.into`.
 
         Args:

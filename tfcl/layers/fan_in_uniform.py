@@ -1,8 +1,16 @@
 """PyTorch's start values of convolutions and dense layers."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -23,15 +31,15 @@ class FanInUniform(keras.initializers.Initializer):
         `torch.nn.Linear`, `torch.nn.Conv2d`: `kaiming_uniform_(a=sqrt(5))`.
     """
 
-    def __init__(self, fan_in=None, seed=None):
+    def __init__(self, fan_in: int | None = None, seed: Any | None = None):
         self.fan_in = fan_in
         self.seed = seed
 
-    def of_fan_in(self, fan_in):
+    def of_fan_in(self, fan_in: int) -> Tensor:
         """The initializer of a bias whose kernel has so many inputs."""
         return type(self)(fan_in, self.seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any | None = None) -> Tensor:
         fan_in = self.fan_in
         if fan_in is None:
             if len(shape) < 2:
@@ -45,5 +53,5 @@ class FanInUniform(keras.initializers.Initializer):
             shape, -limit, limit, dtype=dtype, seed=self.seed
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"fan_in": self.fan_in, "seed": self.seed}

@@ -1,6 +1,13 @@
 """Layers whose kernels and biases start as the user likes."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 class HasInitializers:
@@ -14,15 +21,15 @@ class HasInitializers:
 
     def __init__(
         self,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,8 +1,15 @@
 """A convolution that applies whatever kernel and bias it is given."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.saves_all_variables import SavesAllVariables
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 class PairConv2D(SavesAllVariables, keras.layers.Conv2D):
@@ -13,11 +20,13 @@ class PairConv2D(SavesAllVariables, keras.layers.Conv2D):
     """
 
     @property
-    def channel_axis(self):
+    def channel_axis(self) -> int:
         """Axis of the channels in an image tensor."""
         return -1 if self.data_format == "channels_last" else 1
 
-    def apply_pair(self, inputs, kernel, bias):
+    def apply_pair(
+        self, inputs: Tensor, kernel: Tensor, bias: Tensor | None
+    ) -> Tensor:
         """`activation(conv(inputs, kernel) + bias)`; bias may be None."""
         outputs = self.convolution_op(inputs, kernel)
         if bias is not None:

@@ -1,6 +1,13 @@
 """Saving of layers that hold more than a kernel and a bias."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 class SavesAllVariables:
@@ -9,8 +16,8 @@ class SavesAllVariables:
     Keras' own layers save their kernel and bias; here every variable counts.
     """
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         keras.layers.Layer.save_own_variables(self, store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         keras.layers.Layer.load_own_variables(self, store)

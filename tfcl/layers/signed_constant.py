@@ -1,8 +1,16 @@
 """Start kernels of one size and random signs."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -18,15 +26,15 @@ class SignedConstant(keras.initializers.Initializer):
         Network?", CVPR 2020, sec. 3.2.
     """
 
-    def __init__(self, share=1.0, seed=None):
+    def __init__(self, share: float = 1.0, seed: Any | None = None):
         self.share = share
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any | None = None) -> Tensor:
         size = math.sqrt(2.0 / (math.prod(shape[:-1]) * self.share))
         draws = keras.random.uniform(shape, -1.0, 1.0, seed=self.seed)
         signs = keras.ops.where(draws < 0.0, -size, size)
         return keras.ops.cast(signs, dtype or draws.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"share": self.share, "seed": self.seed}

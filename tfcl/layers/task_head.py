@@ -1,9 +1,19 @@
 """The classifier of the task in hand, as wide as the widest task."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
 from tfcl.layers.has_initializers import HasInitializers
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor, Values
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -31,9 +41,9 @@ class TaskHead(HasInitializers, keras.layers.Layer):
 
     def __init__(
         self,
-        max_classes,
-        num_outputs=None,
-        hidden_units=(),
+        max_classes: int,
+        num_outputs: int | None = None,
+        hidden_units: Sequence[int] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -49,7 +59,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.num_outputs = num_outputs
         self.hidden_units = tuple(hidden_units)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         widths = (input_shape[-1], *self.hidden_units, self.dense_columns)
         self.kernels, self.biases = [], []
         for depth, (rows, units) in enumerate(zip(widths, widths[1:])):
@@ -77,11 +87,11 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.built = True
 
     @property
-    def dense_columns(self):
+    def dense_columns(self) -> Any:
         """Columns of the output layer's kernel."""
         return self.num_outputs
 
-    def embedding(self, inputs):
+    def embedding(self, inputs: Tensor) -> Tensor:
         """What images are compared by: the head's input."""
         return inputs
 
@@ -89,7 +99,9 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         of_fan_in = getattr(self.bias_initializer, "of_fan_in", None)
         return of_fan_in(fan_in) if of_fan_in else self.bias_initializer
 
-    def call(self, inputs, dropout_mask=None):
+    def call(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
         """Logits; the mask multiplies the features (scaled dropout)."""
         columns = keras.ops.convert_to_tensor(self.columns)
         logits = keras.ops.take(
@@ -99,7 +111,9 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         )
         return keras.ops.where(columns >= 0, logits, _lowest(logits))
 
-    def outputs(self, inputs, dropout_mask=None):
+    def outputs(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
         """All output columns, float32: `(batch, num_outputs)`."""
         hidden = inputs
         if dropout_mask is not None:
@@ -115,7 +129,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
                 hidden = keras.ops.relu(hidden)
         return keras.ops.cast(hidden, "float32")
 
-    def use_columns(self, columns):
+    def use_columns(self, columns: Any) -> None:
         """Makes `columns` (a sequence of column numbers) the active ones."""
         columns = np.asarray(columns, np.int32)
         if (
@@ -133,12 +147,12 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.columns.assign(value)
 
     @property
-    def active_columns(self):
+    def active_columns(self) -> Any:
         """Column numbers of the active task, `(classes,)` int32."""
         columns = self.columns.numpy()
         return columns[columns >= 0]
 
-    def used_weights(self, used=None):
+    def used_weights(self, used: Any | None = None) -> Any:
         """Kernels and biases, with zeros in columns that are not in use.
 
         Args:
@@ -157,7 +171,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
             weights.append(weight.value * mask)
         return weights
 
-    def trimmed(self, values):
+    def trimmed(self, values: Any) -> Values:
         """Bank values `{name: array}` without this head's unused places."""
         columns = self.active_columns
         last = len(self.kernels) - 1
@@ -172,7 +186,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         values[f"{self.name}/columns"] = columns
         return values
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         listed = [
             (v.name, v, self.kernel_initializer) for v in self.kernels
@@ -182,7 +196,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         ]
         return listed + [("columns", self.columns, _Range())]
 
-    def lower(self):
+    def lower(self) -> Any:
         """Plain Dense layers of the active task: list of (layer, weights)."""
         layers = []
         last = len(self.kernels) - 1
@@ -202,10 +216,10 @@ class TaskHead(HasInitializers, keras.layers.Layer):
             layers.append((layer, weights))
         return layers
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.max_classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "max_classes": self.max_classes,

@@ -1,7 +1,16 @@
 """Batch normalisation that keeps the unbiased variance."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -33,7 +42,13 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         `torch.nn.BatchNorm2d`.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, synchronized=True, **kwargs):
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        synchronized: bool = True,
+        **kwargs,
+    ):
         if kwargs.get("renorm"):
             raise ValueError(
                 "UnbiasedBatchNorm has no renormalisation; use "
@@ -46,7 +61,12 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
             **kwargs,
         )
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         del mask
         training = bool(training) and self.trainable
         if self._can_be_fused(inputs, training):
@@ -157,7 +177,7 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         )
         return replicas * mean
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain Keras layer that serves the same, and its weights."""
         plain = keras.layers.BatchNormalization
         config = plain.get_config(self)

@@ -1,10 +1,20 @@
 """Cross-entropy for classes of very different size."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def class_weights(counts) -> np.ndarray:
+    from tfcl.types import Tensor
+
+
+def class_weights(counts: Any) -> np.ndarray:
     """Weight of each class, `(sum(n) - n) / n`, float64.
 
     Args:
@@ -19,7 +29,12 @@ def class_weights(counts) -> np.ndarray:
     return (counts.sum() - counts) / counts
 
 
-def weighted_cross_entropy(labels, logits, weights, total=lambda value: value):
+def weighted_cross_entropy(
+    labels: Tensor,
+    logits: Tensor,
+    weights: Any,
+    total: Callable[[Tensor], Tensor] = lambda value: value,
+) -> Tensor:
     """`sum(w_y l) / sum(w_y)` over a batch, a scalar.
 
     Args:

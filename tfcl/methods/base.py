@@ -1,5 +1,7 @@
 """The contract between a method and the engine."""
 
+from __future__ import annotations
+
 import abc
 import typing
 
@@ -9,6 +11,17 @@ import tensorflow as tf
 from tfcl import randomness
 from tfcl.layers.fast.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.models.network import TaskNetwork
+    from tfcl.models.variables import Owned
+    from tfcl.types import Tensor, Values
 
 
 class Batch(typing.NamedTuple):
@@ -39,7 +52,9 @@ class Batch(typing.NamedTuple):
     replicas: int
     sum_over_replicas: typing.Callable
 
-    def dropout_mask(self, rate, features, copies=1):
+    def dropout_mask(
+        self, rate: float, features: Tensor, copies: int = 1
+    ) -> Tensor | None:
         """Scaled dropout mask for `copies` stacked runs of the batch.
 
         Entries are 0 or 1 / (1 - rate), independent, and the same for an
@@ -143,7 +158,7 @@ class Method(abc.ABC):
         self._optimizer_start = {}
 
     @abc.abstractmethod
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         """Builds all variables. Runs once, inside `strategy.scope()`.
 
         Args:
@@ -152,10 +167,10 @@ class Method(abc.ABC):
         """
 
     @abc.abstractmethod
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         """Prepares slot and optimizers for a new task."""
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         """Prepares slot and optimizers for a task that is seen again.
 
         Args:
@@ -166,74 +181,76 @@ class Method(abc.ABC):
         self.reset_optimizers()
 
     @abc.abstractmethod
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         """Generator: yields a phase, receives its result."""
 
     @abc.abstractmethod
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         """Traced: `Batch` to `Update`. Creates no variables."""
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         """Consolidates: chooses, rolls back, prunes."""
 
     @abc.abstractmethod
-    def predict(self, images):
+    def predict(self, images: Tensor) -> Tensor:
         """Traced: standardised images to logits `(b, max_classes)`."""
 
     @abc.abstractmethod
-    def network(self):
+    def network(self) -> TaskNetwork:
         """The `TaskNetwork` that serves the active task."""
 
     @property
-    def name(self):
+    def name(self) -> str:
         """What reports call the method."""
         return type(self).__name__
 
-    def begin_evaluation(self):
+    def begin_evaluation(self) -> None:
         """Called before the running task is validated."""
 
     @property
-    def random_state(self):
+    def random_state(self) -> list[keras.Variable]:
         """Those of `state` that hold the seeds of the network's own random
         layers, from which replicas draw apart."""
         return []
 
     # What the bank keeps of a task.
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         """`{name: array}` of the slot, as small as the task allows."""
         return stored(self.slot)
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         """JSON-ready facts of the task, for results and reports; among them
         `validation_accuracy` if it is not the last phase's."""
         return {}
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         """Puts a finished task's bank values into the slot."""
         del task_index
         restore(self.slot, values)
 
-    def read_variables(self):
+    def read_variables(self) -> list[Owned]:
         """The shared variables on which the active task's logits depend."""
         return self.shared
 
-    def diagnostics(self):
+    def diagnostics(self) -> dict[str, tuple[Any, Any]]:
         """`{name: (array, labels)}` after an epoch, for the history."""
         return {}
 
-    def metric_labels(self):
+    def metric_labels(self) -> dict[str, Any]:
         """`{metric name: labels}` of metrics that are vectors."""
         return {}
 
-    def labels(self):
+    def labels(self) -> dict[str, Any]:
         """`{name: labels}` of every metric and diagnostic that is a vector."""
         named = {name: la for name, (_, la) in self.diagnostics().items()}
         return {**named, **self.metric_labels()}
 
     # Helpers for subclasses.
 
-    def build_optimizer(self, name, optimizer, owned):
+    def build_optimizer(
+        self, name: str, optimizer: keras.Optimizer, owned: Sequence[Owned]
+    ) -> None:
         """Builds an optimizer on `Owned` or variables and lists it."""
         optimizer.build([getattr(o, "variable", o) for o in owned])
         self.optimizers[name] = optimizer
@@ -243,7 +260,7 @@ class Method(abc.ABC):
             for value in (v.numpy() for v in optimizer.variables)
         ]
 
-    def reset_optimizers(self):
+    def reset_optimizers(self) -> None:
         """Gives every optimizer the state it was built with."""
         for name, optimizer in self.optimizers.items():
             start = self._optimizer_start[name]
@@ -252,22 +269,22 @@ class Method(abc.ABC):
                     value = tf.zeros(variable.shape, variable.dtype)
                 variable.assign(value)
 
-    def redraw(self, owned, *key):
+    def redraw(self, owned: Sequence[Owned], *key) -> None:
         """Draws start values; they depend on the seed, `key` and names."""
         redraw(owned, int(randomness.seed_words(1, self.seed, *key)[0]))
 
 
-def trainable(owned):
+def trainable(owned: Sequence[Owned]) -> list[Owned]:
     """Those of a list of `Owned` that are trained."""
     return [item for item in owned if item.variable.trainable]
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
     """Softmax cross-entropy per example, from integer labels."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
-def mean_accuracy(batch, logits):
+def mean_accuracy(batch: Batch, logits: Tensor) -> Tensor:
     """This replica's part of the batch's accuracy."""
     right = tf.argmax(logits, axis=-1, output_type=tf.int32) == batch.labels
     return tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(
@@ -275,12 +292,14 @@ def mean_accuracy(batch, logits):
     )
 
 
-def values_of(owned):
+def values_of(owned: Sequence[Owned]) -> list[Tensor]:
     """The tf.Variables of a list of `Owned`, for a gradient tape."""
     return [item.variable.value for item in owned]
 
 
-def steps_per_epoch(examples, batch_size, drop_remainder):
+def steps_per_epoch(
+    examples: int, batch_size: int, drop_remainder: bool
+) -> int:
     """Batches that so many examples make."""
     if drop_remainder:
         return examples // batch_size

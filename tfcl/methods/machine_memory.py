@@ -1,5 +1,7 @@
 """Refuses what cannot fit into the machine before it is built."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 
@@ -12,7 +14,7 @@ _LIMITS = (
 )
 
 
-def machine_memory():
+def machine_memory() -> int:
     """Bytes of main memory that this process may use at most.
 
     Returns:
@@ -33,7 +35,9 @@ def machine_memory():
     return min(found) if found else None
 
 
-def require_memory(needed, num_configurations, batch_size):
+def require_memory(
+    needed: int, num_configurations: int, batch_size: int
+) -> None:
     """Logs what a search needs; refuses what the machine does not have.
 
     Args:

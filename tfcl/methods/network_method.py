@@ -1,6 +1,9 @@
 """Methods that train one network by plain gradient steps."""
 
+from __future__ import annotations
+
 import abc
+import typing
 
 import tensorflow as tf
 
@@ -16,8 +19,22 @@ from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Any
 
-def added(terms):
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.methods.base import Batch
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.models.variables import Owned
+    from tfcl.types import Tensor, Values
+
+
+def added(terms: Sequence[Tensor | None]) -> Tensor | None:
     """The sum of those terms that are not None; None without any."""
     terms = [term for term in terms if term is not None]
     return sum(terms) if terms else None
@@ -45,7 +62,7 @@ class NetworkMethod(Method, SupportsEmbedding):
     tensor_norms = None
     """Optional `TensorNorms`: a penalty on `normed_weights()`."""
 
-    def __init__(self, training):
+    def __init__(self, training: TaskTraining):
         super().__init__()
         require(
             self.decays_weights or not training.weight_decay,
@@ -65,7 +82,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         self._network = None
         self._trained = []
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         backbone = self.make_backbone(spec)
         head = self.make_head(spec)
@@ -78,35 +95,37 @@ class NetworkMethod(Method, SupportsEmbedding):
             "main", self.training.make_optimizer(), self._trained
         )
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         """The backbone; a lifted backbone where a method has own layers."""
         return self.training.backbone(spec)
 
-    def make_head(self, spec):
+    def make_head(self, spec: StreamSpec) -> TaskHead:
         """The head."""
         return self.training.task_head(spec)
 
     @abc.abstractmethod
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         """Sets `shared` and `slot` from the network's variables."""
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         self.seen_again = False
         self.redraw(self.slot, "slot", task.index)
         self.training.begin_task(self.head, task)
         self.reset_optimizers()
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         self.seen_again = True
         super().resume_task(task, values)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         yield self.training.phase()
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         return self.step_of(self._trained, batch)
 
-    def step_of(self, owned, batch, training=True):
+    def step_of(
+        self, owned: Sequence[Owned], batch: Batch, training: bool = True
+    ) -> Update:
         """A gradient step of the variables `owned`.
 
         Args:
@@ -126,12 +145,17 @@ class NetworkMethod(Method, SupportsEmbedding):
             gradients=[("main", gradients, variables)],
         )
 
-    def tape(self, batch):
+    def tape(self, batch: Batch) -> Any:
         """The `tf.GradientTape` of a step."""
         del batch
         return tf.GradientTape()
 
-    def objective(self, batch, training=True, features=None):
+    def objective(
+        self,
+        batch: Batch,
+        training: bool = True,
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """`loss_of` with this replica's part of the penalty."""
         loss, logits = self.loss_of(batch, training, features)
         penalty = self.penalty()
@@ -139,7 +163,12 @@ class NetworkMethod(Method, SupportsEmbedding):
             loss += penalty / batch.replicas
         return loss, logits
 
-    def loss_of(self, batch, training=True, features=None):
+    def loss_of(
+        self,
+        batch: Batch,
+        training: bool = True,
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """This replica's part of the mean loss, and the logits.
 
         Args:
@@ -157,52 +186,54 @@ class NetworkMethod(Method, SupportsEmbedding):
         )
         return loss, logits
 
-    def features(self, images, training):
+    def features(self, images: Tensor, training: bool) -> Tensor:
         """What the head sees in a training step."""
         return self._network.backbone(images, training=training)
 
-    def training_logits(self, batch, features, mask):
+    def training_logits(
+        self, batch: Batch, features: Tensor, mask: Tensor | None
+    ) -> Tensor:
         """Logits whose columns the labels of the batch count."""
         del batch
         return self.head(features, mask)
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         """What training adds to the loss; a scalar or None."""
         norms = None
         if self.tensor_norms is not None:
             norms = self.tensor_norms(self.normed_weights())
         return added([self.backbone_penalty(), norms])
 
-    def normed_weights(self):
+    def normed_weights(self) -> list[Tensor]:
         """The tensors that `tensor_norms` counts: what a task trains."""
         return trained_weights(self.slot, self.head)
 
-    def backbone_penalty(self):
+    def backbone_penalty(self) -> Tensor | None:
         """The regularisers of the backbone's layers; a scalar or None."""
         return added(self._network.backbone.losses)
 
-    def predict(self, images):
+    def predict(self, images: Tensor) -> Tensor:
         return self._network(images, training=False)
 
-    def embed(self, images):
+    def embed(self, images: Tensor) -> Tensor:
         return self.network().embedding(images)
 
-    def network(self):
+    def network(self) -> TaskNetwork:
         return self._network
 
     @property
-    def random_state(self):
+    def random_state(self) -> list[keras.Variable]:
         return self._network.random_state
 
     @property
-    def head(self):
+    def head(self) -> TaskHead:
         """The network's `TaskHead`."""
         return self._network.head
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         return self.head.trimmed(stored(self.slot))
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         super().activate(values, task_index)
         # A head may be wider today than when the task was learned.
         self.head.use_columns(values[f"{self.head.name}/columns"])

@@ -1,5 +1,9 @@
 """How a method with one network and one training phase trains a task."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import tensorflow as tf
@@ -12,6 +16,17 @@ from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
 from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.models.variables import Owned
+    from tfcl.optimizers.schedules import Clock
+    from tfcl.types import Tensor
+
 
 NORMAL = "normal"
 FAN_IN_UNIFORM = "fan_in_uniform"
@@ -58,12 +73,12 @@ class TaskTraining(TrainingOptions):
 
     def __init__(
         self,
-        backbone=gin.REQUIRED,
+        backbone: Callable[..., Any] = gin.REQUIRED,
         hidden_units: tuple = (64,),
         dropout: float = 0.5,
         epochs: int = gin.REQUIRED,
-        schedule=gin.REQUIRED,
-        optimizer=RMSPropTF1,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        optimizer: Callable[..., Any] = RMSPropTF1,
         head_start: str = NORMAL,
         head_stddev: float = 0.05,
         head_truncated: bool = True,
@@ -71,7 +86,7 @@ class TaskTraining(TrainingOptions):
         pretrained: bool = False,
         drop_remainder: bool = True,
         validate_every: int = 1,
-        stop=None,
+        stop: Callable[[Clock], Any] | None = None,
         restore_best: bool = False,
         shuffle: bool = True,
         best_by: str = ACCURACY,
@@ -101,11 +116,13 @@ class TaskTraining(TrainingOptions):
         self.on_nonfinite = on_nonfinite
         self.phase()  # Raises what it cannot be.
 
-    def backbone(self, spec, **options):
+    def backbone(self, spec: StreamSpec, **options) -> keras.Model:
         """A new backbone for a stream; options such as `width` go to it."""
         return self.make_backbone(image_shape=spec.image_shape, **options)
 
-    def head(self, max_classes, num_outputs=None):
+    def head(
+        self, max_classes: int, num_outputs: int | None = None
+    ) -> TaskHead:
         """A new head."""
         return TaskHead(
             max_classes,
@@ -115,15 +132,22 @@ class TaskTraining(TrainingOptions):
             name="head",
         )
 
-    def task_head(self, spec):
+    def task_head(self, spec: StreamSpec) -> TaskHead:
         """A new head for the tasks of a stream."""
         return self.head(spec.max_classes)
 
-    def begin_task(self, head, task):
+    def begin_task(self, head: TaskHead, task: Task) -> None:
         """Prepares a head of `task_head` for a task."""
         head.use_columns(range(task.num_classes))
 
-    def loss(self, batch, logits, head, features, optimizers):
+    def loss(
+        self,
+        batch: Batch,
+        logits: Tensor,
+        head: TaskHead,
+        features: Tensor,
+        optimizers: Mapping[str, keras.Optimizer],
+    ) -> Tensor:
         """This replica's part of a batch's mean loss.
 
         Args:
@@ -137,7 +161,9 @@ class TaskTraining(TrainingOptions):
         losses = cross_entropy(batch.labels, logits)
         return tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
 
-    def head_and_hidden_layers(self, max_classes):
+    def head_and_hidden_layers(
+        self, max_classes: int
+    ) -> tuple[TaskHead, list[keras.layers.Dense]]:
         """The head as an output layer alone, and its hidden layers as such.
 
         Returns:
@@ -180,11 +206,13 @@ class TaskTraining(TrainingOptions):
             "bias_initializer": keras.initializers.Constant(self.head_bias),
         }
 
-    def network(self, backbone, head):
+    def network(self, backbone: keras.Model, head: TaskHead) -> TaskNetwork:
         """Backbone and head as a `TaskNetwork`."""
         return TaskNetwork(backbone, head, self.pretrained)
 
-    def decayed(self, owned, gradients, replicas):
+    def decayed(
+        self, owned: Sequence[Owned], gradients: Sequence[Tensor], replicas: int
+    ) -> Sequence[Tensor]:
         """Gradients with the weight decay of the backbone's kernels.
 
         Args:
@@ -201,7 +229,7 @@ class TaskTraining(TrainingOptions):
             for v, g in zip(owned, gradients)
         ]
 
-    def phase(self, name="train", data=None):
+    def phase(self, name: str = "train", data: Any | None = None) -> Phase:
         """The one training phase of a task."""
         return Phase(
             name=name,

@@ -1,9 +1,22 @@
 """A penalty on the norms of weights, tensor by tensor."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import tensorflow as tf
 
 from tfcl.arguments import require
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.models.variables import Owned
+    from tfcl.types import Tensor
+
 
 L1, L2, SQUARED = "l1", "l2", "squared"
 
@@ -35,7 +48,7 @@ class TensorNorms:
         self.weight = weight
         self.kind = kind
 
-    def __call__(self, tensors):
+    def __call__(self, tensors: Sequence[Tensor]) -> Tensor:
         """The penalty of a list of tensors, a scalar."""
         norm = {L1: _absolute, L2: _norm, SQUARED: _squares}[self.kind]
         return self.weight * sum(norm(tensor) for tensor in tensors)
@@ -57,7 +70,9 @@ def _norm(tensor):
     return tf.where(positive, tf.sqrt(safe), tf.zeros_like(squares))
 
 
-def trained_weights(owned, head, used=None):
+def trained_weights(
+    owned: Sequence[Owned], head: TaskHead, used: Any | None = None
+) -> list[Tensor]:
     """The tensors that a task trains, as a penalty counts them.
 
     Args:

@@ -1,10 +1,16 @@
 """The kinds of work that a method's `phases` may yield."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import typing
 
 from tfcl.data.split import Split
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 ACCURACY = "validation/accuracy"
 LOSS = "validation/loss"
@@ -100,11 +106,11 @@ class Phase:
             )
 
     @property
-    def restores_nonfinite(self):
+    def restores_nonfinite(self) -> bool:
         """Whether the phase goes on from its best weights after a NaN."""
         return self.on_nonfinite == RESTORE
 
-    def improves(self, value, best):
+    def improves(self, value: Any, best: float | None) -> bool:
         """Whether a value of `best_by` is better than the best so far.
 
         Args:
@@ -150,7 +156,7 @@ class Scan:
     result: dict | None = None
     restores_nonfinite: typing.ClassVar[bool] = False
 
-    def boundaries_within(self, count):
+    def boundaries_within(self, count: int) -> list[int]:
         """The boundaries of a stream of `count` examples.
 
         Raises:

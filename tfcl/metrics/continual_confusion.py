@@ -7,10 +7,12 @@ from those of `tfcl.metrics.accuracy_matrix` in forgetting (the best accuracy
 may be that of any earlier moment, learned or not) and in the transfers.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def summarise(R):
+def summarise(R: np.ndarray) -> dict[str, float]:
     """All four metrics of this module, `{name: float}`."""
     return {
         "average_accuracy": average_accuracy(R),
@@ -20,12 +22,12 @@ def summarise(R):
     }
 
 
-def average_accuracy(R):
+def average_accuracy(R: np.ndarray) -> float:
     """Mean of the last row."""
     return float(np.mean(_checked(R)[-1]))
 
 
-def average_forgetting(R):
+def average_forgetting(R: np.ndarray) -> float:
     """Mean over all but the last j of `max_{i<z} R[i, j] - R[z, j]`.
 
     0 for a single distribution; may be negative.
@@ -36,14 +38,14 @@ def average_forgetting(R):
     return float(np.mean(matrix[:-1, :-1].max(axis=0) - matrix[-1, :-1]))
 
 
-def backward_transfer(R):
+def backward_transfer(R: np.ndarray) -> float:
     """`max(0, 2 / (z (z - 1)) sum_{i>j} (R[i, j] - R[j, j]))`."""
     matrix = _checked(R)
     gains = np.tril(matrix - np.diag(matrix), -1)
     return max(0.0, _pair_mean(gains))
 
 
-def forward_transfer(R):
+def forward_transfer(R: np.ndarray) -> float:
     """`2 / (z (z - 1)) sum_{i<j} R[i, j]`; no baseline is subtracted."""
     return _pair_mean(np.triu(_checked(R), 1))
 

@@ -1,15 +1,21 @@
 """The file accuracy_matrix.csv."""
 
+from __future__ import annotations
+
 import csv
 import io
 import math
 import re
+import typing
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tfcl.metrics.accuracy_matrix import at_last_visits, checked
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 def _checked_names(task_names: Sequence[str], total: int) -> list[str]:
@@ -45,7 +51,9 @@ def to_csv(
     return written(matrix, _checked_names(task_names, matrix.shape[1]), visits)
 
 
-def written(matrix, names, visits):
+def written(
+    matrix: np.ndarray, names: Sequence[str], visits: Sequence[Any]
+) -> str:
     """Text of numbers in the form of `accuracy_matrix.csv`, not checked.
 
     Args:

@@ -1,11 +1,23 @@
 """How the weights of a network are shared out among tasks, in NumPy."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import numpy as np
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-def ownership(owners, task: int, width: float = 1.0, picks=None) -> dict:
+
+def ownership(
+    owners: Sequence[np.ndarray],
+    task: int,
+    width: float = 1.0,
+    picks: Any | None = None,
+) -> dict:
     """Shares of the weights of all masked layers together.
 
     Args:

@@ -8,10 +8,17 @@ Protocol: Huang et al., "Labeled Faces in the Wild", 2007 (restricted, ten
 folds), as the published program of Hung et al., NeurIPS 2019, runs it.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+import typing
 
 import numpy as np
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 # Angles in units of 45 degrees, as published: 0, 0.01, ..., 3.99.
 THRESHOLDS = np.arange(0, 4, 0.01)
@@ -35,12 +42,12 @@ class Verification:
     true_positive_rate: np.ndarray
     false_positive_rate: np.ndarray
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """Accuracies of the folds and their deviation."""
         return {"folds": self.fold_accuracies.tolist(), "std": self.std}
 
 
-def angular_distance(embeddings, others) -> np.ndarray:
+def angular_distance(embeddings: np.ndarray, others: np.ndarray) -> np.ndarray:
     """`4 / pi acos(clip(cosine, 0, 1))` per pair, float64 in [0, 2].
 
     Args:
@@ -59,7 +66,10 @@ def angular_distance(embeddings, others) -> np.ndarray:
 
 
 def verification_accuracy(
-    distances, same, folds: int = 10, thresholds=THRESHOLDS
+    distances: np.ndarray,
+    same: np.ndarray,
+    folds: int = 10,
+    thresholds: np.ndarray = THRESHOLDS,
 ) -> Verification:
     """Accuracy on each fold, by the best threshold on the others.
 
@@ -94,7 +104,10 @@ def verification_accuracy(
 
 
 def validation_rate(
-    distances, same, false_accept_rate: float = 1e-3, folds: int = 10
+    distances: np.ndarray,
+    same: np.ndarray,
+    false_accept_rate: float = 1e-3,
+    folds: int = 10,
 ) -> tuple[float, float]:
     """VAL@FAR: share of same pairs accepted when few others are.
 

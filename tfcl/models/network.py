@@ -1,10 +1,20 @@
 """A backbone with the head of the task in hand."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.models.surgery.fold import folded
 from tfcl.models.surgery.lift import lower
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.types import Tensor
 
 
 class TaskNetwork:
@@ -22,7 +32,9 @@ class TaskNetwork:
             of every new draw, False if its initializers are.
     """
 
-    def __init__(self, backbone, head, pretrained=False):
+    def __init__(
+        self, backbone: keras.Model, head: TaskHead, pretrained: bool = False
+    ):
         shape = backbone.output_shape
         if len(shape) != 2 or shape[-1] is None:
             raise ValueError(
@@ -42,19 +54,19 @@ class TaskNetwork:
         ]
 
     @property
-    def random_state(self):
+    def random_state(self) -> list[keras.Variable]:
         """Seeds of the backbone's own random layers; part of a checkpoint."""
         weights = {id(v) for v in self.backbone.weights}
         return [v for v in self.backbone.variables if id(v) not in weights]
 
-    def __call__(self, images, training=False):
+    def __call__(self, images: Tensor, training: bool = False) -> Tensor:
         return self.head(self.backbone(images, training=training))
 
-    def embedding(self, images):
+    def embedding(self, images: Tensor) -> Tensor:
         """What images are compared by, `(batch, units)`."""
         return self.head.embedding(self.backbone(images, training=False))
 
-    def lower(self):
+    def lower(self) -> Any:
         """The active task's plain Keras model, images to logits.
 
         Batch norms behind convolutions are folded into them.

@@ -1,13 +1,22 @@
 """The way to the files that backbones begin with, for runs that keep them."""
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
+import typing
+
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
 
 _KEEPER = contextvars.ContextVar("keeper of start files", default=None)
 
 
 @contextlib.contextmanager
-def kept_by(keeper):
+def kept_by(keeper: Any) -> Iterator[None]:
     """Backbones that are built inside take their files from a keeper.
 
     Args:
@@ -21,7 +30,7 @@ def kept_by(keeper):
         _KEEPER.reset(token)
 
 
-def given(path):
+def given(path: str | pathlib.Path) -> str:
     """Where to read a file that a user has named.
 
     Args:
@@ -37,7 +46,7 @@ def given(path):
     return path if keeper is None else keeper.given(path)
 
 
-def built(name, build):
+def built(name: str, build: Callable[..., Any]) -> Any:
     """A model that cannot be built without a download.
 
     Args:

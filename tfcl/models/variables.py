@@ -1,5 +1,7 @@
 """Variables with a name, and the way to their start value."""
 
+from __future__ import annotations
+
 import dataclasses
 import typing
 
@@ -7,6 +9,12 @@ import keras
 import numpy as np
 
 from tfcl import randomness
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Values
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,14 +37,20 @@ class Owned:
     derive: typing.Callable | None = None
 
     @classmethod
-    def of(cls, name, variable, initializer=None, derive=None):
+    def of(
+        cls,
+        name: str,
+        variable: Any,
+        initializer: Any | None = None,
+        derive: Any | None = None,
+    ) -> Owned:
         """An `Owned`; without initializer it keeps the present value."""
         pristine = None
         if initializer is None:
             pristine = variable.numpy()
         return cls(name, variable, initializer, pristine, derive)
 
-    def fresh(self, seed):
+    def fresh(self, seed: int) -> np.ndarray:
         """The start value drawn with `seed` (an integer)."""
         if self.initializer is None:
             return self.pristine
@@ -53,7 +67,7 @@ class Owned:
         return drawn(tuple(self.variable.shape), dtype=self.variable.dtype)
 
 
-def statistic(value, name, dtype="float32"):
+def statistic(value: Any, name: str, dtype: str = "float32") -> keras.Variable:
     """A variable that every replica computes alike."""
     return keras.Variable(
         np.asarray(value, dtype),
@@ -64,7 +78,9 @@ def statistic(value, name, dtype="float32"):
     )
 
 
-def owned_variables(model, pretrained=False):
+def owned_variables(
+    model: keras.Model, pretrained: bool = False
+) -> list[Owned]:
     """All weights of a model as `Owned`, named `<layer>/<weight>`.
 
     A layer may list its own by a method `owned_variables()` that returns
@@ -96,7 +112,7 @@ def owned_variables(model, pretrained=False):
     return result
 
 
-def leaf_layers(model):
+def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers of a model that hold no further layers, each once."""
     layers = {}
     for layer in model.layers:
@@ -142,7 +158,7 @@ def _numbered(variables):
         yield count, variable
 
 
-def give_weights(layer, values):
+def give_weights(layer: keras.layers.Layer, values: Any) -> None:
     """`layer.set_weights(values)` that counts in the next call, too.
 
     Adapted layers (`keras.layers.Normalization`, as in EfficientNet) compute
@@ -153,19 +169,19 @@ def give_weights(layer, values):
         layer.finalize_state()
 
 
-def redraw(owned, seed):
+def redraw(owned: Sequence[Owned], seed: int) -> None:
     """Gives each `Owned` of a list its start value, drawn with `seed`."""
     for item in owned:
         item.variable.assign(item.fresh(seed))
     derive(owned)
 
 
-def stored(owned):
+def stored(owned: Sequence[Owned]) -> Values:
     """`{name: array}` of the present values."""
     return {item.name: item.variable.numpy() for item in owned}
 
 
-def restore(owned, values):
+def restore(owned: Sequence[Owned], values: Values) -> None:
     """Assigns `{name: array}`; a missing array becomes zeros.
 
     An array smaller than its variable (a head of fewer classes than the
@@ -196,7 +212,7 @@ def restore(owned, values):
     derive(owned)
 
 
-def derive(owned):
+def derive(owned: Sequence[Owned]) -> None:
     """To be called when `Owned` variables got values from elsewhere."""
     for item in owned:
         if item.derive is not None:

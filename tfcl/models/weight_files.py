@@ -1,6 +1,9 @@
 """Weights of other programs: safetensors and npz files, without pickle."""
 
+from __future__ import annotations
+
 import os
+import typing
 
 import ml_dtypes
 import numpy as np
@@ -10,10 +13,18 @@ from tfcl.errors import UserError
 from tfcl.models import start_files
 from tfcl.models.variables import leaf_layers
 
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    import keras
+
+
 _FORMATS = (".safetensors", ".npz")
 
 
-def read_arrays(path):
+def read_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """`{name: array}` of a `.safetensors` or `.npz` file.
 
     Nothing in the file is run: files of PyTorch's own kind (.pt, .pth, .bin)
@@ -59,7 +70,13 @@ def _is_brief(array):
     return array.dtype == ml_dtypes.bfloat16
 
 
-def assign_arrays(model, path, place, fitted=None, kept=()):
+def assign_arrays(
+    model: keras.Model,
+    path: str | pathlib.Path,
+    place: Any,
+    fitted: Callable[..., Any] | None = None,
+    kept: Sequence[str] = (),
+) -> None:
     """Gives a model the weights of a file.
 
     Args:

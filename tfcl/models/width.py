@@ -1,5 +1,7 @@
 """Channels of a network that is a multiple as large, in parameters."""
 
+from __future__ import annotations
+
 import math
 
 
@@ -14,7 +16,7 @@ class Width:
         ValueError: If `width` is not positive.
     """
 
-    def __init__(self, width):
+    def __init__(self, width: float):
         if width <= 0:
             raise ValueError(
                 "Argument `width` must be positive; it multiplies the number "
@@ -22,5 +24,5 @@ class Width:
             )
         self._factor = math.sqrt(width)
 
-    def __call__(self, channels):
+    def __call__(self, channels: int) -> int:
         return max(1, int(channels * self._factor))

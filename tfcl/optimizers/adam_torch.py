@@ -1,10 +1,20 @@
 """Adam with epsilon outside the bias correction."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import tensorflow as tf
 
 from tfcl.optimizers.sgd_nesterov import resource_of
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -36,11 +46,11 @@ class AdamTorch(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        name="adam_torch",
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        name: str = "adam_torch",
         **kwargs,
     ):
         for argument, value in (("beta_1", beta_1), ("beta_2", beta_2)):
@@ -59,14 +69,16 @@ class AdamTorch(keras.optimizers.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
         self._means = self.add_optimizer_variables(variables, "mean")
         self._squares = self.add_optimizer_variables(variables, "square")
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
         index = self._get_variable_index(variable)
         mean, square = self._means[index], self._squares[index]
         # 1 - 0.999^k in float32 would be off by 5e-5 in the first step.
@@ -100,7 +112,7 @@ class AdamTorch(keras.optimizers.Optimizer):
         step = tf.cast(self.iterations + 1, tf.float64)
         return 1.0 - tf.pow(tf.constant(beta, tf.float64), step)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "beta_1": self.beta_1,

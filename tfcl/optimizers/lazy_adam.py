@@ -1,10 +1,17 @@
 """Adam that moves only the rows of a weight that have a gradient."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import tensorflow as tf
 
 from tfcl.optimizers.adam_torch import AdamTorch
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -23,18 +30,20 @@ class LazyAdam(AdamTorch):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        name="lazy_adam",
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        name: str = "lazy_adam",
         **kwargs,
     ):
         super().__init__(
             learning_rate, beta_1, beta_2, epsilon, name=name, **kwargs
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return

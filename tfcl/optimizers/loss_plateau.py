@@ -1,11 +1,20 @@
 """SPG's learning rate and early stopping, by the validation loss."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+import typing
 
 import gin
 
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.optimizers.schedules import Clock
+
 
 _LOSS = "validation/loss"
 _KEY = "validation/batch_losses"
@@ -123,11 +132,11 @@ class LossPlateauDecay(_OnLossPlateau):
     """
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> float:
         """Rate at epoch 0."""
         return self._rule.learning_rate
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return self._rule.after(clock.history)[0]
 
 
@@ -144,5 +153,5 @@ class LossPlateauStop(_OnLossPlateau):
             `LossPlateauDecay`.
     """
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return self._rule.after(clock.history)[1] >= self._rule.patience

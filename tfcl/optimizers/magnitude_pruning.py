@@ -12,11 +12,21 @@ Zhu and Gupta, "To prune, or not to prune", arXiv:1710.01878, eq. 1; pruning
 at once after Mallya and Lazebnik, "PackNet", CVPR 2018.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import tensorflow as tf
 
 from tfcl.optimizers.owned_weights import fused_if_large
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
+
 
 _DIGIT = 11  # Bits per pass of `kth_smallest_magnitude`: 2048 counters.
 
@@ -64,7 +74,7 @@ class GradualSparsity:
                 f"exponent={self.exponent}"
             )
 
-    def vector(self):
+    def vector(self) -> Tensor:
         """The six numbers in a float64 tensor, as the functions take them.
 
         A program that lives through several ramps keeps them in a float64
@@ -73,7 +83,7 @@ class GradualSparsity:
         return tf.constant(dataclasses.astuple(self), tf.float64)
 
 
-def sparsity_at(step, schedule):
+def sparsity_at(step: Tensor, schedule: Any) -> Tensor:
     """`s_f + (s_i - s_f) (1 - p)^exponent`, float64 scalar.
 
     `p = (step - b) / (e - b)`, held in [0, 1].
@@ -88,7 +98,7 @@ def sparsity_at(step, schedule):
     return target + (initial - target) * tf.pow(1.0 - part, exponent)
 
 
-def is_event(step, schedule):
+def is_event(step: Tensor, schedule: Any) -> Tensor:
     """Whether weights are pruned after a step: b + f, b + 2 f, ... <= e."""
     _, _, begin, end, frequency, _ = tf.unstack(schedule)
     step = tf.cast(step, tf.float64)
@@ -96,7 +106,13 @@ def is_event(step, schedule):
     return due & (step > begin) & (step <= end)
 
 
-def prune_gradually(kernels, owners, task, step, schedule):
+def prune_gradually(
+    kernels: Sequence[Any],
+    owners: Sequence[Any],
+    task: Tensor,
+    step: Tensor,
+    schedule: Any,
+) -> Any:
     """The owners after a step: pruned at an event, else as they are.
 
     Args:
@@ -117,7 +133,9 @@ def prune_gradually(kernels, owners, task, step, schedule):
     )
 
 
-def prune_at_once(kernels, owners, task, sparsity):
+def prune_at_once(
+    kernels: Sequence[Any], owners: Sequence[Any], task: Tensor, sparsity: Any
+) -> Any:
     """The owners after one pruning of every layer to the same sparsity.
 
     Per layer, with n candidates: `k = round(sparsity n)` (half to even); the
@@ -166,7 +184,7 @@ def _freed(kernel, owner, task, cut, anything):
     return tf.where(small, tf.zeros_like(owner), owner)
 
 
-def prune_rank(sparsity, count):
+def prune_rank(sparsity: Any, count: int) -> Any:
     """`round(sparsity count)`, half to even, int32."""
     if not tf.is_tensor(sparsity):
         # A cast would lead it through float32.
@@ -175,7 +193,9 @@ def prune_rank(sparsity, count):
     return tf.cast(tf.round(product), tf.int32)
 
 
-def kth_smallest_magnitude(values, candidates, rank):
+def kth_smallest_magnitude(
+    values: Tensor, candidates: Tensor, rank: Tensor
+) -> Tensor:
     """The `rank`-th smallest `|values|` among the candidates, exactly.
 
     The bits of non-negative floats, read as integers, are in the order of

@@ -1,10 +1,17 @@
 """Gradient descent, without memory or with the usual one."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import tensorflow as tf
 
 from tfcl.optimizers.sgd_nesterov import resource_of
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -23,13 +30,19 @@ class PlainSGD(keras.optimizers.SGD):
     """
 
     def __init__(
-        self, learning_rate=0.01, momentum=0.0, name="plain_sgd", **kwargs
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        name: str = "plain_sgd",
+        **kwargs,
     ):
         super().__init__(
             learning_rate=learning_rate, momentum=momentum, name=name, **kwargs
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
         if self.momentum or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return

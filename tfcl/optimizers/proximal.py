@@ -1,15 +1,24 @@
 """Proximal operators: what makes weights exactly zero."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def soft_threshold(values, threshold):
+    from tfcl.types import Tensor
+
+
+def soft_threshold(values: Tensor, threshold: Any) -> Tensor:
     """Proximal operator of `threshold * ||w||_1`: nearer to zero, or zero."""
     size = keras.ops.maximum(keras.ops.abs(values) - threshold, 0.0)
     return keras.ops.sign(values) * size
 
 
-def shrink_groups(values, threshold):
+def shrink_groups(values: Tensor, threshold: Any) -> Tensor:
     """Proximal operator of `sum_g threshold_g * ||w_g||_2` (group lasso).
 
     Args:
@@ -26,7 +35,9 @@ def shrink_groups(values, threshold):
     return values * keras.ops.where(threshold > 0, kept, 1.0)
 
 
-def with_proximal_step(optimizer, operators):
+def with_proximal_step(
+    optimizer: type[keras.Optimizer], operators: Any
+) -> type[keras.Optimizer]:
     """Makes an optimizer apply an operator after each variable's update.
 
     The step is w <- prox(w - step(gradient), learning rate).

@@ -1,6 +1,16 @@
 """RMSProp as TensorFlow 1 computed it."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 class RMSPropTF1(keras.optimizers.Optimizer):
@@ -29,10 +39,10 @@ class RMSPropTF1(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        rho=0.9,
-        epsilon=1e-10,
-        name="rmsprop_tf1",
+        learning_rate: float = 0.001,
+        rho: float = 0.9,
+        epsilon: float = 1e-10,
+        name: str = "rmsprop_tf1",
         **kwargs,
     ):
         if not 0.0 <= rho < 1.0:
@@ -48,7 +58,7 @@ class RMSPropTF1(keras.optimizers.Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -56,7 +66,9 @@ class RMSPropTF1(keras.optimizers.Optimizer):
             variables, "mean_square", initializer="ones"
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
         mean_square = self._mean_squares[self._get_variable_index(variable)]
         rate = keras.ops.cast(learning_rate, variable.dtype)
         gradient = keras.ops.cast(gradient, variable.dtype)
@@ -69,7 +81,7 @@ class RMSPropTF1(keras.optimizers.Optimizer):
             rate * gradient * keras.ops.rsqrt(updated + self.epsilon),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "rho": self.rho,

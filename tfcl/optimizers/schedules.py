@@ -5,10 +5,17 @@ state of their own: what they need of the past stands in the clock, which is
 checkpointed. So a resumed run takes the same decisions.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+import typing
 
 import gin
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Constant:
         _positive("learning_rate", learning_rate)
         self.learning_rate = learning_rate
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return self.learning_rate
 
 
@@ -76,7 +83,7 @@ class InverseTimeDecay:
         self.decay = decay
         self.per_task = per_task
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         epoch = clock.epoch if self.per_task else clock.run_epoch
         return self.learning_rate / (1.0 + self.decay * epoch)
 
@@ -109,7 +116,7 @@ class StepDecay:
         self.milestones = tuple(milestones)
         self.factor = factor
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         passed = sum(clock.epoch >= m for m in self.milestones)
         return self.learning_rate * self.factor**passed
 
@@ -122,11 +129,11 @@ class Later:
         epochs: How many.
     """
 
-    def __init__(self, schedule, epochs):
+    def __init__(self, schedule: Callable[[Clock], float], epochs: int):
         self.schedule = schedule
         self.epochs = epochs
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return self.schedule(
             dataclasses.replace(
                 clock,
@@ -144,12 +151,12 @@ class Scaled:
         factor: Positive.
     """
 
-    def __init__(self, schedule, factor):
+    def __init__(self, schedule: Callable[[Clock], float], factor: float):
         _positive("factor", factor)
         self.schedule = schedule
         self.factor = factor
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return self.factor * self.schedule(clock)
 
 
@@ -166,7 +173,9 @@ class ByTask:
             stream, or nothing is known for a task.
     """
 
-    def __init__(self, others: dict, schedule=None):
+    def __init__(
+        self, others: dict, schedule: Callable[[Clock], float] | None = None
+    ):
         given = dict(others)
         if schedule is not None:
             given["all others"] = schedule
@@ -180,7 +189,7 @@ class ByTask:
         self.others = dict(others)
         self.schedule = schedule
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         unknown = sorted(set(self.others) - set(clock.tasks))
         if clock.tasks and unknown:
             raise ValueError(
@@ -211,7 +220,7 @@ class CosineDecay:
         self.learning_rate = learning_rate
         self.final_rate = final_rate
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         part = min(clock.epoch / max(clock.epochs, 1), 1.0)
         wave = 0.5 * (1.0 + math.cos(math.pi * part))
         return self.final_rate + (self.learning_rate - self.final_rate) * wave
@@ -258,7 +267,7 @@ class EarlyStopping:
         self.min_delta = min_delta
         self.start = start
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         best, best_epoch, last = -math.inf, 0, 0
         if self.start is not None:
             best, best_epoch, last = self.sign * self.start, -1, -1
@@ -345,7 +354,7 @@ class PlateauDecay:
         self.factor = factor
         self.most = decays if most is None else most
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         made, _ = _plateau(clock.history, self.patience, self.decays)
         return self.learning_rate * self.factor ** min(made, self.most)
 
@@ -363,5 +372,5 @@ class PlateauStop:
         self.patience = patience
         self.decays = decays
 
-    def __call__(self, clock):
+    def __call__(self, clock: Clock) -> Any:
         return _plateau(clock.history, self.patience, self.decays)[1]

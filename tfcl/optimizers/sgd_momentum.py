@@ -1,5 +1,7 @@
 """Momentum with the rate outside the velocity."""
 
+from __future__ import annotations
+
 import gin
 
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
@@ -28,6 +30,10 @@ class SGDMomentum(SGDNesterov):
     nesterov = False
 
     def __init__(
-        self, learning_rate=0.01, momentum=0.9, name="sgd_momentum", **kwargs
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.9,
+        name: str = "sgd_momentum",
+        **kwargs,
     ):
         super().__init__(learning_rate, momentum, name=name, **kwargs)

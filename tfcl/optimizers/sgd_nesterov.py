@@ -1,8 +1,18 @@
 """Nesterov momentum with the rate outside the velocity."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -34,9 +44,9 @@ class SGDNesterov(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        name="sgd_nesterov",
+        learning_rate: float = 0.01,
+        momentum: float = 0.9,
+        name: str = "sgd_nesterov",
         **kwargs,
     ):
         if not 0.0 <= momentum < 1.0:
@@ -47,17 +57,19 @@ class SGDNesterov(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
         self._buffers = self.add_optimizer_variables(variables, "buffer")
 
-    def buffer_of(self, variable):
+    def buffer_of(self, variable: keras.Variable) -> keras.Variable:
         """The momentum buffer of a variable, as a `keras.Variable`."""
         return self._buffers[self._get_variable_index(variable)]
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: float
+    ) -> None:
         # One operation instead of seven passes over the weights.
         tf.raw_ops.ResourceApplyMomentum(
             var=resource_of(variable),
@@ -68,11 +80,11 @@ class SGDNesterov(keras.optimizers.Optimizer):
             use_nesterov=self.nesterov,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum}
 
 
-def resource_of(variable):
+def resource_of(variable: keras.Variable) -> Tensor:
     """The handle of a `keras.Variable` or `tf.Variable`, for raw operations.
 
     Of a mirrored one inside an optimizer's update: this replica's.

@@ -1,9 +1,12 @@
 """Runs side by side; those that differ in their seeds alone are one row."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import io
 import math
+import typing
 
 from rich import box
 from rich.table import Table
@@ -12,6 +15,13 @@ from rich.text import Text
 from tfcl.errors import UserError
 from tfcl.metrics import accuracy_matrix
 from tfcl.reporting import figures, results, tables
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from matplotlib.figure import Figure
+
 
 # Columns of the printed table: heading, number, how it is written, and whether
 # its deviation is, too.
@@ -48,7 +58,7 @@ class Run:
     numbers: dict
 
     @property
-    def curve(self):
+    def curve(self) -> Any:
         """Average accuracy after each task, NaN where nothing was done."""
         values = self.results["metrics"]["average_accuracy_curve"]
         return [
@@ -69,11 +79,11 @@ class Row:
     settings: str = ""
 
     @property
-    def first(self):
+    def first(self) -> Any:
         """The results of the first run; method and stream are all runs'."""
         return self.runs[0].results
 
-    def spread(self, name):
+    def spread(self, name: str) -> Any:
         """`{"mean", "std", "half_width"}` of a number, None if undefined."""
         values = [run.numbers.get(name) for run in self.runs]
         if None in values:
@@ -81,7 +91,11 @@ class Row:
         return accuracy_matrix.over_seeds(values)
 
 
-def read_runs(folders, single_task=None, joint=None):
+def read_runs(
+    folders: Sequence[str],
+    single_task: str | None = None,
+    joint: str | None = None,
+) -> list[Run]:
     """The runs in these folders.
 
     Args:
@@ -165,7 +179,7 @@ def _accuracies(tasks, folder, reference, others):
     return [by_name[task["name"]]["test_accuracy"] for task in tasks]
 
 
-def rows_of(runs, ignored=()):
+def rows_of(runs: Sequence[Any], ignored: Sequence[str] = ()) -> list[Row]:
     """Gathers runs of one configuration, in the order of their first ones.
 
     Args:
@@ -223,7 +237,7 @@ def _settings(key, keys):
 # What is shown
 
 
-def table(rows) -> Table:
+def table(rows: Sequence[Any]) -> Table:
     """The rows for a console: mean, and ± the deviation over seeds."""
     titles, texts, numbers = _columns(rows)
     shown = Table(
@@ -243,7 +257,7 @@ def table(rows) -> Table:
     return shown
 
 
-def markdown(rows) -> str:
+def markdown(rows: Sequence[Any]) -> str:
     """The same as Markdown."""
     titles, texts, numbers = _columns(rows)
     columns = {**texts, **numbers}
@@ -297,7 +311,7 @@ def _cell(spread, write, both):
     return f"{mean} ± {write(spread['std']).removeprefix('+')}"
 
 
-def to_csv(rows) -> str:
+def to_csv(rows: Sequence[Any]) -> str:
     """Every number: a line per row, mean and sample deviation over seeds."""
     names = dict.fromkeys(
         name for row in rows for run in row.runs for name in run.numbers
@@ -328,7 +342,7 @@ def _number(value):
     return "" if math.isnan(value) else f"{value:.9g}"
 
 
-def figure(rows):
+def figure(rows: Sequence[Any]) -> Figure:
     """Average accuracy after each task, a line per row."""
     several = len({row.first["stream"] for row in rows}) > 1
     curves = []

@@ -5,7 +5,10 @@ readers and in grey print (Okabe & Ito, "Color Universal Design", 2008).
 Names are shown as they are: no `$` in a task name is read as mathematics.
 """
 
+from __future__ import annotations
+
 import io
+import typing
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 PALETTE += ("#56B4E9", "#E69F00", "#000000", "#8A6A00")
@@ -33,7 +41,7 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def as_matrix(R, num_tasks: int) -> np.ndarray:
+def as_matrix(R: np.ndarray, num_tasks: int) -> np.ndarray:
     """R as `[learned tasks, num_tasks]` float64, NaN where not evaluated."""
     matrix = np.full((len(R), num_tasks), np.nan)
     for i, row in enumerate(R):
@@ -45,7 +53,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure((width, height), dpi=120, layout="constrained")
 
 
-def panels(width: float, height: float, *titles: str):
+def panels(width: float, height: float, *titles: str) -> tuple[Figure, Any]:
     """A figure with one framed, gridded drawing per title, side by side."""
     figure = _figure(width, height)
     panels = figure.subplots(1, len(titles), squeeze=False)[0]
@@ -81,7 +89,12 @@ def empty_figure(title: str, reason: str) -> Figure:
     return figure
 
 
-def grid_axes(rows, columns, cell, title):
+def grid_axes(
+    rows: Sequence[Any],
+    columns: Sequence[str],
+    cell: tuple[float, float],
+    title: str,
+) -> tuple[Figure, Any]:
     """Axes for a table of cells, first row on top, names on two sides."""
     names = max((len(short_name(name)) for name in rows), default=0)
     shrink = min(1.0, _MAX_TICKS / max(len(rows), len(columns)))
@@ -99,7 +112,9 @@ def grid_axes(rows, columns, cell, title):
     return figure, axes
 
 
-def name_ticks(axis, places, names) -> None:
+def name_ticks(
+    axis: Any, places: Sequence[float], names: Sequence[str]
+) -> None:
     """Writes names at the ticks of an axis; small or turned where needed."""
     every = -(-len(names) // _MAX_TICKS)
     names = [short_name(name) for name in names[::every]]
@@ -111,7 +126,13 @@ def name_ticks(axis, places, names) -> None:
     axis.set_ticks(places[::every], labels=names, **options)
 
 
-def add_legend(axes, handles, labels, inside=False, heading=None) -> None:
+def add_legend(
+    axes: Any,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    inside: bool = False,
+    heading: str | None = None,
+) -> None:
     where = {"loc": "best"}
     if not inside:
         where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
@@ -131,14 +152,14 @@ def add_legend(axes, handles, labels, inside=False, heading=None) -> None:
         text.set(color=INK, parse_math=False)
 
 
-def add_colour_bar(figure: Figure, axes: Axes, scale, label: str) -> None:
+def add_colour_bar(figure: Figure, axes: Axes, scale: Any, label: str) -> None:
     bar = figure.colorbar(scale, ax=axes, fraction=0.05, pad=0.02, aspect=28)
     bar.set_label(label, color=INK, fontsize=9, parse_math=False)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=INK, length=0)
 
 
-def short_name(name, limit: int = 24) -> str:
+def short_name(name: str, limit: int = 24) -> str:
     """The name on one line, cut in its middle if it is long."""
     name = " ".join(str(name).split())
     if len(name) <= limit:

@@ -5,6 +5,10 @@ state or needs a display. Accuracies come in as fractions 0-1 and are shown in
 percent.
 """
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
@@ -15,12 +19,21 @@ from matplotlib.patches import Patch
 from tfcl.reporting import drawing
 from tfcl.reporting.drawing import PALETTE
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+
 _MAX_NUMBERED = 20  # rows of a heat map up to which cells carry numbers
 _MAX_NAMED = 12  # lines up to which a legend names each of them
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def accuracy_matrix(R, task_names, visits=None) -> Figure:
+def accuracy_matrix(
+    R: np.ndarray,
+    task_names: Sequence[str],
+    visits: Sequence[Any] | None = None,
+) -> Figure:
     """Heat map of R[i, j], the test accuracy on task j after visit i.
 
     Args:
@@ -44,7 +57,14 @@ def accuracy_matrix(R, task_names, visits=None) -> Figure:
     return figure
 
 
-def heat_map(values, rows, columns, title="", label="", digits=None) -> Figure:
+def heat_map(
+    values: np.ndarray,
+    rows: Sequence[Any],
+    columns: Sequence[str],
+    title: str = "",
+    label: str = "",
+    digits: int | None = None,
+) -> Figure:
     """Heat map with numbers in the cells (if there are at most 20 rows).
 
     Args:
@@ -92,7 +112,11 @@ def _decimals(values):
     return int(np.clip(1 - np.floor(np.log10(largest)), 2, 6)) if largest else 2
 
 
-def accuracy_over_time(R, task_names, visits=None) -> Figure:
+def accuracy_over_time(
+    R: np.ndarray,
+    task_names: Sequence[str],
+    visits: Sequence[Any] | None = None,
+) -> Figure:
     """One line per task from the moment it was learned, and their average.
 
     The arguments are those of `accuracy_matrix`.
@@ -139,7 +163,7 @@ def accuracy_over_time(R, task_names, visits=None) -> Figure:
     return figure
 
 
-def average_accuracies(curves) -> Figure:
+def average_accuracies(curves: Mapping[str, Any]) -> Figure:
     """Average accuracy over the learned tasks, a line per configuration.
 
     Args:
@@ -233,7 +257,9 @@ def training_curves(history: dict, phase: str = "") -> Figure:
     return figure
 
 
-def weights_over_epochs(array, labels, title) -> Figure:
+def weights_over_epochs(
+    array: np.ndarray, labels: Sequence[str], title: str
+) -> Figure:
     """Lines of K weights over epochs: the 8 largest at the end in colour.
 
     Args:
@@ -268,11 +294,11 @@ def weights_over_epochs(array, labels, title) -> Figure:
 
 
 def bar_grid(
-    matrix,
-    task_names,
-    layer_names=None,
-    value_names=("task-specific", "shared"),
-    title="Configuration of each task",
+    matrix: np.ndarray,
+    task_names: Sequence[str],
+    layer_names: Sequence[str] | None = None,
+    value_names: Sequence[str] = ("task-specific", "shared"),
+    title: str = "Configuration of each task",
 ) -> Figure:
     """One row per task, one cell per layer, coloured by what the layer is.
 

@@ -1,13 +1,22 @@
 """Histograms over 0 to 1 among what methods note of a task."""
 
+from __future__ import annotations
+
 import numbers
+import typing
 
 import numpy as np
 
 from tfcl.reporting import figures
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-def is_histograms(value):
+    from matplotlib.figure import Figure
+
+
+def is_histograms(value: Any) -> bool:
     """Whether a note is a dict of equally many counts per name."""
     if not isinstance(value, dict) or not value:
         return False
@@ -20,7 +29,7 @@ def is_histograms(value):
     )
 
 
-def figures_of(key, notes):
+def figures_of(key: str, notes: Mapping[str, Any]) -> dict[str, Figure]:
     """Heat maps of a note: of the last task, and of each name over the tasks.
 
     Args:
@@ -40,7 +49,7 @@ def figures_of(key, notes):
     return drawn
 
 
-def figure(value, title):
+def figure(value: Any, title: str) -> Figure:
     """Heat map of names by bins; each row in shares of its sum."""
     counts = np.array(list(value.values()), float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -49,7 +58,7 @@ def figure(value, title):
     return figures.heat_map(shares, list(value), columns, title, "share")
 
 
-def buckets(counts):
+def buckets(counts: Sequence[float]) -> np.ndarray:
     """`(bins, 3)`: left and right end and count, as TensorBoard has them."""
     ends = np.linspace(0.0, 1.0, len(counts) + 1)
     return np.stack([ends[:-1], ends[1:], np.asarray(counts, float)], axis=1)

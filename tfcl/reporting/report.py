@@ -1,8 +1,11 @@
 """A run as one self-contained HTML page."""
 
+from __future__ import annotations
+
 import base64
 import html
 import numbers
+import typing
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +13,10 @@ from matplotlib.figure import Figure
 from tfcl import files
 from tfcl.reporting import drawing, figures, histograms, tables
 from tfcl.reporting.training_figures import task_figures
+
+if typing.TYPE_CHECKING:
+    import pathlib
+
 
 # What each metric says, in the order of the table.
 _METRICS = {
@@ -97,7 +104,7 @@ summary { cursor: pointer; } summary span { color: var(--soft); }
 def write_report(
     results: dict,
     histories: dict[int, dict[str, np.ndarray]],
-    path,
+    path: str | pathlib.Path,
     further: dict[str, Figure] | None = None,
 ) -> None:
     """Writes the report of a run, finished or not, atomically.

@@ -1,8 +1,11 @@
 """What a run leaves in its folder."""
 
+from __future__ import annotations
+
 import functools
 import importlib.metadata
 import pathlib
+import typing
 
 import numpy as np
 
@@ -12,6 +15,13 @@ from tfcl.files import read_json, write_atomically, write_json
 from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import drawing, report, tracked
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from matplotlib.figure import Figure
+
 
 FORMAT = 2
 # Enough for a figure; tasks/*/history.npz holds every epoch.
@@ -119,13 +129,17 @@ def _versions():
     return {"tfcl": __version__, **found}
 
 
-def write_texts(model_dir, texts):
+def write_texts(
+    model_dir: str | pathlib.Path, texts: Mapping[str, str]
+) -> None:
     """Writes `{file name: text}` into the model directory."""
     for name, text in texts.items():
         _written(lambda n=name, t=text: write_atomically(model_dir / n, t))
 
 
-def write_numbers(results, model_dir):
+def write_numbers(
+    results: Mapping[str, Any], model_dir: str | pathlib.Path
+) -> None:
     """Writes results.json, metrics.json, accuracy_matrix.csv and the like.
 
     Under the names that SPG's program gives them, too: acc.csv, loss.csv and
@@ -173,7 +187,12 @@ def _plain(value):
     return value
 
 
-def write_figures(results, histories, model_dir, further=None):
+def write_figures(
+    results: Mapping[str, Any],
+    histories: Mapping[Any, Any],
+    model_dir: str | pathlib.Path,
+    further: Mapping[str, Figure] | None = None,
+) -> None:
     """Writes figures/*.png and report.html.
 
     Args:
@@ -199,7 +218,7 @@ def write_figures(results, histories, model_dir, further=None):
     _written(lambda: report.write_report(page, histories, path, further))
 
 
-def read(model_dir):
+def read(model_dir: str | pathlib.Path) -> dict[str, Any]:
     """The content of a run's `results.json`.
 
     Raises:

@@ -1,5 +1,7 @@
 """Figures of tasks that are streams: points, regions, forgetting."""
 
+from __future__ import annotations
+
 import typing
 
 import numpy as np
@@ -7,6 +9,10 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from tfcl.reporting import drawing
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 _MARKERS = "os^Dv<>Pph"
 _SPLITS = ("train", "validation", "test")
@@ -53,7 +59,7 @@ def stream_figures(
     return figures
 
 
-def region_figure(point_map):
+def region_figure(point_map: Any) -> Figure:
     """The decision regions of a classifier of points.
 
     Args:
@@ -105,7 +111,7 @@ def data_figure(points: dict[str, SplitPoints]) -> Figure:
     return figure
 
 
-def forgetting_figure(array, split):
+def forgetting_figure(array: np.ndarray, split: str) -> Figure:
     """Accuracy on each distribution, over the stream.
 
     Args:

@@ -1,7 +1,10 @@
 """What a run shows in TensorBoard."""
 
+from __future__ import annotations
+
 import pathlib
 import time
+import typing
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +16,12 @@ from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util import tensor_util
 
 from tfcl.reporting import drawing, figures
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from matplotlib.figure import Figure
 
 
 class Summaries:
@@ -42,7 +51,7 @@ class Summaries:
         OSError: If the folder or the event file cannot be made.
     """
 
-    def __init__(self, folder, global_step: int = 0):
+    def __init__(self, folder: str | pathlib.Path, global_step: int = 0):
         self._folder = pathlib.Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         old_files = _event_files(self._folder)
@@ -91,7 +100,7 @@ class Summaries:
                     summary.value.add(tag=tag, simple_value=float(number))
         self._add(summary, step)
 
-    def image(self, tag: str, figure, step: int) -> None:
+    def image(self, tag: str, figure: Figure, step: int) -> None:
         """Writes a `matplotlib.figure.Figure`, drawn as a PNG image."""
         png = drawing.png_bytes(figure)
         width, height = figure.canvas.get_width_height()
@@ -102,7 +111,7 @@ class Summaries:
         summary.value.add(tag=tag, image=image)
         self._add(summary, step)
 
-    def histogram(self, tag: str, buckets, step: int) -> None:
+    def histogram(self, tag: str, buckets: np.ndarray, step: int) -> None:
         """Writes a histogram, `(bins, 3)`: left end, right end and count."""
         summary = summary_pb2.Summary()
         summary.value.add(
@@ -112,7 +121,13 @@ class Summaries:
         )
         self._add(summary, step)
 
-    def matrix(self, R, task_names, visits, step: int) -> None:
+    def matrix(
+        self,
+        R: np.ndarray,
+        task_names: Sequence[str],
+        visits: Sequence[Any] | None,
+        step: int,
+    ) -> None:
         """Writes R, see `figures.accuracy_matrix`, as a heat map."""
         figure = figures.accuracy_matrix(R, task_names, visits)
         self.image("accuracy_matrix", figure, step)

@@ -1,5 +1,9 @@
 """Numbers under the names that SPG's program tracks them by."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.metrics import accuracy_matrix
@@ -9,15 +13,19 @@ from tfcl.metrics.weighted_metrics import (
     weighted_backward_transfer_curve,
 )
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
-def loss_csv(results):
+
+def loss_csv(results: Mapping[str, Any]) -> str:
     """Text of `loss.csv`: test losses in the form of `accuracy_matrix.csv`."""
     names = results["task_names"]
     losses = np.array(results["loss_matrix"], float).reshape(-1, len(names))
     return written(losses, names, results["visits"])
 
 
-def latest(results):
+def latest(results: Mapping[str, Any]) -> dict[str, Any]:
     """What is known after the last learned task, `{name: number}`.
 
     Names: `acc__<task>`, `btf__<task>` (accuracy now less that right after

@@ -1,5 +1,7 @@
 """Figures of how a task was trained, all its phases in one row of epochs."""
 
+from __future__ import annotations
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -37,7 +39,7 @@ def task_figures(task: dict, history: dict) -> dict[str, Figure]:
     return drawn
 
 
-def joined_phases(history: dict):
+def joined_phases(history: dict) -> dict[str, np.ndarray]:
     """The phases of a task one after another.
 
     Args:

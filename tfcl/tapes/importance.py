@@ -4,10 +4,19 @@ Source: Konishi et al., "Parameter-Level Soft-Masking for Continual
 Learning", ICML 2023, section 3.1, and its published program.
 """
 
+from __future__ import annotations
+
+import typing
+
 import tensorflow as tf
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def are_equal(gradient):
+    from tfcl.types import Tensor
+
+
+def are_equal(gradient: Tensor) -> Tensor:
     """Whether all elements are equal, so that no deviation exists.
 
     Args:
@@ -20,7 +29,7 @@ def are_equal(gradient):
     return tf.equal(tf.reduce_max(gradient), tf.reduce_min(gradient))
 
 
-def score(gradient):
+def score(gradient: Tensor) -> Tensor:
     """`|tanh((g - mean(g)) / std(g))|` of one parameter tensor.
 
     The deviation is the unbiased one. Only the direction of `g` counts, not
@@ -47,7 +56,7 @@ def score(gradient):
     return tf.abs(tf.tanh(tf.cast(standardised, gradient.dtype)))
 
 
-def mean_over_elements(tensors):
+def mean_over_elements(tensors: Sequence[Tensor]) -> Tensor:
     """Mean over the elements of all tensors pooled, a scalar.
 
     With plasticities (1 - accumulated importance) of all shared parameters

@@ -1,7 +1,17 @@
 """A gradient tape that spares what earlier tasks need."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 class SoftMaskGradientTape(tf.GradientTape):
@@ -45,14 +55,14 @@ class SoftMaskGradientTape(tf.GradientTape):
 
     def __init__(
         self,
-        importance=(),
-        plasticity=(),
-        head=(),
-        head_factor=1.0,
-        head_clip=1e4,
-        sum_over_replicas=None,
-        persistent=False,
-        watch_accessed_variables=True,
+        importance: Any = (),
+        plasticity: Any = (),
+        head: Any = (),
+        head_factor: float = 1.0,
+        head_clip: float = 1e4,
+        sum_over_replicas: Callable[[Tensor], Tensor] | None = None,
+        persistent: bool = False,
+        watch_accessed_variables: bool = True,
     ):
         super().__init__(persistent, watch_accessed_variables)
         if head_clip is not None and not head_clip > 0:
@@ -88,11 +98,11 @@ class SoftMaskGradientTape(tf.GradientTape):
 
     def gradient(
         self,
-        target,
-        sources,
-        output_gradients=None,
-        unconnected_gradients=tf.UnconnectedGradients.NONE,
-    ):
+        target: Tensor,
+        sources: Any,
+        output_gradients: Tensor | None = None,
+        unconnected_gradients: Any = tf.UnconnectedGradients.NONE,
+    ) -> Any:
         """The masked gradients of `target`, in the structure of `sources`."""
         flat = [_plain(source) for source in tf.nest.flatten(sources)]
         gradients = super().gradient(
@@ -107,7 +117,7 @@ class SoftMaskGradientTape(tf.GradientTape):
         ]
         return tf.nest.pack_sequence_as(sources, masked)
 
-    def jacobian(self, *args, **kwargs):
+    def jacobian(self, *args, **kwargs) -> Any:
         """Not masked, so not offered."""
         raise NotImplementedError(
             "SoftMaskGradientTape masks gradients of steps, not Jacobians. "

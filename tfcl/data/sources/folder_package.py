@@ -1,8 +1,11 @@
 """Folders of images packed into a TFDS set, and taken out of it again."""
 
+from __future__ import annotations
+
 import functools
 import os
 import pathlib
+import typing
 
 import tensorflow_datasets as tfds
 
@@ -19,8 +22,19 @@ from tfcl.data.sources.image_files import Source, fitted
 from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.errors import UserError
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def package_builder(root, data_dir, image_size, resize, skip_bad=False):
+    from tfcl.data.task import TaskStream
+
+
+def package_builder(
+    root: str | pathlib.Path,
+    data_dir: str | None,
+    image_size: Any,
+    resize: str,
+    skip_bad: bool = False,
+) -> Any:
     """The TFDS builder that packs a folder of tasks.
 
     Args:
@@ -57,13 +71,15 @@ def package_builder(root, data_dir, image_size, resize, skip_bad=False):
     return Builder(data_dir=data_dir, config=config)
 
 
-def is_package(root) -> bool:
+def is_package(root: str | pathlib.Path) -> bool:
     """Whether a folder is a TFDS set rather than one of tasks."""
     path = pathlib.Path(root).expanduser()
     return (path / "dataset_info.json").exists()
 
 
-def open_package(root, tasks=None):
+def open_package(
+    root: str | pathlib.Path, tasks: Any | None = None
+) -> TaskStream:
     """The images of a packed folder of tasks.
 
     Args:

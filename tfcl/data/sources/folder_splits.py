@@ -1,6 +1,9 @@
 """Which of a user's images are for training, validation and test."""
 
+from __future__ import annotations
+
 import fractions
+import typing
 
 import numpy as np
 from absl import logging
@@ -8,6 +11,9 @@ from absl import logging
 from data_builders.image_folders.image_tree import SPLITS
 from tfcl import randomness
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from typing import Any
 
 
 class FolderSplits:
@@ -22,7 +28,9 @@ class FolderSplits:
         bad: `BadImages`, asked what to do with an image in two splits.
     """
 
-    def __init__(self, task_name, sources, digests, pools, bad):
+    def __init__(
+        self, task_name: str, sources: Any, digests: Any, pools: Any, bad: Any
+    ):
         self._task_name = task_name
         self._sources = sources
         self._digests = digests
@@ -33,11 +41,11 @@ class FolderSplits:
         }
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
         """The classes to learn, in the order of their labels."""
         return tuple(self._pools["train"])
 
-    def complete(self, parts, seed):
+    def complete(self, parts: Any, seed: int) -> None:
         """Cuts missing splits from the training images of each class.
 
         Images of equal content stay together. Of a class's n different
@@ -88,7 +96,7 @@ class FolderSplits:
             "images, or folders of those splits, or remove the class."
         )
 
-    def part_duplicates(self):
+    def part_duplicates(self) -> None:
         """Sees to it that no image is in two splits.
 
         Raises:
@@ -118,7 +126,7 @@ class FolderSplits:
             "would ask for what was learned by heart",
         )
 
-    def chosen(self):
+    def chosen(self) -> Any:
         """What is left: `(indices into sources, labels)` per split.
 
         Both are int64 and int32 `(n,)`, class after class.

@@ -1,5 +1,7 @@
 """Image files as the network's input: read, checked, brought to one shape."""
 
+from __future__ import annotations
+
 import concurrent.futures
 import contextlib
 import functools
@@ -16,6 +18,12 @@ from data_builders.image_folders.image_file import BadImage, decode
 from tfcl.data.lazy_images import Images
 from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape
+
 
 _AT_ONCE = 4  # Images in work at once.
 # Resizing takes 44 bytes per pixel: from this size on, one image at a time.
@@ -51,7 +59,7 @@ class Reading(typing.NamedTuple):
     fault: str | None
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: str | pathlib.Path) -> np.ndarray:
     """An image file as uint8 `(height, width, 3)`.
 
     See `data_builders.image_folders.image_file.decode`.
@@ -81,17 +89,19 @@ class ImageFiles(Images):
         resize: See `Preprocessing`.
     """
 
-    def __init__(self, sources, image_shape, resize="stretch"):
+    def __init__(
+        self, sources: Any, image_shape: Shape, resize: str = "stretch"
+    ):
         self._sources = tuple(sources)
         self._resize = resize
         super().__init__(len(self._sources), image_shape)
 
-    def taken(self, rows):
+    def taken(self, rows: Any) -> Any:
         """The images at `rows`, not decoded."""
         chosen = [self._sources[row] for row in rows]
         return ImageFiles(chosen, self._image_shape, self._resize)
 
-    def digest(self):
+    def digest(self) -> str:
         """Text that differs where files do, or what is made of them."""
         sha = hashlib.sha256(str((self.shape, self._resize)).encode())
         for source in self._sources:
@@ -124,7 +134,7 @@ class ImageFiles(Images):
         return pixels
 
 
-def read_all(sources, image_shape, resize="stretch"):
+def read_all(sources: Any, image_shape: Shape, resize: str = "stretch") -> Any:
     """Reads images, several at once.
 
     Args:
@@ -158,7 +168,7 @@ def _read(image_shape, resize, source):
     return Reading(digest, fitted(pixels, image_shape, resize), None)
 
 
-def fitted(pixels, image_shape, resize):
+def fitted(pixels: np.ndarray, image_shape: Shape, resize: str) -> np.ndarray:
     """An image brought to a shape as serving does it (`Preprocessing`).
 
     Args:

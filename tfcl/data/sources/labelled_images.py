@@ -1,10 +1,21 @@
 """One split of a data set whose images stay encoded until asked for."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 import tensorflow as tf
 
 from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Shape
+
 
 _DECODE_BATCH = 256
 # Encoded files in memory at a time, if they come from the disk.
@@ -40,14 +51,14 @@ class LabelledImages:
 
     def __init__(
         self,
-        encoded,
-        labels,
-        class_names,
-        image_shape,
-        ids,
-        place,
-        stored_channels=None,
-        resize="stretch",
+        encoded: Any,
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        image_shape: Shape,
+        ids: Any,
+        place: Any,
+        stored_channels: int | None = None,
+        resize: str = "stretch",
     ):
         self.labels = np.asarray(labels, np.int64)
         self.class_names = tuple(class_names)
@@ -61,7 +72,7 @@ class LabelledImages:
     def __len__(self):
         return len(self.labels)
 
-    def images(self, indices) -> np.ndarray:
+    def images(self, indices: np.ndarray) -> np.ndarray:
         """Decodes the images at `indices`.
 
         Args:
@@ -92,7 +103,7 @@ class LabelledImages:
             raise self._undecodable(indices) from error
         return pixels
 
-    def digest(self, indices):
+    def digest(self, indices: np.ndarray) -> str:
         """Text that differs where the files at `indices` differ."""
         how = "" if self._resize == "stretch" else self._resize
         return f"{self.image_shape}{how}{self._encoded.digest(indices)}"

@@ -1,10 +1,13 @@
 """Data sets that TFDS has prepared, or is to: places, damage, error texts."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import fcntl
 import importlib
 import os
+import typing
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +17,11 @@ from google.protobuf import json_format
 from tensorflow_datasets.core.download import download_manager, extractor
 
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    import pathlib
+    from typing import Any
+
 
 # What TFDS raises for description files it cannot use (ValueError and
 # AssertionError: names, splits or versions that contradict each other).
@@ -57,20 +65,20 @@ class Place:
         return f"Data set '{self.name}', split '{self.split}'"
 
     @property
-    def root(self):
+    def root(self) -> pathlib.Path:
         """`data_dir` as TFDS needs it: it does not expand `~` itself."""
         if not self.data_dir:
             return None
         return os.path.expanduser(self.data_dir)
 
-    def shown(self, path):
+    def shown(self, path: str | pathlib.Path) -> str:
         """`path`, a file of TFDS, below `data_dir` as the user wrote it."""
         path = os.fspath(path)
         if not self.data_dir:
             return path
         return os.path.join(self.data_dir, os.path.relpath(path, self.root))
 
-    def damaged(self, path, fault):
+    def damaged(self, path: str | pathlib.Path, fault: str) -> UserError:
         """The error for a file inside a prepared data set's folder."""
         folder = os.path.dirname(path)
         return UserError(
@@ -79,7 +87,7 @@ class Place:
         )
 
 
-def make_builder(source, place):
+def make_builder(source: Any, place: Any) -> Any:
     """The TFDS builder of a data set, prepared or not.
 
     Args:
@@ -109,12 +117,12 @@ def make_builder(source, place):
     return builder
 
 
-def description(folder):
+def description(folder: str | pathlib.Path) -> str:
     """The file in which TFDS describes a prepared set."""
     return os.path.join(folder, "dataset_info.json")
 
 
-def release_size(builder, split):
+def release_size(builder: Any, split: str) -> Any:
     """Examples of a split in the owners' release, None if not known."""
     counts = getattr(builder, "COUNTS", {})
     if builder.builder_config is not None:
@@ -124,7 +132,7 @@ def release_size(builder, split):
 
 
 @contextlib.contextmanager
-def only_one(builder):
+def only_one(builder: Any) -> Any:
     """Keeps other processes from preparing the same data set meanwhile.
 
     A context manager: waits for the other process at its begin.
@@ -145,7 +153,7 @@ def only_one(builder):
         yield
 
 
-def damage(builder, tfds_split):
+def damage(builder: Any, tfds_split: str) -> str | None:
     """(file, what is wrong with it) of a split that could not be read.
 
     Args:
@@ -169,7 +177,7 @@ def damage(builder, tfds_split):
     return description(builder.data_dir), "does not fit the split's files"
 
 
-def class_names(builder, place, label_key):
+def class_names(builder: Any, place: Any, label_key: str) -> list[str]:
     """The names of the classes, checked against their file.
 
     TFDS passes in silence over a file of names that is damaged, and then
@@ -203,7 +211,7 @@ def class_names(builder, place, label_key):
     return tuple(names)
 
 
-def brief(error, length=120):
+def brief(error: BaseException, length: int = 120) -> str:
     """Kind and first line of an error, at most `length` characters of it."""
     cause = error.__cause__
     # TFDS wraps the system's error; "Permission denied" is the useful part.

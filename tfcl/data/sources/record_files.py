@@ -1,11 +1,18 @@
 """Encoded images that stay in their TFRecord files."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import struct
+import typing
 
 import numpy as np
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 # A record: length (8 bytes), its checksum (4), data, checksum of the data (4).
 _HEADER = 12
@@ -19,21 +26,21 @@ class EncodedInMemory:
         encoded: `(n,)` array of bytes.
     """
 
-    def __init__(self, encoded):
+    def __init__(self, encoded: Any):
         self._encoded = encoded
 
     def __len__(self):
         return len(self._encoded)
 
-    def read(self, indices):
+    def read(self, indices: np.ndarray) -> Any:
         """`(k,)` array of bytes."""
         return self._encoded[indices]
 
-    def ordered(self, order):
+    def ordered(self, order: Any) -> Any:
         """The same images in another order."""
         return EncodedInMemory(self._encoded[order])
 
-    def digest(self, indices):
+    def digest(self, indices: np.ndarray) -> str:
         """Text that differs where files differ."""
         sha = hashlib.sha256()
         for index in indices:
@@ -54,7 +61,7 @@ class EncodedInFiles:
         feature: Name of the image in the stored `tf.train.Example`s.
     """
 
-    def __init__(self, instructions, feature):
+    def __init__(self, instructions: Any, feature: Any):
         self._paths = [os.fspath(path) for path, _, _ in instructions]
         self._feature = feature
         places = []
@@ -69,7 +76,7 @@ class EncodedInFiles:
     def __len__(self):
         return len(self._places)
 
-    def read(self, indices):
+    def read(self, indices: np.ndarray) -> Any:
         """`(k,)` array of bytes."""
         records = np.empty(len(indices), object)
         places = self._places[indices]
@@ -96,14 +103,14 @@ class EncodedInFiles:
         )
         return parsed[self._feature].numpy()
 
-    def ordered(self, order):
+    def ordered(self, order: Any) -> Any:
         """The same images in another order."""
         other = object.__new__(EncodedInFiles)
         other._paths, other._feature = self._paths, self._feature
         other._places = self._places[order]
         return other
 
-    def digest(self, indices):
+    def digest(self, indices: np.ndarray) -> str:
         """Text that differs where records differ: from their checksums."""
         stored = self._places[indices][:, 2:]
         return hashlib.sha256(np.ascontiguousarray(stored)).hexdigest()

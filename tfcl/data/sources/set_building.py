@@ -1,5 +1,7 @@
 """Builds a data set of the catalog, once and whole, and checks it."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import errno
@@ -8,6 +10,7 @@ import os
 import pathlib
 import sys
 import tarfile
+import typing
 import zipfile
 import zlib
 
@@ -20,6 +23,11 @@ from data_builders.image_folders.image_tree import TreeError
 from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.set_check import damaged, read_split
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 # What builders raise over files that a user has supplied.
 _ARCHIVE_ERRORS = (
@@ -40,7 +48,7 @@ class _WholeSet(prepared_sets.Place):
         return f"Data set '{self.name}'"
 
 
-def catalog_builder(name, data_dir=None):
+def catalog_builder(name: str, data_dir: str | None = None) -> Any:
     """The TFDS builder of a set of the catalog.
 
     Args:
@@ -59,7 +67,7 @@ def catalog_builder(name, data_dir=None):
         raise _package_missing(name, error) from error
 
 
-def needs_manual_files(name) -> bool:
+def needs_manual_files(name: str) -> bool:
     """Whether the user must supply files of a set of the catalog."""
     source = catalog.find(name)
     if source.module is None:
@@ -69,7 +77,12 @@ def needs_manual_files(name) -> bool:
     return bool(cls.MANUAL_DOWNLOAD_INSTRUCTIONS)
 
 
-def build_set(name, make_builder, manual_dir=None, partial=False):
+def build_set(
+    name: str,
+    make_builder: Callable[..., Any],
+    manual_dir: str | None = None,
+    partial: bool = False,
+) -> Any:
     """Builds a data set, unless it is there.
 
     TFDS writes into a folder beside the final one and renames it when it is
@@ -124,7 +137,7 @@ def build_set(name, make_builder, manual_dir=None, partial=False):
     return builder, True
 
 
-def check_set(name, builder, label_key=None):
+def check_set(name: str, builder: Any, label_key: str | None = None) -> Any:
     """Reads and decodes every record of a built set.
 
     Args:

@@ -1,7 +1,10 @@
 """Reads a prepared TFDS data set from end to end."""
 
+from __future__ import annotations
+
 import os
 import pathlib
+import typing
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -9,8 +12,11 @@ import tensorflow_datasets as tfds
 from tfcl.data.sources import prepared_sets
 from tfcl.errors import UserError
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def set_in(folder):
+
+def set_in(folder: str | pathlib.Path) -> Any:
     """The TFDS builder of a set, from its folder alone.
 
     Raises:
@@ -36,7 +42,7 @@ def set_in(folder):
     return builder
 
 
-def read_split(builder, split, decoders=None):
+def read_split(builder: Any, split: str, decoders: Any | None = None) -> Any:
     """All records of a split, in the order of the files.
 
     Args:
@@ -84,7 +90,9 @@ def read_split(builder, split, decoders=None):
         )
 
 
-def damaged(folder, path, fault):
+def damaged(
+    folder: str | pathlib.Path, path: str | pathlib.Path, fault: str
+) -> Any:
     """The `UserError` for a file of a prepared data set."""
     return UserError(
         f"File '{os.fspath(path)}' {fault}. Delete the folder '{folder}' and "

@@ -1,19 +1,27 @@
 """Training, validation and test images of any set of the catalog."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import catalog, tfds_source
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 def open_parts(
-    dataset,
-    test_fraction,
-    data_dir,
-    shape=None,
-    resize="stretch",
-    own_validation=False,
-):
+    dataset: str,
+    test_fraction: float,
+    data_dir: str | None,
+    shape: Any | None = None,
+    resize: str = "stretch",
+    own_validation: bool = False,
+) -> Any:
     """`LabelledImages` of the training and of the test part, or one.
 
     Args:
@@ -51,7 +59,13 @@ def open_parts(
     ]
 
 
-def pools_of(parts, held_out, test_fraction, data_seed, remedies):
+def pools_of(
+    parts: Any,
+    held_out: Any,
+    test_fraction: float,
+    data_seed: int,
+    remedies: Mapping[str, str],
+) -> Any:
     """The `ClassPools` of a set.
 
     Args:
@@ -86,6 +100,6 @@ def _cut(source, held_out, test_fraction, data_seed, remedies):
     return ClassPools((source,) * 3, pools, remedies)
 
 
-def classes_with_images(parts):
+def classes_with_images(parts: Any) -> Any:
     """Classes of which a set has an image to train on, ascending."""
     return np.unique(parts[0].labels)

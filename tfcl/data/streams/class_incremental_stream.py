@@ -1,6 +1,9 @@
 """A stream whose tasks bring new classes to one growing set of answers."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 import numpy as np
@@ -8,10 +11,13 @@ import numpy as np
 from tfcl.data.streams.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
 
+if typing.TYPE_CHECKING:
+    from tfcl.data.task import Task
+
 
 @gin.configurable(denylist=["data_dir"])
 def class_incremental_stream(
-    stream=gin.REQUIRED, data_dir: str | None = None
+    stream: TaskStream = gin.REQUIRED, data_dir: str | None = None
 ) -> TaskStream:
     """Numbers the classes of a stream's tasks one after another.
 
@@ -53,7 +59,7 @@ def class_incremental_stream(
     )
 
 
-def first_classes(task):
+def first_classes(task: Task) -> list[int]:
     """Smallest label of a task's training split, and how many there are."""
     known = np.unique(task.train.labels)
     return int(known[0]), len(known)

@@ -1,11 +1,14 @@
 """Streams of features that a frozen network has computed once."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
+import typing
 
 import gin
 import numpy as np
@@ -14,11 +17,15 @@ from absl import logging
 from tfcl.data.split import Split
 from tfcl.data.task import TaskStream
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 @gin.configurable(denylist=["data_dir"])
 def feature_stream(
-    stream=gin.REQUIRED,
-    network=gin.REQUIRED,
+    stream: TaskStream = gin.REQUIRED,
+    network: Callable[..., Any] = gin.REQUIRED,
     extraction_batch: int = 64,
     cache_dir: str | None = None,
     data_dir: str | None = None,

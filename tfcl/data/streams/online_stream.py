@@ -1,6 +1,9 @@
 """Any stream of tasks as one task without borders, to be seen once."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 import numpy as np
@@ -9,12 +12,16 @@ from tfcl.data.arguments import check_batch_size, check_choice
 from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
 
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+
 _LABELS = ("class", "domain")
 
 
 @gin.configurable(denylist=["data_dir"])
 def online_stream(
-    stream=gin.REQUIRED,
+    stream: TaskStream = gin.REQUIRED,
     labels: str = "class",
     by_class: bool = False,
     batch_size: int = 1,
@@ -126,7 +133,7 @@ def _whole_batches(split, size):
     return split.taken(np.concatenate(kept))
 
 
-def unique_class_names(tasks):
+def unique_class_names(tasks: Any) -> list[str]:
     """Class names of all tasks; repeated ones with that of their task."""
     plain = [name for task in tasks for name in task.class_names]
     repeated = {name for name in plain if plain.count(name) > 1}

@@ -1,5 +1,7 @@
 """Streams of points in the plane, seen once, as one task without borders."""
 
+from __future__ import annotations
+
 import gin
 import numpy as np
 
@@ -80,7 +82,9 @@ def _check_whole_batches(split, size):
         )
 
 
-def vector_split(vectors, labels, groups):
+def vector_split(
+    vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray
+) -> Split:
     """A float32 `Split` of vectors, as images of one pixel.
 
     Args:

@@ -1,5 +1,7 @@
 """A stream whose tasks come more than once."""
 
+from __future__ import annotations
+
 import gin
 
 from tfcl.data.task import TaskStream
@@ -7,7 +9,7 @@ from tfcl.data.task import TaskStream
 
 @gin.configurable(denylist=["data_dir"])
 def repeated_stream(
-    stream=gin.REQUIRED,
+    stream: TaskStream = gin.REQUIRED,
     order: list = gin.REQUIRED,
     data_dir: str | None = None,
 ) -> TaskStream:

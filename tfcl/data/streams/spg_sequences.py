@@ -1,7 +1,10 @@
 """The nine sequences of SPG: sets cut into tasks by class or by user."""
 
+from __future__ import annotations
+
 import dataclasses
 import random
+import typing
 
 import gin
 import numpy as np
@@ -13,6 +16,12 @@ from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.augmentation import Draws
+
 
 # Mean and deviation of pixels / 255 by the number of channels.
 STATISTICS = {
@@ -169,7 +178,7 @@ def _add_tasks(tasks, most, made_of, seed, same_user, data_dir):
         )
 
 
-def class_order(num_classes, num_tasks, seed):
+def class_order(num_classes: int, num_tasks: int, seed: int) -> Any:
     """Class indices of every task, as the published program draws them.
 
     Args:
@@ -196,7 +205,7 @@ def class_order(num_classes, num_tasks, seed):
     return np.array(classes).reshape(num_tasks, -1)[order]
 
 
-def user_order(num_tasks, seed):
+def user_order(num_tasks: int, seed: int) -> Any:
     """Which user every task is of, likewise: `(num_tasks,)` integers."""
     order = list(range(num_tasks))
     random.Random(seed).shuffle(order)
@@ -346,7 +355,7 @@ def _check_size(source, group, rows, wanted, task_name, splits):
     )
 
 
-def stratified(labels, rows, count, draws):
+def stratified(labels: np.ndarray, rows: Any, count: int, draws: Draws) -> Any:
     """Some of `rows` in random order, each class by its share.
 
     Args:

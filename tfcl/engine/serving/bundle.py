@@ -1,6 +1,9 @@
 """All learned tasks as one SavedModel, what they share stored once."""
 
+from __future__ import annotations
+
 import pathlib
+import typing
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +12,14 @@ from tfcl.data.preprocessing import grey_levels
 from tfcl.engine.serving.export import check_takes_images, write_saved_model
 from tfcl.errors import UserError
 from tfcl.methods.protocols import SupportsBundle
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.engine.storage.bank import BankedTask
+    from tfcl.methods.base import Method
+
 
 NAME = "bundle"
 
@@ -29,7 +40,7 @@ class ServedBundle(tf.Module):
         entries: `BankedTask`s in the same order.
     """
 
-    def __init__(self, network, entries):
+    def __init__(self, network: Any, entries: Sequence[BankedTask]):
         super().__init__()
         # Tracked here, once; the network itself is only in the closure.
         self.weights = [weight.value for weight in network.weights]
@@ -107,7 +118,9 @@ def _table(entries):
     ]
 
 
-def export_bundle(method, entries, folder):
+def export_bundle(
+    method: Method, entries: Sequence[BankedTask], folder: str | pathlib.Path
+) -> pathlib.Path:
     """Writes the SavedModel `bundle` of several finished tasks.
 
     Args:

@@ -1,13 +1,24 @@
 """A learned task as a SavedModel of its own."""
 
+from __future__ import annotations
+
 import pathlib
 import shutil
+import typing
 
 import keras
 import tensorflow as tf
 
 from tfcl.errors import RunError, UserError
 from tfcl.models.surgery.rewire import maker
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.engine.storage.bank import BankedTask
+    from tfcl.methods.base import Method
+    from tfcl.types import Shape
 
 
 class ServedTask(tf.Module):
@@ -28,7 +39,9 @@ class ServedTask(tf.Module):
         class_names: Names of the classes.
     """
 
-    def __init__(self, model, preprocessing, class_names):
+    def __init__(
+        self, model: keras.Model, preprocessing: Any, class_names: Sequence[str]
+    ):
         super().__init__()
         # The variables are tracked here, once; the model itself is only in
         # the closure, so that nothing of Keras is saved beside them.
@@ -53,7 +66,7 @@ class ServedTask(tf.Module):
         )
 
 
-def check_takes_images(entry, image_shape):
+def check_takes_images(entry: BankedTask, image_shape: Shape) -> None:
     """Refuses a task whose network takes features or points.
 
     Args:
@@ -73,7 +86,9 @@ def check_takes_images(entry, image_shape):
         )
 
 
-def export_task(method, entry, folder):
+def export_task(
+    method: Method, entry: BankedTask, folder: str | pathlib.Path
+) -> pathlib.Path:
     """Writes the SavedModel of a finished task.
 
     Args:
@@ -97,7 +112,9 @@ def export_task(method, entry, folder):
     return write_saved_model(module, signatures, final)
 
 
-def write_saved_model(module, signatures, final):
+def write_saved_model(
+    module: tf.Module, signatures: Any, final: str | pathlib.Path
+) -> pathlib.Path:
     """Writes a SavedModel; it appears under its name when it is complete.
 
     Args:

@@ -1,6 +1,9 @@
 """A finished (or stopped) run, opened to serve its tasks without data."""
 
+from __future__ import annotations
+
 import pathlib
+import typing
 
 import tensorflow as tf
 from absl import logging
@@ -16,6 +19,15 @@ from tfcl.files import read_json
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from tfcl.engine.storage.bank import BankedTask
+    from tfcl.methods.base import Method
+    from tfcl.types import Tensor
+
 
 class LearnedTasks:
     """The tasks that a run has learned.
@@ -29,7 +41,7 @@ class LearnedTasks:
         RunError: If its files are damaged.
     """
 
-    def __init__(self, model_dir, method):
+    def __init__(self, model_dir: str | pathlib.Path, method: Method):
         self.model_dir = pathlib.Path(model_dir)
         self.method = method
         self.bank = Bank(self.model_dir / "tasks", writes=False)
@@ -60,11 +72,11 @@ class LearnedTasks:
         checkpoints.restore(method, between_tasks=True)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Names of the learned tasks."""
         return list(self._visits)
 
-    def find(self, name):
+    def find(self, name: str) -> BankedTask:
         """The `BankedTask` named `name`, or a `UserError` with the names."""
         if name not in self.names:
             raise UserError(
@@ -73,7 +85,7 @@ class LearnedTasks:
             )
         return self.bank.load(self._visits[name], name)
 
-    def probabilities(self, entry, images):
+    def probabilities(self, entry: BankedTask, images: Tensor) -> np.ndarray:
         """Class probabilities of images.
 
         Args:
@@ -91,12 +103,18 @@ class LearnedTasks:
         logits = self.method.predict(entry.preprocessing(images))
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
-    def export(self, entry, folder=None):
+    def export(
+        self, entry: BankedTask, folder: str | pathlib.Path | None = None
+    ) -> pathlib.Path:
         """Writes the SavedModel of a `BankedTask`; returns its path."""
         folder = folder or self.model_dir / "export"
         return export_task(self.method, entry, folder)
 
-    def export_bundle(self, entries, folder=None):
+    def export_bundle(
+        self,
+        entries: Sequence[BankedTask],
+        folder: str | pathlib.Path | None = None,
+    ) -> pathlib.Path:
         """Writes several `BankedTask`s as one SavedModel; returns its path."""
         folder = folder or self.model_dir / "export"
         return export_bundle(self.method, entries, folder)

@@ -1,8 +1,11 @@
 """The finished tasks: immutable folders, written once, checked when read."""
 
+from __future__ import annotations
+
 import hashlib
 import pathlib
 import shutil
+import typing
 
 import numpy as np
 
@@ -10,6 +13,13 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.errors import RunError, UserError
 from tfcl.files import read_json, write_atomically, write_json
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tfcl.data.task import Visit
+    from tfcl.types import Values
 
 
 class BankedTask:
@@ -24,7 +34,7 @@ class BankedTask:
         num_parameters: Numbers in all floating arrays.
     """
 
-    def __init__(self, note, values):
+    def __init__(self, note: dict[str, Any], values: Values):
         self.index = note["index"]
         self.name = note["name"]
         self.class_names = tuple(note["class_names"])
@@ -52,12 +62,18 @@ class Bank:
         writes: False on workers other than the chief.
     """
 
-    def __init__(self, folder, writes=True):
+    def __init__(self, folder: str | pathlib.Path, writes: bool = True):
         self.folder = pathlib.Path(folder)
         self.writes = writes
         self._unwritten = {}
 
-    def store(self, visit, values, notes, history):
+    def store(
+        self,
+        visit: Visit,
+        values: Values,
+        notes: Mapping[str, Any],
+        history: Mapping[str, np.ndarray],
+    ) -> None:
         """Adds a finished task.
 
         Args:
@@ -97,7 +113,7 @@ class Bank:
                 "Make room and start the same command again."
             ) from error
 
-    def load(self, visit, name):
+    def load(self, visit: Visit, name: str) -> BankedTask:
         """The `BankedTask` of a task after its visit number `visit`.
 
         Raises:
@@ -122,7 +138,7 @@ class Bank:
             )
         return BankedTask(note, from_npz(content))
 
-    def history(self, visit, name):
+    def history(self, visit: Visit, name: str) -> dict[str, np.ndarray]:
         """`{name: array}` of training curves; empty if unreadable."""
         path = self._path(visit, name) / "history.npz"
         try:
@@ -130,7 +146,7 @@ class Bank:
         except (OSError, ValueError):
             return {}
 
-    def names(self):
+    def names(self) -> list[str]:
         """`{task name: newest visit}` of the tasks in the bank."""
         found = {}
         for path in sorted(self.folder.glob("[0-9]*_*")):
@@ -138,7 +154,7 @@ class Bank:
             found[name] = int(number)
         return found
 
-    def find(self, name):
+    def find(self, name: str) -> BankedTask:
         """The `BankedTask` named `name`.
 
         Raises:

@@ -1,13 +1,22 @@
 """Weights of the best epoch of a running phase, on disk for a resume."""
 
+from __future__ import annotations
+
 import collections
 import hashlib
 import pathlib
+import typing
 
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.engine.storage.position import BestEpoch
 from tfcl.errors import RunError
 from tfcl.files import write_atomically
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.engine.storage.journal import Journal
+    from tfcl.types import Values
 
 
 class BestWeights:
@@ -19,7 +28,9 @@ class BestWeights:
         writes: False on workers other than the chief.
     """
 
-    def __init__(self, folder, keep, writes=True):
+    def __init__(
+        self, folder: str | pathlib.Path, keep: int, writes: bool = True
+    ):
         self.folder = pathlib.Path(folder)
         self.writes = writes
         # One set of names per checkpoint. Those on disk may refer to any of
@@ -27,7 +38,14 @@ class BestWeights:
         present = {path.name for path in self.folder.glob("*.npz")}
         self._referenced = collections.deque([present], maxlen=keep)
 
-    def save(self, journal, values, epoch, accuracy, value):
+    def save(
+        self,
+        journal: Journal,
+        values: Values,
+        epoch: int,
+        accuracy: float,
+        value: float,
+    ) -> dict[str, Any]:
         """Writes the values; returns the `BestEpoch` for the journal.
 
         Args:
@@ -50,7 +68,7 @@ class BestWeights:
         sha = hashlib.sha256(content).hexdigest()
         return BestEpoch(epoch, accuracy, value, name, sha)
 
-    def load(self, note):
+    def load(self, note: dict[str, Any]) -> Values | None:
         """The values of a note, None for None."""
         if note is None:
             return None
@@ -66,7 +84,7 @@ class BestWeights:
                 f"read: {error}. Start a new run in another --model_dir."
             ) from error
 
-    def collect(self, journal):
+    def collect(self, journal: Journal) -> None:
         """Removes files that no kept checkpoint needs."""
         position = journal.position
         phase = None if position is None else position.phase

@@ -1,9 +1,12 @@
 """Checkpoints that survive kills, full disks and damaged files."""
 
+from __future__ import annotations
+
 import pathlib
 import re
 import shutil
 import time
+import typing
 
 import gin
 import tensorflow as tf
@@ -14,6 +17,12 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
 from tfcl.files import write_atomically
 from tfcl.models.variables import derive
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.methods.base import Method
+
 
 _JOURNAL_KEY = "journal/.ATTRIBUTES/VARIABLE_VALUE"
 # What TensorFlow makes of a damaged file; a short one is an IndexError.
@@ -65,7 +74,9 @@ class Checkpoints:
         writes: False on workers other than the chief.
     """
 
-    def __init__(self, folder, policy, writes=True):
+    def __init__(
+        self, folder: str | pathlib.Path, policy: Any, writes: bool = True
+    ):
         self.folder = pathlib.Path(folder)
         self.policy = policy
         self.writes = writes
@@ -75,7 +86,7 @@ class Checkpoints:
 
     # Reading
 
-    def newest(self):
+    def newest(self) -> Journal | None:
         """The journal of the newest checkpoint that can be read, or None.
 
         Damaged checkpoints are named in a warning and passed over.
@@ -111,7 +122,7 @@ class Checkpoints:
             )
         return None
 
-    def restore(self, method, between_tasks):
+    def restore(self, method: Method, between_tasks: bool) -> None:
         """Assigns the variables of the checkpoint that `newest` found.
 
         Args:
@@ -146,12 +157,12 @@ class Checkpoints:
 
     # Writing
 
-    def due(self):
+    def due(self) -> bool:
         """Whether the time between checkpoints has passed."""
         elapsed = time.monotonic() - self._saved_at
         return elapsed >= self.policy.every_seconds
 
-    def save(self, method, journal):
+    def save(self, method: Method, journal: Journal) -> None:
         """Writes a checkpoint; the previous ones stay until it is complete.
 
         Raises:

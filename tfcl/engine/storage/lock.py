@@ -1,5 +1,7 @@
 """One process per model directory."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
@@ -22,7 +24,7 @@ class DirectoryLock:
         UserError: If another process holds it, or it cannot be written.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | pathlib.Path):
         path = pathlib.Path(folder) / ".lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,6 @@ class DirectoryLock:
             os.ftruncate(self._file.fileno(), 0)
             os.write(self._file.fileno(), holder.encode())
 
-    def release(self):
+    def release(self) -> None:
         """Releases the folder."""
         self._file.close()

@@ -1,19 +1,25 @@
 """Dictionaries of arrays as bytes; no pickled objects."""
 
+from __future__ import annotations
+
 import io
+import typing
 import zipfile
 
 import numpy as np
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def to_npz(arrays):
+
+def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """`{name: array}` as the content of an uncompressed .npz file."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def from_npz(content):
+def from_npz(content: bytes) -> dict[str, np.ndarray]:
     """The arrays of `to_npz`.
 
     Raises:

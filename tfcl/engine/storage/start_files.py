@@ -1,14 +1,22 @@
 """Copies of the files that a run's backbone begins with."""
 
+from __future__ import annotations
+
 import functools
 import hashlib
 import os
 import pathlib
 import shutil
+import typing
 
 import keras
 
 from tfcl.errors import RunError, UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
 
 _PART = 2**20  # Bytes read at once.
 
@@ -26,13 +34,13 @@ class StartFiles:
             journal; `keep` adds to it.
     """
 
-    def __init__(self, folder, notes):
+    def __init__(self, folder: str | pathlib.Path, notes: Mapping[str, Any]):
         self.folder = pathlib.Path(folder)
         self.notes = notes
         self._found = {}
         self._writers = {}
 
-    def given(self, path):
+    def given(self, path: str | pathlib.Path) -> str:
         """See `tfcl.models.start_files`; the original will do as well."""
         path = str(path)
         if path not in self.notes:
@@ -40,7 +48,7 @@ class StartFiles:
             return path
         return self._kept(path, original=path)
 
-    def built(self, name, build):
+    def built(self, name: str, build: Callable[..., Any]) -> Any:
         """See `tfcl.models.start_files`."""
         name = f"built/{name}.keras"  # no file of a user's
         if name in self.notes:
@@ -67,7 +75,7 @@ class StartFiles:
                 )
         return self._found[name]
 
-    def refuse_changed(self):
+    def refuse_changed(self) -> None:
         """Refuses to go on where an original has another content today.
 
         The run would go on from its copy, against what a user who gives new
@@ -86,7 +94,7 @@ class StartFiles:
                     "with the new one in another --model_dir."
                 )
 
-    def keep(self):
+    def keep(self) -> None:
         """Copies what was asked for and is not kept yet.
 
         To be called before a step changes any weight.

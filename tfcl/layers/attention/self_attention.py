@@ -1,6 +1,15 @@
 """Scaled products of queries and keys, without weights of their own."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -25,7 +34,7 @@ class SelfAttention(keras.layers.Layer):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, sec. 3.2.
     """
 
-    def __init__(self, heads, **kwargs):
+    def __init__(self, heads: int, **kwargs):
         super().__init__(**kwargs)
         if heads < 1:
             raise ValueError(
@@ -33,7 +42,7 @@ class SelfAttention(keras.layers.Layer):
             )
         self.heads = heads
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if input_shape[-1] % (3 * self.heads):
             raise ValueError(
                 "Argument `heads` must divide the width, a third of the "
@@ -42,7 +51,7 @@ class SelfAttention(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         ops = keras.ops
         tokens, size = inputs.shape[1], inputs.shape[-1] // 3 // self.heads
         parts = ops.reshape(inputs, (-1, tokens, 3, self.heads, size))
@@ -53,8 +62,8 @@ class SelfAttention(keras.layers.Layer):
         mixed = ops.transpose(mixed, (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, tokens, self.heads * size))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], input_shape[-1] // 3)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "heads": self.heads}

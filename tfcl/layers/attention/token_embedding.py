@@ -1,6 +1,13 @@
 """What a transformer puts before and onto its patches."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -26,7 +33,7 @@ class TokenEmbedding(keras.layers.Layer):
             stddev=0.02
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         _, patches, width = input_shape
         self.class_token = self.add_weight(
             name="class_token",
@@ -40,11 +47,11 @@ class TokenEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         ops = keras.ops
         token = ops.repeat(self.class_token, ops.shape(inputs)[0], axis=0)
         return ops.concatenate([token, inputs], axis=1) + self.positions
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, patches, width = input_shape
         return (batch, patches + 1, width)

@@ -1,6 +1,16 @@
 """Angular softmax (A-Softmax) for face verification, layer and loss."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 # The published program divides by this, not by pi.
 _PI = 3.14159265
@@ -37,7 +47,13 @@ class AngularSoftmax(keras.layers.Layer):
         Recognition", CVPR 2017, eq. 7.
     """
 
-    def __init__(self, classes, margin=4, kernel_initializer=None, **kwargs):
+    def __init__(
+        self,
+        classes: int,
+        margin: int = 4,
+        kernel_initializer: Any | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         for name, value in (("classes", classes), ("margin", margin)):
             if not isinstance(value, int) or value < 1:
@@ -51,7 +67,7 @@ class AngularSoftmax(keras.layers.Layer):
         self.margin = margin
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.classes),
@@ -60,7 +76,7 @@ class AngularSoftmax(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         # Angles near 0 need the digits, also in mixed precision.
         inputs = keras.ops.cast(inputs, self.kernel.dtype)
         lengths = _length(inputs, axis=-1)
@@ -75,14 +91,14 @@ class AngularSoftmax(keras.layers.Layer):
         psi = sign * _cosine_of_multiple(cosine, self.margin) - 2.0 * sector
         return keras.ops.stack([cosine * lengths, psi * lengths], axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], 2, self.classes)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "classes": self.classes,
@@ -93,7 +109,7 @@ class AngularSoftmax(keras.layers.Layer):
         }
 
 
-def angular_softmax_loss(labels, outputs, weight):
+def angular_softmax_loss(labels: Tensor, outputs: Any, weight: Any) -> Tensor:
     """Cross-entropy whose true logit has part of the margin.
 
     The logit of the true class is `cos + (psi - cos) / (1 + weight)`, both
@@ -117,7 +133,9 @@ def angular_softmax_loss(labels, outputs, weight):
     return -keras.ops.sum(true * keras.ops.log_softmax(logits), axis=-1)
 
 
-def plain_weight(step, start=1500.0, decay=0.1, least=5.0):
+def plain_weight(
+    step: Tensor, start: float = 1500.0, decay: float = 0.1, least: float = 5.0
+) -> Tensor:
     """lambda of a step: `max(least, start / (1 + decay step))`, float64.
 
     Args:

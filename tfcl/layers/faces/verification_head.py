@@ -1,10 +1,20 @@
 """A head for tasks that classify and tasks that tell persons apart."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
 from tfcl.layers.faces.angular_softmax import AngularSoftmax
 from tfcl.layers.task_head import TaskHead
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor, Values
+
 
 _EMBEDDING = ("embedding_kernel", "embedding_bias")
 _ANGULAR = "angular_kernel"
@@ -32,7 +42,12 @@ class VerificationHead(TaskHead):
     """
 
     def __init__(
-        self, plain_classes, persons, embedding_units=512, margin=4, **kwargs
+        self,
+        plain_classes: int,
+        persons: int,
+        embedding_units: int = 512,
+        margin: int = 4,
+        **kwargs,
     ):
         super().__init__(
             max(plain_classes, persons), plain_classes + persons, **kwargs
@@ -42,7 +57,7 @@ class VerificationHead(TaskHead):
         self.embedding_units = embedding_units
         self.angular = AngularSoftmax(persons, margin, name="angular")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         units = self.embedding_units
         self.embedding_kernel, self.embedding_bias = (
@@ -59,27 +74,35 @@ class VerificationHead(TaskHead):
         self.angular.build((None, units))
 
     @property
-    def dense_columns(self):
+    def dense_columns(self) -> Any:
         return self.plain_classes
 
     @property
-    def verifies(self):
+    def verifies(self) -> bool:
         """Whether the active task's classifier is the one by angles."""
         return bool(self.columns.numpy()[0] >= self.plain_classes)
 
-    def outputs(self, inputs, dropout_mask=None):
+    def outputs(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
         plain = super().outputs(inputs, dropout_mask)
         cosines = self.angular(self.embedding(inputs))[:, 0]
         return keras.ops.concatenate([plain, cosines], axis=-1)
 
-    def embedding(self, inputs):
+    def embedding(self, inputs: Tensor) -> Tensor:
         """e, `(batch, embedding_units)`."""
         return keras.ops.add(
             keras.ops.matmul(inputs, self.embedding_kernel),
             self.embedding_bias,
         )
 
-    def with_margin(self, inputs, labels, logits, plain_weight):
+    def with_margin(
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        logits: Tensor,
+        plain_weight: Tensor,
+    ) -> Tensor:
         """Logits to train with: the true person's has part of the margin.
 
         Args:
@@ -102,7 +125,7 @@ class VerificationHead(TaskHead):
         gain = keras.ops.where(angular, true * gain / (1.0 + weight), 0.0)
         return logits + gain
 
-    def trimmed(self, values):
+    def trimmed(self, values: Any) -> Values:
         columns = self.active_columns
         values = dict(values)
         plain = [f"{self.name}/{name}_0" for name in ("kernel", "bias")]
@@ -124,7 +147,7 @@ class VerificationHead(TaskHead):
         values[f"{self.name}/columns"] = columns.astype(np.int32)
         return values
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         own = [
             (_EMBEDDING[0], self.embedding_kernel, self.kernel_initializer),
             (
@@ -136,7 +159,7 @@ class VerificationHead(TaskHead):
         ]
         return super().owned_variables() + own
 
-    def lower(self):
+    def lower(self) -> Any:
         """Plain Dense layers; `x u = |x| cos(theta)` for unit columns u."""
         if not self.verifies:
             return super().lower()
@@ -160,7 +183,7 @@ class VerificationHead(TaskHead):
             )
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("max_classes", "num_outputs", "hidden_units"):
             del config[name]

@@ -1,9 +1,19 @@
 """Dropout and max-pool as one operation."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
 
 from tfcl.layers.fast.packed_draws import packed_draws
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 _BYTE = 256
 
@@ -39,7 +49,9 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
         Srivastava et al., "Dropout", JMLR 2014; scaled in training.
     """
 
-    def __init__(self, rate, pool_size=2, seed=None, **kwargs):
+    def __init__(
+        self, rate: float, pool_size: int = 2, seed: Any | None = None, **kwargs
+    ):
         if not 0.0 <= rate <= 1.0 - 1.0 / _BYTE:
             raise ValueError(
                 "Argument `rate` must lie in [0, 255/256]. "
@@ -51,11 +63,11 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
         self.rate = rate
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         dropped = round(self.rate * _BYTE**2)
         if not training or not dropped:
             return super().call(inputs)
@@ -112,13 +124,13 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
         rest = [[0, 0], [0, below - rows], [0, beside - columns], [0, 0]]
         return tf.pad(spread, rest)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("strides", "padding", "data_format"):
             del config[name]
         return {**config, "rate": self.rate, "seed": self.seed}
 
-    def lower(self):
+    def lower(self) -> Any:
         """The two plain Keras layers, which serve the same."""
         layers = [
             keras.layers.Dropout(self.rate),

@@ -1,9 +1,19 @@
 """Dropout from 16 random bits per element."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
 
 from tfcl.layers.fast.packed_draws import packed_draws
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Tensor
+
 
 _STEPS = 1 << 16
 
@@ -30,7 +40,7 @@ class HalfWordDropout(keras.layers.Dropout):
         Srivastava et al., "Dropout", JMLR 2014; scaled in training.
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: Any | None = None, **kwargs):
         if not 0.0 <= rate < 1.0:
             raise ValueError(
                 f"Argument `rate` must lie in [0, 1). Received: rate={rate}"
@@ -42,7 +52,7 @@ class HalfWordDropout(keras.layers.Dropout):
             )
         super().__init__(rate, seed=seed, **kwargs)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         kept = max(round((1.0 - self.rate) * _STEPS), 1)
         if not training or kept == _STEPS:
             return inputs
@@ -54,6 +64,6 @@ class HalfWordDropout(keras.layers.Dropout):
         )
         return inputs * (tf.cast(keep, inputs.dtype) * (_STEPS / kept))
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain Keras layer, which serves the same."""
         return keras.layers.Dropout(self.rate, name=self.name), []

@@ -1,9 +1,18 @@
 """Small random integers, several out of every random word."""
 
+from __future__ import annotations
+
+import typing
+
 import tensorflow as tf
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def packed_draws(count, dtype, seed):
+    from tfcl.types import Tensor
+
+
+def packed_draws(count: int, dtype: Any, seed: Any) -> Tensor:
     """Uniform random integers of less than 32 bits, quickly.
 
     Random words are expensive on a CPU: each is cut into two or four.

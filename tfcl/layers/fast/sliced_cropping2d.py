@@ -1,7 +1,16 @@
 """Cropping with a quick gradient."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -18,19 +27,19 @@ class SlicedCropping2D(keras.layers.Cropping2D):
     Output shape: the same without the cropped rows and columns.
     """
 
-    def __init__(self, cropping, **kwargs):
+    def __init__(self, cropping: Any, **kwargs):
         super().__init__(cropping, data_format="channels_last", **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         _, height, width, _ = self.compute_output_shape(inputs.shape)
         (top, _), (left, _) = self.cropping
         return tf.slice(inputs, (0, top, left, 0), (-1, height, width, -1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["data_format"]
         return config
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain Keras layer, which serves the same."""
         return keras.layers.Cropping2D(self.cropping, name=self.name), []

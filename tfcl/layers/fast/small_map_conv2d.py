@@ -1,7 +1,15 @@
 """Convolution over maps of a few pixels, tap by tap."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
+
 
 # A kernel this large does not stay in a core's cache, and with this few
 # places it is rearranged for longer than it is used (benchmarks/clr.py).
@@ -26,7 +34,7 @@ class SmallMapConv2D(keras.layers.Conv2D):
     Output shape: as of `keras.layers.Conv2D`.
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         if not self._pays(inputs.shape):
             return super().convolution_op(inputs, kernel)
         kernel = tf.convert_to_tensor(kernel)

@@ -1,8 +1,17 @@
 """A task's gate on the channels of a convolution."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.has_initializers import HasInitializers
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -34,7 +43,13 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
         Behpour, Eaton, ICML 2021 (softmax in place of binary gates).
     """
 
-    def __init__(self, filters, hidden_units=256, temperature=0.1, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        hidden_units: int = 256,
+        temperature: float = 0.1,
+        **kwargs,
+    ):
         if temperature <= 0:
             raise ValueError(
                 "Argument `temperature` must be positive. "
@@ -45,7 +60,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
         self.hidden_units = hidden_units
         self.temperature = temperature
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         sizes = {"hidden": self.hidden_units, "output": self.filters}
         rows = 1
         for size in input_shape[1:]:
@@ -66,7 +81,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
             rows = units
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         ops = keras.ops
         flat = ops.reshape(inputs, (-1, self.hidden_kernel.shape[0]))
         hidden = ops.matmul(flat, self.hidden_kernel) + self.hidden_bias
@@ -77,7 +92,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
         gates = ops.reshape(gates, (-1, 1, 1, self.filters))
         return ops.cast(gates, self.compute_dtype)
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return [
             (
@@ -90,7 +105,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
             for v in self.weights
         ]
 
-    def lower(self):
+    def lower(self) -> Any:
         """The same as plain Keras layers, and their weights."""
         layers, dtype = keras.layers, self.dtype_policy
         plain = keras.Sequential(
@@ -106,10 +121,10 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
         )
         return plain, [v.numpy() for v in self.weights]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], 1, 1, self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -129,14 +144,14 @@ class GateEntropy(keras.regularizers.Regularizer):
         weight: Not negative.
     """
 
-    def __init__(self, weight):
+    def __init__(self, weight: Any):
         self.weight = weight
 
-    def __call__(self, gates):
+    def __call__(self, gates: Tensor) -> Tensor:
         # Keras divides the sum by the number of images.
         gates = keras.ops.cast(gates, "float32")
         logs = keras.ops.log(keras.ops.maximum(gates, 1e-30))
         return -self.weight * keras.ops.sum(gates * logs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight}

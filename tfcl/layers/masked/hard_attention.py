@@ -1,7 +1,16 @@
 """Nearly binary gates on the units of the layer below."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -23,11 +32,11 @@ class HardAttention(keras.layers.Layer):
         to the task", ICML 2018, eq. 1.
     """
 
-    def __init__(self, scale=400.0, **kwargs):
+    def __init__(self, scale: float = 400.0, **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.embedding = self.add_weight(
             name="embedding",
             shape=(input_shape[-1],),
@@ -36,19 +45,19 @@ class HardAttention(keras.layers.Layer):
         self.built = True
 
     @property
-    def embedding_initializer(self):
+    def embedding_initializer(self) -> keras.Initializer:
         return keras.initializers.RandomNormal(stddev=1.0)
 
-    def gates(self):
+    def gates(self) -> Tensor:
         """a, `(units,)` in [0, 1]."""
         embedding = tf.convert_to_tensor(self.embedding)
         return tf.sigmoid(tf.cast(self.scale, embedding.dtype) * embedding)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return inputs * tf.cast(self.gates(), inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale}

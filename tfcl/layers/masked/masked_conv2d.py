@@ -1,9 +1,16 @@
 """A convolution whose weights belong to tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.layers.pair_conv2d import PairConv2D
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -22,6 +29,8 @@ class MaskedConv2D(MaskedKernel, PairConv2D):
 
     plain = keras.layers.Conv2D
 
-    def call(self, inputs, training=None, picks=True):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, picks: bool = True
+    ) -> Tensor:
         kernel = self.effective_kernel(training, picks)
         return self.apply_pair(inputs, kernel, self.bias)

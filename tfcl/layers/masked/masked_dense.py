@@ -1,8 +1,15 @@
 """A dense layer whose weights belong to tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.masked.masked_kernel import MaskedKernel
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -20,11 +27,15 @@ class MaskedDense(MaskedKernel, keras.layers.Dense):
 
     plain = keras.layers.Dense
 
-    def call(self, inputs, training=None, picks=True):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, picks: bool = True
+    ) -> Tensor:
         kernel = self.effective_kernel(training, picks)
         return self.apply_pair(inputs, kernel, self.bias)
 
-    def apply_pair(self, inputs, kernel, bias):
+    def apply_pair(
+        self, inputs: Tensor, kernel: Tensor, bias: Tensor | None
+    ) -> Tensor:
         """`activation(inputs kernel + bias)`; bias may be None."""
         outputs = keras.ops.matmul(inputs, kernel)
         if bias is not None:

@@ -1,9 +1,18 @@
 """A kernel whose weights belong to tasks, and of which a task picks some."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.masked.straight_through import picked, picks_of
 from tfcl.layers.saves_all_variables import SavesAllVariables
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 class MaskedKernel(SavesAllVariables):
@@ -46,9 +55,9 @@ class MaskedKernel(SavesAllVariables):
     def __init__(
         self,
         *args,
-        threshold=0.005,
-        initial_score=0.01,
-        picks=True,
+        threshold: float = 0.005,
+        initial_score: float = 0.01,
+        picks: bool = True,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
@@ -58,11 +67,11 @@ class MaskedKernel(SavesAllVariables):
         self.owner = self.scores = self.task = None
 
     @classmethod
-    def lift(cls, layer, **options):
+    def lift(cls, layer: keras.layers.Layer, **options) -> Any:
         """The masked form of a plain layer; it takes the masked arguments."""
         return cls(**cls.plain.get_config(layer), **options)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         shape = tuple(self.kernel.shape)
         if self.picks:
@@ -92,7 +101,9 @@ class MaskedKernel(SavesAllVariables):
     def _score_initializer(self):
         return keras.initializers.Constant(self.initial_score)
 
-    def effective_kernel(self, training=None, picks=True):
+    def effective_kernel(
+        self, training: bool | None = None, picks: bool = True
+    ) -> Tensor:
         """W_eff in the kernel's shape: of training if true, else of serving.
 
         Args:
@@ -106,7 +117,12 @@ class MaskedKernel(SavesAllVariables):
             return kernel
         return picked(kernel, self.scores, self.threshold)
 
-    def served_kernel(self, inputs=None, outputs=None, below=None):
+    def served_kernel(
+        self,
+        inputs: Tensor | None = None,
+        outputs: Any | None = None,
+        below: int | None = None,
+    ) -> Tensor:
         """The serving kernel, or its block for a narrower network.
 
         A task that was learned before the network grew computes with the
@@ -164,7 +180,7 @@ class MaskedKernel(SavesAllVariables):
 
         return block
 
-    def adopt(self, layer):
+    def adopt(self, layer: keras.layers.Layer) -> None:
         """Takes over the weights of the plain layer it stands for."""
         for variable, value in zip(self._plain_variables, layer.get_weights()):
             variable.assign(value)
@@ -174,7 +190,7 @@ class MaskedKernel(SavesAllVariables):
         pair = (self.kernel, self.bias)
         return [variable for variable in pair if variable is not None]
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         zeros = keras.initializers.Zeros()
         listed = [
@@ -186,7 +202,7 @@ class MaskedKernel(SavesAllVariables):
         ]
         return [item for item in listed if item[1] is not None]
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain layer that serves the active task, and its weights."""
         weights = [self.served_kernel(), self.bias]
         weights = [
@@ -194,7 +210,7 @@ class MaskedKernel(SavesAllVariables):
         ]
         return self.plain.from_config(self.plain.get_config(self)), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "threshold": self.threshold,

@@ -1,10 +1,22 @@
 """Fixed random kernels of which a task chooses a part."""
 
+from __future__ import annotations
+
+import typing
+
 import tensorflow as tf
 
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.saves_all_variables import SavesAllVariables
 from tfcl.layers.signed_constant import SignedConstant
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    import keras
+
+    from tfcl.types import Shape, Tensor
+
 
 _HALVINGS = 40
 
@@ -30,7 +42,7 @@ class Supermask(SavesAllVariables):
         of Ramanujan et al., CVPR 2020 (edge-popup).
     """
 
-    def __init__(self, *args, share=0.5, **kwargs):
+    def __init__(self, *args, share: float = 0.5, **kwargs):
         if not 0.0 < share <= 1.0:
             raise ValueError(
                 f"Argument `share` must lie in (0, 1]. Received: share={share}"
@@ -44,11 +56,11 @@ class Supermask(SavesAllVariables):
         self.share = share
 
     @classmethod
-    def lift(cls, layer, share):
+    def lift(cls, layer: keras.layers.Layer, share: float) -> Any:
         """The form of a plain layer with a supermask."""
         return cls(**cls.plain.get_config(layer), share=share)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.kernel.trainable = False
         self.scores = self.add_weight(
@@ -58,13 +70,13 @@ class Supermask(SavesAllVariables):
             autocast=False,
         )
 
-    def mask(self):
+    def mask(self) -> Tensor:
         """M, booleans in the kernel's shape."""
         sizes = tf.abs(tf.convert_to_tensor(self.scores))
         count = round(self.share * (sizes.shape.num_elements()))
         return sizes > threshold_of(sizes, max(count, 1))
 
-    def effective_kernel(self):
+    def effective_kernel(self) -> Tensor:
         """W_eff, differentiable by the scores."""
         kernel = tf.convert_to_tensor(self.kernel)
         scores = tf.convert_to_tensor(self.scores)
@@ -73,28 +85,28 @@ class Supermask(SavesAllVariables):
         # Value: the mask. Gradient: as if it were |S|.
         return kernel * (mask + through - tf.stop_gradient(through))
 
-    def adopt(self, layer):
+    def adopt(self, layer: keras.layers.Layer) -> None:
         """Takes over the kernel of the plain layer it stands for."""
         self.kernel.assign(layer.kernel)
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return [
             ("kernel", self.kernel, self.kernel_initializer),
             ("scores", self.scores, FanInUniform()),
         ]
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain layer that serves the active task, and its weights."""
         config = {**self.plain.get_config(self), "use_bias": False}
         kernel = self.kernel * tf.cast(self.mask(), self.kernel.dtype)
         return self.plain.from_config(config), [kernel.numpy()]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "share": self.share}
 
 
-def threshold_of(sizes, count):
+def threshold_of(sizes: Any, count: int) -> Tensor:
     """A number that `count` entries exceed; fewer do where sizes are equal.
 
     Found by halving, which passes over the entries some twenty times; sorting

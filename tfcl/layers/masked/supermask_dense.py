@@ -1,8 +1,15 @@
 """A dense layer with a supermask."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.masked.supermask import Supermask
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -19,6 +26,6 @@ class SupermaskDense(Supermask, keras.layers.Dense):
 
     plain = keras.layers.Dense
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = keras.ops.matmul(inputs, self.effective_kernel())
         return self.activation(outputs)

@@ -1,6 +1,15 @@
 """Which units of the layer below the active task knows."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -17,7 +26,7 @@ class UnitGate(keras.layers.Layer):
         ICLR 2018, sec. 3 (time-stamped inference).
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.open = self.add_weight(
             name="open",
             shape=(input_shape[-1],),
@@ -26,13 +35,13 @@ class UnitGate(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         gate = keras.ops.cast(self.open, inputs.dtype)
         return keras.ops.multiply(inputs, gate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return [("open", self.open, keras.initializers.Ones())]

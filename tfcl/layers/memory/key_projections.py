@@ -4,15 +4,22 @@ Source: Tiezzi et al., "Memory Head for Pre-Trained Backbones in Continual
 Learning", CoLLAs 2024, and the published program.
 """
 
+from __future__ import annotations
+
 import math
+import typing
 
 import numpy as np
 import tensorflow as tf
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape, Tensor
+
+
 PROJECTIONS = ("identity", "sign", "resize1d", "resize2d", "resize2d_sign")
 
 
-def check(projection, input_shape, key_size):
+def check(projection: str | None, input_shape: Shape, key_size: int) -> None:
     """Raises ValueError unless the projection can give keys of that size.
 
     Args:
@@ -47,7 +54,7 @@ def check(projection, input_shape, key_size):
             )
 
 
-def project(inputs, projection, key_size):
+def project(inputs: Tensor, projection: str | None, key_size: int) -> Tensor:
     """psi(x).
 
     Args:

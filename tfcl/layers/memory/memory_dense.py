@@ -1,35 +1,32 @@
 """A dense layer whose weights are read from a memory, input by input."""
 
+from __future__ import annotations
+
 import math
+import typing
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfcl.layers.memory import key_projections, memory_update
+from tfcl.layers.memory import key_projections, memory_options, memory_update
 from tfcl.layers.memory.memory_initializers import (
     KeyInitializer,
     MemoryInitializer,
 )
 from tfcl.layers.memory.memory_options import (
-    ALL,
-    DEVIATION,
-    GRADIENT_WINNER,
-    SCALED,
-    WINNER,
     KeyOptions,
     MemoryOptions,
     ScramblingOptions,
     grouped,
     ungrouped,
+    update_rule,
 )
-from tfcl.layers.memory.memory_update import (
-    COSINE,
-    MemoryState,
-    Reading,
-    UpdateRule,
-)
+from tfcl.layers.memory.memory_update import MemoryState, Reading
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -119,7 +116,9 @@ class MemoryDense(keras.layers.Layer):
         self.key = key
         self.scrambling = scrambling or ScramblingOptions()
 
-    def build(self, inputs_shape, key_input_shape=None):
+    def build(
+        self, inputs_shape: Shape, key_input_shape: Shape | None = None
+    ) -> None:
         # Keras finds shapes by the names of the arguments of `call`.
         del key_input_shape
         self.features = inputs_shape[-1]
@@ -134,13 +133,13 @@ class MemoryDense(keras.layers.Layer):
         tail = 2 * self.features if self.memory.layer_norm else 0
         unit = self.units // self._key_sets * width + tail
         self._initializers = {
-            "keys": KeyInitializer(self.key.similarity == COSINE),
+            "keys": KeyInitializer(self.key.similarity == memory_update.COSINE),
             "memories": MemoryInitializer(tail),
         }
         self.keys = self._weight(
             "keys",
             (*keys, size),
-            trainable=self.key.key_update != WINNER,
+            trainable=self.key.key_update != memory_options.WINNER,
         )
         self.memories = self._weight("memories", (math.prod(keys), unit))
         self._counters = []
@@ -174,7 +173,7 @@ class MemoryDense(keras.layers.Layer):
 
     # Forward
 
-    def call(self, inputs, key_input=None):
+    def call(self, inputs: Tensor, key_input: Tensor | None = None) -> Tensor:
         """Outputs. Every unit is applied to every input, then blended."""
         state = self.prepared(self.state())
         inputs, reading = self._matched(inputs, key_input, state)
@@ -211,8 +210,8 @@ class MemoryDense(keras.layers.Layer):
         inputs, reading = self._matched(inputs, key_input, state)
         weights = self._weights(reading)
         if (
-            self.memory.memory_update == WINNER
-            and self.key.key_update == GRADIENT_WINNER
+            self.memory.memory_update == memory_options.WINNER
+            and self.key.key_update == memory_options.GRADIENT_WINNER
         ):
             others = tf.stop_gradient(weights[..., 1:])
             weights = tf.concat([weights[..., :1], others], axis=-1)
@@ -230,7 +229,7 @@ class MemoryDense(keras.layers.Layer):
             matched, self.key.projection, self.keys.shape[-1]
         )
         keys = state.keys
-        if self.key.similarity == COSINE:
+        if self.key.similarity == memory_update.COSINE:
             queries = memory_update.unit_length(queries)
         scores = memory_update.responses(
             queries,
@@ -252,7 +251,7 @@ class MemoryDense(keras.layers.Layer):
         """(4): W, `(b, q, u)`."""
         first = tf.range(self._key_sets)[:, None] * self.memory.memory_units
         rows = reading.units + first
-        if self.memory.memory_update == ALL:
+        if self.memory.memory_update == memory_options.ALL:
             units = tf.gather(state.memories, rows)
             return tf.reduce_sum(weights[..., None] * units, axis=2)
         winner = tf.gather(state.memories, rows[..., 0])
@@ -281,7 +280,7 @@ class MemoryDense(keras.layers.Layer):
         centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)
         squares = tf.reduce_sum(tf.square(centred), axis=-1, keepdims=True)
         variance = squares / (self.features - 1)
-        if self.memory.layer_norm == DEVIATION:
+        if self.memory.layer_norm == memory_options.DEVIATION:
             return centred / tf.sqrt(variance + 1e-5)
         return centred / (variance + 1e-5)
 
@@ -308,15 +307,15 @@ class MemoryDense(keras.layers.Layer):
     # State
 
     @property
-    def state_variables(self):
+    def state_variables(self) -> list[keras.Variable]:
         """The variables in the order of `MemoryState`, as far as it goes."""
         return [self.keys, self.memories, *self._counters]
 
-    def state(self):
+    def state(self) -> MemoryState:
         """`MemoryState` of the variables; zeros for counters it has not."""
         return self.state_of(map(tf.convert_to_tensor, self.state_variables))
 
-    def state_of(self, values):
+    def state_of(self, values: Any) -> MemoryState:
         """`MemoryState` of values of `state_variables`."""
         values = list(values)
         if not self._counters:
@@ -326,11 +325,14 @@ class MemoryDense(keras.layers.Layer):
         return MemoryState(*values)
 
     @property
-    def renews_keys(self):
+    def renews_keys(self) -> bool:
         """Whether a forward pass brings the keys to unit length."""
-        return self.key.similarity == COSINE and self.key.key_update != WINNER
+        return (
+            self.key.similarity == memory_update.COSINE
+            and self.key.key_update != memory_options.WINNER
+        )
 
-    def prepared(self, state):
+    def prepared(self, state: MemoryState) -> Tensor:
         """The state that a forward pass reads.
 
         Cosine keys that gradients train are brought to unit length; as
@@ -340,12 +342,19 @@ class MemoryDense(keras.layers.Layer):
             return state
         return state._replace(keys=memory_update.unit_length(state.keys))
 
-    def assign(self, state):
+    def assign(self, state: MemoryState) -> None:
         """Assigns a `MemoryState` to the variables."""
         for variable, value in zip(self.state_variables, state):
             variable.assign(value)
 
-    def updated(self, state, reading, seed=None, present=None, **changes):
+    def updated(
+        self,
+        state: MemoryState,
+        reading: Reading,
+        seed: Any | None = None,
+        present: Any | None = None,
+        **changes,
+    ) -> MemoryState:
         """(7) to (9): the `MemoryState` after the layer's own update.
 
         Args:
@@ -358,34 +367,26 @@ class MemoryDense(keras.layers.Layer):
         rule = self.rule()._replace(**changes)
         return memory_update.updated(state, reading, rule, seed, present)
 
-    def rule(self):
+    def rule(self) -> memory_update.UpdateRule:
         """The `UpdateRule` of this layer."""
         bound = None
         if self.scrambling.random_memories:
             bound = 1.0 / math.sqrt(self.memories.shape[-1])
-        return UpdateRule(
-            similarity=self.key.similarity,
-            bandwidth=self.key.bandwidth,
-            moves_keys=self.key.key_update == WINNER,
-            key_rate=self.key.key_rate,
-            scramble=self.scrambling.scramble,
-            match_threshold=self.scrambling.match_threshold,
-            usage_threshold=self.scrambling.usage_threshold,
-            age_threshold=self.scrambling.age_threshold,
-            scaled_score=self.scrambling.scramble_score == SCALED,
-            winner_moves=self.scrambling.winner_moves,
-            random_bound=bound,
-        )
+        return update_rule(self.key, self.scrambling, bound)
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return [(v.name, v, self._initializers[v.name]) for v in self.weights]
 
-    def compute_output_shape(self, inputs_shape, key_input_shape=None):
+    def compute_output_shape(
+        self, inputs_shape: Shape, key_input_shape: Shape | None = None
+    ) -> Shape:
         del key_input_shape
         return (*inputs_shape[:-1], self.units)
 
-    def compute_output_spec(self, inputs, key_input=None):
+    def compute_output_spec(
+        self, inputs: Tensor, key_input: Tensor | None = None
+    ) -> keras.KerasTensor:
         del key_input
         shape = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.variable_dtype)

@@ -1,11 +1,19 @@
 """Start values of the keys and memory units of a `MemoryDense`."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import keras
 import numpy as np
 
 from tfcl.layers.memory import memory_update
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -17,17 +25,17 @@ class KeyInitializer(keras.initializers.Initializer):
         seed: Integer.
     """
 
-    def __init__(self, unit_length=False, seed=None):
+    def __init__(self, unit_length: bool = False, seed: Any | None = None):
         self.unit_length = unit_length
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any | None = None) -> Tensor:
         values = _uniform(shape, dtype, self.seed)
         if not self.unit_length:
             return values
         return memory_update.unit_length(values)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"unit_length": self.unit_length, "seed": self.seed}
 
 
@@ -41,11 +49,11 @@ class MemoryInitializer(keras.initializers.Initializer):
         seed: Integer.
     """
 
-    def __init__(self, tail=0, seed=None):
+    def __init__(self, tail: int = 0, seed: Any | None = None):
         self.tail = tail
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any | None = None) -> Tensor:
         values = _uniform(shape, dtype, self.seed)
         if not self.tail:
             return values
@@ -54,7 +62,7 @@ class MemoryInitializer(keras.initializers.Initializer):
         values[..., -self.tail : -self.tail // 2] = 1.0
         return keras.ops.convert_to_tensor(values)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"tail": self.tail, "seed": self.seed}
 
 

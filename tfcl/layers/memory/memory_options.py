@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfcl.layers.memory.key_projections import PROJECTIONS
-from tfcl.layers.memory.memory_update import COSINE, SIMILARITIES
+from tfcl.layers.memory.memory_update import (
+    COSINE,
+    SIMILARITIES,
+    UpdateRule,
+)
 
 WINNER, ALL = "winner", "all"
 GRADIENT_WINNER, GRADIENT = "gradient_winner", "gradient"
@@ -201,4 +205,32 @@ def _require(group, condition, name, rule):
 def _require_one_of(group, name, known):
     _require(
         group, getattr(group, name) in known, name, f"must be one of {known}"
+    )
+
+
+def update_rule(
+    key: KeyOptions,
+    scrambling: ScramblingOptions,
+    random_bound: float | None,
+) -> UpdateRule:
+    """The constants of the update that these options ask for.
+
+    Args:
+        key: Options of the keys.
+        scrambling: Options of the scrambling.
+        random_bound: Bound of the uniform draws of scrambled memories; None
+            where they take the values of the best memory unit.
+    """
+    return UpdateRule(
+        similarity=key.similarity,
+        bandwidth=key.bandwidth,
+        moves_keys=key.key_update == WINNER,
+        key_rate=key.key_rate,
+        scramble=scrambling.scramble,
+        match_threshold=scrambling.match_threshold,
+        usage_threshold=scrambling.usage_threshold,
+        age_threshold=scrambling.age_threshold,
+        scaled_score=scrambling.scramble_score == SCALED,
+        winner_moves=scrambling.winner_moves,
+        random_bound=random_bound,
     )

@@ -1,6 +1,9 @@
 """Memory heads of several tasks as one layer."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 from collections.abc import Sequence
 
 import keras
@@ -13,6 +16,12 @@ from tfcl.layers.memory.memory_options import (
     MemoryOptions,
     ScramblingOptions,
 )
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.layers.memory.memory_update import MemoryState, Reading
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -70,10 +79,15 @@ class TaskMemories(MemoryDense):
             [task * width + np.arange(size) for task, size in enumerate(sizes)]
         )
 
-    def call(self, inputs, key_input=None):
+    def call(self, inputs: Tensor, key_input: Tensor | None = None) -> Tensor:
         return self._real(super().call(inputs, key_input))
 
-    def read(self, inputs, state=None, key_input=None):
+    def read(
+        self,
+        inputs: Tensor,
+        state: MemoryState | None = None,
+        key_input: Tensor | None = None,
+    ) -> Reading:
         outputs, reading = super().read(inputs, state, key_input)
         return self._real(outputs), reading
 
@@ -82,11 +96,13 @@ class TaskMemories(MemoryDense):
             return outputs
         return tf.gather(outputs, self._columns, axis=-1)
 
-    def compute_output_shape(self, inputs_shape, key_input_shape=None):
+    def compute_output_shape(
+        self, inputs_shape: Shape, key_input_shape: Shape | None = None
+    ) -> Shape:
         del key_input_shape
         return (*inputs_shape[:-1], len(self._columns))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["units"], config["key_sets"]
         return {**config, "sizes": self.sizes}

@@ -1,7 +1,16 @@
 """Layers that hold a value per learned task and serve mixed batches."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 class ChosenTasks:
@@ -13,7 +22,7 @@ class ChosenTasks:
 
     numbers = None
 
-    def of_one(self):
+    def of_one(self) -> Tensor:
         """Whether all examples belong to the same task, a boolean scalar."""
         return tf.reduce_all(self.numbers == self.numbers[0])
 
@@ -29,7 +38,7 @@ class BankedLayer(keras.layers.Layer):
         **kwargs: As for `keras.layers.Layer`.
     """
 
-    def __init__(self, chosen, *values, **kwargs):
+    def __init__(self, chosen: Any, *values, **kwargs):
         super().__init__(**kwargs)
         self.chosen = chosen
         self.values = [
@@ -42,10 +51,10 @@ class BankedLayer(keras.layers.Layer):
             for number, value in enumerate(values)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.built = True
 
-    def rows(self, numbers):
+    def rows(self, numbers: Any) -> Tensor:
         """Each of the values for the tasks `numbers`."""
         return [
             tf.gather(tf.convert_to_tensor(value), numbers)
@@ -63,20 +72,20 @@ class BankedScale(BankedLayer):
     Output shape: same as the input.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         scale, shift = (
             _on_channels(row, inputs) for row in self.rows(self.chosen.numbers)
         )
         return inputs * scale + shift
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
 
 class SwitchedLayer(BankedLayer):
     """A layer with a quicker way for batches whose examples share a task."""
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return tf.cond(
             self.chosen.of_one(),
             lambda: self._of_one(inputs),
@@ -114,7 +123,7 @@ class BankedFilter(SwitchedLayer):
         outputs = tf.ensure_shape(outputs, inputs.shape)
         return outputs + _on_channels(bias, outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
 
@@ -137,7 +146,7 @@ class BankedDense(SwitchedLayer):
         kernels, bias = self.rows(self.chosen.numbers)
         return tf.einsum("nd,ndu->nu", inputs, kernels) + bias
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.values[1].shape[-1])
 
 

@@ -1,10 +1,19 @@
 """Reprogramming of a frozen feature map, channel by channel."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def identity_filter(kernel_size, channels):
+    from tfcl.types import Shape, Tensor
+
+
+def identity_filter(kernel_size: Any, channels: int) -> np.ndarray:
     """`(k, k, channels, 1)` float32: each channel passes as it is."""
     kernel = np.zeros((kernel_size, kernel_size, channels, 1), np.float32)
     kernel[kernel_size // 2, kernel_size // 2] = 1.0
@@ -15,7 +24,7 @@ def identity_filter(kernel_size, channels):
 class ChannelDirac(keras.initializers.Initializer):
     """Start value of a depthwise kernel that is the identity."""
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any | None = None) -> Tensor:
         return keras.ops.convert_to_tensor(
             identity_filter(shape[0], shape[2]), dtype or "float32"
         )
@@ -44,7 +53,7 @@ class ChannelReprogram(keras.layers.Layer):
         Learning", ICCV 2023, section 3.
     """
 
-    def __init__(self, kernel_size=3, **kwargs):
+    def __init__(self, kernel_size: Any = 3, **kwargs):
         super().__init__(**kwargs)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
@@ -55,7 +64,7 @@ class ChannelReprogram(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.kernel_initializer = ChannelDirac()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         size = self.kernel_size
         self.kernel = self.add_weight(
             name="kernel",
@@ -64,27 +73,27 @@ class ChannelReprogram(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return keras.ops.depthwise_conv(
             inputs, self.kernel, padding="same", data_format="channels_last"
         )
 
-    def filter_value(self):
+    def filter_value(self) -> Tensor:
         """R as it acts now, `(k, k, channels, 1)`."""
         return self.kernel.numpy()
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain Keras layer that does the same, and its weights."""
         return lowered_filter(self, self.filter_value())
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
-def lowered_filter(layer, kernel):
+def lowered_filter(layer: keras.layers.Layer, kernel: Tensor) -> Any:
     """A `DepthwiseConv2D` in place of a reprogramming layer.
 
     Args:

@@ -1,7 +1,16 @@
 """An affine map of an image's channels, with fixed numbers."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -22,7 +31,7 @@ class ColourTransform(keras.layers.Layer):
         ValueError: If the shapes do not fit together.
     """
 
-    def __init__(self, matrix, offset, **kwargs):
+    def __init__(self, matrix: Any, offset: Any, **kwargs):
         super().__init__(**kwargs)
         matrix, offset = np.asarray(matrix), np.asarray(offset)
         if matrix.ndim != 2 or offset.shape != matrix.shape[1:]:
@@ -34,17 +43,17 @@ class ColourTransform(keras.layers.Layer):
         self.matrix = matrix.astype(float).tolist()
         self.offset = offset.astype(float).tolist()
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         matrix, offset = (
             keras.ops.convert_to_tensor(np.array(value), inputs.dtype)
             for value in (self.matrix, self.offset)
         )
         return keras.ops.add(keras.ops.matmul(inputs, matrix), offset)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], len(self.offset))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "matrix": self.matrix,

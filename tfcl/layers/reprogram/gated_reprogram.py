@@ -1,11 +1,20 @@
 """The gated form of channel-wise reprogramming."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.reprogram.channel_reprogram import (
     ChannelReprogram,
     identity_filter,
 )
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -30,7 +39,7 @@ class GatedReprogram(ChannelReprogram):
         The program of Ge et al., "CLR", ICCV 2023 (its method `Ghost_a`).
     """
 
-    def __init__(self, kernel_size=3, **kwargs):
+    def __init__(self, kernel_size: Any = 3, **kwargs):
         super().__init__(kernel_size, **kwargs)
         limit = 1.0 / kernel_size
         self.kernel_initializer = keras.initializers.RandomUniform(
@@ -38,7 +47,7 @@ class GatedReprogram(ChannelReprogram):
         )
         self.gate_initializer = keras.initializers.Zeros()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.gate = self.add_weight(
             name="gate",
             shape=(input_shape[-1],),
@@ -46,10 +55,10 @@ class GatedReprogram(ChannelReprogram):
         )
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return inputs + self.gate * super().call(inputs)
 
-    def filter_value(self):
+    def filter_value(self) -> Tensor:
         kernel, gate = self.kernel.numpy(), self.gate.numpy()
         own = gate[:, None] * kernel
         return identity_filter(self.kernel_size, len(gate)) + own

@@ -1,9 +1,18 @@
 """A frozen convolution with a 1 x 1 convolution of the task beside it."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.pair_conv2d import PairConv2D
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -26,11 +35,11 @@ class ParallelConv2D(PairConv2D):
     """
 
     @classmethod
-    def lift(cls, layer):
+    def lift(cls, layer: keras.layers.Layer) -> Any:
         """The form of a plain `Conv2D` with a parallel one."""
         return cls(**keras.layers.Conv2D.get_config(layer))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         for variable in self._frozen():
             variable.trainable = False
@@ -40,10 +49,10 @@ class ParallelConv2D(PairConv2D):
             initializer=FanInUniform(),
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return self.apply_pair(inputs, self.effective_kernel(), self.bias)
 
-    def effective_kernel(self):
+    def effective_kernel(self) -> Tensor:
         """W with U in its middle, in W's shape."""
         before = [(side - 1) // 2 for side in self.kernel_size]
         after = [s - 1 - b for s, b in zip(self.kernel_size, before)]
@@ -53,7 +62,7 @@ class ParallelConv2D(PairConv2D):
         )
         return kernel + keras.ops.pad(own, pads)
 
-    def adopt(self, layer):
+    def adopt(self, layer: keras.layers.Layer) -> None:
         """Takes over the weights of the plain layer it stands for."""
         for mine, other in zip(self._frozen(), layer.weights):
             mine.assign(other)
@@ -61,7 +70,7 @@ class ParallelConv2D(PairConv2D):
     def _frozen(self):
         return [v for v in (self.kernel, self.bias) if v is not None]
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         initializers = (self.kernel_initializer, self.bias_initializer)
         listed = [
@@ -69,7 +78,7 @@ class ParallelConv2D(PairConv2D):
         ]
         return [*listed, ("parallel", self.parallel, FanInUniform())]
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain `Conv2D` of the active task, and its weights."""
         config = keras.layers.Conv2D.get_config(self)
         _, *bias = [v.numpy() for v in self._frozen()]

@@ -1,9 +1,18 @@
 """Additive parameter decomposition: shared, masked, plus the task's own."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.has_initializers import HasInitializers
 from tfcl.layers.transfer.kernel_generator import KernelGenerator
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -29,12 +38,14 @@ class AdditiveKernel(HasInitializers, KernelGenerator):
 
     prefix = "additive"
 
-    def __init__(self, initial_stddev=0.05, retains=False, **kwargs):
+    def __init__(
+        self, initial_stddev: float = 0.05, retains: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.initial_stddev = initial_stddev
         self.retains = retains
 
-    def make_weights(self, kernel_shape):
+    def make_weights(self, kernel_shape: Shape) -> None:
         self.shared_kernel, self.bias = self.shared_pair(
             kernel_shape, self.kernel_initializer, self.bias_initializer
         )
@@ -55,26 +66,26 @@ class AdditiveKernel(HasInitializers, KernelGenerator):
             for name in ("mask", "tau")
         )
 
-    def pair(self):
+    def pair(self) -> tuple[Tensor, Tensor | None]:
         gates = keras.ops.sigmoid(keras.ops.convert_to_tensor(self.mask))
         return self.shared_kernel * gates + self.tau, self.bias
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         """`mean |tau|`."""
         return keras.ops.mean(keras.ops.abs(self.tau))
 
-    def retain(self, known):
+    def retain(self, known: bool) -> None:
         """Keeps S as it is now; `known` says if an earlier task learned it."""
         self.old_kernel.assign(self.shared_kernel)
         self.retained.assign(float(known))
 
-    def drift(self):
+    def drift(self) -> Tensor:
         """`||S - S_old||^2 / (2 n)`, n weights; 0 before anything is known."""
         difference = keras.ops.subtract(self.shared_kernel, self.old_kernel)
         squares = keras.ops.square(difference)
         return 0.5 * self.retained * keras.ops.mean(squares)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initial_stddev": self.initial_stddev,

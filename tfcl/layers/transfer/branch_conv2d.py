@@ -1,6 +1,16 @@
 """The shared and the task's convolution of a layer, in one call."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 # Activations that look at several channels at once.
 _MIXING = ("glu", "log_softmax", "softmax", "sparsemax")
@@ -25,7 +35,7 @@ class BranchConv2D(keras.layers.Layer):
         ValueError: If the channels do not come last.
     """
 
-    def __init__(self, selective, **kwargs):
+    def __init__(self, selective: Any, **kwargs):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         if selective.data_format != "channels_last":
@@ -40,7 +50,7 @@ class BranchConv2D(keras.layers.Layer):
         # with the inputs of the other.
         self._at_once = selective.groups == 1 and activation not in _MIXING
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         layer = self.selective
         kernel, bias = layer.generator.pair()
         if not self._at_once:
@@ -52,7 +62,7 @@ class BranchConv2D(keras.layers.Layer):
             bias = keras.ops.concatenate([bias, layer.task_bias])
         return layer.apply_pair(inputs, kernel, bias)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = self.selective.compute_output_shape(input_shape)
         return (*shape[:-1], 2 * self.selective.filters)
 
@@ -69,10 +79,10 @@ class Unpack(keras.layers.Layer):
         # Passes numbers on as they come, whatever the global precision.
         super().__init__(autocast=False, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return keras.ops.concatenate(
             keras.ops.split(inputs, 2, axis=-1), axis=0
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:-1], input_shape[-1] // 2)

@@ -1,9 +1,19 @@
 """DF-CNN: kernels deconvolved out of a small shared knowledge base."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import tensorflow as tf
 
 from tfcl.layers.transfer.kernel_generator import KernelGenerator
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 TENSORDOT = "tensordot"
 DIRECT = "direct"
@@ -50,13 +60,13 @@ class DeconvKernel(KernelGenerator):
 
     def __init__(
         self,
-        base_side,
-        base_channels,
-        filter_side=3,
-        filter_channels=None,
-        base_depth=1,
-        variant=TENSORDOT,
-        activation=None,
+        base_side: int,
+        base_channels: int,
+        filter_side: int = 3,
+        filter_channels: int | None = None,
+        base_depth: int = 1,
+        variant: str = TENSORDOT,
+        activation: Any | None = None,
         **kwargs,
     ):
         if variant not in (TENSORDOT, DIRECT, TWO_CONTRACTIONS):
@@ -80,7 +90,7 @@ class DeconvKernel(KernelGenerator):
             activation = "linear" if variant == TENSORDOT else "relu"
         self.activation = keras.activations.get(activation)
 
-    def make_weights(self, kernel_shape):
+    def make_weights(self, kernel_shape: Shape) -> None:
         height, width, inputs, outputs = kernel_shape
         if height != width or -(-height // 2) != self.base_side:
             raise ValueError(
@@ -121,7 +131,7 @@ class DeconvKernel(KernelGenerator):
         if self.use_bias:
             self.bias = self.task_weight("bias", (outputs,), glorot)
 
-    def deconvolved(self):
+    def deconvolved(self) -> Tensor:
         """D `(d, height, width, channels)` before the activation."""
         base = keras.ops.convert_to_tensor(self.base)
         weights = keras.ops.convert_to_tensor(self.filter)
@@ -132,7 +142,7 @@ class DeconvKernel(KernelGenerator):
         )
         return keras.ops.add(grown, self.filter_bias)
 
-    def pair(self):
+    def pair(self) -> tuple[Tensor, Tensor | None]:
         grown = self.activation(self.deconvolved())
         if self.variant == DIRECT:
             kernel = keras.ops.reshape(grown, self.kernel_shape)
@@ -146,7 +156,7 @@ class DeconvKernel(KernelGenerator):
             )
         return kernel, self.bias
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "base_side": self.base_side,

@@ -1,6 +1,15 @@
 """The shared convolution on one part of a batch, the task's on the rest."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 class DividedConv2D(keras.layers.Layer):
@@ -19,13 +28,13 @@ class DividedConv2D(keras.layers.Layer):
     Output shape: `(2 * repeats * n, height', width', filters)`.
     """
 
-    def __init__(self, selective, repeats=1, **kwargs):
+    def __init__(self, selective: Any, repeats: int = 1, **kwargs):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         self.selective = selective
         self.repeats = repeats
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         layer = self.selective
         own = (layer.task_kernel, layer.task_bias)
         pairs = (layer.generator.pair(), own)
@@ -37,7 +46,7 @@ class DividedConv2D(keras.layers.Layer):
         outputs = [_blocks(part, (self.repeats, -1)) for part in outputs]
         return _blocks(keras.ops.concatenate(outputs, axis=1), (-1,), 2)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.selective.compute_output_shape(input_shape)
 
 

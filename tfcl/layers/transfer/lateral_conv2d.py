@@ -1,8 +1,17 @@
 """A convolution that also hears the columns of earlier tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.saves_all_variables import SavesAllVariables
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -34,7 +43,14 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
         and sec. 2 (adapters), as a baseline of Lee, Behpour, Eaton, ICML 2021.
     """
 
-    def __init__(self, filters, kernel_size, columns, lateral_units, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        columns: Any,
+        lateral_units: int,
+        **kwargs,
+    ):
         super().__init__(filters, kernel_size, **kwargs)
         for name, value in (
             ("columns", columns),
@@ -55,7 +71,7 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
         self.lateral_units = lateral_units
         self.input_spec = None  # Conv2D asks for one tensor.
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         inputs = input_shape[0][-1]
         count, units = self.columns, self.lateral_units
         self._kernel = self._weight(
@@ -85,7 +101,7 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
             return self.bias_initializer
         return self.kernel_initializer
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         own, *others = inputs
         scale = keras.ops.reshape(self.lateral_scale, (-1, 1, 1))
         # The scale may as well multiply the small projection.
@@ -109,14 +125,14 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
             outputs = self.activation(outputs)
         return outputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return super().compute_output_shape(input_shape[0])
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return [(v.name, v, self._initializer_of(v.name)) for v in self.weights]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "columns": self.columns,

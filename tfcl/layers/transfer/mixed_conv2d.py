@@ -1,6 +1,15 @@
 """The shared and the task's convolution of a layer, blended."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 class MixedConv2D(keras.layers.Layer):
@@ -19,14 +28,14 @@ class MixedConv2D(keras.layers.Layer):
     Output shape: as the convolution's.
     """
 
-    def __init__(self, selective, logits, depth, **kwargs):
+    def __init__(self, selective: Any, logits: Tensor, depth: int, **kwargs):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         self.selective = selective
         self.logits = logits
         self.depth = depth
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         layer = self.selective
         own = (layer.task_kernel, layer.task_bias)
         pairs = (own, layer.generator.pair())
@@ -38,5 +47,5 @@ class MixedConv2D(keras.layers.Layer):
             for k, pair in enumerate(pairs)
         )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.selective.compute_output_shape(input_shape)

@@ -1,8 +1,18 @@
 """A convolution that a task shares with others, or has for itself."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.transfer.transfer_conv2d import TransferConv2D
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 SHARED = "shared"
 TASK = "task"
@@ -37,7 +47,12 @@ class SelectiveConv2D(TransferConv2D):
     """
 
     def __init__(
-        self, filters, kernel_size, generator=None, sharing=SHARED, **kwargs
+        self,
+        filters: int,
+        kernel_size: Any,
+        generator: Any | None = None,
+        sharing: str = SHARED,
+        **kwargs,
     ):
         if sharing not in (SHARED, TASK, CHOSEN):
             raise ValueError(
@@ -50,12 +65,17 @@ class SelectiveConv2D(TransferConv2D):
         self.selection = None
 
     @classmethod
-    def lift(cls, conv, sharing, generator=None):
+    def lift(
+        cls,
+        conv: keras.layers.Conv2D,
+        sharing: str,
+        generator: Any | None = None,
+    ) -> Any:
         """The selective form of a `keras.layers.Conv2D`."""
         config = keras.layers.Conv2D.get_config(conv)
         return cls(**config, sharing=sharing, generator=generator)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         shape = self.full_kernel_shape(input_shape)
         if self.sharing in (SHARED, CHOSEN):
             self.build_generator(shape)
@@ -89,7 +109,7 @@ class SelectiveConv2D(TransferConv2D):
             )
 
     @property
-    def effective_pair(self):
+    def effective_pair(self) -> tuple[Tensor, Tensor | None]:
         if self.sharing == SHARED:
             return self.generator.pair()
         own = (self.task_kernel, self.task_bias)
@@ -103,22 +123,22 @@ class SelectiveConv2D(TransferConv2D):
         return kernel, bias
 
     @property
-    def shared_variables(self):
+    def shared_variables(self) -> list[keras.Variable]:
         """Variables that serve all tasks; none without sharing."""
         return [] if self.sharing == TASK else self.generator.shared_variables
 
     @property
-    def transfer_variables(self):
+    def transfer_variables(self) -> list[keras.Variable]:
         """The task's part of the transfer mechanism."""
         return [] if self.sharing == TASK else self.generator.task_variables
 
     @property
-    def own_variables(self):
+    def own_variables(self) -> list[keras.Variable]:
         """The task's own kernel and bias, as far as they exist."""
         pair = (self.task_kernel, self.task_bias)
         return [v for v in pair if v is not None]
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         listed = []
         if self.sharing != TASK:
             listed += self.generator.owned_variables()
@@ -132,7 +152,7 @@ class SelectiveConv2D(TransferConv2D):
             listed.append(("selection", self.selection, ones))
         return listed
 
-    def adopt(self, conv):
+    def adopt(self, conv: keras.layers.Conv2D) -> None:
         """Takes over the weights of the `Conv2D` it stands for.
 
         A generator that has no kernel of its own keeps its start values.
@@ -143,5 +163,5 @@ class SelectiveConv2D(TransferConv2D):
         for variable, value in zip(self.own_variables, weights):
             variable.assign(value)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "sharing": self.sharing}

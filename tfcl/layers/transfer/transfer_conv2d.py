@@ -1,9 +1,18 @@
 """A convolution whose kernel comes out of a transfer mechanism."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.pair_conv2d import PairConv2D
 from tfcl.layers.transfer.hard_kernel import HardKernel
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -25,7 +34,13 @@ class TransferConv2D(PairConv2D):
     Output shape: as `keras.layers.Conv2D`.
     """
 
-    def __init__(self, filters, kernel_size, generator=None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        generator: Any | None = None,
+        **kwargs,
+    ):
         super().__init__(filters, kernel_size, **kwargs)
         if generator is None:
             generator = HardKernel(
@@ -34,45 +49,45 @@ class TransferConv2D(PairConv2D):
         generator.use_bias = self.use_bias
         self.generator = generator
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.build_generator(self.full_kernel_shape(input_shape))
         self.built = True
 
-    def build_generator(self, kernel_shape):
+    def build_generator(self, kernel_shape: Shape) -> None:
         """Builds the generator, unless a saved one came built."""
         if not self.generator.built:
             self.generator.build(kernel_shape)
 
-    def full_kernel_shape(self, input_shape):
+    def full_kernel_shape(self, input_shape: Shape) -> Shape:
         """`(height, width, in, out)` of the kernel."""
         channels = input_shape[self.channel_axis]
         return self.kernel_size + (channels // self.groups, self.filters)
 
     @property
-    def effective_pair(self):
+    def effective_pair(self) -> tuple[Tensor, Tensor | None]:
         """Kernel and bias (None without) for the active task."""
         return self.generator.pair()
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return self.apply_pair(inputs, *self.effective_pair)
 
-    def owned_variables(self):
+    def owned_variables(self) -> list[tuple[str, keras.Variable, Any]]:
         """`(name, variable, initializer)` of each variable."""
         return self.generator.owned_variables()
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain `Conv2D` of the active task, and its weights."""
         config = keras.layers.Conv2D.get_config(self)
         pair = [v for v in self.effective_pair if v is not None]
         weights = [keras.ops.convert_to_numpy(v) for v in pair]
         return keras.layers.Conv2D.from_config(config), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         generator = keras.saving.serialize_keras_object(self.generator)
         return {**super().get_config(), "generator": generator}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> TransferConv2D:
         generator = config.get("generator")
         if isinstance(generator, dict):
             generator = keras.saving.deserialize_keras_object(generator)

@@ -1,8 +1,15 @@
 """Tucker factorisation: a shared core, four square factors per task."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.transfer.kernel_generator import KernelGenerator
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -22,7 +29,7 @@ class TuckerKernel(KernelGenerator):
 
     prefix = "tucker"
 
-    def make_weights(self, kernel_shape):
+    def make_weights(self, kernel_shape: Shape) -> None:
         glorot = "glorot_uniform"
         self.core = self.shared_weight("core", kernel_shape, glorot)
         names = ("height", "width", "input", "output")
@@ -34,7 +41,7 @@ class TuckerKernel(KernelGenerator):
         if self.use_bias:
             self.bias = self.task_weight("bias", kernel_shape[-1:], glorot)
 
-    def pair(self):
+    def pair(self) -> tuple[Tensor, Tensor | None]:
         kernel = keras.ops.convert_to_tensor(self.core)
         for factor in self.factors:
             # Contracts the first axis left and appends the factor's second:
@@ -42,11 +49,11 @@ class TuckerKernel(KernelGenerator):
             kernel = keras.ops.tensordot(kernel, factor, axes=[[0], [0]])
         return kernel, self.bias
 
-    def penalties(self):
+    def penalties(self) -> list[Tensor]:
         """`||U^T U - I||_F` of each factor."""
         return [_distance_from_orthogonal(u) for u in self.factors]
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         return sum(self.penalties())
 
 

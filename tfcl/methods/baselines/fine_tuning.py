@@ -1,9 +1,19 @@
 """One network for all tasks, trained on one task after another."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.arguments import require
 from tfcl.methods.network_method import NetworkMethod
+
+if typing.TYPE_CHECKING:
+    from tfcl.data.task import StreamSpec
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+
 
 ONE = "one"
 PER_TASK = "per_task"
@@ -27,7 +37,7 @@ class FineTuning(NetworkMethod):
 
     decays_weights = True
 
-    def __init__(self, training=gin.REQUIRED, heads: str = ONE):
+    def __init__(self, training: TaskTraining = gin.REQUIRED, heads: str = ONE):
         super().__init__(training)
         require(
             heads in (ONE, PER_TASK),
@@ -37,7 +47,7 @@ class FineTuning(NetworkMethod):
         )
         self.heads = heads
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         if self.heads == ONE and len(set(spec.class_counts)) > 1:
             raise ValueError(
                 "FineTuning has one head for all tasks, so every task needs "
@@ -47,7 +57,7 @@ class FineTuning(NetworkMethod):
             )
         super().setup(spec, seed)
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         if self.heads == PER_TASK:
             self.shared = network.backbone_variables
             self.slot = network.head_variables

@@ -1,9 +1,22 @@
 """New heads on a backbone that never changes again."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tfcl.data.task import Task
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.models.network import TaskNetwork
 
 
 @gin.configurable
@@ -19,21 +32,25 @@ class FrozenBackbone(NetworkMethod):
         tensor_norms: Optional `TensorNorms`: a penalty on the head.
     """
 
-    def __init__(self, training=gin.REQUIRED, tensor_norms=None):
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        tensor_norms: TensorNorms | None = None,
+    ):
         super().__init__(training)
         self.tensor_norms = tensor_norms
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.shared = network.backbone_variables
         self.slot = network.head_variables
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         phase = self.training.phase()
         # All that was learned, this task too, depends on the backbone.
         if task.earlier or self.seen_again or self.training.pretrained:
             phase.steps = (self.head_step,)
         yield phase
 
-    def head_step(self, batch):
+    def head_step(self, batch: Batch) -> Update:
         """Like `train_step`, but only the head learns."""
         return self.step_of(trainable(self.slot), batch, training=False)

@@ -1,6 +1,9 @@
 """Single-task learners: a network of its own for every task."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 import numpy as np
@@ -11,6 +14,20 @@ from tfcl.layers.transfer.selective_conv2d import SHARED
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.selective import selective_backbone, selective_layers
 from tfcl.models.variables import restore
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.models.network import TaskNetwork
+    from tfcl.optimizers.schedules import Clock
+    from tfcl.types import Tensor
+
 
 AFRESH = "afresh"
 FIRST = "first"
@@ -42,11 +59,11 @@ class Individual(NetworkMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
-        transfer=None,
+        training: TaskTraining = gin.REQUIRED,
+        transfer: Any | None = None,
         start: str = AFRESH,
-        later_schedule=None,
-        tensor_norms=None,
+        later_schedule: Callable[[Clock], Any] | None = None,
+        tensor_norms: TensorNorms | None = None,
     ):
         self.decays_weights = self.takes_losses = transfer is None
         super().__init__(training)
@@ -62,23 +79,23 @@ class Individual(NetworkMethod):
         self.tensor_norms = tensor_norms
 
     @property
-    def name(self):
+    def name(self) -> str:
         if self.transfer is None:
             return super().name
         return f"STL-{self.transfer.name}"
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone = super().make_backbone(spec)
         if self.transfer is None:
             return backbone
         # What a shared layer shares is here the task's, like all else.
         return selective_backbone(backbone, self.transfer, lambda depth: SHARED)
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.shared = []
         self.slot = network.backbone_variables + network.head_variables
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         if self.start == AFRESH or not task.index:
             return
@@ -94,7 +111,7 @@ class Individual(NetworkMethod):
         restore(taken, values)
         self.training.begin_task(self.head, task)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         phase = self.training.phase()
         if self.later_schedule is not None and task.index:
             phase = dataclasses.replace(
@@ -102,7 +119,7 @@ class Individual(NetworkMethod):
             )
         yield phase
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         mechanism = []
         if self.transfer is not None:
             layers = selective_layers(self._network.backbone)

@@ -1,6 +1,9 @@
 """Training on all tasks so far at once: the upper reference."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 import numpy as np
@@ -9,6 +12,18 @@ import tensorflow as tf
 from tfcl.data.split import joined
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.tensor_norms import trained_weights
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.methods.base import Batch
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
 
 
 @gin.configurable
@@ -36,9 +51,9 @@ class Joint(NetworkMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         warm_start: bool = False,
-        tensor_norms=None,
+        tensor_norms: TensorNorms | None = None,
         every_task: bool = True,
     ):
         super().__init__(training)
@@ -48,22 +63,22 @@ class Joint(NetworkMethod):
         self._trained_tasks = 0
         self._offsets = np.zeros(0, np.int64)
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         ends = np.cumsum(spec.class_counts)
         self._offsets = ends - np.asarray(spec.class_counts)
         super().setup(spec, seed)
 
-    def make_head(self, spec):
+    def make_head(self, spec: StreamSpec) -> TaskHead:
         return self.training.head(spec.max_classes, sum(spec.class_counts))
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         columns = f"{network.head.name}/columns"
         self.shared = network.backbone_variables + [
             v for v in network.head_variables if v.name != columns
         ]
         self.slot = [v for v in network.head_variables if v.name == columns]
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         known = len(task.earlier) + 1
         whole = known == self.spec.num_tasks
@@ -73,10 +88,10 @@ class Joint(NetworkMethod):
         first = int(self._offsets[task.index])
         self.head.use_columns(range(first, first + task.num_classes))
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         self.begin_task(task)  # Nothing that it has learned is its own.
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         if not self._trained_tasks:
             return
         # In their order also when the task is seen again: an example's group
@@ -92,25 +107,27 @@ class Joint(NetworkMethod):
             validation_logits=self.joint_logits,
         )
 
-    def joint_logits(self, batch):
+    def joint_logits(self, batch: Batch) -> Tensor:
         """Traced: logits of a `Batch` of joined data, without dropout."""
         features = self.features(batch.images, training=False)
         return self.training_logits(batch, features, None)
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         if self.every_task:
             return {}
         if not self._trained_tasks:
             return {"configuration": "waits for the last task"}
         return {"configuration": f"{self._trained_tasks} tasks at once"}
 
-    def normed_weights(self):
+    def normed_weights(self) -> list[Tensor]:
         # The columns of the tasks stand one behind the other.
         last = tf.reduce_max(self.head.columns.value)
         so_far = tf.range(self.head.num_outputs) <= last
         return trained_weights(self.shared, self.head, so_far)
 
-    def training_logits(self, batch, features, mask):
+    def training_logits(
+        self, batch: Batch, features: Tensor, mask: Tensor | None
+    ) -> Tensor:
         """All columns, but for those of other tasks than the example's."""
         counts = self.spec.class_counts
         owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)

@@ -1,5 +1,9 @@
 """Fine-tuning that goes on practising examples of earlier tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 
@@ -9,6 +13,13 @@ from tfcl.data.split import taken_from
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.replay.host_reservoir import HostReservoir
 from tfcl.replay.table import Column
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import Task
+    from tfcl.methods.task_training import TaskTraining
 
 
 @gin.configurable
@@ -43,7 +54,7 @@ class Rehearsal(FineTuning):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         capacity: int = gin.REQUIRED,
         share: float = 0.5,
     ):
@@ -54,10 +65,10 @@ class Rehearsal(FineTuning):
         self.share = share
         self._notes = {}
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         yield self.training.phase("train", self.mixed(task))
 
-    def kept(self, task):
+    def kept(self, task: Task) -> Any:
         """The reservoir when a task begins.
 
         Returns:
@@ -78,7 +89,7 @@ class Rehearsal(FineTuning):
             begin += count
         return np.sort(reservoir["numbers"])
 
-    def mixed(self, task):
+    def mixed(self, task: Task) -> Any:
         """The `Split` of a task's own and of replayed examples."""
         splits = [t.train for t in task.earlier]
         begins = np.cumsum([0, *map(len, splits)])
@@ -95,5 +106,5 @@ class Rehearsal(FineTuning):
             [*splits, task.train], np.concatenate([replayed, own])
         )
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return {**super().bank_notes(), "replayed_examples": self._notes}

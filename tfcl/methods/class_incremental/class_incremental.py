@@ -1,5 +1,9 @@
 """Class-incremental learning: one head per task, answers over all classes."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import tensorflow as tf
 
@@ -24,6 +28,20 @@ from tfcl.methods.class_incremental.virtual_batch import VirtualBatch
 from tfcl.methods.work import Accumulate
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.variables import Owned, statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.class_incremental.classifier_alignment import (
+        ClassifierAlignment,
+    )
+    from tfcl.methods.class_incremental.head_training import HeadTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
+
 
 NONE, FIRST, ALL = "none", "first", "all"
 _SCRAMBLES = (NONE, FIRST, ALL)
@@ -71,14 +89,14 @@ class ClassIncremental(Method):
 
     def __init__(
         self,
-        backbone=gin.REQUIRED,
-        training=gin.REQUIRED,
+        backbone: Callable[..., Any] = gin.REQUIRED,
+        training: HeadTraining = gin.REQUIRED,
         classes_per_task: int = gin.REQUIRED,
         first_classes: int | None = None,
         head: str = MEMORY,
         memory: dict | None = None,
         old_scrambles: str = NONE,
-        alignment=None,
+        alignment: ClassifierAlignment | None = None,
     ):
         super().__init__()
         for name, value, known in (
@@ -104,7 +122,7 @@ class ClassIncremental(Method):
 
     # Set-up
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         classes = spec.max_classes
         sizes = task_sizes(classes, self.classes_per_task, self.first_classes)
@@ -173,7 +191,7 @@ class ClassIncremental(Method):
 
     # Tasks
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         found, wanted = classes_of(task), self.heads.classes_of(task.index)
         if found != wanted:
             raise ValueError(
@@ -200,13 +218,13 @@ class ClassIncremental(Method):
         )
         return size
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         raise UserError(
             f"ClassIncremental learns every task once, but '{task.name}' comes "
             "again. Give a stream without repeats."
         )
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         yield self.training.phase(self.train_step)
         yield Accumulate(
             "statistics",
@@ -230,7 +248,7 @@ class ClassIncremental(Method):
         """Number of the task in hand, a tensor."""
         return tf.convert_to_tensor(self.current)
 
-    def class_sums(self, batch):
+    def class_sums(self, batch: Batch) -> Any:
         """What a batch adds to the sums of its classes' features."""
         first = self.heads.first(self._now())
         features = self._features(batch.images)
@@ -240,7 +258,7 @@ class ClassIncremental(Method):
         (backbone, _), *_ = self._network.members
         return backbone(images, training=False)
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         """Stage 1: the new head on its own classes, and the backbone."""
         self._check_replicas(batch)
         network, seen = self._network, []
@@ -322,7 +340,7 @@ class ClassIncremental(Method):
 
         return decayed
 
-    def alignment_step(self, batch):
+    def alignment_step(self, batch: Batch) -> Update:
         """Stage 2: all heads on features drawn from what was noted."""
         self._check_replicas(batch)
         current = self._now()
@@ -352,7 +370,7 @@ class ClassIncremental(Method):
 
     # Serving
 
-    def predict(self, images):
+    def predict(self, images: Tensor) -> Tensor:
         return self.heads.known(self._network(images), self._now())
 
     def _served(self, head):
@@ -360,10 +378,10 @@ class ClassIncremental(Method):
         seen = self.heads.tasks <= self.current.numpy()
         return head if seen.all() else SeenClasses(head, seen)
 
-    def network(self):
+    def network(self) -> TaskNetwork:
         return self._network
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         heads = self._network.memory_heads
         scrambles = [
             int(h.scrambles.numpy().sum())

@@ -1,10 +1,20 @@
 """Mean and covariance of classes' features, to draw from."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 import tensorflow as tf
 
 from tfcl.models.variables import statistic
 from tfcl.replay.table import Column, Table
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Tensor
+
 
 _RIDGE = 1e-4  # Added to the diagonal of a covariance.
 
@@ -25,7 +35,7 @@ class ClassStatistics:
         variables: All variables of this object.
     """
 
-    def __init__(self, classes, features, at_once):
+    def __init__(self, classes: Any, features: Tensor, at_once: int):
         part = (at_once, features)
         self.sums = [
             statistic(np.zeros(size), f"sums_{number}", "float64")
@@ -40,7 +50,7 @@ class ClassStatistics:
         )
         self.variables = [*self.sums, *self.table.variables]
 
-    def step(self, features, labels, first):
+    def step(self, features: Tensor, labels: Tensor, first: Any) -> Any:
         """What a batch adds to `sums`, whose first class is `first`."""
         features = tf.cast(features, tf.float64)
         at_once = self.sums[0].shape[0]
@@ -51,7 +61,7 @@ class ClassStatistics:
             tf.einsum("bc,bi,bj->cij", one, features, features),
         ]
 
-    def note(self, first):
+    def note(self, first: Any) -> None:
         """Takes means and covariances of the classes from `first` on."""
         counts, sums, products = (v.numpy() for v in self.sums)
         # None in a resumed run, whose variables are not restored yet.
@@ -65,7 +75,7 @@ class ClassStatistics:
             {"means": means, "roots": np.linalg.cholesky(covariances)},
         )()
 
-    def drawn(self, labels, factors, seed):
+    def drawn(self, labels: Tensor, factors: Any, seed: Tensor) -> Any:
         """Features drawn from the normal distribution of each label."""
         means = tf.gather(tf.convert_to_tensor(self.table["means"]), labels)
         roots = tf.convert_to_tensor(self.table["roots"])
@@ -79,7 +89,9 @@ class ClassStatistics:
         return means * factors[:, None] + spread
 
 
-def moments(count, total, products):
+def moments(
+    count: int, total: Tensor, products: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean, and covariance over n - 1 with 1e-4 on its diagonal."""
     mean = total / count
     centred = products - count * np.outer(mean, mean)

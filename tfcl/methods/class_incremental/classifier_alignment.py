@@ -5,6 +5,10 @@ Continual Learning on a Pre-trained Model", ICCV 2023, and the program of
 Memory Head (Tiezzi et al., CoLLAs 2024), which builds on it.
 """
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -14,8 +18,18 @@ from tfcl.methods.base import cross_entropy
 from tfcl.methods.work import Phase
 from tfcl.models.variables import statistic
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def aligned_logits(logits, tasks, num_tasks, temperature):
+    from tfcl.data.split import Split
+    from tfcl.optimizers.schedules import Clock
+    from tfcl.types import Tensor
+
+
+def aligned_logits(
+    logits: Tensor, tasks: Any, num_tasks: int, temperature: float
+) -> Tensor:
     """Logits over the mean length of the tasks' logits.
 
     Args:
@@ -40,7 +54,7 @@ def aligned_logits(logits, tasks, num_tasks, temperature):
     return logits / mean[:, None] / temperature
 
 
-def mean_factors(tasks, current):
+def mean_factors(tasks: Any, current: Tensor) -> Tensor:
     """What shrinks the means of older classes: 0.9 + 0.1 (t_c + 1) / (t + 1).
 
     Args:
@@ -71,7 +85,7 @@ class ClassifierAlignment:
 
     def __init__(
         self,
-        schedule=gin.REQUIRED,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
         epochs: int = 5,
         size: int = 256,
         temperature: float = 0.1,
@@ -89,7 +103,7 @@ class ClassifierAlignment:
         self.temperature = temperature
         self.decay_by_current = decay_by_current
 
-    def phase(self, step, split, classes):
+    def phase(self, step: Any, split: Split, classes: Any) -> Phase:
         """The `Phase` after a task.
 
         Args:
@@ -107,7 +121,14 @@ class ClassifierAlignment:
             validate_every=0,
         )
 
-    def loss(self, heads, statistics, labels, current, seed):
+    def loss(
+        self,
+        heads: Any,
+        statistics: Any,
+        labels: Tensor,
+        current: Tensor,
+        seed: Tensor,
+    ) -> Tensor:
         """Loss of features drawn for labels, and their accuracy.
 
         Args:
@@ -141,14 +162,14 @@ class AlignmentOrder:
         state: Variables that a checkpoint must hold.
     """
 
-    def __init__(self, classes, size):
+    def __init__(self, classes: Any, size: Any):
         self._size = size
         self._slots = np.repeat(np.arange(classes, dtype=np.int32), size)
         # The labels of an epoch, in an order that its first step draws.
         self._order = statistic(np.zeros(len(self._slots)), "order", "int32")
         self.state = [self._order]
 
-    def labels(self, seen, step, seed):
+    def labels(self, seen: Any, step: Any, seed: Tensor) -> dict[str, Any]:
         """Traced: the labels of a step.
 
         Args:

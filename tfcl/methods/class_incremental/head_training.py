@@ -1,11 +1,21 @@
 """How a class-incremental method trains a new task's head."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.arguments import require
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import Phase
 from tfcl.optimizers.schedules import Scaled
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tfcl.optimizers.schedules import Clock
 
 
 @gin.configurable
@@ -35,8 +45,8 @@ class HeadTraining(TrainingOptions):
 
     def __init__(
         self,
-        optimizer=gin.REQUIRED,
-        schedule=gin.REQUIRED,
+        optimizer: Callable[..., Any] = gin.REQUIRED,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
         epochs: int = 20,
         backbone_rate: float = 0.0,
         pretrained: bool = True,
@@ -64,11 +74,11 @@ class HeadTraining(TrainingOptions):
         self.validate_every = validate_every
 
     @property
-    def trains_backbone(self):
+    def trains_backbone(self) -> bool:
         """Whether the backbone learns."""
         return self.backbone_rate > 0
 
-    def phase(self, step):
+    def phase(self, step: Any) -> Phase:
         """The `Phase` of a task's training."""
         return Phase(
             "heads",
@@ -78,14 +88,14 @@ class HeadTraining(TrainingOptions):
             validate_every=self.validate_every,
         )
 
-    def rates(self):
+    def rates(self) -> dict[str, Any]:
         """Schedules of the optimizers "main" and, if any, "backbone"."""
         if not self.trains_backbone:
             return {"main": self.schedule}
         slow = Scaled(self.schedule, self.backbone_rate)
         return {"main": self.schedule, "backbone": slow}
 
-    def batches_at_once(self, batch_size):
+    def batches_at_once(self, batch_size: int) -> int:
         """Batches of a virtual batch.
 
         Raises:

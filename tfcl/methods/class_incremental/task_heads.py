@@ -1,5 +1,9 @@
 """One head per task in a single layer, and which of them may change."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +11,14 @@ import tensorflow as tf
 from tfcl.arguments import require
 from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.data.task import Task
+    from tfcl.types import Tensor
+
 
 MEMORY, LINEAR = "memory", "linear"
 KINDS = (MEMORY, LINEAR)
@@ -29,7 +41,7 @@ class TaskHeads:
         tasks: Task of each class, int32 `(classes,)`.
     """
 
-    def __init__(self, kind, sizes, memory):
+    def __init__(self, kind: str, sizes: Sequence[int], memory: Any):
         require(kind in KINDS, "head", f"must be one of {KINDS}", kind)
         self.sizes = tuple(sizes)
         self.tasks = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
@@ -43,37 +55,37 @@ class TaskHeads:
                 sum(sizes), kernel_initializer=normal, name="heads"
             )
 
-    def classes_of(self, task):
+    def classes_of(self, task: Task) -> Any:
         """Smallest class of a task, and how many it has, integers."""
         return int(self._firsts[task]), self.sizes[task]
 
-    def first(self, current):
+    def first(self, current: Tensor) -> Any:
         """Smallest class of a task; scalar, as `current`."""
         return tf.gather(self._firsts, current)
 
-    def seen(self, current):
+    def seen(self, current: Tensor) -> Any:
         """Number of classes of the tasks up to one."""
         return self.first(current) + self.size(current)
 
-    def size(self, current):
+    def size(self, current: Tensor) -> Any:
         """Number of classes of a task."""
         return tf.gather(np.int32(self.sizes), current)
 
-    def logits(self, features):
+    def logits(self, features: Tensor) -> Tensor:
         """Logits in a training step that leaves keys as they are."""
         if self._is_memory:
             return self.layer.read(features)[0]
         return self.layer(features)
 
-    def own(self, logits, current):
+    def own(self, logits: Tensor, current: Tensor) -> Any:
         """Logits, those of other tasks' classes masked."""
         return tf.where(self.tasks == current, logits, _NOT_SEEN)
 
-    def known(self, logits, current):
+    def known(self, logits: Tensor, current: Tensor) -> Any:
         """Logits, those of later tasks' classes masked."""
         return tf.where(self.tasks <= current, logits, _NOT_SEEN)
 
-    def changed(self, new, old, tasks):
+    def changed(self, new: Any, old: Any, tasks: Any) -> Any:
         """The new values of some tasks' key sets, the old of all others.
 
         Args:
@@ -86,7 +98,7 @@ class TaskHeads:
         chosen = tasks(tf.range(count))[:, None]
         return tf.reshape(tf.where(chosen, new, old), shape)
 
-    def trained(self, gradient, tasks):
+    def trained(self, gradient: Tensor, tasks: Any) -> Any:
         """A gradient, 0 where it belongs to a task that is not trained.
 
         Args:

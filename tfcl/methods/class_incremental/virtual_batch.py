@@ -1,9 +1,20 @@
 """Gradients gathered over several steps before they are applied."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 import tensorflow as tf
 
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.models.variables import Owned
+    from tfcl.types import Tensor
 
 
 class VirtualBatch:
@@ -19,7 +30,7 @@ class VirtualBatch:
         state: Variables that a checkpoint must hold.
     """
 
-    def __init__(self, owned, steps):
+    def __init__(self, owned: Sequence[Owned], steps: int):
         self._steps = steps
         self._last = statistic(-1, "last_step", "int32")
         self._sums = []
@@ -30,13 +41,13 @@ class VirtualBatch:
             ]
         self.state = [self._last, *self._sums]
 
-    def begin_task(self, steps_per_epoch):
+    def begin_task(self, steps_per_epoch: int) -> None:
         """Forgets what was gathered."""
         self._last.assign(steps_per_epoch - 1)
         for variable in self._sums:
             variable.assign(tf.zeros_like(variable))
 
-    def gathered(self, gradients, step):
+    def gathered(self, gradients: Sequence[Tensor], step: Any) -> Any:
         """Traced: what is to be applied, when, and how it is kept.
 
         Args:

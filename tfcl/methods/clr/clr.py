@@ -1,5 +1,9 @@
 """CLR: a frozen backbone, reprogrammed channel by channel for every task."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
@@ -14,6 +18,17 @@ from tfcl.models.surgery.lift import lift
 from tfcl.models.surgery.reprogram import CLR as SMALL
 from tfcl.models.surgery.reprogram import MODES, reprogram
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
+
 
 NORMS = "norms"
 
@@ -65,11 +80,11 @@ class CLR(NetworkMethod, SupportsBundle):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         mode: str = SMALL,
         kernel_size: int = 3,
         squeeze_excite: bool = False,
-        tensor_norms=None,
+        tensor_norms: TensorNorms | None = None,
         penalize_frozen: bool = False,
         norm_momentum: float | None = None,
     ):
@@ -97,10 +112,10 @@ class CLR(NetworkMethod, SupportsBundle):
         self.sites = []
 
     @property
-    def name(self):
+    def name(self) -> str:
         return super().name if self.mode == SMALL else f"CLR-{self.mode}"
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone = super().make_backbone(spec)
         if self.mode == NORMS:
             lifted = lift(backbone, {})
@@ -117,7 +132,7 @@ class CLR(NetworkMethod, SupportsBundle):
                 layer.momentum = self.norm_momentum
         return lifted
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         own = {
             id(variable)
             for layer in leaf_layers(network.backbone)
@@ -129,7 +144,7 @@ class CLR(NetworkMethod, SupportsBundle):
         self.slot = [v for v in backbone if id(v.variable) in own]
         self.slot += network.head_variables
 
-    def normed_weights(self):
+    def normed_weights(self) -> list[Tensor]:
         gates = {
             id(site.layer.gate)
             for site in self.sites
@@ -141,7 +156,7 @@ class CLR(NetworkMethod, SupportsBundle):
             tensors += [_kernel(site.conv) for site in self.sites]
         return tensors
 
-    def bundle(self, finished):
+    def bundle(self, finished: Sequence[tuple[Values, int]]) -> Any:
         def activations():
             for values, index in finished:
                 self.activate(values, index)
@@ -149,7 +164,7 @@ class CLR(NetworkMethod, SupportsBundle):
 
         return BundledNetwork(self.network(), activations())
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         """Numbers that the task keeps, by what they are for."""
         values = self.bank_values()
         filters = {f"{site.layer.name}/" for site in self.sites}

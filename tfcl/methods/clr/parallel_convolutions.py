@@ -1,5 +1,9 @@
 """A 1 x 1 convolution of the task's own beside every frozen convolution."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
@@ -8,6 +12,13 @@ from tfcl.layers.reprogram.parallel_conv2d import ParallelConv2D
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import Owned, leaf_layers
+
+if typing.TYPE_CHECKING:
+    from tfcl.data.task import StreamSpec
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.models.network import TaskNetwork
 
 
 @gin.configurable
@@ -34,11 +45,15 @@ class ParallelConvolutions(NetworkMethod):
         and `li50`).
     """
 
-    def __init__(self, training=gin.REQUIRED, tensor_norms=None):
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        tensor_norms: TensorNorms | None = None,
+    ):
         super().__init__(training)
         self.tensor_norms = tensor_norms
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         rules = {keras.layers.Conv2D: ParallelConv2D.lift}
         backbone = lift(super().make_backbone(spec), rules)
         for layer in leaf_layers(backbone):
@@ -46,7 +61,7 @@ class ParallelConvolutions(NetworkMethod):
                 layer.trainable = False
         return backbone
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         own = {
             id(layer.parallel)
             for layer in leaf_layers(network.backbone)
@@ -62,5 +77,5 @@ class ParallelConvolutions(NetworkMethod):
         ]
         self.slot += network.head_variables
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         return self.step_of(self._trained, batch, training=False)

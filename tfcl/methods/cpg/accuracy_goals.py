@@ -1,12 +1,18 @@
 """Accuracy goals of tasks: what a task must reach, and may be pruned to."""
 
+from __future__ import annotations
+
 import json
 import pathlib
+import typing
 
 import gin
 
 from tfcl.arguments import require
 from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @gin.configurable
@@ -23,7 +29,7 @@ class GoalFile:
         self.path = pathlib.Path(path)
         self._goals = None
 
-    def check(self, task_names):
+    def check(self, task_names: Sequence[str]) -> None:
         """Reads the file; raises a `UserError` unless every task has a goal."""
         remedy = (
             "Make one from a run of single-task models: python -m tfcl.goals "
@@ -52,7 +58,7 @@ class GoalFile:
             )
         self._goals = goals
 
-    def of(self, task_name, unpruned):
+    def of(self, task_name: str, unpruned: float) -> float:
         """The goal of a task; `unpruned` is its accuracy before pruning."""
         del unpruned
         return float(self._goals[task_name])
@@ -72,10 +78,10 @@ class SameGoal:
         )
         self.accuracy = accuracy
 
-    def check(self, task_names):
+    def check(self, task_names: Sequence[str]) -> None:
         """There is nothing to check."""
 
-    def of(self, task_name, unpruned):
+    def of(self, task_name: str, unpruned: float) -> float:
         """The goal of a task; see `GoalFile.of`."""
         del task_name, unpruned
         return self.accuracy
@@ -98,10 +104,10 @@ class OwnGoal:
         )
         self.shortfall = shortfall
 
-    def check(self, task_names):
+    def check(self, task_names: Sequence[str]) -> None:
         """There is nothing to check."""
 
-    def of(self, task_name, unpruned):
+    def of(self, task_name: str, unpruned: float) -> float:
         """The goal of a task; see `GoalFile.of`."""
         del task_name
         return unpruned - self.shortfall

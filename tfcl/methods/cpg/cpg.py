@@ -1,7 +1,10 @@
 """CPG: compact what is learned, pick of what there is, grow if need be."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
+import typing
 
 import gin
 import numpy as np
@@ -14,6 +17,18 @@ from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.work import Decision, Validate
 from tfcl.models.variables import statistic
 from tfcl.optimizers.schedules import Later
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import Task
+    from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.optimizers.schedules import Clock
+
 
 _ACCURACY = "validation/accuracy"
 
@@ -76,12 +91,12 @@ class CPG(MaskedNetwork):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
-        goals=gin.REQUIRED,
-        pruning=gin.REQUIRED,
-        picking_schedule=None,
+        training: TaskTraining = gin.REQUIRED,
+        goals: Any = gin.REQUIRED,
+        pruning: PruningLadder = gin.REQUIRED,
+        picking_schedule: Callable[[Clock], Any] | None = None,
         picking_epochs: int | None = None,
-        pick_again=None,
+        pick_again: PickAgain | None = None,
         picks: bool = True,
         max_width: float = 1.0,
         width_step: float = 0.5,
@@ -134,15 +149,15 @@ class CPG(MaskedNetwork):
 
     # The network
 
-    def backbone(self, width):
+    def backbone(self, width: float) -> keras.Model:
         if self.max_width == 1.0:
             return super().backbone(width)
         return self.training.backbone(self.spec, width=width)
 
-    def make_steps(self):
+    def make_steps(self) -> Any:
         return MaskedSteps(self, self._zero_on_prune)
 
-    def make_state(self):
+    def make_state(self) -> list[keras.Variable]:
         """Copies of a state that may be returned to."""
         self._kept = [
             statistic(np.zeros(v.shape), "kept", v.dtype)
@@ -173,7 +188,7 @@ class CPG(MaskedNetwork):
 
     # One task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         known = self.spec.task_names
         self.goals.check(known)
         for argument in ("ratios_by_hand", "task_pruning", "task_margins"):
@@ -186,7 +201,7 @@ class CPG(MaskedNetwork):
             )
         super().begin_task(task)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         goal, missed, accuracy, owned = yield from self._learn(task)
         if owned:
             accuracy = yield from self._compact(task, goal, missed, accuracy)
@@ -311,7 +326,7 @@ class CPG(MaskedNetwork):
             self._return()
         self._notes["picked_again"] = accepted
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return {**super().bank_notes(), **self._notes}
 
 

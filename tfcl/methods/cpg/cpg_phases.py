@@ -1,11 +1,22 @@
 """What the phases of CPG are like, for gin files."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.arguments import require
 from tfcl.methods.work import Phase
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
 from tfcl.optimizers.schedules import EarlyStopping
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tfcl.optimizers.schedules import Clock
+
 
 RESET = "reset"
 KEEP = "keep"
@@ -36,7 +47,7 @@ class PruningLadder:
 
     def __init__(
         self,
-        schedule=gin.REQUIRED,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
         ratios: tuple = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         epochs: int = 20,
         ramp_epochs: int = 4,
@@ -66,12 +77,12 @@ class PruningLadder:
         self.keep_best = keep_best
         self.ends_below_goal = ends_below_goal
 
-    def ramp(self, initial, target, steps_per_epoch):
+    def ramp(self, initial: float, target: float, steps_per_epoch: int) -> Any:
         """The `GradualSparsity` of a run."""
         end = self.ramp_epochs * steps_per_epoch
         return GradualSparsity(initial, target, 0, end, self.frequency)
 
-    def phase(self, target, step, drop_remainder):
+    def phase(self, target: float, step: Any, drop_remainder: bool) -> Phase:
         """The `Phase` of the run to a ratio."""
         return Phase(
             name=f"prune_{target:g}",
@@ -105,8 +116,8 @@ class PickAgain:
 
     def __init__(
         self,
-        schedule=gin.REQUIRED,
-        picking_schedule=gin.REQUIRED,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        picking_schedule: Callable[[Clock], Any] = gin.REQUIRED,
         epochs: int = 30,
         patience: int = 5,
         start: str = RESET,
@@ -129,7 +140,7 @@ class PickAgain:
         self.start = start
         self.accept = accept
 
-    def phase(self, accuracy, step, drop_remainder):
+    def phase(self, accuracy: float, step: Any, drop_remainder: bool) -> Phase:
         """The `Phase`; `accuracy` is that of its start."""
         return Phase(
             name="pick_again",
@@ -141,7 +152,7 @@ class PickAgain:
             restore_best=True,
         )
 
-    def accepts(self, accuracy, start, chosen):
+    def accepts(self, accuracy: float, start: float, chosen: Any) -> bool:
         """Whether a result replaces the pruned state.
 
         Args:

@@ -1,5 +1,9 @@
 """How tasks on faces are trained: persons by angles, rare classes by weight."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -13,6 +17,16 @@ from tfcl.layers.weighted_cross_entropy import (
 )
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.methods.base import Batch
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -70,7 +84,7 @@ class FaceTraining(TaskTraining):
         self.plain = (plain_start, plain_decay, plain_least)
         self._weights = None
 
-    def task_head(self, spec):
+    def task_head(self, spec: StreamSpec) -> TaskHead:
         for name in ("verification", "class_weighted"):
             unknown = sorted(set(getattr(self, name)) - set(spec.task_names))
             require(
@@ -96,7 +110,7 @@ class FaceTraining(TaskTraining):
             name="head",
         )
 
-    def begin_task(self, head, task):
+    def begin_task(self, head: TaskHead, task: Task) -> None:
         first = 0
         if task.name in self.verification:
             first = head.plain_classes
@@ -107,7 +121,14 @@ class FaceTraining(TaskTraining):
             weights[: task.num_classes] = class_weights(counts)
         self._weights.assign(weights)
 
-    def loss(self, batch, logits, head, features, optimizers):
+    def loss(
+        self,
+        batch: Batch,
+        logits: Tensor,
+        head: TaskHead,
+        features: Tensor,
+        optimizers: Mapping[str, keras.Optimizer],
+    ) -> Tensor:
         step = tf.convert_to_tensor(optimizers["main"].iterations) + 1
         logits = head.with_margin(
             features, batch.labels, logits, plain_weight(step, *self.plain)

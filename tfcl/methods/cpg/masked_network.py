@@ -1,5 +1,9 @@
 """A network whose every weight belongs to one task, or to none yet."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.arguments import require
@@ -18,6 +22,19 @@ from tfcl.models.surgery.rewire import with_arguments
 from tfcl.models.variables import leaf_layers
 from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.owned_weights import claimed, without_foreign
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.variables import Owned
+    from tfcl.types import Structure, Tensor, Values
+
 
 _MOST_TASKS = 255  # An owner is one byte; 0 is nobody.
 
@@ -56,11 +73,11 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
 
     def __init__(
         self,
-        training,
-        picks=False,
-        threshold=0.005,
-        initial_score=0.01,
-        untrained=None,
+        training: TaskTraining,
+        picks: bool = False,
+        threshold: float = 0.005,
+        initial_score: float = 0.01,
+        untrained: Sequence[str] | None = None,
     ):
         super().__init__(training)
         require(
@@ -96,12 +113,12 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
 
     # Building and growing
 
-    def backbone(self, width):
+    def backbone(self, width: float) -> keras.Model:
         """A plain backbone of a width; a subclass that grows asks for it."""
         require(width == 1.0, "width", "must be 1 without growth", width)
         return self.training.backbone(self.spec)
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         self._builds = 0
         self.served = ServedNetworks(self._plain)
@@ -152,7 +169,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             scores = [layer.scores for layer in self.masked]
             self.build_optimizer("picks", AdamTorch(), scores)
 
-    def training_backbone(self, picks):
+    def training_backbone(self, picks: bool) -> keras.Model:
         """The backbone in training, images to features.
 
         Args:
@@ -161,15 +178,15 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         """
         return self._network.backbone if picks else self._unpicked
 
-    def make_steps(self):
+    def make_steps(self) -> Any:
         """The `MaskedSteps`."""
         return MaskedSteps(self)
 
-    def make_state(self):
+    def make_state(self) -> list[keras.Variable]:
         """Further variables of a subclass, after every growth: a list."""
         return []
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         masked = {layer.name for layer in self.masked}
 
         def kind(owned):
@@ -186,7 +203,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         self._plain_owned = own
         self.plain_trained = [v for v in own if v.variable.trainable]
 
-    def grow(self, width, task):
+    def grow(self, width: float, task: Task) -> None:
         """Begins a task again in a wider network.
 
         The weights of earlier tasks stand in the leading block, what they
@@ -219,24 +236,24 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         positions = self.served.positions.get(name, 1)
         variable.assign(widened(block, variable.numpy(), positions))
 
-    def structure(self):
+    def structure(self) -> Structure:
         return {"width": self.width, "served": self.served.widths}
 
-    def grow_to(self, structure):
+    def grow_to(self, structure: Structure) -> None:
         for width in structure["served"]:
             self.served.add(width)
         if structure["width"] != self.width:
             self._build(structure["width"])
 
-    def graph(self):
+    def graph(self) -> Any:
         return self._builds
 
-    def serving_graph(self):
+    def serving_graph(self) -> Any:
         return self._serving_width
 
     # A task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         require(
             task.index < _MOST_TASKS,
             "index",
@@ -283,7 +300,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             value[..., : wanted[1]] = block
             variable.assign(value)
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         raise ValueError(
             f"{self.name} learns a task once: its weights are fixed "
             "afterwards. Take the repeats out of the stream's `order`. "
@@ -297,12 +314,12 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             if owned.name not in head:
                 self._lead(owned.name, owned.variable, values[owned.name])
 
-    def pick_everything(self):
+    def pick_everything(self) -> None:
         """Sets every score to its start value."""
         for owned in self._scores:
             owned.variable.assign(owned.fresh(0))
 
-    def own_weights(self):
+    def own_weights(self) -> list[Tensor]:
         """How many weights the task in training owns."""
         number = self._index + 1
         return sum(
@@ -310,47 +327,47 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             for layer in self.masked
         )
 
-    def zero_free(self):
+    def zero_free(self) -> None:
         """Zeroes the free weights, as evaluation does after every epoch."""
         for layer in self.masked:
             layer.kernel.assign(
                 without_foreign(layer.kernel, layer.owner, layer.task)
             )
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         self.zero_free()
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         return self.steps.pick(batch)
 
     # Serving
 
-    def begin_evaluation(self):
+    def begin_evaluation(self) -> None:
         self.zero_free()
         self.activate(self.bank_values(), self._index)
 
-    def predict(self, images):
+    def predict(self, images: Tensor) -> Tensor:
         return self.network()(images, training=False)
 
-    def network(self):
+    def network(self) -> TaskNetwork:
         return self.served.network(self._serving_width)
 
-    def read_variables(self):
+    def read_variables(self) -> list[Owned]:
         network = self.network()
         return network.backbone_variables + network.head_variables
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         values = {v.name: v.variable.numpy() for v in self._plain_owned}
         picks = self.served.pack(self.width, self.masked, self._index + 1)
         width = {"width": np.float32(self.width)}
         return {**self.head.trimmed(values), **picks, **width}
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         width = float(values["width"])
         self._serving_width = width
         self.served.serve(width, self.masked, task_index + 1, values)
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         owners = [layer.owner.numpy() for layer in self.masked]
         picks = None
         if self.picks and self._index:

@@ -1,5 +1,9 @@
 """The training steps of a network whose weights belong to tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 import tensorflow as tf
 
@@ -8,6 +12,10 @@ from tfcl.methods.base import Update, mean_accuracy
 from tfcl.models.variables import statistic
 from tfcl.optimizers.magnitude_pruning import is_event, prune_gradually
 from tfcl.optimizers.owned_weights import fused_if_large, without_foreign
+
+if typing.TYPE_CHECKING:
+    from tfcl.methods.base import Batch, Method
+    from tfcl.optimizers.magnitude_pruning import GradualSparsity
 
 
 class MaskedSteps:
@@ -32,35 +40,35 @@ class MaskedSteps:
         state: Both, for checkpoints.
     """
 
-    def __init__(self, method, zero_on_prune=False):
+    def __init__(self, method: Method, zero_on_prune: bool = False):
         self.method = method
         self.zero_on_prune = zero_on_prune
         self.ramp = statistic(np.zeros(6), "ramp", "float64")
         self.ramp_step = statistic(0, "ramp_step", "int32")
         self.state = [self.ramp, self.ramp_step]
 
-    def begin_ramp(self, schedule):
+    def begin_ramp(self, schedule: GradualSparsity) -> None:
         """Starts a `GradualSparsity` at step 0."""
         self.ramp.assign(schedule.vector())
         self.ramp_step.assign(0)
 
-    def pick(self, batch):
+    def pick(self, batch: Batch) -> Update:
         """`Batch` to `Update`; see the class."""
         return self._step(batch, picks=True, scores=True)
 
-    def own(self, batch):
+    def own(self, batch: Batch) -> Update:
         """`Batch` to `Update`; see the class."""
         return self._step(batch, picks=True, scores=False)
 
-    def first(self, batch):
+    def first(self, batch: Batch) -> Update:
         """`Batch` to `Update`; see the class."""
         return self._step(batch, picks=False, scores=False)
 
-    def prune(self, batch):
+    def prune(self, batch: Batch) -> Update:
         """`Batch` to `Update`; see the class."""
         return self.own(batch)._replace(after_apply=self._prune)
 
-    def first_prune(self, batch):
+    def first_prune(self, batch: Batch) -> Update:
         """`Batch` to `Update`; see the class."""
         return self.first(batch)._replace(after_apply=self._prune)
 

@@ -1,6 +1,9 @@
 """PackNet: train what is free, prune at once, retrain what is left."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 
@@ -8,6 +11,14 @@ from tfcl.arguments import require
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from tfcl.data.task import Task
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.optimizers.schedules import Clock
 
 
 @gin.configurable
@@ -39,9 +50,9 @@ class PackNet(MaskedNetwork):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         pruned: float = 0.5,
-        retraining_schedule=None,
+        retraining_schedule: Callable[[Clock], Any] | None = None,
         retraining_epochs: int = 30,
         untrained: dict | None = None,
     ):
@@ -63,7 +74,7 @@ class PackNet(MaskedNetwork):
         self.retraining_schedule = retraining_schedule
         self.retraining_epochs = retraining_epochs
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         finetune = self.training.phase("finetune")
         if task.name in self.untrained:
             yield Validate("untrained")
@@ -82,7 +93,7 @@ class PackNet(MaskedNetwork):
             steps=(self.steps.first,),
         )
 
-    def prune(self, share):
+    def prune(self, share: float) -> None:
         """Frees the smallest weights of the task in training, and zeroes them.
 
         Args:

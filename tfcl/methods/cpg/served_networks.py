@@ -1,9 +1,22 @@
 """Plain networks that serve the tasks of a masked one."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.models.surgery.leading_block import block_of, flattened_positions
 from tfcl.models.variables import restore
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    import keras
+
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Values
 
 
 class ServedNetworks:
@@ -22,17 +35,17 @@ class ServedNetworks:
             the same at every width.
     """
 
-    def __init__(self, build):
+    def __init__(self, build: Callable[..., Any]):
         self._build = build
         self._networks = {}
         self.positions = {}
 
     @property
-    def widths(self):
+    def widths(self) -> Any:
         """The widths there are networks for."""
         return sorted(self._networks)
 
-    def add(self, width):
+    def add(self, width: float) -> None:
         """Makes sure that there is a network of a width."""
         if width not in self._networks:
             network = self._build(width)
@@ -40,18 +53,18 @@ class ServedNetworks:
                 self.positions = flattened_positions(network.backbone)
             self._networks[width] = network
 
-    def network(self, width):
+    def network(self, width: float) -> TaskNetwork:
         """The `TaskNetwork` of a width."""
         return self._networks[width]
 
-    def blocks(self, width, layer, *arrays):
+    def blocks(self, width: float, layer: keras.layers.Layer, *arrays) -> Any:
         """Leading blocks of arrays, each in the shape of the plain kernel."""
         plain = self.network(width).backbone.get_layer(layer.name).kernel
         shape = tuple(plain.shape)
         positions = self.positions.get(f"{layer.name}/kernel", 1)
         return [block_of(array, shape, positions) for array in arrays]
 
-    def pack(self, width, masked, number):
+    def pack(self, width: float, masked: Sequence[Any], number: int) -> Any:
         """`{layer/picks: bits}` of a task: which earlier weights it picks.
 
         One bit for each weight of the leading block that belongs to an
@@ -74,7 +87,9 @@ class ServedNetworks:
             values[f"{layer.name}/picks"] = np.packbits(picks)
         return values
 
-    def serve(self, width, masked, number, values):
+    def serve(
+        self, width: float, masked: Sequence[Any], number: int, values: Values
+    ) -> None:
         """Gives the network of a width the weights of a task.
 
         Args:

@@ -1,5 +1,9 @@
 """DEN: retrain what matters, grow where that fails, split what drifts."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -15,6 +19,17 @@ from tfcl.optimizers.proximal import (
     soft_threshold,
     with_proximal_step,
 )
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import keras
+
+    from tfcl.data.task import Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.types import Values
+
 
 RATE = "rate"
 ONE = "one"
@@ -72,7 +87,7 @@ class DEN(GrowingNetwork):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         l1: float = 1e-6,
         l2: float = 0.01,
         group_lasso: float = 0.8,
@@ -113,7 +128,7 @@ class DEN(GrowingNetwork):
 
     # What every growth builds anew
 
-    def make_state(self):
+    def make_state(self) -> list[keras.Variable]:
         shapes = [owned.variable.shape for owned in self._trained]
         self.masks = [statistic(np.ones(s), "mask") for s in shapes]
         self.old = [
@@ -124,7 +139,7 @@ class DEN(GrowingNetwork):
         ]
         return [*self.masks, *self.old, *self.added]
 
-    def make_optimizers(self):
+    def make_optimizers(self) -> None:
         super().make_optimizers()
         operators = []
         for mask, added in zip(self.masks[::2], [*self.added, None]):
@@ -187,15 +202,15 @@ class DEN(GrowingNetwork):
 
     # One task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         self.remember()
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         self.remember()
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         if not task.earlier:
             self._train_all()
             yield self._stage("train", "sparse", self.sparse_step)
@@ -312,19 +327,19 @@ class DEN(GrowingNetwork):
 
     # Steps
 
-    def sparse_step(self, batch):
+    def sparse_step(self, batch: Batch) -> Update:
         """CE; the proximal step follows each update."""
         return self._masked_step(batch, "sparse", lambda: 0.0)
 
-    def head_step(self, batch):
+    def head_step(self, batch: Batch) -> Update:
         """`sparse_step` of the head alone, without gradients of the rest."""
         return self._masked_step(batch, "sparse", lambda: 0.0, first=-2)
 
-    def retrain_step(self, batch):
+    def retrain_step(self, batch: Batch) -> Update:
         """CE + l2 ||W||^2 / 2 of the weights in training."""
         return self._masked_step(batch, "main", self._size)
 
-    def split_step(self, batch):
+    def split_step(self, batch: Batch) -> Update:
         """CE + drift ||W - W^(t-1)||^2 of the old units' weights."""
         return self._masked_step(batch, "main", self._distance)
 

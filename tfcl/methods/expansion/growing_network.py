@@ -1,5 +1,9 @@
 """A network whose hidden layers gain units between and inside tasks."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
@@ -8,6 +12,12 @@ from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.growing_chain import GrowingChain, regrown, unit_view
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.types import Structure, Values
 
 
 class GrowingNetwork(NetworkMethod, SupportsGrowth):
@@ -29,7 +39,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         old_widths: Widths when `remember` was called.
     """
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         backbone = self.training.backbone(spec)
         _, hidden = self.training.head_and_hidden_layers(spec.max_classes)
@@ -44,7 +54,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
                 layer = self._network.backbone.get_layer(name)
                 layer.set_weights(backbone.get_layer(name).get_weights())
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.gates = [
             network.backbone.get_layer(f"{name}_units")
             for name in self.chain.names
@@ -55,13 +65,13 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         self.shared = [v for v in listed if id(v.variable) not in gates]
         self.slot = own + network.head_variables
 
-    def make_optimizers(self):
+    def make_optimizers(self) -> None:
         """Builds the optimizers on `self._trained`, after every growth."""
         self.build_optimizer(
             "main", self.training.make_optimizer(), self._trained
         )
 
-    def make_state(self):
+    def make_state(self) -> list[keras.Variable]:
         """Further variables of a subclass, after every growth: a list."""
         return []
 
@@ -91,21 +101,21 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
     # Units
 
     @property
-    def inputs(self):
+    def inputs(self) -> Any:
         """Channels of the image: the units below the first layer."""
         return self.spec.image_shape[-1]
 
-    def remember(self):
+    def remember(self) -> None:
         """Keeps copies of the hidden layers as they are now."""
         self.old_widths = list(self.widths)
         for before, variable in zip(self.before, self.kernels + self.biases):
             before.assign(variable)
 
-    def views(self):
+    def views(self) -> Any:
         """Kernels as `(positions, units below, units)`, the head's last."""
         return self._views([*self.kernels, self.head.kernels[0]])
 
-    def views_before(self):
+    def views_before(self) -> Any:
         """The same of the copies in `before`, without a head."""
         return self._views(self.before[: len(self.kernels)])
 
@@ -113,7 +123,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         below = [self.inputs, *self.widths]
         return [unit_view(k.numpy(), count) for k, count in zip(kernels, below)]
 
-    def grow(self, sources):
+    def grow(self, sources: Any) -> None:
         """Builds the network with other units.
 
         Args:
@@ -148,16 +158,16 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
 
     # SupportsGrowth
 
-    def structure(self):
+    def structure(self) -> Structure:
         return {"widths": self.widths}
 
-    def grow_to(self, structure):
+    def grow_to(self, structure: Structure) -> None:
         self._build(structure["widths"])
 
-    def graph(self):
+    def graph(self) -> Any:
         return self._builds
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         self._draws = (task.index, 0)
 
@@ -167,13 +177,13 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
     def _head_kernel(self):
         return f"{self.head.name}/kernel_0"
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         values = super().bank_values()
         kernel = values[self._head_kernel]
         values[self._head_kernel] = unit_view(kernel, self.widths[-1])
         return values
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         values = dict(values)
         kernel = values[self._head_kernel]
         positions, units, classes = kernel.shape
@@ -182,7 +192,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         values[self._head_kernel] = padded.reshape(-1, classes)
         super().activate(values, task_index)
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return {"units": dict(zip(self.chain.names, self.widths))}
 
 

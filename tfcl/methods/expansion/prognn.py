@@ -1,5 +1,9 @@
 """Progressive neural networks: a new column per task, the old ones frozen."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import numpy as np
@@ -13,6 +17,14 @@ from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.rewire import rewire
 from tfcl.models.surgery.selective import convolutions
 from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.variables import Owned
+    from tfcl.types import Structure, Values
 
 
 @gin.configurable
@@ -38,7 +50,11 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         as in the baselines of Lee, Behpour, Eaton, ICML 2021.
     """
 
-    def __init__(self, training=gin.REQUIRED, dim_reduction_scale: float = 1.0):
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        dim_reduction_scale: float = 1.0,
+    ):
         super().__init__(training)
         require(
             dim_reduction_scale > 0,
@@ -52,16 +68,16 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         self._networks = {}
         self._active = None
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         self._backbone = self.training.backbone(spec)
         self._head = self.make_head(spec)
 
     @property
-    def random_state(self):
+    def random_state(self) -> list[keras.Variable]:
         return [v for column in self._columns for v in column.random_state]
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         """Columns are divided as they come: `begin_task`, `_finish`."""
 
     # Columns
@@ -108,20 +124,20 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         self._columns[number].freeze()
         self._finished = len(self._columns)
 
-    def structure(self):
+    def structure(self) -> Structure:
         return {"columns": self._finished}
 
-    def grow_to(self, structure):
+    def grow_to(self, structure: Structure) -> None:
         while self._finished < structure["columns"]:
             self._add_column()
             self._finish()
 
-    def graph(self):
+    def graph(self) -> Any:
         return self._active
 
     # One task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         self._add_column()
         self._train(
             [
@@ -131,7 +147,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         )
         super().begin_task(task)
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         self._train(self._network.head_variables)
 
@@ -142,26 +158,26 @@ class ProgNN(NetworkMethod, SupportsGrowth):
             "main", self.training.make_optimizer(), self._trained
         )
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         if len(self._columns) > self._finished:
             self._finish()
 
     # Bank: a column belongs to all later tasks, so only the head is banked.
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         values = self.head.trimmed(stored(self._network.head_variables))
         return {**values, "column": np.int32(self._active)}
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         columns = self._active + 1
         return {"columns_heard": columns - 1}
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         self._activate(int(values["column"]))
         restore(self._network.head_variables, values)
         self.head.use_columns(values[f"{self.head.name}/columns"])
 
-    def read_variables(self):
+    def read_variables(self) -> list[Owned]:
         read = {id(v) for v in self._network.backbone.weights}
         return [v for v in self.shared if id(v.variable) in read]
 

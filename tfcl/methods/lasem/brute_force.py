@@ -1,6 +1,9 @@
 """Brute-force search: a whole training for every transfer configuration."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import gin
 import numpy as np
@@ -8,6 +11,14 @@ import numpy as np
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.models.surgery.prefix_tree import configuration_name, configurations
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.lasem.transfers import Transfer
+    from tfcl.methods.task_training import TaskTraining
 
 
 @gin.configurable
@@ -40,12 +51,16 @@ class BruteForce(SearchingMethod):
         Lee, Behpour, Eaton, ICML 2021, exhaustive search as a reference.
     """
 
-    def __init__(self, training=gin.REQUIRED, transfer=None):
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        transfer: Transfer | None = None,
+    ):
         super().__init__(training, transfer)
         self._kept = []
         self._accuracies = {}
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self.configurations = configurations(len(self.layers))
         self._kept = [
@@ -58,7 +73,7 @@ class BruteForce(SearchingMethod):
         """The variables that a training changes."""
         return [owned.variable for owned in self.shared + self.slot]
 
-    def search(self, task):
+    def search(self, task: Task) -> Any:
         if task.index == 0:
             self.choice.select([False] * len(self.layers))
             yield self._phase(task, "train")
@@ -75,7 +90,7 @@ class BruteForce(SearchingMethod):
             self._accuracies[name] = accuracy
         _assign(self._learned, self._kept)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         self._accuracies = {}
         yield from super().phases(task)
 
@@ -97,11 +112,11 @@ class BruteForce(SearchingMethod):
     # The choice
 
     @property
-    def best(self):
+    def best(self) -> Any:
         # The candidate in training; after the last one, the kept one.
         return self.choice.sharing
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         if self.seen_again:
             super().end_task(task)
             return
@@ -120,7 +135,7 @@ class BruteForce(SearchingMethod):
                 layer.generator.adopt([v.numpy() for v in layer.own_variables])
         self.choice.defined.assign(np.asarray(taken, np.float32))
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         notes = super().bank_notes()
         if self._accuracies:
             # The last candidate's weights are not those that were kept.

@@ -1,5 +1,9 @@
 """DARTS-style selection: a softmax per layer decides what is shared."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 import numpy as np
@@ -14,6 +18,16 @@ from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import added
 from tfcl.models.surgery.rewire import rewire
 from tfcl.optimizers.schedules import Clock
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.lasem.transfers import Transfer
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.types import Tensor
+
 
 PUBLISHED = "published"
 CORRECT = "correct"
@@ -46,8 +60,8 @@ class DARTS(SearchingMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
-        transfer=None,
+        training: TaskTraining = gin.REQUIRED,
+        transfer: Transfer | None = None,
         order: int = 1,
         second_order: str = PUBLISHED,
     ):
@@ -68,7 +82,7 @@ class DARTS(SearchingMethod):
         self.order = order
         self.second_order = second_order
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         depth = len(self.layers)
         self.logits = keras.Variable(
@@ -92,17 +106,17 @@ class DARTS(SearchingMethod):
 
     # One task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         self.logits.assign(np.zeros(self.logits.shape))
 
-    def search(self, task):
+    def search(self, task: Task) -> Any:
         phase = self.training.phase()
         phase.rates["selection"] = phase.rates["main"]
         phase.steps = (self.selection_step, self.train_step)
         yield phase
 
-    def selection_step(self, batch):
+    def selection_step(self, batch: Batch) -> Update:
         """Updates the logits, at fixed weights."""
         if self.order == 2 and batch.replicas > 1:
             raise ValueError(
@@ -125,12 +139,12 @@ class DARTS(SearchingMethod):
             gradients=[("selection", [gradient], [self.logits.value])],
         )
 
-    def features(self, images, training):
+    def features(self, images: Tensor, training: bool) -> Tensor:
         if self.seen_again:
             return super().features(images, training)
         return self._mixed(images, training=training)
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         if self.seen_again:
             return super().penalty()
         mechanism = self.transfer.penalties(self.layers)
@@ -212,10 +226,10 @@ class DARTS(SearchingMethod):
     # The choice
 
     @property
-    def best(self):
+    def best(self) -> Any:
         return self.logits.numpy().argmax(axis=1) == 1
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         logits = self.logits.numpy()
         return {
             **super().bank_notes(),
@@ -225,7 +239,7 @@ class DARTS(SearchingMethod):
             },
         }
 
-    def diagnostics(self):
+    def diagnostics(self) -> dict[str, tuple[Any, Any]]:
         weights = keras.ops.softmax(self.logits.numpy())[:, 1]
         names = [layer.name for layer in self.layers]
         # a_1 - a_0: the softmax knows nothing but the difference.

@@ -1,5 +1,9 @@
 """LASEM: the layers to share are found by expectation-maximisation."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -17,6 +21,15 @@ from tfcl.models.surgery.prefix_tree import (
     tree_bytes,
 )
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.lasem.transfers import Transfer
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.types import Values
 
 
 @gin.configurable
@@ -71,8 +84,8 @@ class LASEM(SearchingMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
-        transfer=None,
+        training: TaskTraining = gin.REQUIRED,
+        transfer: Transfer | None = None,
         prior: str = "mean",
         initial_count: float = 1.0,
         reset_prior: bool = False,
@@ -113,7 +126,7 @@ class LASEM(SearchingMethod):
 
     # Set-up
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         backbone, depth = self._network.backbone, len(self.layers)
         # Before anything that is as large as the number of configurations.
@@ -161,24 +174,24 @@ class LASEM(SearchingMethod):
 
     # One task
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         for variable, value in zip(
             (self.prior, self._sums, self._steps), self._no_evidence()
         ):
             variable.assign(value)
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         chosen = self.names.index(self.choice.name)
         self.prior.assign(np.eye(len(self.names))[chosen])
 
-    def chosen_step(self, batch):
+    def chosen_step(self, batch: Batch) -> Update:
         update = super().chosen_step(batch)
         certain = tf.convert_to_tensor(self.prior) / batch.replicas
         return update._replace(metrics={**update.metrics, "posterior": certain})
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         prior, sums, steps = self._statistics_before(batch)
         count = len(self.names)
         size = tf.cast(batch.size, tf.float32)
@@ -279,18 +292,18 @@ class LASEM(SearchingMethod):
     # The choice
 
     @property
-    def best(self):
+    def best(self) -> Any:
         return self.configurations[int(np.argmax(self.prior.numpy()))]
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         prior = self.prior.numpy()
         return {
             **super().bank_notes(),
             "prior": {n: float(p) for n, p in zip(self.names, prior)},
         }
 
-    def diagnostics(self):
+    def diagnostics(self) -> dict[str, tuple[Any, Any]]:
         return {"prior": (self.prior.numpy(), self.names)}
 
-    def metric_labels(self):
+    def metric_labels(self) -> dict[str, Any]:
         return {"posterior": self.names}

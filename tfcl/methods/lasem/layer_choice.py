@@ -1,9 +1,22 @@
 """Which layers the task in hand shares, and the way back."""
 
+from __future__ import annotations
+
+import typing
+
 import numpy as np
 
 from tfcl.models.surgery.prefix_tree import configuration_name
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    import keras
+
+    from tfcl.models.variables import Owned
+    from tfcl.types import Values
 
 
 class LayerChoice:
@@ -24,7 +37,7 @@ class LayerChoice:
         defined: 1 per layer that some task has shared.
     """
 
-    def __init__(self, layers, shared):
+    def __init__(self, layers: Sequence[Any], shared: Any):
         self.layers = layers
         self._shared = shared
         self.before = [
@@ -33,7 +46,7 @@ class LayerChoice:
         self.defined = statistic(np.zeros(len(layers)), "defined")
         self.state = [self.defined, *self.before]
 
-    def begin_task(self, redraw):
+    def begin_task(self, redraw: Callable[..., None]) -> None:
         """Draws what no task has shared, keeps copies of all.
 
         Args:
@@ -45,17 +58,17 @@ class LayerChoice:
         for before, owned in zip(self.before, self._shared):
             before.assign(owned.variable)
 
-    def restore(self):
+    def restore(self) -> None:
         """Gives all shared variables their values from before the task."""
         for before, owned in zip(self.before, self._shared):
             owned.variable.assign(before)
 
-    def select(self, sharing):
+    def select(self, sharing: Sequence[Any]) -> None:
         """Makes `sharing`, a boolean per layer, the active configuration."""
         for layer, shared in zip(self.layers, sharing):
             layer.selection.assign(float(shared))
 
-    def settle(self, sharing):
+    def settle(self, sharing: Sequence[Any]) -> None:
         """The final choice: rolls back the layers that are not shared."""
         self.select(sharing)
         before = {
@@ -72,21 +85,21 @@ class LayerChoice:
         self.defined.assign(defined)
 
     @property
-    def sharing(self):
+    def sharing(self) -> tuple[Any, ...]:
         """The active configuration: a boolean per layer, True = shared."""
         return [layer.selection.numpy() > 0.5 for layer in self.layers]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The active configuration as digits, 1 = shared."""
         return configuration_name(self.sharing)
 
-    def shared_of(self, layer):
+    def shared_of(self, layer: keras.layers.Layer) -> Any:
         """The shared `Owned` variables of a layer."""
         own = {id(variable) for variable in layer.shared_variables}
         return [v for v in self._shared if id(v.variable) in own]
 
-    def read_variables(self):
+    def read_variables(self) -> list[Owned]:
         """The shared `Owned` variables that the configuration uses."""
         return [
             owned
@@ -95,7 +108,7 @@ class LayerChoice:
             for owned in self.shared_of(layer)
         ]
 
-    def without_unused(self, values):
+    def without_unused(self, values: Values) -> Any:
         """Bank values without what the configuration does not use."""
         values = dict(values)
         for layer, shared in zip(self.layers, self.sharing):

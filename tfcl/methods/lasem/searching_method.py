@@ -1,6 +1,9 @@
 """Methods that find out for every task which layers it shares."""
 
+from __future__ import annotations
+
 import abc
+import typing
 
 from tfcl.layers.transfer.selective_conv2d import CHOSEN
 from tfcl.methods.lasem.layer_choice import LayerChoice
@@ -9,6 +12,20 @@ from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.prefix_tree import chosen_layers
 from tfcl.models.surgery.selective import selective_backbone
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.lasem.transfers import Transfer
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.models.variables import Owned
+    from tfcl.types import Tensor, Values
 
 
 class SearchingMethod(NetworkMethod):
@@ -30,7 +47,9 @@ class SearchingMethod(NetworkMethod):
         choice: `LayerChoice`.
     """
 
-    def __init__(self, training, transfer=None):
+    def __init__(
+        self, training: TaskTraining, transfer: Transfer | None = None
+    ):
         super().__init__(training)
         self.transfer = transfer or HardTransfer()
         self.layers = []
@@ -38,35 +57,35 @@ class SearchingMethod(NetworkMethod):
 
     @property
     @abc.abstractmethod
-    def best(self):
+    def best(self) -> Any:
         """What the evidence favours now: a boolean per layer, True = shared."""
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{type(self).__name__}-{self.transfer.name}"
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone = self.training.backbone(spec)
         return selective_backbone(backbone, self.transfer, lambda depth: CHOSEN)
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.layers = chosen_layers(network.backbone)
         divide_by_layers(self, network, self.layers)
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self.choice = LayerChoice(self.layers, self.shared)
         self.state += self.choice.state
 
-    def begin_slot(self, task):
+    def begin_slot(self, task: Task) -> None:
         """Draws the task's own variables, always alike; new optimizers."""
         super().begin_task(task)
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         self.begin_slot(task)
         self._begin_sharing(task)
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         self._begin_sharing(task)
 
@@ -76,7 +95,7 @@ class SearchingMethod(NetworkMethod):
         )
         self.transfer.begin_task(self.layers, self.choice.defined.numpy() > 0)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         if self.seen_again:
             phase = self.training.phase()
             phase.steps = (self.chosen_step,)
@@ -84,16 +103,16 @@ class SearchingMethod(NetworkMethod):
         else:
             yield from self.search(task)
 
-    def search(self, task):
+    def search(self, task: Task) -> Any:
         """Generator: the phases of a task that is new."""
         del task
         yield self.training.phase()
 
-    def chosen_step(self, batch):
+    def chosen_step(self, batch: Batch) -> Update:
         """A plain step of the active configuration."""
         return self.step_of(self._trained, batch)
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         mechanism = [
             None if penalty is None else layer.selection * penalty
             for layer, penalty in zip(
@@ -102,20 +121,20 @@ class SearchingMethod(NetworkMethod):
         ]
         return added([self.backbone_penalty(), *mechanism])
 
-    def begin_evaluation(self):
+    def begin_evaluation(self) -> None:
         if not self.seen_again:
             self.choice.select(self.best)
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         self.choice.settle(
             self.choice.sharing if self.seen_again else self.best
         )
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         return self.choice.without_unused(super().bank_values())
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return {"configuration": self.choice.name}
 
-    def read_variables(self):
+    def read_variables(self) -> list[Owned]:
         return self.choice.read_variables()

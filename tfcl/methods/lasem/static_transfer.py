@@ -1,5 +1,9 @@
 """HPS, TF and DF-CNN with a fixed transfer configuration."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.layers.transfer.selective_conv2d import SHARED, TASK
@@ -12,6 +16,19 @@ from tfcl.models.surgery.selective import (
     selective_backbone,
     selective_layers,
 )
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Method
+    from tfcl.methods.lasem.transfers import Transfer
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
 
 
 @gin.configurable
@@ -35,9 +52,9 @@ class StaticTransfer(NetworkMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         configuration: str | int = gin.REQUIRED,
-        transfer=None,
+        transfer: Transfer | None = None,
     ):
         super().__init__(training)
         self.configuration = configuration
@@ -45,10 +62,10 @@ class StaticTransfer(NetworkMethod):
         self.sharing = ()
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.transfer.name
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone = self.training.backbone(spec)
         depth = len(convolutions(backbone))
         self.sharing = transfer_configuration(self.configuration, depth)
@@ -58,21 +75,21 @@ class StaticTransfer(NetworkMethod):
             lambda depth: SHARED if self.sharing[depth] else TASK,
         )
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.layers = selective_layers(network.backbone)
         divide_by_layers(self, network, self.layers)
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         super().begin_task(task)
         known = [bool(task.earlier)] * len(self._shared_layers)
         self.transfer.begin_task(self._shared_layers, known)
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         known = [True] * len(self._shared_layers)
         self.transfer.begin_task(self._shared_layers, known)
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         mechanism = self.transfer.penalties(self._shared_layers)
         return added([super().penalty(), *mechanism])
 
@@ -80,11 +97,13 @@ class StaticTransfer(NetworkMethod):
     def _shared_layers(self):
         return [layer for layer in self.layers if layer.sharing == SHARED]
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return {"configuration": configuration_name(self.sharing)}
 
 
-def divide_by_layers(method, network, layers):
+def divide_by_layers(
+    method: Method, network: TaskNetwork, layers: Sequence[Any]
+) -> None:
     """Sets `shared` and `slot` of a method by its selective layers."""
     shared = {id(v) for layer in layers for v in layer.shared_variables}
     everything = network.backbone_variables + network.head_variables

@@ -1,5 +1,13 @@
 """Static transfer configurations: explicit strings and the named tables."""
 
+from __future__ import annotations
+
+import typing
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+
 # Index = test type // 5 of the LASEM programs; layers from input to output,
 # 1 = shared.
 _ALTERNATING = ("alternating", "alternating_inverse")
@@ -35,7 +43,9 @@ _OFFICE_HOME_TABLES = {
 }
 
 
-def transfer_configuration(value, num_layers, argument="configuration"):
+def transfer_configuration(
+    value: Any, num_layers: int, argument: str = "configuration"
+) -> tuple[bool, ...]:
     """Which layers are shared.
 
     Args:

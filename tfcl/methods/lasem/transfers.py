@@ -1,6 +1,9 @@
 """The transfer mechanisms that the LASEM line compares."""
 
+from __future__ import annotations
+
 import abc
+import typing
 
 import gin
 import keras
@@ -11,6 +14,12 @@ from tfcl.layers.transfer.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.transfer.hard_kernel import HardKernel
 from tfcl.layers.transfer.tucker_kernel import TuckerKernel
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
+
 
 class Transfer(abc.ABC):
     """How a layer's kernel comes out of what the tasks share."""
@@ -18,10 +27,10 @@ class Transfer(abc.ABC):
     name = "transfer"
 
     @abc.abstractmethod
-    def generator(self, depth, conv):
+    def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
         """A `KernelGenerator` for the convolution number `depth`."""
 
-    def begin_task(self, layers, known):
+    def begin_task(self, layers: Sequence[Any], known: Any) -> None:
         """Called when a task begins, before its first step.
 
         Args:
@@ -29,7 +38,7 @@ class Transfer(abc.ABC):
             known: A boolean per layer: an earlier task has shared it.
         """
 
-    def penalties(self, layers):
+    def penalties(self, layers: Sequence[Any]) -> list[Tensor]:
         """What training adds for each of the shared layers.
 
         Args:
@@ -40,7 +49,7 @@ class Transfer(abc.ABC):
         """
         return [self.penalty(layer) for layer in layers]
 
-    def penalty(self, layer):
+    def penalty(self, layer: keras.layers.Layer) -> Tensor | None:
         """What training adds for a shared layer; a scalar or None."""
         del layer
 
@@ -51,7 +60,7 @@ class HardTransfer(Transfer):
 
     name = "HPS"
 
-    def generator(self, depth, conv):
+    def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
         del depth
         return HardKernel(conv.kernel_initializer, conv.bias_initializer)
 
@@ -76,12 +85,12 @@ class TuckerTransfer(Transfer):
         )
         self.penalty_weight = penalty_weight
 
-    def generator(self, depth, conv):
+    def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
         """A `TuckerKernel`."""
         del depth, conv
         return TuckerKernel()
 
-    def penalty(self, layer):
+    def penalty(self, layer: keras.layers.Layer) -> Tensor | None:
         """`penalty_weight * sum_k ||U_k^T U_k - I||_F`."""
         if self.penalty_weight == 0:
             return None
@@ -130,7 +139,7 @@ class DeconvTransfer(Transfer):
         self.l2_shared = l2_shared
         self.l2_task = l2_task
 
-    def generator(self, depth, conv):
+    def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
         """A `DeconvKernel`."""
         if self.bases is None:
             channels = max(1, min(conv.filters // 2, 64))
@@ -160,7 +169,7 @@ class DeconvTransfer(Transfer):
             self.variant,
         )
 
-    def penalty(self, layer):
+    def penalty(self, layer: keras.layers.Layer) -> Tensor | None:
         """The L2 terms, None where both weights are 0."""
         terms = []
         generator = layer.generator
@@ -206,7 +215,7 @@ class AdditiveTransfer(Transfer):
         self.sparsity = sparsity
         self.retention = retention
 
-    def generator(self, depth, conv):
+    def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
         del depth
         return AdditiveKernel(
             retains=self.retention > 0,
@@ -214,12 +223,12 @@ class AdditiveTransfer(Transfer):
             bias_initializer=conv.bias_initializer,
         )
 
-    def begin_task(self, layers, known):
+    def begin_task(self, layers: Sequence[Any], known: Any) -> None:
         if self.retention > 0:
             for layer, learned in zip(layers, known):
                 layer.generator.retain(learned)
 
-    def penalties(self, layers):
+    def penalties(self, layers: Sequence[Any]) -> list[Tensor]:
         return [self._penalty(la.generator, len(layers)) for la in layers]
 
     def _penalty(self, generator, num_layers):

@@ -1,5 +1,8 @@
 """Conditional channel gating: every task weighs the shared channels."""
 
+from __future__ import annotations
+
+import typing
 from typing import Annotated
 
 import gin
@@ -11,6 +14,11 @@ from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.channel_gates import gated
 from tfcl.models.surgery.selective import convolutions
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from tfcl.data.task import StreamSpec
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
 
 
 @gin.configurable
@@ -37,7 +45,7 @@ class ChannelGating(NetworkMethod):
     @checked
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         hidden_units: Annotated[int, at_least(1)] = 256,
         temperature: Annotated[float, above(0)] = 0.1,
         entropy_weight: Annotated[float, at_least(0)] = 0.0,
@@ -47,7 +55,7 @@ class ChannelGating(NetworkMethod):
         self.temperature = temperature
         self.entropy_weight = entropy_weight
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone = super().make_backbone(spec)
         regularizer = None
         if self.entropy_weight > 0:
@@ -72,7 +80,7 @@ class ChannelGating(NetworkMethod):
 
         return gated(backbone, gate)
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         gates = {
             id(variable)
             for layer in leaf_layers(network.backbone)

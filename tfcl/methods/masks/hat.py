@@ -1,6 +1,9 @@
 """HAT: every task learns which units it uses, and nearly freezes them."""
 
+from __future__ import annotations
+
 import contextlib
+import typing
 from typing import Annotated
 
 import gin
@@ -13,6 +16,19 @@ from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.attended import attended
 from tfcl.models.variables import statistic
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor
+
 
 _LARGEST_EMBEDDING = 6.0
 _LARGEST_EXPONENT = 50.0
@@ -47,7 +63,7 @@ class HAT(NetworkMethod):
     @checked
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         strength: Annotated[float, at_least(0)] = 0.75,
         largest_scale: Annotated[float, above(1)] = 400.0,
     ):
@@ -55,25 +71,25 @@ class HAT(NetworkMethod):
         self.strength = strength
         self.largest_scale = largest_scale
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         backbone, self._hidden = attended(
             super().make_backbone(spec), self.largest_scale
         )
         return backbone
 
     @property
-    def attention(self):
+    def attention(self) -> Any:
         """The `HardAttention` layers, input to output."""
         return [entry.gates for entry in self._hidden]
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         own = {id(gates.embedding) for gates in self.attention}
         backbone = network.backbone_variables
         self.shared = [v for v in backbone if id(v.variable) not in own]
         embeddings = [v for v in backbone if id(v.variable) in own]
         self.slot = embeddings + network.head_variables
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self.used = [
             statistic(np.zeros(gates.embedding.shape), "used")
@@ -87,7 +103,7 @@ class HAT(NetworkMethod):
         # Set before every phase, so never restored.
         self._last_step = statistic(1, "last_step", "int32")
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         phase = self.training.phase()
         size = phase.batch_size or task.batch_size or self.spec.batch_size
         steps = steps_per_epoch(len(task.train), size, phase.drop_remainder)
@@ -101,12 +117,12 @@ class HAT(NetworkMethod):
         least = 1.0 / self.largest_scale
         return least + (self.largest_scale - least) * part
 
-    def tape(self, batch):
+    def tape(self, batch: Batch) -> Any:
         del batch
         pairs = zip(values_of(self.shared), self.plasticity)
         return SoftMaskGradientTape(plasticity=list(pairs))
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         scale = self._scale(batch)
         with _scaled(self.attention, scale):
             update = super().train_step(batch)
@@ -136,7 +152,7 @@ class HAT(NetworkMethod):
         above = self.largest_scale * (tf.cosh(exponent) + 1.0)
         return gradient * above / (scale * (tf.cosh(embedding) + 1.0))
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         free = [1.0 - used.value for used in self.used]
         taken = sum(
             tf.reduce_sum(gates.gates() * each)
@@ -146,7 +162,7 @@ class HAT(NetworkMethod):
         share = tf.math.divide_no_nan(taken, whole)
         return added([super().penalty(), self.strength * share])
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         for used, gates in zip(self.used, self.attention):
             used.assign(tf.maximum(used.value, gates.gates()))
         by_variable = {}
@@ -160,7 +176,7 @@ class HAT(NetworkMethod):
         for owned, plasticity in zip(self.shared, self.plasticity):
             plasticity.assign(by_variable[id(owned.variable)])
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         notes = {"units": {}, "units_used": {}}
         for used, gates in zip(self.used, self.attention):
             name = gates.name.removesuffix("_attention")

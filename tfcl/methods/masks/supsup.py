@@ -1,6 +1,9 @@
 """SupSup: one random network, and a mask for every task."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 import gin
 import keras
@@ -13,6 +16,13 @@ from tfcl.layers.masked.supermask_dense import SupermaskDense
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Values
+
 
 _BITS = "mask_bits"
 
@@ -44,12 +54,14 @@ class SupSup(NetworkMethod):
         "Supermasks in Superposition", NeurIPS 2020, scenario GG.
     """
 
-    def __init__(self, training=gin.REQUIRED, share: float = 0.5):
+    def __init__(
+        self, training: TaskTraining = gin.REQUIRED, share: float = 0.5
+    ):
         super().__init__(training)
         require(0.0 < share <= 1.0, "share", "must lie in (0, 1]", share)
         self.share = share
 
-    def make_backbone(self, spec):
+    def make_backbone(self, spec: StreamSpec) -> keras.Model:
         rules = {
             keras.layers.Conv2D: SupermaskConv2D,
             keras.layers.Dense: SupermaskDense,
@@ -74,14 +86,14 @@ class SupSup(NetworkMethod):
         )
         return backbone
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         scores = {id(layer.scores) for layer in self._masked}
         backbone = network.backbone_variables
         self.shared = [v for v in backbone if id(v.variable) not in scores]
         own = [v for v in backbone if id(v.variable) in scores]
         self.slot = own + network.head_variables
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         super().resume_task(task, values)
         # The bank knows the masks alone, whose scores of 0 cannot learn.
         masks = [layer.mask().numpy() for layer in self._masked]
@@ -92,7 +104,7 @@ class SupSup(NetworkMethod):
             fresh = layer.scores.numpy()
             layer.scores.assign(_with_largest_at(mask, fresh))
 
-    def bank_values(self):
+    def bank_values(self) -> Values:
         values = super().bank_values()
         for layer in self._masked:
             del values[f"{layer.name}/scores"]
@@ -100,7 +112,7 @@ class SupSup(NetworkMethod):
             values[f"{layer.name}/{_BITS}"] = bits
         return values
 
-    def activate(self, values, task_index):
+    def activate(self, values: Values, task_index: int) -> None:
         values = dict(values)
         for layer in self._masked:
             shape = tuple(layer.scores.shape)

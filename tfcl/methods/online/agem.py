@@ -1,9 +1,22 @@
 """A-GEM: steps that do not harm the average of the past."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import tensorflow as tf
 
 from tfcl.methods.online.experience_replay import ExperienceReplay
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tfcl.methods.online.online_training import OnlineTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.replay.buffer import ReplayBuffer
+    from tfcl.types import Tensor
 
 
 @gin.configurable
@@ -24,23 +37,25 @@ class AGEM(ExperienceReplay):
 
     def __init__(
         self,
-        network=gin.REQUIRED,
-        training=gin.REQUIRED,
-        buffer=gin.REQUIRED,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
+        buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
     ):
         super().__init__(network, training, buffer, replay_size)
 
-    def combined(self, gradients, replayed):
+    def combined(
+        self, gradients: Sequence[Tensor], replayed: Any
+    ) -> list[Tensor]:
         return projected(gradients, replayed)
 
 
-def dot(gradients, others):
+def dot(gradients: Sequence[Tensor], others: Any) -> Tensor:
     """Inner product over all variables together."""
     return sum(tf.reduce_sum(g * o) for g, o in zip(gradients, others))
 
 
-def projected(gradients, references):
+def projected(gradients: Sequence[Tensor], references: Any) -> Any:
     """Gradients without the part that points against the references."""
     gradients = [tf.convert_to_tensor(g) for g in gradients]
     references = [tf.convert_to_tensor(g) for g in references]

@@ -1,12 +1,19 @@
 """Ensemble: several networks that are trained as one."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 import gin
 
 from tfcl.arguments import require
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.models.online.online_networks import ensemble_network
+
+if typing.TYPE_CHECKING:
+    from tfcl.methods.online.online_training import OnlineTraining
+    from tfcl.models.network import TaskNetwork
 
 
 @gin.configurable
@@ -21,8 +28,8 @@ class Ensemble(OnlineLearning):
 
     def __init__(
         self,
-        network=gin.REQUIRED,
-        training=gin.REQUIRED,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
         models: int = 8,
     ):
         require(models >= 1, "models", "must be at least 1", models)

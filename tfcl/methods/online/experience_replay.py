@@ -1,5 +1,9 @@
 """Experience replay, and replay of what a step would harm most (MIR)."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import tensorflow as tf
 
@@ -7,14 +11,26 @@ from tfcl.arguments import require
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.replay.table import Column
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-def two_seeds(seed):
+    from tfcl.data.augmentation import Draws
+    from tfcl.data.task import StreamSpec
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.online.online_training import OnlineTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.replay.buffer import ReplayBuffer
+    from tfcl.types import Tensor, Values
+
+
+def two_seeds(seed: Tensor) -> tuple[Tensor, Tensor]:
     """Two seeds out of one, for draws that have nothing to do with another."""
     fold = tf.random.experimental.stateless_fold_in
     return fold(seed, 1), fold(seed, 2)
 
 
-def sum_of(one, other):
+def sum_of(one: Any, other: Any) -> Any:
     """The sum of two gradients; of rows, if both are."""
     both = (one, other)
     if all(isinstance(g, tf.IndexedSlices) for g in both):
@@ -26,7 +42,7 @@ def sum_of(one, other):
     return sum(tf.convert_to_tensor(g) for g in both)
 
 
-def check_replay(capacity, argument, count):
+def check_replay(capacity: int, argument: str, count: int) -> None:
     """Raises ValueError unless a buffer can give so many examples."""
     require(
         1 <= count <= capacity,
@@ -61,9 +77,9 @@ class ExperienceReplay(OnlineLearning):
 
     def __init__(
         self,
-        network=gin.REQUIRED,
-        training=gin.REQUIRED,
-        buffer=gin.REQUIRED,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
+        buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
     ):
         super().__init__(network, training)
@@ -71,19 +87,19 @@ class ExperienceReplay(OnlineLearning):
         self.buffer = buffer
         self.replay_size = replay_size
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self.buffer.build(self.columns(spec), spec.max_classes)
         self.state = [*self.state, *self.buffer.variables]
 
-    def columns(self, spec) -> dict[str, Column]:
+    def columns(self, spec: StreamSpec) -> dict[str, Column]:
         """What the buffer keeps of an example."""
         return {
             "images": Column(spec.image_shape),
             "labels": Column((), "int32"),
         }
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         self.check_replicas(batch)
         drawing, storing = two_seeds(batch.seed)
         places, weights = self.buffer.retrieve(self.candidates, drawing)
@@ -91,11 +107,13 @@ class ExperienceReplay(OnlineLearning):
         return self.replay_step(batch, places, weights, draws)
 
     @property
-    def candidates(self):
+    def candidates(self) -> Any:
         """Examples drawn from the buffer."""
         return self.replay_size
 
-    def replay_step(self, batch, places, weights, draws):
+    def replay_step(
+        self, batch: Batch, places: Any, weights: Any, draws: Draws
+    ) -> Any:
         """The step once everything is drawn.
 
         Args:
@@ -132,7 +150,13 @@ class ExperienceReplay(OnlineLearning):
             after_apply=insert,
         )
 
-    def chosen(self, gradients, values, places, weights):
+    def chosen(
+        self,
+        gradients: Sequence[Tensor],
+        values: Values,
+        places: Any,
+        weights: Any,
+    ) -> Any:
         """Those of the examples drawn that are replayed.
 
         Args:
@@ -143,7 +167,9 @@ class ExperienceReplay(OnlineLearning):
         del gradients, values
         return places, weights
 
-    def combined(self, gradients, replayed):
+    def combined(
+        self, gradients: Sequence[Tensor], replayed: Any
+    ) -> list[Tensor]:
         """The gradients of the step from those of batch and replay."""
         return [sum_of(*pair) for pair in zip(gradients, replayed)]
 
@@ -172,9 +198,9 @@ class MIR(ExperienceReplay):
 
     def __init__(
         self,
-        network=gin.REQUIRED,
-        training=gin.REQUIRED,
-        buffer=gin.REQUIRED,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
+        buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
         candidates: int | None = 50,
     ):
@@ -189,10 +215,16 @@ class MIR(ExperienceReplay):
         )
 
     @property
-    def candidates(self):
+    def candidates(self) -> Any:
         return self._candidates
 
-    def chosen(self, gradients, values, places, weights):
+    def chosen(
+        self,
+        gradients: Sequence[Tensor],
+        values: Values,
+        places: Any,
+        weights: Any,
+    ) -> Any:
         rate = tf.cast(
             tf.convert_to_tensor(self.optimizers["main"].learning_rate),
             values[0].dtype,

@@ -1,5 +1,9 @@
 """GDumb: keeps a balanced sample and learns from that alone."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -13,6 +17,16 @@ from tfcl.methods.online.online import OnlineLearning, ends_of_distributions
 from tfcl.methods.work import Decision, Phase, Validate
 from tfcl.replay.balanced import Balanced
 from tfcl.replay.buffer import ReplayBuffer
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.online.online_training import OnlineTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Values
 
 
 @gin.configurable
@@ -40,8 +54,8 @@ class GDumb(OnlineLearning):
 
     def __init__(
         self,
-        network=gin.REQUIRED,
-        training=gin.REQUIRED,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
         capacity: int = gin.REQUIRED,
         batch_size: int = gin.REQUIRED,
         epochs: int = 10,
@@ -54,7 +68,7 @@ class GDumb(OnlineLearning):
         self.batch_size = batch_size
         self.epochs = epochs
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         # It keeps numbers alone: a task's data stay at hand.
         self.sampler = Balanced()
@@ -62,13 +76,13 @@ class GDumb(OnlineLearning):
         self.buffer.build({}, spec.max_classes)
         self.state = [*self.state, *self.buffer.variables]
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         raise UserError(
             f"GDumb learns every task once, but '{task.name}' comes again. "
             "Give a stream without repeats."
         )
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         ends = ends_of_distributions(task.train, self.training.measure_every)
         records, begin = [], 0
         # The buffer numbers the examples of all tasks one after another.
@@ -92,13 +106,13 @@ class GDumb(OnlineLearning):
             begin = end
         self.note(records, task)
 
-    def filling(self, task, part, name):
+    def filling(self, task: Task, part: Any, name: str) -> Any:
         """The `Scan` of a part of the stream that fills the buffer."""
         scan = self.scan(name, task, (len(part),), part)
         scan.steps, scan.measured = (self.fill_step,), {}
         return scan
 
-    def fill_step(self, batch):
+    def fill_step(self, batch: Batch) -> Update:
         """Offers the batch to the buffer; trains nothing."""
         self.check_replicas(batch)
         draws = self.buffer.draws(tf.shape(batch.labels)[0], batch.seed)

@@ -31,9 +31,18 @@ all of it at once. `MemoryOptions`, `KeyOptions` and `ScramblingOptions`
 units are trained, keys trained by gradients, units drawn anew.
 """
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.methods.online.online import OnlineLearning
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec
 
 
 @gin.configurable
@@ -57,7 +66,7 @@ class MemoryHead(OnlineLearning):
         Backbones in Continual Learning", CoLLAs 2024.
     """
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         if not self._network.memory_heads:
             raise ValueError(
@@ -65,7 +74,7 @@ class MemoryHead(OnlineLearning):
                 "MemoryHead.network = @memory_network."
             )
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         scrambles = sum(
             int(head.scrambles.numpy().sum())
             for head in self._network.memory_heads

@@ -1,6 +1,9 @@
 """Online learning: a network sees every example of a stream once."""
 
+from __future__ import annotations
+
 import functools
+import typing
 
 import gin
 import numpy as np
@@ -16,10 +19,22 @@ from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
 from tfcl.models.variables import restore, stored
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from typing import Any
+
+    from tfcl.data.split import Split
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.online.online_training import OnlineTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
+
+
 _GRID = 203  # Points along a side of the plane: steps of 0.01.
 
 
-def ends_of_distributions(split, every=1):
+def ends_of_distributions(split: Split, every: int = 1) -> Any:
     """Example counts after which a distribution of a split has ended.
 
     Args:
@@ -49,14 +64,18 @@ class OnlineLearning(Method, SupportsPointMaps):
         ValueError: At set-up, if tasks differ in their number of classes.
     """
 
-    def __init__(self, network=gin.REQUIRED, training=gin.REQUIRED):
+    def __init__(
+        self,
+        network: TaskNetwork = gin.REQUIRED,
+        training: OnlineTraining = gin.REQUIRED,
+    ):
         super().__init__()
         self.make_network = network
         self.training = training
         self._network = None
         self._notes = {}
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         if len(set(spec.class_counts)) > 1:
             raise ValueError(
                 f"{type(self).__name__} has the same outputs for all tasks, so "
@@ -76,20 +95,22 @@ class OnlineLearning(Method, SupportsPointMaps):
         # The optimizer, too, goes on from task to task.
         self.state = list(self.optimizers["main"].variables)
 
-    def begin_task(self, task):
+    def begin_task(self, task: Task) -> None:
         """Nothing: the learner does not know where tasks begin."""
         self._notes = {}
 
-    def resume_task(self, task, values):
+    def resume_task(self, task: Task, values: Values) -> None:
         del values
         self.begin_task(task)
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         ends = ends_of_distributions(task.train, self.training.measure_every)
         result = yield self.scan("stream", task, ends)
         self.note(result["validations"], task)
 
-    def scan(self, name, task, boundaries, data=None):
+    def scan(
+        self, name: str, task: Task, boundaries: Any, data: Any | None = None
+    ) -> Scan:
         """The `Scan` of a stream or a part of it."""
         return Scan(
             name,
@@ -102,11 +123,11 @@ class OnlineLearning(Method, SupportsPointMaps):
             measured=self.measured(task),
         )
 
-    def measured(self, task):
+    def measured(self, task: Task) -> Any:
         """Splits whose distributions are measured, by name."""
         return {name: getattr(task, name) for name in self.training.measured}
 
-    def note(self, records, task):
+    def note(self, records: Any, task: Task) -> None:
         """Keeps what the measurements at all boundaries come to.
 
         Args:
@@ -136,7 +157,7 @@ class OnlineLearning(Method, SupportsPointMaps):
             "distribution measured after each (measure_every = 1)",
         }
 
-    def train_step(self, batch):
+    def train_step(self, batch: Batch) -> Update:
         self.check_replicas(batch)
         network = self._network
         loss, logits, gradients, after = self.learn(batch, network.values())
@@ -147,7 +168,7 @@ class OnlineLearning(Method, SupportsPointMaps):
 
         return self.update(batch, loss, logits, gradients, own_update)
 
-    def learn(self, batch, values):
+    def learn(self, batch: Batch, values: Values) -> Any:
         """The network's `learn` of the batch itself."""
         return self._network.learn(
             values,
@@ -157,8 +178,14 @@ class OnlineLearning(Method, SupportsPointMaps):
         )
 
     def update(
-        self, batch, loss, logits, gradients, before_apply, after_apply=None
-    ):
+        self,
+        batch: Batch,
+        loss: Tensor,
+        logits: Tensor,
+        gradients: Sequence[Tensor],
+        before_apply: Callable[[], None],
+        after_apply: Callable[..., None] | None = None,
+    ) -> Update:
         """The `Update` of a step.
 
         Args:
@@ -176,7 +203,7 @@ class OnlineLearning(Method, SupportsPointMaps):
             after_apply=after_apply,
         )
 
-    def check_replicas(self, batch):
+    def check_replicas(self, batch: Batch) -> None:
         """Raises ValueError on several replicas."""
         if batch.replicas > 1:
             raise ValueError(
@@ -185,16 +212,16 @@ class OnlineLearning(Method, SupportsPointMaps):
                 f"Received: {batch.replicas} replicas"
             )
 
-    def predict(self, images):
+    def predict(self, images: Tensor) -> Tensor:
         return tf.cast(self._network(images), tf.float32)
 
-    def network(self):
+    def network(self) -> TaskNetwork:
         return self._network
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         return self._notes
 
-    def point_maps(self, task):
+    def point_maps(self, task: Task) -> list[PointMap]:
         """Of a stream of points: regions before and after training."""
         if tuple(self.spec.image_shape) != (1, 1, 2):
             return []
@@ -234,7 +261,7 @@ class OnlineLearning(Method, SupportsPointMaps):
             ]
         return maps
 
-    def plane_keys(self):
+    def plane_keys(self) -> Any:
         """Keys in the plane of the points, `(k, 2)`, or None without any."""
         heads = self._network.memory_heads
         keys = [h.keys.numpy() for h in heads if h.keys.shape[-1] == 2]

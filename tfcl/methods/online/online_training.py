@@ -1,5 +1,9 @@
 """How online methods train: loss, optimizer, decay, measurements."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import tensorflow as tf
 
@@ -7,16 +11,24 @@ from tfcl.arguments import require
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tfcl.optimizers.schedules import Clock
+    from tfcl.types import Tensor
+
+
 SPLITS = ("train", "validation", "test")
 XENT, HINGE = "xent", "hinge"
 
 
-def mean_cross_entropy(labels, logits):
+def mean_cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
     """Softmax cross-entropy, mean over the batch."""
     return tf.reduce_mean(cross_entropy(labels, logits))
 
 
-def hinge(labels, logits):
+def hinge(labels: Tensor, logits: Tensor) -> Tensor:
     """Sum over classes and batch of max(0, -s o); s = 1 for the label's
     class and -1 for all others. Without a margin, as published."""
     return tf.reduce_sum(_hinges(labels, logits))
@@ -47,8 +59,8 @@ class OnlineTraining(TrainingOptions):
 
     def __init__(
         self,
-        optimizer=gin.REQUIRED,
-        schedule=gin.REQUIRED,
+        optimizer: Callable[..., Any] = gin.REQUIRED,
+        schedule: Callable[[Clock], Any] = gin.REQUIRED,
         loss: str = XENT,
         weight_decay: float = 0.0,
         lazy: bool = False,
@@ -80,7 +92,9 @@ class OnlineTraining(TrainingOptions):
         self.measure_every = measure_every
         self.jit_compile = jit_compile
 
-    def weighted_loss(self, labels, logits, weights):
+    def weighted_loss(
+        self, labels: Tensor, logits: Tensor, weights: Any
+    ) -> Tensor:
         """`loss` of the examples of weight 1, by the same reduction as over
         a batch; 0 without any."""
         losses = self.loss_per_example(labels, logits)
@@ -90,7 +104,9 @@ class OnlineTraining(TrainingOptions):
             return total
         return total / tf.maximum(tf.reduce_sum(weights), 1.0)
 
-    def decayed(self, gradients, variables):
+    def decayed(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> Any:
         """Gradients with the weight decay of the variables' present values,
         to which a memory's own update counts."""
         if not self.weight_decay:

@@ -1,5 +1,9 @@
 """Elastic weight consolidation: important weights are held by springs."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -10,6 +14,17 @@ from tfcl.methods.base import cross_entropy, trainable, values_of
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.work import Accumulate
 from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor
+
 
 MODEL = "model"
 DATA = "data"
@@ -42,7 +57,7 @@ class EWC(NetworkMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         strength: float = 1e3,
         fisher_labels: str = MODEL,
         fisher_examples: int | None = None,
@@ -73,11 +88,11 @@ class EWC(NetworkMethod):
         self.fisher_examples = fisher_examples
         self.fisher_decay = fisher_decay
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.shared = network.backbone_variables
         self.slot = network.head_variables
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self._held = trainable(self.shared)
         shapes = [owned.variable.shape for owned in self._held]
@@ -87,7 +102,7 @@ class EWC(NetworkMethod):
         )
         self.state += [*self.fisher, *self.anchor, *self._sums]
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         yield self.training.phase()
         yield Accumulate(
             "fisher",
@@ -104,7 +119,7 @@ class EWC(NetworkMethod):
         order = order.permutation(len(task.train))
         return task.train.taken(np.sort(order[: self.fisher_examples]))
 
-    def squared_gradients(self, batch):
+    def squared_gradients(self, batch: Batch) -> Any:
         """(d log p(y|x) / dw)^2 of this replica's one example."""
         held = values_of(self._held)
         with tf.GradientTape() as tape:
@@ -115,7 +130,7 @@ class EWC(NetworkMethod):
             loss = tf.reduce_sum(cross_entropy(labels, logits))
         return [tf.square(g) for g in tape.gradient(loss, held)]
 
-    def penalty(self):
+    def penalty(self) -> Tensor | None:
         terms = [
             tf.reduce_sum(fisher * tf.square(owned.variable - anchor))
             for fisher, owned, anchor in zip(
@@ -124,7 +139,7 @@ class EWC(NetworkMethod):
         ]
         return added([super().penalty(), 0.5 * self.strength * sum(terms)])
 
-    def end_task(self, task):
+    def end_task(self, task: Task) -> None:
         count = len(task.train)
         examples = min(self.fisher_examples or count, count)
         for fisher, sums, anchor, owned in zip(
@@ -133,7 +148,7 @@ class EWC(NetworkMethod):
             fisher.assign(self.fisher_decay * fisher + sums / examples)
             anchor.assign(owned.variable)
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         total = [float(np.mean(fisher.numpy())) for fisher in self.fisher]
         names = [owned.name for owned in self._held]
         return {"mean_fisher": dict(zip(names, total))}

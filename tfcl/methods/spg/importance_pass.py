@@ -1,6 +1,9 @@
 """One pass over data that gives the gradients behind SPG's importance."""
 
+from __future__ import annotations
+
 import contextlib
+import typing
 
 import keras
 import numpy as np
@@ -13,6 +16,13 @@ from tfcl.methods.work import Accumulate
 from tfcl.models.surgery.top_dense import top_dense
 from tfcl.models.variables import leaf_layers, statistic
 from tfcl.tapes.importance import are_equal, score
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tfcl.methods.base import Batch
+    from tfcl.models.network import TaskNetwork
 
 
 class ImportancePass:
@@ -46,12 +56,12 @@ class ImportancePass:
 
     def __init__(
         self,
-        network,
-        masked,
-        heads,
-        dropout,
-        training,
-        batch_size,
+        network: TaskNetwork,
+        masked: Sequence[Any],
+        heads: Any,
+        dropout: float,
+        training: bool,
+        batch_size: int,
     ):
         self._network = network
         self._masked = masked
@@ -76,7 +86,14 @@ class ImportancePass:
         # Places in `masked` of which this task has told.
         self._told = set()
 
-    def over(self, data, cotangents, own, weight_batch, then):
+    def over(
+        self,
+        data: Any,
+        cotangents: Any,
+        own: Any,
+        weight_batch: Any,
+        then: Callable[..., None] | None,
+    ) -> Any:
         """The `Accumulate` of some objectives.
 
         Args:
@@ -107,7 +124,7 @@ class ImportancePass:
 
     # One batch
 
-    def step(self, batch):
+    def step(self, batch: Batch) -> Any:
         """The part of a batch in all gradients of the pass."""
         sources = values_of(self._masked)
         top = [sources[i] for i in self._top]
@@ -183,7 +200,7 @@ class ImportancePass:
             gradients = self.gradients(number, bool(own) and number == 0)
             then([self._score(g, i) for i, g in enumerate(gradients)])
 
-    def gradients(self, number, own):
+    def gradients(self, number: int, own: Any) -> Any:
         """g of the objective `number` of the last pass, in `masked`'s order."""
         found = [None] * len(self._masked)
         for place, sums in zip(self._rest, self._sums):
@@ -237,7 +254,7 @@ def _sums(shape):
 
 
 @contextlib.contextmanager
-def running_statistics(model):
+def running_statistics(model: keras.Model) -> Any:
     """Batch norm inside uses, and leaves, its running statistics."""
     layers = [
         layer

@@ -1,5 +1,9 @@
 """SPG: gradients are masked softly, by what earlier tasks need."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -11,6 +15,16 @@ from tfcl.methods.spg.importance_pass import ImportancePass
 from tfcl.models.variables import statistic
 from tfcl.tapes.importance import mean_over_elements
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.base import Batch
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.models.network import TaskNetwork
+
 
 _BINS = 20
 
@@ -57,7 +71,7 @@ class SPG(NetworkMethod):
 
     def __init__(
         self,
-        training=gin.REQUIRED,
+        training: TaskTraining = gin.REQUIRED,
         cross_head: bool = True,
         scale_head: bool = True,
         importance_dropout: bool = True,
@@ -91,11 +105,11 @@ class SPG(NetworkMethod):
         self.heads_per_pass = heads_per_pass
         self.importance_batch_size = importance_batch_size
 
-    def divide(self, network):
+    def divide(self, network: TaskNetwork) -> None:
         self.shared = network.backbone_variables
         self.slot = network.head_variables
 
-    def setup(self, spec, seed):
+    def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
         self._masked = trainable(self.shared)
         require(
@@ -120,7 +134,7 @@ class SPG(NetworkMethod):
             batch_size=self.importance_batch_size,
         )
 
-    def tape(self, batch):
+    def tape(self, batch: Batch) -> Any:
         head = [o.variable.value for o in trainable(self.slot)]
         shared = [o.variable.value for o in self._masked]
         return SoftMaskGradientTape(
@@ -131,7 +145,7 @@ class SPG(NetworkMethod):
             sum_over_replicas=batch.sum_over_replicas,
         )
 
-    def phases(self, task):
+    def phases(self, task: Task) -> Generator:
         yield self.training.phase()
         # The own objective first, then those of earlier heads.
         earlier = [other.index for other in task.earlier]
@@ -151,14 +165,14 @@ class SPG(NetworkMethod):
         kernel = self.recall(task_index)[f"{self.head.name}/kernel_0"]
         return kernel.sum(axis=1)
 
-    def protect(self, importance):
+    def protect(self, importance: Any) -> None:
         """Takes importances of all masked variables into the maximum."""
         for plasticity, each in zip(self.plasticity, importance):
             plasticity.assign(tf.minimum(plasticity.value, 1.0 - each))
         if self.scale_head:
             self.head_factor.assign(mean_over_elements(self.plasticity))
 
-    def bank_notes(self):
+    def bank_notes(self) -> dict[str, Any]:
         """Blocked share, mean and histogram of the accumulated importance."""
         blocked, mean, histogram = {}, {}, {}
         for owned, plasticity in zip(self._masked, self.plasticity):

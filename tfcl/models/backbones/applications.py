@@ -1,9 +1,12 @@
 """Networks of `keras.applications` as backbones, and their classifiers."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 import os
 import sys
+import typing
 
 import gin
 import keras
@@ -14,18 +17,22 @@ from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
 from tfcl.models.variables import give_weights
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
+
 _IMAGENET = "imagenet"
 _DEVIATIONS = (0.229, 0.224, 0.225)  # Of ImageNet's pixels / 255.
 
 
 @gin.configurable(denylist=["image_shape"])
 def keras_application(
-    image_shape,
+    image_shape: Shape,
     network: str = gin.REQUIRED,
     weights: str | None = None,
     mean: float | tuple = 0.0,
     std: float | tuple = 1.0,
-):
+) -> keras.Model:
     """A network of `keras.applications` up to its pooled features.
 
     The network receives its images as its weights expect them, whatever the
@@ -85,7 +92,7 @@ def keras_application(
 @gin.configurable
 def application_classifier(
     network: str = gin.REQUIRED, weights: str = _IMAGENET
-):
+) -> keras.Model:
     """The last layer of a network of `keras.applications`.
 
     Its 1,000 classes come in the order of `imagenet2012`. Nothing is read

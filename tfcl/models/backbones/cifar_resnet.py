@@ -1,5 +1,9 @@
 """ResNet for images of 32 x 32, as the paper trains it on CIFAR-10."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
@@ -7,11 +11,17 @@ from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
 from tfcl.models.weight_files import assign_arrays
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
+
 _CHANNELS = (16, 32, 64)
 
 
 @gin.configurable(denylist=["image_shape"])
-def cifar_resnet(image_shape, depth: int = 20, weights: str | None = None):
+def cifar_resnet(
+    image_shape: Shape, depth: int = 20, weights: str | None = None
+) -> keras.Model:
     """Residual network of three stages with 16, 32 and 64 channels.
 
     The first blocks of the second and third stage have stride 2; their

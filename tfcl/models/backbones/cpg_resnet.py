@@ -1,11 +1,21 @@
 """ResNet as the CPG line uses it: stride in the 3 x 3 convolutions."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
 from tfcl.models.width import Width
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape
+
 
 # Blocks per stage, and whether they are bottlenecks.
 _DEPTHS = {
@@ -18,12 +28,12 @@ _PLANES = (64, 128, 256, 512)
 
 @gin.configurable(denylist=["image_shape"])
 def cpg_resnet(
-    image_shape,
+    image_shape: Shape,
     width: float = 1.0,
     depth: int = 50,
     initial_stddev: float | None = 0.001,
-    convolution=keras.layers.Conv2D,
-):
+    convolution: Any = keras.layers.Conv2D,
+) -> keras.Model:
     """Residual network v1.5 for images like ImageNet's.
 
     Args:
@@ -70,15 +80,15 @@ def cpg_resnet(
 
 
 def residual_network(
-    image_shape,
-    stages,
-    bottleneck,
-    name,
-    stem_channels=64,
-    width=1.0,
-    initial_stddev=None,
-    convolution=keras.layers.Conv2D,
-):
+    image_shape: Shape,
+    stages: Any,
+    bottleneck: bool,
+    name: str,
+    stem_channels: int = 64,
+    width: float = 1.0,
+    initial_stddev: float | None = None,
+    convolution: Any = keras.layers.Conv2D,
+) -> keras.Model:
     """The same for any stages.
 
     Args:

@@ -1,10 +1,18 @@
 """VGG16 with batch normalisation, as the CPG line uses it."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.width import Width
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
 
 _POOL = "M"
 _VGG16 = (
@@ -15,12 +23,12 @@ _VGG16 = (
 
 @gin.configurable(denylist=["image_shape"])
 def cpg_vgg(
-    image_shape,
+    image_shape: Shape,
     width: float = 1.0,
     layers: tuple = _VGG16,
     hidden_units: tuple = (4096, 4096),
     dropout: float = 0.0,
-):
+) -> keras.Model:
     """Convolution, batch norm, ReLU per layer; dense layers with ReLU on top.
 
     Args:
@@ -87,7 +95,7 @@ def cpg_vgg(
     return keras.Model(inputs, hidden, name="cpg_vgg")
 
 
-def fan_out_normal():
+def fan_out_normal() -> keras.Initializer:
     """N(0, 2 / (kernel height * kernel width * out)), not truncated."""
     return keras.initializers.VarianceScaling(
         scale=2.0, mode="fan_out", distribution="untruncated_normal"

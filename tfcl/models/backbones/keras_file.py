@@ -1,6 +1,9 @@
 """A user's own model, out of a `.keras` file, as a backbone."""
 
+from __future__ import annotations
+
 import os
+import typing
 
 import gin
 import keras
@@ -9,11 +12,14 @@ from tfcl.errors import UserError
 from tfcl.models import start_files
 from tfcl.models.surgery.rewire import maker
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
 
 @gin.configurable(denylist=["image_shape"])
 def keras_file(
-    image_shape, path: str = gin.REQUIRED, features: str | None = None
-):
+    image_shape: Shape, path: str = gin.REQUIRED, features: str | None = None
+) -> keras.Model:
     """The model of a file up to its features.
 
     Code inside the file (lambda layers) is not run.

@@ -1,11 +1,18 @@
 """The plain convolutional networks of the LASEM line."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import gin
 import keras
 
 from tfcl.models.width import Width
+
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
 
 # `--skip_connect_test_type` of the LASEM programs, by number of layers. For
 # six layers it has nine sets of single-layer skips, which are not known to us.
@@ -17,7 +24,7 @@ _SKIP_PRESETS = {
 
 @gin.configurable(denylist=["image_shape"])
 def lasem_cnn(
-    image_shape,
+    image_shape: Shape,
     channels: tuple = (32, 32, 64, 64),
     kernel_sizes: tuple = (3, 3, 3, 3),
     pool_sizes: tuple = (1, 2, 1, 2),
@@ -26,7 +33,7 @@ def lasem_cnn(
     padding: str = "same",
     skips: tuple | int = (),
     width: float = 1.0,
-):
+) -> keras.Model:
     """Convolution, ReLU and max-pool per layer, then flattened features.
 
     Args:

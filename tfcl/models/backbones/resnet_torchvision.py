@@ -1,5 +1,9 @@
 """ResNet v1.5 with the weights that PyTorch's programs have trained."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 
 from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
@@ -7,13 +11,21 @@ from tfcl.models.backbones.cpg_resnet import cpg_resnet
 from tfcl.models.backbones.torchvision_names import part
 from tfcl.models.weight_files import assign_arrays
 
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    import keras
+
+    from tfcl.types import Shape
+
+
 _KINDS = {"conv": "conv", "bn": "norm"}
 
 
 @gin.configurable(denylist=["image_shape"])
 def resnet_torchvision(
-    image_shape, depth: int = 50, weights: str | None = None
-):
+    image_shape: Shape, depth: int = 50, weights: str | None = None
+) -> keras.Model:
     """Residual network v1.5 in the form of torchvision's.
 
     The stride is in the 3 x 3 convolutions, these have no biases, padding is
@@ -53,7 +65,7 @@ def resnet_torchvision(
     return model
 
 
-def torchvision_place(name):
+def torchvision_place(name: str) -> Any:
     """`(layer, weight)` of torchvision's name of an array, or None."""
     found = part(name)
     if found is None:

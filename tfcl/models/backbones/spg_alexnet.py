@@ -1,5 +1,9 @@
 """The AlexNet of SPG, for images of any size."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
@@ -8,15 +12,18 @@ from tfcl.layers.fast.dropped_max_pooling2d import DroppedMaxPooling2D
 from tfcl.layers.fast.half_word_dropout import HalfWordDropout
 from tfcl.layers.fast.sliced_cropping2d import SlicedCropping2D
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
 
 @gin.configurable(denylist=["image_shape"])
 def spg_alexnet(
-    image_shape,
+    image_shape: Shape,
     early_dropout: float = 0.0,
     late_dropout: float = 0.0,
     channels: tuple = (64, 128, 256),
     hidden_units: tuple = (2048, 2048),
-):
+) -> keras.Model:
     """Three times convolution, ReLU, dropout, max-pool; dense layers on top.
 
     Convolutions have stride 1 and no padding; their kernels have the sides

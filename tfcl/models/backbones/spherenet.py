@@ -1,19 +1,26 @@
 """SphereNet, the residual network for aligned faces."""
 
+from __future__ import annotations
+
+import typing
+
 import gin
 import keras
 
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
 from tfcl.models.width import Width
 
+if typing.TYPE_CHECKING:
+    from tfcl.types import Shape
+
 
 @gin.configurable(denylist=["image_shape"])
 def spherenet(
-    image_shape,
+    image_shape: Shape,
     width: float = 1.0,
     channels: tuple = (64, 128, 256, 512),
     units: tuple = (1, 2, 4, 1),
-):
+) -> keras.Model:
     """Stages of residual units with PReLU and without batch norm.
 
     A stage opens with a convolution of stride 2; a unit is `x + f(conv(f(

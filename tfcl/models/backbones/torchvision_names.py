@@ -1,7 +1,13 @@
 """Where the arrays of PyTorch's residual networks belong."""
 
+from __future__ import annotations
+
 import re
 import typing
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 _WEIGHTS = {
     "conv": {"weight": "kernel", "bias": "bias"},
@@ -37,7 +43,7 @@ class Part(typing.NamedTuple):
     weight: str
 
 
-def part(name):
+def part(name: str) -> Any:
     """The `Part` of a name like "layer1.0.bn2.running_mean".
 
     A leading "module." (of training on several devices) does not count.

@@ -1,7 +1,10 @@
 """Vision transformer with the weights that timm's programs have trained."""
 
+from __future__ import annotations
+
 import functools
 import re
+import typing
 
 import gin
 import keras
@@ -11,6 +14,12 @@ import tensorflow as tf
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
 from tfcl.models.weight_files import assign_arrays
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape
+
 
 _DENSE = {"weight": "kernel", "bias": "bias"}
 _NORM = {"weight": "gamma", "bias": "beta"}
@@ -24,7 +33,7 @@ _FRESH_EPSILON = 1e-5
 
 @gin.configurable(denylist=["image_shape"])
 def vit(
-    image_shape,
+    image_shape: Shape,
     patch: int = 16,
     width: int = 768,
     depth: int = 12,
@@ -33,7 +42,7 @@ def vit(
     image_size: int | None = None,
     final_norm: str = "weights",
     weights: str | None = None,
-):
+) -> keras.Model:
     """Vision transformer in the form of timm's; by default ViT-B/16.
 
     Patches, class token, positions; `depth` blocks of attention and a
@@ -172,7 +181,7 @@ def _norm(name, epsilon=1e-6):
     return keras.layers.LayerNormalization(epsilon=epsilon, name=name)
 
 
-def timm_place(name, fresh_norm=False):
+def timm_place(name: str, fresh_norm: bool = False) -> Any:
     """`(layer, weight)` of timm's name of an array, or None.
 
     A leading "module." (of training on several devices) does not count.

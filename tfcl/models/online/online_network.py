@@ -1,6 +1,9 @@
 """Networks that learn example by example, as functions of their values."""
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import keras
 import tensorflow as tf
@@ -8,6 +11,12 @@ import tensorflow as tf
 from tfcl.layers.memory.memory_dense import MemoryDense
 from tfcl.models.surgery.lift import lower
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tfcl.types import Tensor
 
 
 class OnlineNetwork:
@@ -40,11 +49,11 @@ class OnlineNetwork:
 
     def __init__(
         self,
-        members,
-        trains_backbone=True,
-        pretrained=False,
-        serve=None,
-        update_first=False,
+        members: Sequence[Any],
+        trains_backbone: bool = True,
+        pretrained: bool = False,
+        serve: Any | None = None,
+        update_first: bool = False,
     ):
         self.members = list(members)
         self.update_first = update_first
@@ -78,27 +87,27 @@ class OnlineNetwork:
         ]
 
     @property
-    def trained(self):
+    def trained(self) -> list[Any]:
         """`Owned` variables that gradients train, in their order."""
         chosen = {id(self._variables[k]) for k in self._trained}
         return [o for o in self.owned if id(o.variable) in chosen]
 
     @property
-    def variables(self):
+    def variables(self) -> list[Any]:
         """The tf.Variables of `trained`."""
         return [self._variables[k].value for k in self._trained]
 
     @property
-    def memory_heads(self):
+    def memory_heads(self) -> list[Any]:
         """The `MemoryDense` heads among the members."""
         return [h for _, h in self.members if isinstance(h, MemoryDense)]
 
     @property
-    def memory_places(self):
+    def memory_places(self) -> list[Any]:
         """Places of the memories' variables among the `values`."""
         return [k for places in self._memories if places for k in places]
 
-    def values(self):
+    def values(self) -> list[Tensor]:
         """The present value of every variable that may change, tensors."""
         values = [tf.convert_to_tensor(v) for v in self._variables]
         for (_, head), places in zip(self.members, self._memories):
@@ -107,7 +116,14 @@ class OnlineNetwork:
                     values[place] = value
         return values
 
-    def learn(self, values, images, objective, seed, present=None):
+    def learn(
+        self,
+        values: Sequence[Tensor],
+        images: Tensor,
+        objective: Callable[..., Any],
+        seed: Tensor,
+        present: Any | None = None,
+    ) -> Any:
         """Loss and gradients of a batch, and the values after it.
 
         Args:
@@ -165,25 +181,27 @@ class OnlineNetwork:
 
         return loss, logits, gradients, after
 
-    def logits(self, values, images):
+    def logits(self, values: Sequence[Tensor], images: Tensor) -> Tensor:
         """Logits of a network with other values, outside training."""
         with self._scope(values):
             return self(images)
 
-    def moved(self, values, gradients, rate):
+    def moved(
+        self, values: Sequence[Tensor], gradients: Sequence[Tensor], rate: Any
+    ) -> list[Tensor]:
         """Values after a plain gradient step."""
         values = list(values)
         for k, gradient in zip(self._trained, gradients):
             values[k] = values[k] - rate * tf.convert_to_tensor(gradient)
         return values
 
-    def assign(self, before, after):
+    def assign(self, before: Any, after: Any) -> None:
         """Assigns the values that have changed."""
         for variable, old, new in zip(self._variables, before, after):
             if new is not old:
                 variable.assign(new)
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Any:
         logits = [
             head(backbone(images, training=False), **_key_input(head, images))
             for backbone, head in self.members
@@ -220,7 +238,7 @@ class OnlineNetwork:
     def _scope(self, values):
         return keras.StatelessScope(self._pairs(values))
 
-    def lower(self):
+    def lower(self) -> Any:
         """The plain Keras model from images to logits."""
         outputs = []
         inputs = keras.Input(self.members[0][0].input_shape[1:])

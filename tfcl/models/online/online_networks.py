@@ -4,8 +4,11 @@ Each factory takes `image_shape` and the number of `classes` from the stream
 and returns an `OnlineNetwork`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
+import typing
 from collections.abc import Callable
 
 import gin
@@ -17,16 +20,21 @@ from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.online.pixels import pixels
 
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 @gin.configurable(denylist=["image_shape", "classes"])
 def linear_network(
-    image_shape,
-    classes,
+    image_shape: Shape,
+    classes: int,
     use_bias: bool = True,
-    backbone=None,
+    backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
     pretrained: bool = False,
-):
+) -> OnlineNetwork:
     """LP: one dense layer, on pixels or on a backbone's features.
 
     Args:
@@ -48,14 +56,14 @@ def linear_network(
 
 @gin.configurable(denylist=["image_shape", "classes"])
 def mlp_network(
-    image_shape,
-    classes,
+    image_shape: Shape,
+    classes: int,
     hidden_units: int = 10,
     use_bias: bool = True,
-    backbone=None,
+    backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
     pretrained: bool = False,
-):
+) -> OnlineNetwork:
     """MLP: dense, tanh, dense.
 
     Args:
@@ -164,8 +172,11 @@ def memory_network(
 
 @gin.configurable(denylist=["image_shape", "classes"])
 def ensemble_network(
-    image_shape, classes, network=gin.REQUIRED, models: int = 8
-):
+    image_shape: Shape,
+    classes: int,
+    network: Callable[..., Any] = gin.REQUIRED,
+    models: int = 8,
+) -> OnlineNetwork:
     """Several networks of one kind, each drawn by itself; their mean logits.
 
     Args:
@@ -190,7 +201,9 @@ def ensemble_network(
     )
 
 
-def torch_dense(units, features, use_bias=True, **kwargs):
+def torch_dense(
+    units: int, features: Tensor, use_bias: bool = True, **kwargs
+) -> keras.layers.Dense:
     """A dense layer that starts as PyTorch's: all U(+-1/sqrt(features))."""
     start = FanInUniform(features)
     return keras.layers.Dense(

@@ -1,5 +1,7 @@
 """Gates behind every hidden layer of a chain."""
 
+from __future__ import annotations
+
 import typing
 
 import keras
@@ -35,7 +37,7 @@ class Attended(typing.NamedTuple):
     gates: HardAttention
 
 
-def attended(backbone, scale):
+def attended(backbone: keras.Model, scale: float) -> keras.Model:
     """Puts a `HardAttention` behind every convolution and dense layer.
 
     Args:

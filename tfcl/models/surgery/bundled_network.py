@@ -1,5 +1,9 @@
 """One network for all learned tasks: the backbone once, a row per task."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
@@ -13,6 +17,13 @@ from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.models.surgery.fold import on_last_axis, serving_scale
 from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor
+
 
 _NO_CLASS = -1e9  # Logit of places that a task does not use.
 
@@ -35,7 +46,7 @@ class BundledNetwork:
         ValueError: If there is no task, or a layer cannot be bundled.
     """
 
-    def __init__(self, network, activations):
+    def __init__(self, network: TaskNetwork, activations: Any):
         states = [_state(network) for _ in activations]
         if not states:
             raise ValueError("A bundle needs at least one learned task.")
@@ -60,11 +71,11 @@ class BundledNetwork:
         self._model = keras.Model(backbone.inputs[0], outputs)
 
     @property
-    def weights(self):
+    def weights(self) -> list[keras.Variable]:
         """The `keras.Variable`s, each once."""
         return self._model.weights
 
-    def __call__(self, images, tasks):
+    def __call__(self, images: Tensor, tasks: Tensor) -> Any:
         """Logits `(batch, classes of the widest task)`, float32; traced.
 
         Args:

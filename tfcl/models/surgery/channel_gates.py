@@ -1,9 +1,18 @@
 """Puts a gate behind every convolution of a backbone."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.models.surgery.rewire import rewire
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 # A gate waits behind these: it is to multiply what the convolution's block
 # hands on.
@@ -16,7 +25,7 @@ _SAME_BLOCK = (
 )
 
 
-def gated(model, make_gate):
+def gated(model: keras.Model, make_gate: Callable[..., Any]) -> keras.Model:
     """A model whose convolutions' outputs are multiplied by gates.
 
     A gate sees the input of its convolution and multiplies after the

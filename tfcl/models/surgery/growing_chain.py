@@ -1,10 +1,20 @@
 """A chain of convolutions and dense layers whose units can be counted."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
 from tfcl.layers.masked.unit_gate import UnitGate
 from tfcl.models.surgery.rewire import rewire
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.types import Shape, Tensor
+
 
 # These treat every channel alone or only lay them out, channel fastest.
 _PASSIVE = (
@@ -42,7 +52,7 @@ class GrowingChain:
         ValueError: If the backbone is no such chain.
     """
 
-    def __init__(self, backbone, dense=()):
+    def __init__(self, backbone: keras.Model, dense: Any = ()):
         self._image_shape = backbone.input_shape[1:]
         self._layers = [*_chain(backbone), *dense]
         hidden = [la for la in self._layers if _has_units(la)]
@@ -52,7 +62,7 @@ class GrowingChain:
         ]
         self.widths = [la.get_config()[_units_key(la)] for la in hidden]
 
-    def model(self, widths, gated=True):
+    def model(self, widths: Any, gated: bool = True) -> keras.Model:
         """A new model with `widths` units in the hidden layers.
 
         Args:
@@ -71,12 +81,12 @@ class GrowingChain:
         return keras.Model(inputs, outputs)
 
 
-def unit_view(kernel, units_below):
+def unit_view(kernel: Tensor, units_below: int) -> Any:
     """A kernel as `(positions, units below, units)`; shares its memory."""
     return np.reshape(kernel, (-1, units_below, np.shape(kernel)[-1]))
 
 
-def entry_mask(below, units, shape):
+def entry_mask(below: Any, units: int, shape: Shape) -> Any:
     """1 at the entries of a kernel between marked units, else 0.
 
     Args:
@@ -89,7 +99,7 @@ def entry_mask(below, units, shape):
     return np.broadcast_to(mask, shape).astype(np.float32)
 
 
-def regrown(view, below, units, fresh):
+def regrown(view: Any, below: Any, units: int, fresh: Any) -> Any:
     """A kernel for other units, from an old one.
 
     Args:

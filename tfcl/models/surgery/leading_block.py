@@ -1,12 +1,21 @@
 """A network inside a wider one: its units are the first of every layer."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 import numpy as np
 
 from tfcl.models.surgery.rewire import rewire
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def block_view(value, shape, positions=1):
+    from tfcl.types import Shape
+
+
+def block_view(value: Any, shape: Shape, positions: int = 1) -> Any:
     """The part of an array that the narrower network has; shares memory.
 
     Args:
@@ -30,12 +39,12 @@ def block_view(value, shape, positions=1):
     return view[..., : shape[-2] // positions, : shape[-1]]
 
 
-def block_of(value, shape, positions=1):
+def block_of(value: Any, shape: Shape, positions: int = 1) -> Any:
     """The same as a new array in `shape`; arguments as of `block_view`."""
     return block_view(value, shape, positions).reshape(shape).copy()
 
 
-def widened(block, fresh, positions=1):
+def widened(block: Any, fresh: Any, positions: int = 1) -> Any:
     """`fresh` with a narrower network's array in its leading block.
 
     Args:
@@ -49,7 +58,7 @@ def widened(block, fresh, positions=1):
     return result
 
 
-def flattened_positions(model):
+def flattened_positions(model: keras.Model) -> Any:
     """Positions of the flattened map that each weight works on.
 
     Args:

@@ -1,11 +1,21 @@
 """Puts a method's layers in place of a backbone's, and takes them out."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.models.variables import give_weights
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
-def lift(backbone, rules):
+
+def lift(
+    backbone: keras.Model, rules: Mapping[type, Callable[..., Any]]
+) -> keras.Model:
     """Clones a model with some layers replaced, weights carried over.
 
     Args:
@@ -60,7 +70,7 @@ def lift(backbone, rules):
     return model
 
 
-def lower(model):
+def lower(model: keras.Model) -> keras.Model:
     """The plain Keras model of the active task.
 
     Every layer with a method `lower()` gives its plain layer and weights;

@@ -1,6 +1,9 @@
 """All transfer configurations of a network in one batched pass."""
 
+from __future__ import annotations
+
 import math
+import typing
 
 import keras
 import numpy as np
@@ -11,6 +14,10 @@ from tfcl.layers.transfer.divided_conv2d import DividedConv2D
 from tfcl.layers.transfer.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.models.surgery.rewire import rewire
 from tfcl.models.variables import leaf_layers
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 # These treat every channel alone, so both halves can pass them together;
 # unpacking after the pool moves fewer numbers.
@@ -24,7 +31,7 @@ _CHANNELWISE = (
 )
 
 
-def layer_groups(groups, num_layers):
+def layer_groups(groups: Any, num_layers: int) -> Any:
     """Sizes of the groups of consecutive layers that are chosen together.
 
     Args:
@@ -50,7 +57,7 @@ def layer_groups(groups, num_layers):
     return sizes
 
 
-def configurations(num_layers, groups=None):
+def configurations(num_layers: int, groups: Any | None = None) -> Any:
     """The 2^L transfer configurations, True = shared.
 
     Configuration i has layer l (from 1) task-specific exactly if bit l - 1 of
@@ -71,12 +78,12 @@ def configurations(num_layers, groups=None):
     return np.repeat(by_group, sizes, axis=1)
 
 
-def configuration_name(sharing):
+def configuration_name(sharing: Any) -> str:
     """Layers from input to output, 1 = shared: e.g. "0011"."""
     return "".join("1" if shared else "0" for shared in sharing)
 
 
-def chosen_layers(model):
+def chosen_layers(model: keras.Model) -> Any:
     """The layers of a lifted model with a choice, input to output."""
     return [
         layer
@@ -85,7 +92,7 @@ def chosen_layers(model):
     ]
 
 
-def prefix_tree(model, groups=None):
+def prefix_tree(model: keras.Model, groups: Any | None = None) -> Any:
     """A model that computes every configuration's output at once.
 
     Layer l has only 2^l different activations, one per prefix of the
@@ -118,7 +125,9 @@ def prefix_tree(model, groups=None):
     )
 
 
-def tree_bytes(model, batch_size, groups=None):
+def tree_bytes(
+    model: keras.Model, batch_size: int, groups: Any | None = None
+) -> int:
     """Memory of the activations that a prefix tree keeps for one step.
 
     Counts the output of every layer of the tree, as a forward pass under a

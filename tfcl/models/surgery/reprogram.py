@@ -1,5 +1,7 @@
 """Puts a filter per channel behind a backbone's convolutions."""
 
+from __future__ import annotations
+
 import typing
 
 import keras
@@ -38,7 +40,12 @@ class Site(typing.NamedTuple):
     layer: keras.layers.Layer
 
 
-def reprogram(backbone, mode=CLR, kernel_size=3, squeeze_excite=False):
+def reprogram(
+    backbone: keras.Model,
+    mode: str = CLR,
+    kernel_size: int = 3,
+    squeeze_excite: bool = False,
+) -> tuple[keras.Model, list[Site]]:
     """A copy of a backbone with a reprogramming layer behind convolutions.
 
     The layers start as the identity, so that the copy computes what the

@@ -1,9 +1,23 @@
 """A model's graph once more, with other calls of the same layers."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-def rewire(model, call_function, outputs=None):
+    from tfcl.types import Tensor
+
+
+def rewire(
+    model: keras.Model,
+    call_function: Callable[..., Any],
+    outputs: Any | None = None,
+) -> keras.Model:
     """Runs a model's graph again; `call_function` calls each layer.
 
     The new model has the layers of `model`, hence its variables, and what
@@ -44,7 +58,9 @@ def rewire(model, call_function, outputs=None):
     return keras.Model(again.inputs[0], last, name=model.name)
 
 
-def with_arguments(model, layer_type, **arguments):
+def with_arguments(
+    model: keras.Model, layer_type: type, **arguments
+) -> keras.Model:
     """A model's graph once more, with other arguments for some layers.
 
     Another forward function of the same layers and variables; the model's own
@@ -73,7 +89,7 @@ def with_arguments(model, layer_type, **arguments):
     return rewire(model, call)
 
 
-def maker(tensor):
+def maker(tensor: Tensor) -> Any:
     """The layer that gives a tensor of a model, and what went into it.
 
     Returns:
@@ -84,7 +100,7 @@ def maker(tensor):
     return layer, inputs[0] if inputs else None
 
 
-def layer_names(model):
+def layer_names(model: keras.Model) -> list[str]:
     """Names of all layers of a model, also of those inside inner models."""
     names = set()
     for layer in model.layers:
@@ -94,7 +110,7 @@ def layer_names(model):
     return names
 
 
-def unused_name(wanted, taken):
+def unused_name(wanted: str, taken: Any) -> str:
     """A name that no layer has: `wanted`, or that with a number behind it.
 
     Args:

@@ -1,13 +1,20 @@
 """A backbone whose convolutions are shared, a task's own, or to be chosen."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.layers.transfer.selective_conv2d import TASK, SelectiveConv2D
 from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import leaf_layers
 
+if typing.TYPE_CHECKING:
+    from typing import Any
 
-def convolutions(model):
+
+def convolutions(model: keras.Model) -> list[str]:
     """Names of a model's convolutions, input to output."""
     return [
         layer.name
@@ -16,7 +23,9 @@ def convolutions(model):
     ]
 
 
-def selective_backbone(backbone, transfer, sharing):
+def selective_backbone(
+    backbone: keras.Model, transfer: Any, sharing: Any
+) -> keras.Model:
     """A backbone whose convolutions are shared, a task's own, or to be chosen.
 
     Args:
@@ -37,7 +46,7 @@ def selective_backbone(backbone, transfer, sharing):
     return lift(backbone, {keras.layers.Conv2D: selective})
 
 
-def selective_layers(model):
+def selective_layers(model: keras.Model) -> list[SelectiveConv2D]:
     """The `SelectiveConv2D`s of a model, input to output."""
     return [
         layer

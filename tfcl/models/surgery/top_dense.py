@@ -1,8 +1,16 @@
 """The dense layer that makes a backbone's features, unit by unit."""
 
+from __future__ import annotations
+
+import typing
+
 import keras
 
 from tfcl.models.surgery.rewire import maker
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
 
 _UNITWISE = (
     keras.layers.Activation,
@@ -41,7 +49,7 @@ _ALONE = (
 )
 
 
-def top_dense(backbone):
+def top_dense(backbone: keras.Model) -> Any:
     """The `Dense` layer whose units are the features, each on its own.
 
     Behind it there are only functions of single units: activations of Keras

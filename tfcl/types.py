@@ -1,0 +1,20 @@
+"""Names of the types that annotations use again and again."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Tensor: TypeAlias = Any
+"""A `tf.Tensor`, or a `keras.KerasTensor` while a model is put together.
+
+Neither TensorFlow nor Keras ships types, so a checker can tell nothing of them.
+"""
+
+Shape: TypeAlias = tuple[Any, ...]
+"""The shape of a tensor: integers, and None for an axis that varies."""
+
+Values: TypeAlias = dict[str, np.ndarray]
+"""Values of variables by name, as the bank keeps them."""
+
+Structure: TypeAlias = Any
+"""What the shapes of a growing method's variables depend on, JSON-ready."""
