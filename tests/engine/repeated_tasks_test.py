@@ -73,22 +73,21 @@ def _no_figures():
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
-    """Function from a name of `METHODS` to (`Learned`, `Snapshots`)."""
+def straight(request, tmp_path_factory):
+    """(name of `METHODS`, `Learned`, `Snapshots`), for the name asked for.
 
-    @functools.cache
-    def learned(name):
-        folder = tmp_path_factory.mktemp(name)
-        with toy_run.Snapshots(folder / "run", folder / "copies") as copies:
-            outcome = toy_run.learn(folder / "run", METHODS[name](), _stream())
-        return outcome, copies
+    All tests of one method follow each other, and its run is gone after them.
+    """
+    name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    with toy_run.Snapshots(folder / "run", folder / "copies") as copies:
+        outcome = toy_run.learn(folder / "run", METHODS[name](), _stream())
+    return name, outcome, copies
 
-    return learned
 
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_learns_a_task_again(straight, name):
-    run = straight(name)[0].run
+@pytest.mark.parametrize("straight", METHODS, indirect=True)
+def test_every_method_learns_a_task_again(straight):
+    run = straight[1].run
     results = run.results()
     assert results["finished"]
     assert results["visits"] == ORDER
@@ -138,10 +137,12 @@ def test_the_first_entry_stays_and_the_newest_serves(tmp_path):
         np.testing.assert_array_equal(value, newest[key])
 
 
-@pytest.mark.parametrize("name", ["lasem", "lasem_tf", "darts", "brute_force"])
-def test_a_searched_task_keeps_its_configuration(straight, name):
+@pytest.mark.parametrize(
+    "straight", ["lasem", "lasem_tf", "darts", "brute_force"], indirect=True
+)
+def test_a_searched_task_keeps_its_configuration(straight):
     """It trains what it had chosen, and touches no layer that it left."""
-    run = straight(name)[0].run
+    run = straight[1].run
     results = run.results()
     first, again = results["earlier_visits"], results["tasks"]
     assert [v["visit"] for v in first] == [0, 1]
@@ -156,9 +157,11 @@ def test_a_searched_task_keeps_its_configuration(straight, name):
         assert (entries[0].values[head] != entries[1].values[head]).any()
 
 
-@pytest.mark.parametrize("name", ["static_transfer", "prognn", "den", "lasem"])
-def test_kills_change_nothing(straight, name):
-    wanted, copies = straight(name)
+@pytest.mark.parametrize(
+    "straight", ["static_transfer", "prognn", "den", "lasem"], indirect=True
+)
+def test_kills_change_nothing(straight):
+    name, wanted, copies = straight
     for moment, folder in copies.spread(4)[1:3]:
         found = toy_run.learn(folder, METHODS[name](), _stream())
         toy_run.assert_same_outcome(found, wanted, moment)

@@ -178,7 +178,7 @@ def assert_same_outcome(found, wanted, note=""):
             assert same, f"{note}: {name}"
 
 
-def assert_kills_change_nothing(folder, make_method, moments=4, **options):
+def assert_kills_change_nothing(folder, make_method, moments=3, **options):
     """Learns a toy stream, then again from the disk of several moments.
 
     Args:
