@@ -1,6 +1,5 @@
 """Runs of shipped gin files on made-up data of the streams' shapes."""
 
-import pathlib
 import re
 
 import keras
