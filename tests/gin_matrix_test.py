@@ -92,10 +92,9 @@ def test_a_pair_is_read_or_refused_in_one_line(stream, files_parsed_once):
             else:
                 assert said.startswith(f"gin/methods/{method}.gin learns ")
                 assert f"gin/streams/{stream}.gin is another kind" in said
-                for name in said.partition("Streams for this method: ")[2][
-                    :-1
-                ].split(", "):
-                    assert _scenario(name) in _scenarios(method)
+                named = said.partition("Streams for this method: ")[2]
+                named = named.rstrip(".").partition(" and ")[0].split(", ")
+                assert {_scenario(n) for n in named} <= {*_scenarios(method)}
         else:
             assert fits, f"{stream} and {method} should be refused"
 

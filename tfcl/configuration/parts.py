@@ -43,6 +43,7 @@ _RUN = "tfcl.engine.experiment.Experiment"
 _DATA = "tfcl.data.streams."
 # A stream's file says what it is, a method's file what it can learn.
 _SCENARIO, _SCENARIOS = "SCENARIO", "SCENARIOS"
+_SHOWN = 8  # Streams that a message names.
 _PRETRAINED = "PRETRAINED_BACKBONE"  # A network that comes with weights.
 _IS = {
     "tasks": "tasks that are known by name, learned in epochs",
@@ -197,9 +198,12 @@ def _check_scenario(winners):
     fitting = [
         name for name in names(STREAMS) if _scenario_of(name) in method.value
     ]
+    rest = len(fitting) - _SHOWN
+    more = f" and {rest} more (--list)" if rest > 0 else ""
     raise UserError(
         f"{_shown(method)} learns {learns}. {_shown(stream)} is another kind: "
-        f"{_IS[stream.value]}. Streams for this method: {', '.join(fitting)}."
+        f"{_IS[stream.value]}. Streams for this method: "
+        f"{', '.join(fitting[:_SHOWN])}{more}."
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import gin
+from absl import logging
 
 from tfcl.arguments import describe, fits
 from tfcl.configuration import checks, former_names, gin_internals, parts
@@ -145,10 +146,10 @@ class _Reader:
     def read_file(self, path, place):
         now = former_names.files_and_lines(path)
         if now and not checks.file_at(path):
+            logging.info("%s is now %s", path, former_names.command(path))
             for file in now[0]:
                 self.read_file(file, place)
-            for line in now[1]:
-                self.read_text(line, lambda _, line=line: f"{path} ({line})")
+            self.read_text("\n".join(now[1]), lambda _: path)
             return
         found = checks.find_file(path, place)
         identity = os.path.realpath(found)
