@@ -16,5 +16,8 @@ Shape: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = dict[str, np.ndarray]
 """Values of variables by name, as the bank keeps them."""
 
+Lowered: TypeAlias = tuple[Any, list[np.ndarray]]
+"""The plain `keras.layers.Layer` that stands for one of ours, its weights."""
+
 Structure: TypeAlias = Any
 """What the shapes of a growing method's variables depend on, JSON-ready."""

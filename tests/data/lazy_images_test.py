@@ -72,6 +72,18 @@ def test_digests_tell_images_apart():
     assert lazy_images.image_digest(both) not in digests
 
 
+def test_a_source_of_joined_images_has_a_digest():
+    images = _images(4)
+    joined = lazy_images.concatenated([images[:2], _lazy(images[2:])])
+    source = lazy_images.ImagesSource(joined)
+    other = lazy_images.ImagesSource(_lazy(images))
+    assert source.digest([0, 3]) == source.digest([0, 3])
+    assert source.digest([0, 3]) not in (
+        source.digest([0, 2]),
+        other.digest([0, 3]),
+    )
+
+
 def test_only_large_sources_stay_encoded(monkeypatch):
     source = Source(_images(6))
     monkeypatch.setattr(lazy_images, "LARGEST_IN_MEMORY", 6 * 60)

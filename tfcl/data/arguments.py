@@ -5,14 +5,14 @@ from __future__ import annotations
 import typing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
     from typing import Any
 
 
 def check_choice(
     name: str,
     value: Any,
-    known: Sequence[Any],
+    known: Collection[Any],
     kind: str = "",
     remedy: str = "",
 ) -> None:

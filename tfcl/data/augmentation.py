@@ -24,8 +24,6 @@ import tensorflow as tf
 from tfcl.data.arguments import check_pixels
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.types import Tensor
 
 
@@ -46,7 +44,7 @@ class Draws:
         size: Examples in the global batch, int32 scalar.
     """
 
-    def __init__(self, seed: int, positions: Tensor, size: Tensor):
+    def __init__(self, seed: Tensor, positions: Tensor, size: Tensor):
         self._seed = tf.random.experimental.stateless_fold_in(seed, _APART)
         self._positions = positions
         self._size = size
@@ -63,7 +61,7 @@ class Draws:
         everyone = tf.random.stateless_uniform([self._size, count], seed)
         return tf.gather(everyone, self._positions)
 
-    def integers(self, limits: Any) -> Tensor:
+    def integers(self, limits: Tensor) -> Tensor:
         """Whole numbers 0 .. limit - 1, int32, in the shape of `limits`.
 
         Args:
@@ -94,7 +92,7 @@ class Compose:
         self.augmentations = tuple(augmentations)
 
     def __call__(
-        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+        self, images: Tensor, draws: Draws, black: Tensor | None = None
     ) -> Tensor:
         for each in self.augmentations:
             images = each(images, draws, black)
@@ -114,7 +112,7 @@ class RandomFlip:
         self.probability = probability
 
     def __call__(
-        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+        self, images: Tensor, draws: Draws, black: Tensor | None = None
     ) -> Tensor:
         flipped = draws.uniform(1) < self.probability
         return tf.where(
@@ -141,7 +139,7 @@ class PadAndCrop:
         self.padding = padding
 
     def __call__(
-        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+        self, images: Tensor, draws: Draws, black: Tensor | None = None
     ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]
@@ -207,7 +205,7 @@ class RandomResizedCrop:
         self.interpolation = interpolation
 
     def __call__(
-        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+        self, images: Tensor, draws: Draws, black: Tensor | None = None
     ) -> Tensor:
         size = tuple(images.shape[1:3])
         lengths = self._lengths(draws, size)
@@ -271,7 +269,7 @@ class Cutout:
         self.side = side
 
     def __call__(
-        self, images: np.ndarray, draws: Draws, black: Tensor | None = None
+        self, images: Tensor, draws: Draws, black: Tensor | None = None
     ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]

@@ -11,8 +11,10 @@ from tfcl.data.lazy_images import images_of
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any
+
+    from tfcl.data.sources.labelled_images import LabelledImages
 
 
 SPLITS = ("train", "validation", "test")
@@ -32,7 +34,10 @@ class ClassPools:
     """
 
     def __init__(
-        self, sources: Any, pools: Any, remedies: Mapping[str, str] = ("", "")
+        self,
+        sources: Iterable[LabelledImages],
+        pools: Any,
+        remedies: tuple[str, str] = ("", ""),
     ):
         self.sources = tuple(sources)
         self.pools = pools
@@ -41,12 +46,12 @@ class ClassPools:
     @classmethod
     def held_out(
         cls,
-        train: Any,
-        test: Any,
+        train: LabelledImages,
+        test: LabelledImages,
         fraction: float,
-        data_seed: int,
-        remedies: Mapping[str, str] = ("", ""),
-    ) -> Any:
+        data_seed: int | None,
+        remedies: tuple[str, str] = ("", ""),
+    ) -> ClassPools:
         """Validation is the first part of a class's shuffled training data.
 
         Args:
@@ -71,11 +76,11 @@ class ClassPools:
     @classmethod
     def selected_on_test(
         cls,
-        train: Any,
-        test: Any,
-        data_seed: int,
-        remedies: Mapping[str, str] = ("", ""),
-    ) -> Any:
+        train: LabelledImages,
+        test: LabelledImages,
+        data_seed: int | None,
+        remedies: tuple[str, str] = ("", ""),
+    ) -> ClassPools:
         """Nothing is held out: the test images stand for validation, too.
 
         Args: As of `held_out`.
@@ -90,12 +95,12 @@ class ClassPools:
     @classmethod
     def given(
         cls,
-        train: Any,
-        validation: Any,
-        test: Any,
-        data_seed: int,
-        remedies: Mapping[str, str] = ("", ""),
-    ) -> Any:
+        train: LabelledImages,
+        validation: LabelledImages,
+        test: LabelledImages,
+        data_seed: int | None,
+        remedies: tuple[str, str] = ("", ""),
+    ) -> ClassPools:
         """Validation is a part of its own, in its own order.
 
         Args: As of `held_out`.
@@ -109,7 +114,7 @@ class ClassPools:
         return cls((train, validation, test), pools, remedies)
 
     @property
-    def class_names(self) -> list[str]:
+    def class_names(self) -> tuple[str, ...]:
         return self.sources[0].class_names
 
     def take(
@@ -178,7 +183,9 @@ class ClassPools:
         )
 
 
-def shuffled(source: Any, label: int, data_seed: int, *key) -> Any:
+def shuffled(
+    source: Any, label: int, data_seed: int | None, *key
+) -> np.ndarray:
     """Indices of a class's images in an order drawn from seed and key.
 
     Without a seed (None) in the order in which they are stored.

@@ -9,6 +9,7 @@ import typing
 import numpy as np
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from tfcl.types import Shape
@@ -63,7 +64,7 @@ class Images(abc.ABC):
         """
 
     @abc.abstractmethod
-    def taken(self, rows: Any) -> Any:
+    def taken(self, rows: np.ndarray) -> np.ndarray | Images:
         """The images at `rows`, `(k,)` integers, as a `Split` holds them."""
 
     @abc.abstractmethod
@@ -89,7 +90,7 @@ class LazyImages(Images):
     def __getitem__(self, rows):
         return self._source.images(np.atleast_1d(self._indices[rows]))
 
-    def taken(self, rows: Any) -> Any:
+    def taken(self, rows: np.ndarray) -> LazyImages:
         """The images at `rows`, not decoded."""
         return LazyImages(self._source, self._indices[rows])
 
@@ -109,11 +110,11 @@ class CachedImages(LazyImages):
     def __getitem__(self, rows):
         return self._whole()[rows]
 
-    def taken(self, rows: Any) -> Any:
+    def taken(self, rows: np.ndarray) -> CachedImages:
         """The images at `rows`, not decoded."""
         return CachedImages(self._source, self._indices[rows])
 
-    def uncached(self) -> Any:
+    def uncached(self) -> LazyImages:
         """The same, decoded anew whenever they are asked for."""
         return LazyImages(self._source, self._indices)
 
@@ -136,17 +137,17 @@ class CachedImages(LazyImages):
 class ImagesSource:
     """`Images` as the source of others, see `LazyImages`."""
 
-    def __init__(self, images: np.ndarray):
+    def __init__(self, images: Images):
         self._images = images
         self.image_shape = images.shape[1:]
 
-    def images(self, indices: np.ndarray) -> Any:
+    def images(self, indices: np.ndarray) -> np.ndarray:
         """Pixels, uint8 `(k, height, width, channels)`."""
         return self._images[indices]
 
     def digest(self, indices: np.ndarray) -> str:
         """Text that differs where images do."""
-        return self._images.taken(indices).digest()
+        return image_digest(self._images.taken(indices))
 
 
 class JoinedImages(Images):
@@ -176,7 +177,7 @@ class JoinedImages(Images):
                 result[mine] = part[rows[mine] - first]
         return result
 
-    def taken(self, rows: Any) -> Any:
+    def taken(self, rows: np.ndarray) -> np.ndarray:
         """The images at `rows`, decoded."""
         return self[rows]
 
@@ -188,7 +189,9 @@ def _uncached(part):
     return part.uncached() if isinstance(part, CachedImages) else part
 
 
-def images_of(source: Any, indices: np.ndarray, now: bool = True) -> Any:
+def images_of(
+    source: Any, indices: np.ndarray, now: bool = True
+) -> np.ndarray | Images:
     """Images of a source: in memory if the whole source would fit.
 
     Args:
@@ -211,20 +214,22 @@ def images_of(source: Any, indices: np.ndarray, now: bool = True) -> Any:
     return LazyImages(source, indices)
 
 
-def concatenated(parts: Any) -> Any:
+def concatenated(
+    parts: Sequence[Any],
+) -> np.ndarray | Images:
     """Arrays or lazy images as one."""
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
     return JoinedImages(parts)
 
 
-def parts_of(images: np.ndarray) -> Any:
+def parts_of(images: np.ndarray | Images) -> Iterator[np.ndarray]:
     """Iterates over decoded parts of images, each `(k, ...)`."""
     for first in range(0, len(images), _PART):
         yield images[first : first + _PART]
 
 
-def image_digest(images: np.ndarray) -> str:
+def image_digest(images: np.ndarray | Images) -> str:
     """Text that differs where pixels do (for lazy ones: where files do)."""
     if isinstance(images, Images):
         return images.digest()
@@ -233,7 +238,7 @@ def image_digest(images: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def add_images(sha: Any, images: np.ndarray) -> None:
+def add_images(sha: Any, images: np.ndarray | Images) -> None:
     """Updates a hash, as `hashlib` makes it, by an array or `Images`."""
     if isinstance(images, Images):
         sha.update(images.digest().encode())

@@ -59,7 +59,9 @@ class PairSplit(Split):
         return self.labels[::2] == 1
 
 
-def drawn_pairs(labels: np.ndarray, per_class: int, seed: int, *key) -> Any:
+def drawn_pairs(
+    labels: np.ndarray, per_class: int, seed: int, *key
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of images of labelled persons.
 
     Each person with at least two images gives up to `per_class` pairs of
@@ -103,8 +105,8 @@ def drawn_pairs(labels: np.ndarray, per_class: int, seed: int, *key) -> Any:
 
 
 def measured_by_pairs(
-    task: Task, pairs: Any, pairs_per_class: int, seed: int
-) -> Any:
+    task: Task, pairs: Any, pairs_per_class: int | None, seed: int
+) -> Task:
     """A task whose held-out splits tell persons apart.
 
     Args:

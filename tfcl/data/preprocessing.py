@@ -9,9 +9,8 @@ import typing
 import tensorflow as tf
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
-
-    import numpy as np
 
     from tfcl.types import Shape, Tensor
 
@@ -46,7 +45,7 @@ class Preprocessing:
     std: tuple
     resize: str = "stretch"
 
-    def __call__(self, images: np.ndarray) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         pixels = grey_levels(images, self.image_shape, self.resize)
         # The order of operations of a training batch, to the last bit.
         mean = tf.constant(self.mean, tf.float32)
@@ -68,15 +67,17 @@ class Preprocessing:
     @classmethod
     def from_json(cls, value: Any) -> Preprocessing:
         return cls(
-            *(tuple(value[k]) for k in ("image_shape", "mean", "std")),
+            tuple(value["image_shape"]),
+            tuple(value["mean"]),
+            tuple(value["std"]),
             # Tasks banked before there was a choice.
             value.get("resize", "stretch"),
         )
 
 
 def grey_levels(
-    images: np.ndarray, image_shape: Shape, resize: str = "stretch"
-) -> np.ndarray:
+    images: Tensor, image_shape: Shape, resize: str = "stretch"
+) -> Tensor:
     """Images of any size and number of channels in one shape.
 
     Args:
@@ -143,7 +144,7 @@ def _rounded(pixels):
     return tf.floor(pixels + 0.5)
 
 
-_FITS = {
+_FITS: dict[str, Callable[..., Tensor]] = {
     "stretch": _resized,
     "crop": _cropped,
     "bilinear": functools.partial(_resized, method="bilinear"),

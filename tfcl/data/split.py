@@ -11,7 +11,9 @@ import numpy as np
 from tfcl.data.lazy_images import add_images, concatenated, parts_of
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+
+    from tfcl.data.lazy_images import Images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class Split:
             out of range.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Images
     labels: np.ndarray
     mean: np.ndarray
     std: np.ndarray
@@ -107,11 +109,13 @@ class Split:
 
     def taken(self, indices: np.ndarray) -> Split:
         """The split of the images at `indices`, `(k,)` integers."""
-        lazy = not isinstance(self.images, np.ndarray)
         images = self.images
+        assert self.groups is not None
         return dataclasses.replace(
             self,
-            images=images.taken(indices) if lazy else images[indices],
+            images=images[indices]
+            if isinstance(images, np.ndarray)
+            else images.taken(indices),
             labels=self.labels[indices],
             groups=self.groups[indices],
         )
@@ -120,16 +124,19 @@ class Split:
         """SHA-256 over images and labels, as hexadecimal text."""
         sha = hashlib.sha256()
         add_images(sha, self.images)
+        assert self.groups is not None
         arrays = (self.labels, self.groups, self.mean, self.std)
         for array in (*arrays, np.float64(self.scale)):
             sha.update(str(array.shape).encode())
-            sha.update(np.ascontiguousarray(array))
+            sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
 
 
 def standardised(
-    images: np.ndarray, labels: np.ndarray, statistics_of: Any | None = None
-) -> Any:
+    images: np.ndarray | Images,
+    labels: np.ndarray,
+    statistics_of: np.ndarray | Images | None = None,
+) -> Split:
     """A uint8 `Split` standardised per channel by its own pixels.
 
     Mean and (population) standard deviation run over all images and pixels
@@ -147,7 +154,9 @@ def standardised(
     return Split(images, labels, mean, std)
 
 
-def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(
+    images: np.ndarray | Images,
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and floored population deviation per channel, of pixels / 255."""
     if not len(images):
         raise ValueError("Channel statistics need at least one image.")
@@ -167,7 +176,7 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.maximum(std, floor).astype(np.float32)
 
 
-def joined(splits: Any, label_offsets: Any) -> Split:
+def joined(splits: Sequence[Split], label_offsets: Sequence[int]) -> Split:
     """One split out of several tasks' splits, labels shifted per task.
 
     Args:
@@ -189,7 +198,7 @@ def joined(splits: Any, label_offsets: Any) -> Split:
     )
 
 
-def taken_from(splits: Any, numbers: Any) -> Split:
+def taken_from(splits: Sequence[Split], numbers: np.ndarray) -> Split:
     """One split of some examples of several splits.
 
     Args:

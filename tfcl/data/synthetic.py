@@ -42,18 +42,20 @@ def synthetic_stream(
         generator = randomness.generator(data_seed, "synthetic", index)
         patterns = generator.integers(0, 256, (count, *image_shape))
         sizes = (train_size, max(train_size // 4, count), test_size)
+        drawn = [_examples(generator, patterns, size, noise) for size in sizes]
+        reference, _ = drawn[0]
         train, validation, test = (
-            _examples(generator, patterns, size, noise) for size in sizes
+            standardised(images, labels, reference) for images, labels in drawn
         )
-        mean, std = channel_statistics(train[0])
+        mean, std = channel_statistics(reference)
         tasks.append(
             Task(
                 index=index,
                 name=f"task_{index:02d}",
                 class_names=tuple(f"pattern_{c}" for c in range(count)),
-                train=standardised(*train),
-                validation=standardised(*validation, train[0]),
-                test=standardised(*test, train[0]),
+                train=train,
+                validation=validation,
+                test=test,
                 preprocessing=Preprocessing(
                     tuple(image_shape),
                     tuple(float(v) for v in mean),

@@ -10,6 +10,7 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 
@@ -140,7 +141,11 @@ class TaskStream:
     """
 
     def __init__(
-        self, name: str, tasks: Any, batch_size: int, order: Any | None = None
+        self,
+        name: str,
+        tasks: Iterable[Task],
+        batch_size: int,
+        order: Iterable[int] | None = None,
     ):
         self.name = name
         self.tasks = tuple(tasks)
@@ -162,7 +167,7 @@ class TaskStream:
     def __len__(self):
         return len(self.tasks)
 
-    def learned_versions(self, visit: Visit) -> list[tuple[Task, int]]:
+    def learned_versions(self, visit: int) -> list[tuple[Task, int]]:
         """`(task, number of its newest visit)` of all tasks seen by then.
 
         Args:

@@ -87,7 +87,9 @@ def assemble_task(
         # training statistics in both modes.
         mean, std = channel_statistics(train)
         reference = train if statistics == "train" else None
-        made = [standardised(*split, reference) for split in splits]
+        made = [
+            standardised(images, labels, reference) for images, labels in splits
+        ]
     return Task(
         index=index,
         name=name,

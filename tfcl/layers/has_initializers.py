@@ -9,8 +9,12 @@ import keras
 if typing.TYPE_CHECKING:
     from typing import Any
 
+    from keras.layers import Layer as _Layer
+else:
+    _Layer = object
 
-class HasInitializers:
+
+class HasInitializers(_Layer):
     """Mixin, to be named before the Keras class.
 
     Args:

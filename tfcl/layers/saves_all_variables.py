@@ -9,8 +9,12 @@ import keras
 if typing.TYPE_CHECKING:
     from typing import Any
 
+    from keras.layers import Layer as _Layer
+else:
+    _Layer = object
 
-class SavesAllVariables:
+
+class SavesAllVariables(_Layer):
     """Mixin for subclasses of `Conv2D` and `Dense`.
 
     Keras' own layers save their kernel and bias; here every variable counts.

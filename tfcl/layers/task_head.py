@@ -13,7 +13,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from tfcl.types import Shape, Tensor, Values
+    from tfcl.types import Lowered, Shape, Tensor, Values
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -87,7 +87,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.built = True
 
     @property
-    def dense_columns(self) -> Any:
+    def dense_columns(self) -> int:
         """Columns of the output layer's kernel."""
         return self.num_outputs
 
@@ -147,12 +147,12 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self.columns.assign(value)
 
     @property
-    def active_columns(self) -> Any:
+    def active_columns(self) -> np.ndarray:
         """Column numbers of the active task, `(classes,)` int32."""
         columns = self.columns.numpy()
         return columns[columns >= 0]
 
-    def used_weights(self, used: Any | None = None) -> Any:
+    def used_weights(self, used: Tensor | None = None) -> list[Tensor]:
         """Kernels and biases, with zeros in columns that are not in use.
 
         Args:
@@ -171,7 +171,7 @@ class TaskHead(HasInitializers, keras.layers.Layer):
             weights.append(weight.value * mask)
         return weights
 
-    def trimmed(self, values: Any) -> Values:
+    def trimmed(self, values: Values) -> Values:
         """Bank values `{name: array}` without this head's unused places."""
         columns = self.active_columns
         last = len(self.kernels) - 1
@@ -196,13 +196,13 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         ]
         return listed + [("columns", self.columns, _Range())]
 
-    def lower(self) -> Any:
+    def lower(self) -> list[Lowered]:
         """Plain Dense layers of the active task: list of (layer, weights)."""
         layers = []
         last = len(self.kernels) - 1
         for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
             weights = [v.numpy() for v in (kernel, bias)]
-            activation = "relu"
+            activation: str | None = "relu"
             if depth == last:
                 columns = self.active_columns
                 weights = [weights[0][:, columns], weights[1][columns]]

@@ -8,9 +8,7 @@ import keras
 import tensorflow as tf
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
-    from tfcl.types import Tensor
+    from tfcl.types import Lowered, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -177,7 +175,7 @@ class UnbiasedBatchNorm(keras.layers.BatchNormalization):
         )
         return replicas * mean
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain Keras layer that serves the same, and its weights."""
         plain = keras.layers.BatchNormalization
         config = plain.get_config(self)

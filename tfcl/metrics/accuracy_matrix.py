@@ -18,6 +18,7 @@ raise ValueError for an accuracy outside [0, 1] and a missing R[i, j], j <= i.
 """
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -74,7 +75,7 @@ def _per_task(name: str, values: ArrayLike, R: ArrayLike) -> np.ndarray:
     return vector[:k]
 
 
-def _require(valid: np.ndarray, rule: str, name: str, values: ArrayLike):
+def _require(valid: np.ndarray, rule: str, name: str, values: object):
     if np.ndim(valid) != 1 or not len(valid) or not np.all(valid):
         raise ValueError(
             f"Argument `{name}` must hold {rule}. Received: {name}={values}"
@@ -95,7 +96,7 @@ def _sizes(name: str, values: ArrayLike) -> np.ndarray:
     return vector
 
 
-def _mean(values: ArrayLike) -> float:
+def _mean(values: np.ndarray | Sequence[float]) -> float:
     """Unweighted mean; NaN for no values."""
     return float(np.mean(values)) if np.size(values) else math.nan
 
@@ -310,6 +311,7 @@ def summarise(
     given = {"initial": initial, "single_task": single_task}
     given |= {"joint": joint, "test_sizes": test_sizes}
     learned = _learned(R)
+    calls: list[tuple[Callable, tuple, str | None]]
     calls = [(metric, (R,), None) for metric in _OF_MATRIX]
     for name, metrics in _OF_MATRIX_AND.items():
         calls += [(m, (R, given[name]), name) for m in metrics]
@@ -321,7 +323,7 @@ def summarise(
         missing = needs if arguments[-1] is None else None
         value = np.asarray(math.nan if missing else metric(*arguments))
         name, defined = metric.__name__, ~np.isnan(value)
-        summary[name] = np.where(defined, value, None).tolist()
+        summary[name] = np.where(defined, value, np.array(None)).tolist()
         if not defined.any():
             summary[name] = None
             undefined[name] = _reason(name, learned, missing)
@@ -355,7 +357,7 @@ def at_last_visits(
     if len(set(visits.tolist())) == len(visits):
         return matrix, np.arange(matrix.shape[1])
     last = {task: row for row, task in enumerate(visits.tolist())}
-    order = np.array(sorted(last, key=last.get))
+    order = np.array(sorted(last, key=last.__getitem__))
     rows = [last[task] for task in order.tolist()]
     return matrix[rows][:, order], order
 

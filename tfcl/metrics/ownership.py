@@ -9,15 +9,14 @@ import numpy as np
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
 
 def ownership(
     owners: Sequence[np.ndarray],
     task: int,
     width: float = 1.0,
-    picks: Any | None = None,
-) -> dict:
+    picks: Sequence[np.ndarray] | None = None,
+) -> dict[str, float]:
     """Shares of the weights of all masked layers together.
 
     Args:
@@ -42,10 +41,10 @@ def ownership(
         owner = np.asarray(owner)
         old = (owner > 0) & (owner < task)
         mine = old if picks is None else old & np.asarray(picks[layer], bool)
-        own += np.count_nonzero(owner == task)
-        free += np.count_nonzero(owner == 0)
-        earlier += np.count_nonzero(old)
-        picked += np.count_nonzero(mine)
+        own += int(np.count_nonzero(owner == task))
+        free += int(np.count_nonzero(owner == 0))
+        earlier += int(np.count_nonzero(old))
+        picked += int(np.count_nonzero(mine))
         total += owner.size
     return {
         "sparsity": _share(free, free + own),

@@ -30,7 +30,7 @@ def kept_by(keeper: Any) -> Iterator[None]:
         _KEEPER.reset(token)
 
 
-def given(path: str | pathlib.Path) -> str:
+def given(path: str | pathlib.Path) -> str | pathlib.Path:
     """Where to read a file that a user has named.
 
     Args:

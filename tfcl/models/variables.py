@@ -53,6 +53,7 @@ class Owned:
     def fresh(self, seed: int) -> np.ndarray:
         """The start value drawn with `seed` (an integer)."""
         if self.initializer is None:
+            assert self.pristine is not None
             return self.pristine
         if not isinstance(self.initializer, keras.initializers.Initializer):
             # A plain function draws as it likes.

@@ -15,7 +15,7 @@ from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
     from typing import Any
 
     import keras
@@ -73,9 +73,9 @@ def _is_brief(array):
 def assign_arrays(
     model: keras.Model,
     path: str | pathlib.Path,
-    place: Any,
+    place: Callable[[str], tuple[str, str] | None],
     fitted: Callable[..., Any] | None = None,
-    kept: Sequence[str] = (),
+    kept: Collection[tuple[str, str]] = (),
 ) -> None:
     """Gives a model the weights of a file.
 
@@ -97,13 +97,14 @@ def assign_arrays(
     given = {}
     for name, array in arrays.items():
         where = place(name)
+        if where is None:
+            continue
         if where in given:
             raise UserError(
                 f"Weights '{path}': both '{given[where][0]}' and '{name}' are "
                 f"the {where[1]} of layer '{where[0]}'. Leave one of them out."
             )
-        if where is not None:
-            given[where] = (name, _keras_order(array, where[1], name))
+        given[where] = (name, _keras_order(array, where[1], name))
     wanted = {
         (layer.name, weight.name): weight
         for layer in leaf_layers(model)

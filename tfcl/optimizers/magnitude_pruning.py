@@ -83,7 +83,7 @@ class GradualSparsity:
         return tf.constant(dataclasses.astuple(self), tf.float64)
 
 
-def sparsity_at(step: Tensor, schedule: Any) -> Tensor:
+def sparsity_at(step: Tensor, schedule: Tensor) -> Tensor:
     """`s_f + (s_i - s_f) (1 - p)^exponent`, float64 scalar.
 
     `p = (step - b) / (e - b)`, held in [0, 1].
@@ -98,7 +98,7 @@ def sparsity_at(step: Tensor, schedule: Any) -> Tensor:
     return target + (initial - target) * tf.pow(1.0 - part, exponent)
 
 
-def is_event(step: Tensor, schedule: Any) -> Tensor:
+def is_event(step: Tensor, schedule: Tensor) -> Tensor:
     """Whether weights are pruned after a step: b + f, b + 2 f, ... <= e."""
     _, _, begin, end, frequency, _ = tf.unstack(schedule)
     step = tf.cast(step, tf.float64)
@@ -111,8 +111,8 @@ def prune_gradually(
     owners: Sequence[Any],
     task: Tensor,
     step: Tensor,
-    schedule: Any,
-) -> Any:
+    schedule: Tensor,
+) -> list[Tensor]:
     """The owners after a step: pruned at an event, else as they are.
 
     Args:
@@ -134,8 +134,11 @@ def prune_gradually(
 
 
 def prune_at_once(
-    kernels: Sequence[Any], owners: Sequence[Any], task: Tensor, sparsity: Any
-) -> Any:
+    kernels: Sequence[Any],
+    owners: Sequence[Any],
+    task: Tensor,
+    sparsity: Tensor,
+) -> list[Tensor]:
     """The owners after one pruning of every layer to the same sparsity.
 
     Per layer, with n candidates: `k = round(sparsity n)` (half to even); the
@@ -184,7 +187,7 @@ def _freed(kernel, owner, task, cut, anything):
     return tf.where(small, tf.zeros_like(owner), owner)
 
 
-def prune_rank(sparsity: Any, count: int) -> Any:
+def prune_rank(sparsity: Any, count: int) -> Tensor:
     """`round(sparsity count)`, half to even, int32."""
     if not tf.is_tensor(sparsity):
         # A cast would lead it through float32.

@@ -79,7 +79,7 @@ class ReplayBuffer:
         self.capacity = capacity
         self.policy = policy
         self.retrieval = retrieval
-        self.table = None
+        self.table: Table | None = None
 
     def build(
         self, columns: Mapping[str, Column], classes: int | None = None
@@ -104,13 +104,18 @@ class ReplayBuffer:
         self.table = Table(self.capacity, columns)
 
     @property
+    def _built(self) -> Table:
+        assert self.table is not None, "`build` comes first."
+        return self.table
+
+    @property
     def variables(self) -> list[keras.Variable]:
         """Columns, then what the policy remembers; for `Method.state`."""
-        return [*self.table.variables, *self.policy.variables]
+        return [*self._built.variables, *self.policy.variables]
 
     def __getitem__(self, name: str) -> keras.Variable:
         """The variable of a column, `(capacity, *shape)`."""
-        return self.table[name]
+        return self._built[name]
 
     @property
     def filled(self) -> tf.Tensor:
@@ -145,7 +150,7 @@ class ReplayBuffer:
 
     def examples(self, places: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is kept at places of the buffer: `{name: (k, *shape)}`."""
-        return self.table.taken(places)
+        return self._built.taken(places)
 
     # Putting in
 
@@ -166,7 +171,7 @@ class ReplayBuffer:
         Raises:
             ValueError: If a name is missing or is none of these.
         """
-        names = {*self.table.columns, *self.policy.reads}
+        names = {*self._built.columns, *self.policy.reads}
         require(
             set(examples) == names,
             "examples",
@@ -174,7 +179,7 @@ class ReplayBuffer:
             list(examples),
         )
         places, remembered = self.policy.placed(examples, draws)
-        new = [*self.table.written(places, examples), *remembered]
+        new = [*self._built.written(places, examples), *remembered]
 
         def assign() -> None:
             for variable, value in zip(self.variables, new):

@@ -38,6 +38,7 @@ _COLUMNS = (
 )
 
 # Metrics that do not ask what a task had right after it was learned.
+_OF_THE_END: tuple[str, ...]
 _OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
 _OF_THE_END += ("model_size_efficiency", "parameter_growth")
 
@@ -58,7 +59,7 @@ class Run:
     numbers: dict
 
     @property
-    def curve(self) -> Any:
+    def curve(self) -> list[float]:
         """Average accuracy after each task, NaN where nothing was done."""
         values = self.results["metrics"]["average_accuracy_curve"]
         return [
@@ -79,11 +80,11 @@ class Row:
     settings: str = ""
 
     @property
-    def first(self) -> Any:
+    def first(self) -> dict[str, Any]:
         """The results of the first run; method and stream are all runs'."""
         return self.runs[0].results
 
-    def spread(self, name: str) -> Any:
+    def spread(self, name: str) -> dict[str, float] | None:
         """`{"mean", "std", "half_width"}` of a number, None if undefined."""
         values = [run.numbers.get(name) for run in self.runs]
         if None in values:

@@ -18,14 +18,15 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
 
+PALETTE: tuple[str, ...]
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 PALETTE += ("#56B4E9", "#E69F00", "#000000", "#8A6A00")
 INK = "#222222"
-CENTRED = {"ha": "center", "va": "center"}
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 _MAX_TICKS = 60  # names along an axis; of more, every second, third, ...
 
 
@@ -41,7 +42,9 @@ def png_bytes(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def as_matrix(R: np.ndarray, num_tasks: int) -> np.ndarray:
+def as_matrix(
+    R: np.ndarray | Sequence[Sequence[float | None]], num_tasks: int
+) -> np.ndarray:
     """R as `[learned tasks, num_tasks]` float64, NaN where not evaluated."""
     matrix = np.full((len(R), num_tasks), np.nan)
     for i, row in enumerate(R):
@@ -112,14 +115,15 @@ def grid_axes(
     return figure, axes
 
 
-def name_ticks(
-    axis: Any, places: Sequence[float], names: Sequence[str]
-) -> None:
+def name_ticks(axis: Any, places: np.ndarray, names: Sequence[str]) -> None:
     """Writes names at the ticks of an axis; small or turned where needed."""
     every = -(-len(names) // _MAX_TICKS)
     names = [short_name(name) for name in names[::every]]
     many = len(names) > 30
-    options = {"fontsize": 6 if many else 8, "parse_math": False}
+    options: dict[str, Any] = {
+        "fontsize": 6 if many else 8,
+        "parse_math": False,
+    }
     if axis.axis_name == "x" and max(map(len, names)) > 4:
         options |= {"rotation": 90 if many else 45, "rotation_mode": "anchor"}
         options |= {"ha": "right", "va": "center" if many else "top"}
@@ -128,12 +132,12 @@ def name_ticks(
 
 def add_legend(
     axes: Any,
-    handles: Sequence[Any],
-    labels: Sequence[str],
+    handles: Iterable[Any],
+    labels: Iterable[str],
     inside: bool = False,
     heading: str | None = None,
 ) -> None:
-    where = {"loc": "best"}
+    where: dict[str, Any] = {"loc": "best"}
     if not inside:
         where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
     legend = axes.legend(

@@ -20,8 +20,10 @@ from tfcl.reporting import drawing
 from tfcl.reporting.drawing import PALETTE
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
+
+    from numpy.typing import ArrayLike
 
 
 _MAX_NUMBERED = 20  # rows of a heat map up to which cells carry numbers
@@ -30,7 +32,7 @@ _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def accuracy_matrix(
-    R: np.ndarray,
+    R: np.ndarray | Sequence[Sequence[float | None]],
     task_names: Sequence[str],
     visits: Sequence[Any] | None = None,
 ) -> Figure:
@@ -58,7 +60,7 @@ def accuracy_matrix(
 
 
 def heat_map(
-    values: np.ndarray,
+    values: ArrayLike,
     rows: Sequence[Any],
     columns: Sequence[str],
     title: str = "",
@@ -113,7 +115,7 @@ def _decimals(values):
 
 
 def accuracy_over_time(
-    R: np.ndarray,
+    R: np.ndarray | Sequence[Sequence[float | None]],
     task_names: Sequence[str],
     visits: Sequence[Any] | None = None,
 ) -> Figure:
@@ -163,7 +165,7 @@ def accuracy_over_time(
     return figure
 
 
-def average_accuracies(curves: Mapping[str, Any]) -> Figure:
+def average_accuracies(curves: Sequence[tuple[str, Any]]) -> Figure:
     """Average accuracy over the learned tasks, a line per configuration.
 
     Args:
@@ -248,6 +250,7 @@ def training_curves(history: dict, phase: str = "") -> Figure:
             values = np.asarray(history.get(f"{split}/{name}", ()), float)
             places = np.flatnonzero(np.isfinite(values))
             if places.size:
+                style: dict[str, Any]
                 style = {"color": PALETTE[colour], "linestyle": dash}
                 style |= {"linewidth": 1.7, "markersize": 3.5}
                 style |= {"marker": "o" if places.size <= 15 else ""}
@@ -281,6 +284,7 @@ def weights_over_epochs(
     grey = axes.plot(epochs, array[:, rest], **thin) if rest.size else []
     lines = []
     for rank, k in enumerate(top):
+        style: dict[str, Any]
         style = {"color": PALETTE[rank], "linestyle": "-" if rank < 4 else "--"}
         style |= {"linewidth": 1.6 if rank else 2.2, "zorder": 4 - 0.1 * rank}
         lines += axes.plot(epochs, array[:, k], marker=marker, **style)
@@ -294,7 +298,7 @@ def weights_over_epochs(
 
 
 def bar_grid(
-    matrix: np.ndarray,
+    matrix: ArrayLike,
     task_names: Sequence[str],
     layer_names: Sequence[str] | None = None,
     value_names: Sequence[str] = ("task-specific", "shared"),

@@ -16,6 +16,8 @@ from tfcl.reporting.training_figures import task_figures
 
 if typing.TYPE_CHECKING:
     import pathlib
+    from collections.abc import Mapping
+    from typing import Any
 
 
 # What each metric says, in the order of the table.
@@ -103,9 +105,9 @@ summary { cursor: pointer; } summary span { color: var(--soft); }
 
 def write_report(
     results: dict,
-    histories: dict[int, dict[str, np.ndarray]],
+    histories: Mapping[int, Mapping[str, np.ndarray]],
     path: str | pathlib.Path,
-    further: dict[str, Figure] | None = None,
+    further: Mapping[str, Figure] | None = None,
 ) -> None:
     """Writes the report of a run, finished or not, atomically.
 
@@ -146,7 +148,7 @@ def write_report(
     files.write_atomically(path, page)
 
 
-def run_figures(results: dict) -> dict[str, Figure]:
+def run_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
     """Figures of the whole run by name (a file name without its ending)."""
     keys = ("accuracy_matrix", "task_names", "visits")
     matrix = [results[key] for key in keys]
@@ -157,7 +159,7 @@ def run_figures(results: dict) -> dict[str, Figure]:
     }
 
 
-def method_figures(results: dict) -> dict[str, Figure]:
+def method_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
     """Figures of what the method recorded per task, by name.
 
     `configuration` texts of 0 and 1 become a grid of layers; every other
@@ -198,8 +200,8 @@ def _header(results: dict) -> str:
         ("steps: ", f"{results['global_step']:,}"),
         ("", ", ".join(f"{k} {v}" for k, v in versions.items())),
     )
-    facts = " · ".join(f"{name}{value}" for name, value in facts)
-    text = f'<p class="soft">{_text(facts)}</p>'
+    line = " · ".join(f"{name}{value}" for name, value in facts)
+    text = f'<p class="soft">{_text(line)}</p>'
     text += f"<pre>{_text(results['command'])}</pre>"
     learned, names = len(results["tasks"]), results["task_names"]
     if results["finished"]:
@@ -238,7 +240,7 @@ def _summary_section(results: dict) -> str:
     lists = [name for name in names if isinstance(metrics[name], list)]
     known = [n for n in names if n not in lists and metrics[n] is not None]
     missing = [n for n in names if metrics[n] is None]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (_words(n), _metric_text(n, metrics), _METRICS.get(n, ""))
         for n in known
     ]
@@ -258,10 +260,10 @@ def _summary_section(results: dict) -> str:
 
 
 def _tasks_section(results: dict) -> str:
-    header = (
+    titles = (
         "#|task|classes|train / validation / test|epochs|learned %|final %|"
     )
-    header += "forgetting|parameters of task|size of task"
+    titles += "forgetting|parameters of task|size of task"
     rows = []
     summaries = tables.task_rows(results)
     for task, row in zip(results["tasks"], summaries, strict=True):
@@ -282,7 +284,7 @@ def _tasks_section(results: dict) -> str:
                 row.configuration,
             ]
         )
-    header = [*header.split("|"), "minutes", "configuration"]
+    header = [*titles.split("|"), "minutes", "configuration"]
     if not any(row.configuration for row in summaries):
         header, rows = header[:-1], [row[:-1] for row in rows]
     note = (
@@ -313,7 +315,7 @@ def _method_section(results: dict) -> str:
     return text
 
 
-def _training_section(results: dict, histories: dict) -> str:
+def _training_section(results: dict, histories: Mapping) -> str:
     text = ""
     for task in results["tasks"]:
         facts = [
@@ -385,7 +387,7 @@ def _details(title: str, content: str) -> str:
     return f"<details>{summary}{content}</details>\n"
 
 
-def _figures(drawn: dict[str, Figure]) -> str:
+def _figures(drawn: Mapping[str, Figure]) -> str:
     text = ""
     for name, figure in drawn.items():
         data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")

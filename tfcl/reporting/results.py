@@ -189,7 +189,7 @@ def _plain(value):
 
 def write_figures(
     results: Mapping[str, Any],
-    histories: Mapping[Any, Any],
+    histories: Mapping[int, Mapping[str, np.ndarray]],
     model_dir: str | pathlib.Path,
     further: Mapping[str, Figure] | None = None,
 ) -> None:

@@ -85,6 +85,7 @@ def region_figure(point_map: Any) -> Figure:
         )
     _scatter(axes, point_map.points, point_map.labels)
     if point_map.keys is not None:
+        style: dict[str, Any]
         style = {"s": 180, "marker": "*", "c": "white", "zorder": 5}
         axes.scatter(*point_map.keys.T, edgecolors="black", **style)
     axes.set_xlim(-1.05, 1.05)

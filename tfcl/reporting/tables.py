@@ -1,6 +1,7 @@
 """The final table of a run, and how its values are written."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -100,14 +101,14 @@ def stored_bytes(results: dict) -> int:
     return own + (sizes[-1]["shared_bytes"] if sizes else 0)
 
 
-def percent(fraction: float | None) -> str:
+def percent(fraction: float | numbers.Real | None) -> str:
     """A fraction 0-1 as percent with one decimal, without the sign."""
     if fraction is None or math.isnan(fraction):
         return UNKNOWN
     return f"{100.0 * fraction:.1f}".replace("-", "−")
 
 
-def points(difference: float | None) -> str:
+def points(difference: float | numbers.Real | None) -> str:
     """A difference of two fractions in percentage points, with its sign."""
     text = percent(difference)
     if text in (UNKNOWN, "0.0", "−0.0"):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import typing
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from tfcl.reporting import figures
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_CURVES: tuple[str, ...]
 _CURVES = ("train/loss", "train/accuracy")
 _CURVES += ("validation/loss", "validation/accuracy")
 
 
-def task_figures(task: dict, history: dict) -> dict[str, Figure]:
+def task_figures(
+    task: Mapping[str, Any], history: Mapping[str, np.ndarray]
+) -> dict[str, Figure]:
     """Figures of one task's training by name.
 
     Args:
@@ -39,7 +48,9 @@ def task_figures(task: dict, history: dict) -> dict[str, Figure]:
     return drawn
 
 
-def joined_phases(history: dict) -> dict[str, np.ndarray]:
+def joined_phases(
+    history: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """The phases of a task one after another.
 
     Args:

@@ -59,7 +59,7 @@ class SoftMaskGradientTape(tf.GradientTape):
         plasticity: Any = (),
         head: Any = (),
         head_factor: float = 1.0,
-        head_clip: float = 1e4,
+        head_clip: float | None = 1e4,
         sum_over_replicas: Callable[[Tensor], Tensor] | None = None,
         persistent: bool = False,
         watch_accessed_variables: bool = True,

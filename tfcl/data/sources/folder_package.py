@@ -23,15 +23,14 @@ from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
-
-    from tfcl.data.task import TaskStream
 
 
 def package_builder(
     root: str | pathlib.Path,
     data_dir: str | None,
-    image_size: Any,
+    image_size: tuple[int, int] | None,
     resize: str,
     skip_bad: bool = False,
 ) -> Any:
@@ -49,12 +48,12 @@ def package_builder(
         name made of the folder's, size and way of resizing.
     """
     name = pathlib.Path(root).expanduser().resolve().name
-    options = {"bad": BadImages(skip=skip_bad)}
+    bad = BadImages(skip=skip_bad)
     if image_size is None:
         config = FolderConfig(
             name=f"{name}_full",
             description="Images in their own size.",
-            **options,
+            bad=bad,
         )
     else:
         height, width = image_size
@@ -64,7 +63,7 @@ def package_builder(
             description=f"Images of {height} x {width} pixels ({resize}).",
             image_shape=shape,
             fit=functools.partial(fitted, image_shape=shape, resize=resize),
-            **options,
+            bad=bad,
         )
     if data_dir is not None:
         data_dir = os.path.expanduser(data_dir)
@@ -78,8 +77,8 @@ def is_package(root: str | pathlib.Path) -> bool:
 
 
 def open_package(
-    root: str | pathlib.Path, tasks: Any | None = None
-) -> TaskStream:
+    root: str | pathlib.Path, tasks: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The images of a packed folder of tasks.
 
     Args:

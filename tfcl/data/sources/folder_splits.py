@@ -13,7 +13,11 @@ from tfcl import randomness
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from data_builders.image_folders.image_tree import BadImages
+    from tfcl.data.sources.image_files import Source
 
 
 class FolderSplits:
@@ -29,7 +33,12 @@ class FolderSplits:
     """
 
     def __init__(
-        self, task_name: str, sources: Any, digests: Any, pools: Any, bad: Any
+        self,
+        task_name: str,
+        sources: Sequence[Source],
+        digests: Sequence[str],
+        pools: Mapping[str, Mapping[str, Sequence[int]]],
+        bad: BadImages,
     ):
         self._task_name = task_name
         self._sources = sources
@@ -41,11 +50,11 @@ class FolderSplits:
         }
 
     @property
-    def class_names(self) -> list[str]:
+    def class_names(self) -> tuple[str, ...]:
         """The classes to learn, in the order of their labels."""
         return tuple(self._pools["train"])
 
-    def complete(self, parts: Any, seed: int) -> None:
+    def complete(self, parts: Mapping[str, float], seed: int) -> None:
         """Cuts missing splits from the training images of each class.
 
         Images of equal content stay together. Of a class's n different
@@ -63,10 +72,10 @@ class FolderSplits:
         for split in missing:
             self._pools[split] = {}
         for name, mine in self._pools["train"].items():
-            groups = {}
+            equal = {}
             for index in mine:
-                groups.setdefault(self._digests[index], []).append(index)
-            groups = list(groups.values())
+                equal.setdefault(self._digests[index], []).append(index)
+            groups = list(equal.values())
             self._check_enough(name, groups, mine, missing)
             generator = randomness.generator(
                 seed, "folder split", self._task_name, name

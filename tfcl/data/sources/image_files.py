@@ -20,7 +20,7 @@ from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Generator, Sequence
 
     from tfcl.types import Shape
 
@@ -90,13 +90,16 @@ class ImageFiles(Images):
     """
 
     def __init__(
-        self, sources: Any, image_shape: Shape, resize: str = "stretch"
+        self,
+        sources: Sequence[Source],
+        image_shape: Shape,
+        resize: str = "stretch",
     ):
         self._sources = tuple(sources)
         self._resize = resize
         super().__init__(len(self._sources), image_shape)
 
-    def taken(self, rows: Any) -> Any:
+    def taken(self, rows: np.ndarray) -> ImageFiles:
         """The images at `rows`, not decoded."""
         chosen = [self._sources[row] for row in rows]
         return ImageFiles(chosen, self._image_shape, self._resize)
@@ -105,6 +108,7 @@ class ImageFiles(Images):
         """Text that differs where files do, or what is made of them."""
         sha = hashlib.sha256(str((self.shape, self._resize)).encode())
         for source in self._sources:
+            assert source.digest is not None
             sha.update(source.digest.encode())
         return sha.hexdigest()
 
@@ -134,7 +138,9 @@ class ImageFiles(Images):
         return pixels
 
 
-def read_all(sources: Any, image_shape: Shape, resize: str = "stretch") -> Any:
+def read_all(
+    sources: Sequence[Source], image_shape: Shape, resize: str = "stretch"
+) -> Generator[Reading]:
     """Reads images, several at once.
 
     Args:

@@ -11,9 +11,10 @@ from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
+    from tfcl.data.sources.prepared_sets import Place
+    from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
     from tfcl.types import Shape
 
 
@@ -51,12 +52,12 @@ class LabelledImages:
 
     def __init__(
         self,
-        encoded: Any,
+        encoded: EncodedInMemory | EncodedInFiles,
         labels: np.ndarray,
         class_names: Sequence[str],
         image_shape: Shape,
-        ids: Any,
-        place: Any,
+        ids: Iterable[bytes] | None,
+        place: Place,
         stored_channels: int | None = None,
         resize: str = "stretch",
     ):

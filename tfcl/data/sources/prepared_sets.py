@@ -20,6 +20,7 @@ from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     import pathlib
+    from collections.abc import Iterator
     from typing import Any
 
 
@@ -65,7 +66,7 @@ class Place:
         return f"Data set '{self.name}', split '{self.split}'"
 
     @property
-    def root(self) -> pathlib.Path:
+    def root(self) -> str | None:
         """`data_dir` as TFDS needs it: it does not expand `~` itself."""
         if not self.data_dir:
             return None
@@ -87,7 +88,7 @@ class Place:
         )
 
 
-def make_builder(source: Any, place: Any) -> Any:
+def make_builder(source: Any, place: Place) -> Any:
     """The TFDS builder of a data set, prepared or not.
 
     Args:
@@ -122,7 +123,7 @@ def description(folder: str | pathlib.Path) -> str:
     return os.path.join(folder, "dataset_info.json")
 
 
-def release_size(builder: Any, split: str) -> Any:
+def release_size(builder: Any, split: str) -> int | None:
     """Examples of a split in the owners' release, None if not known."""
     counts = getattr(builder, "COUNTS", {})
     if builder.builder_config is not None:
@@ -132,7 +133,7 @@ def release_size(builder: Any, split: str) -> Any:
 
 
 @contextlib.contextmanager
-def only_one(builder: Any) -> Any:
+def only_one(builder: Any) -> Iterator[None]:
     """Keeps other processes from preparing the same data set meanwhile.
 
     A context manager: waits for the other process at its begin.
@@ -153,7 +154,7 @@ def only_one(builder: Any) -> Any:
         yield
 
 
-def damage(builder: Any, tfds_split: str) -> str | None:
+def damage(builder: Any, tfds_split: str) -> tuple[str, str]:
     """(file, what is wrong with it) of a split that could not be read.
 
     Args:
@@ -177,7 +178,7 @@ def damage(builder: Any, tfds_split: str) -> str | None:
     return description(builder.data_dir), "does not fit the split's files"
 
 
-def class_names(builder: Any, place: Any, label_key: str) -> list[str]:
+def class_names(builder: Any, place: Place, label_key: str) -> tuple[str, ...]:
     """The names of the classes, checked against their file.
 
     TFDS passes in silence over a file of names that is damaged, and then

@@ -26,17 +26,17 @@ class EncodedInMemory:
         encoded: `(n,)` array of bytes.
     """
 
-    def __init__(self, encoded: Any):
+    def __init__(self, encoded: np.ndarray):
         self._encoded = encoded
 
     def __len__(self):
         return len(self._encoded)
 
-    def read(self, indices: np.ndarray) -> Any:
+    def read(self, indices: np.ndarray) -> np.ndarray:
         """`(k,)` array of bytes."""
         return self._encoded[indices]
 
-    def ordered(self, order: Any) -> Any:
+    def ordered(self, order: np.ndarray) -> EncodedInMemory:
         """The same images in another order."""
         return EncodedInMemory(self._encoded[order])
 
@@ -61,7 +61,7 @@ class EncodedInFiles:
         feature: Name of the image in the stored `tf.train.Example`s.
     """
 
-    def __init__(self, instructions: Any, feature: Any):
+    def __init__(self, instructions: Any, feature: str):
         self._paths = [os.fspath(path) for path, _, _ in instructions]
         self._feature = feature
         places = []
@@ -76,13 +76,14 @@ class EncodedInFiles:
     def __len__(self):
         return len(self._places)
 
-    def read(self, indices: np.ndarray) -> Any:
+    def read(self, indices: np.ndarray) -> np.ndarray:
         """`(k,)` array of bytes."""
         records = np.empty(len(indices), object)
         places = self._places[indices]
         # File by file, each from its begin to its end.
         order = np.lexsort((places[:, 1], places[:, 0]))
-        current, file = None, None
+        current: int | None = None
+        file: typing.BinaryIO | None = None
         try:
             for row in order:
                 number, offset, length, _ = places[row]
@@ -91,6 +92,7 @@ class EncodedInFiles:
                         file.close()
                     file = open(self._paths[number], "rb")
                     current = number
+                assert file is not None
                 file.seek(offset)
                 records[row] = file.read(length)
         finally:
@@ -103,7 +105,7 @@ class EncodedInFiles:
         )
         return parsed[self._feature].numpy()
 
-    def ordered(self, order: Any) -> Any:
+    def ordered(self, order: np.ndarray) -> EncodedInFiles:
         """The same images in another order."""
         other = object.__new__(EncodedInFiles)
         other._paths, other._feature = self._paths, self._feature
@@ -113,7 +115,7 @@ class EncodedInFiles:
     def digest(self, indices: np.ndarray) -> str:
         """Text that differs where records differ: from their checksums."""
         stored = self._places[indices][:, 2:]
-        return hashlib.sha256(np.ascontiguousarray(stored)).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(stored).data).hexdigest()
 
 
 def _places(path):

@@ -25,7 +25,7 @@ from tfcl.data.sources.set_check import damaged, read_split
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -82,7 +82,7 @@ def build_set(
     make_builder: Callable[..., Any],
     manual_dir: str | None = None,
     partial: bool = False,
-) -> Any:
+) -> tuple[Any, bool]:
     """Builds a data set, unless it is there.
 
     TFDS writes into a folder beside the final one and renames it when it is
@@ -137,7 +137,9 @@ def build_set(
     return builder, True
 
 
-def check_set(name: str, builder: Any, label_key: str | None = None) -> Any:
+def check_set(
+    name: str, builder: Any, label_key: str | None = None
+) -> Iterator[tuple[str, int, int]]:
     """Reads and decodes every record of a built set.
 
     Args:

@@ -13,6 +13,7 @@ from tfcl.data.sources import prepared_sets
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 
@@ -42,7 +43,9 @@ def set_in(folder: str | pathlib.Path) -> Any:
     return builder
 
 
-def read_split(builder: Any, split: str, decoders: Any | None = None) -> Any:
+def read_split(
+    builder: Any, split: str, decoders: Any | None = None
+) -> Iterator[Any]:
     """All records of a split, in the order of the files.
 
     Args:
@@ -92,7 +95,7 @@ def read_split(builder: Any, split: str, decoders: Any | None = None) -> Any:
 
 def damaged(
     folder: str | pathlib.Path, path: str | pathlib.Path, fault: str
-) -> Any:
+) -> UserError:
     """The `UserError` for a file of a prepared data set."""
     return UserError(
         f"File '{os.fspath(path)}' {fault}. Delete the folder '{folder}' and "

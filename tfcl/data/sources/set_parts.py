@@ -10,18 +10,20 @@ from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import catalog, tfds_source
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from typing import Any
+
+    from tfcl.data.sources.labelled_images import LabelledImages
 
 
 def open_parts(
     dataset: str,
-    test_fraction: float,
+    test_fraction: float | None,
     data_dir: str | None,
-    shape: Any | None = None,
+    shape: tuple[int, ...] | None = None,
     resize: str = "stretch",
     own_validation: bool = False,
-) -> Any:
+) -> list[LabelledImages]:
     """`LabelledImages` of the training and of the test part, or one.
 
     Args:
@@ -44,6 +46,7 @@ def open_parts(
             "has one part alone: it says which part of each class is for "
             f"tests. Received: test_fraction={test_fraction}"
         )
+    parts: tuple[str, ...]
     parts = ("train",) if source.test_split is None else ("train", "test")
     if own_validation:
         if None in (source.test_split, source.validation_split):
@@ -60,12 +63,12 @@ def open_parts(
 
 
 def pools_of(
-    parts: Any,
-    held_out: Any,
-    test_fraction: float,
-    data_seed: int,
-    remedies: Mapping[str, str],
-) -> Any:
+    parts: Sequence[LabelledImages],
+    held_out: float | None,
+    test_fraction: float | None,
+    data_seed: int | None,
+    remedies: tuple[str, str],
+) -> ClassPools:
     """The `ClassPools` of a set.
 
     Args:
@@ -79,10 +82,12 @@ def pools_of(
     if len(parts) == 1:
         return _cut(parts[0], held_out, test_fraction, data_seed, remedies)
     if len(parts) == 3:
-        return ClassPools.given(*parts, data_seed, remedies)
+        train, validation, test = parts
+        return ClassPools.given(train, validation, test, data_seed, remedies)
+    train, test = parts
     if held_out is None:
-        return ClassPools.selected_on_test(*parts, data_seed, remedies)
-    return ClassPools.held_out(*parts, held_out, data_seed, remedies)
+        return ClassPools.selected_on_test(train, test, data_seed, remedies)
+    return ClassPools.held_out(train, test, held_out, data_seed, remedies)
 
 
 def _cut(source, held_out, test_fraction, data_seed, remedies):

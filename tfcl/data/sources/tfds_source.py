@@ -100,7 +100,7 @@ def open_split(
 
 def read_columns(
     name: str, split: str, keys: tuple, data_dir: str | None = None
-) -> tuple[dict, list]:
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Reads a small data set without images, such as points of the plane.
 
     Args:

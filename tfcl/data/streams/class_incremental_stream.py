@@ -12,12 +12,15 @@ from tfcl.data.streams.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tfcl.data.task import Task
 
 
 @gin.configurable(denylist=["data_dir"])
 def class_incremental_stream(
-    stream: TaskStream = gin.REQUIRED, data_dir: str | None = None
+    stream: Callable[..., TaskStream] = gin.REQUIRED,
+    data_dir: str | None = None,
 ) -> TaskStream:
     """Numbers the classes of a stream's tasks one after another.
 
@@ -59,7 +62,7 @@ def class_incremental_stream(
     )
 
 
-def first_classes(task: Task) -> list[int]:
+def first_classes(task: Task) -> tuple[int, int]:
     """Smallest label of a task's training split, and how many there are."""
     known = np.unique(task.train.labels)
     return int(known[0]), len(known)

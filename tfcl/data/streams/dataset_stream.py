@@ -125,6 +125,7 @@ def dataset_stream(
         known = (len(tasks), task_name, pools.class_names, splits)
         task = assemble_task(*known, statistics, tasks, how)
         if task_name in pairs:
+            assert data_seed is not None
             found = open_pairs(pairs[task_name], data_dir, shape, how)
             task = measured_by_pairs(task, found, drawn_pairs, data_seed)
         tasks.append(dataclasses.replace(task, batch_size=size))

@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 
 @gin.configurable(denylist=["data_dir"])
 def feature_stream(
-    stream: TaskStream = gin.REQUIRED,
+    stream: Callable[..., TaskStream] = gin.REQUIRED,
     network: Callable[..., Any] = gin.REQUIRED,
     extraction_batch: int = 64,
     cache_dir: str | None = None,

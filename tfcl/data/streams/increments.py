@@ -1,16 +1,9 @@
 """How many classes each task brings."""
 
-from __future__ import annotations
-
-import typing
-
-if typing.TYPE_CHECKING:
-    from typing import Any
-
 
 def task_sizes(
-    classes: Any, classes_per_task: Any, first_classes: int | None = None
-) -> list[int]:
+    classes: int, classes_per_task: int, first_classes: int | None = None
+) -> tuple[int, ...]:
     """Sizes of the tasks into which so many classes are cut.
 
     The first task has `first_classes`, each further one `classes_per_task` as

@@ -15,6 +15,7 @@ from tfcl.errors import UserError
 # validation has 1 or 2: about a fifth, as at the upper end.
 OMNIGLOT_SIZES = {10: (1, 1), 20: (3, 1), 30: (5, 1), 40: (6, 2), 50: (8, 2)}
 _TEST = 10
+_PARTS: dict[str, tuple[str, ...]]
 _PARTS = {"background": ("train",), "evaluation": ("test",)}
 _PARTS["all"] = ("train", "test")
 

@@ -13,7 +13,9 @@ from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Iterable
+
+    from tfcl.data.task import Task
 
 
 _LABELS = ("class", "domain")
@@ -21,7 +23,7 @@ _LABELS = ("class", "domain")
 
 @gin.configurable(denylist=["data_dir"])
 def online_stream(
-    stream: TaskStream = gin.REQUIRED,
+    stream: Callable[..., TaskStream] = gin.REQUIRED,
     labels: str = "class",
     by_class: bool = False,
     batch_size: int = 1,
@@ -133,7 +135,7 @@ def _whole_batches(split, size):
     return split.taken(np.concatenate(kept))
 
 
-def unique_class_names(tasks: Any) -> list[str]:
+def unique_class_names(tasks: Iterable[Task]) -> tuple[str, ...]:
     """Class names of all tasks; repeated ones with that of their task."""
     plain = [name for task in tasks for name in task.class_names]
     repeated = {name for name in plain if plain.count(name) > 1}

@@ -65,7 +65,9 @@ def point_stream(
         index=0,
         name=name,
         class_names=tuple(names),
-        **splits,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
         preprocessing=Preprocessing((1, 1, 2), (0.0, 0.0), (1.0, 1.0)),
         domains=tuple(int(domains[k]) for k in sorted(domains)),
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import typing
+
 import gin
 
 from tfcl.data.task import TaskStream
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 @gin.configurable(denylist=["data_dir"])
 def repeated_stream(
-    stream: TaskStream = gin.REQUIRED,
+    stream: Callable[..., TaskStream] = gin.REQUIRED,
     order: list = gin.REQUIRED,
     data_dir: str | None = None,
 ) -> TaskStream:

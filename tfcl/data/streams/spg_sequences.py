@@ -13,14 +13,12 @@ from tfcl import randomness
 from tfcl.data.class_pools import SPLITS
 from tfcl.data.lazy_images import images_of
 from tfcl.data.sources import tfds_source
-from tfcl.data.task import TaskStream
+from tfcl.data.task import Task, TaskStream
 from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from typing import Any
-
-    from tfcl.data.augmentation import Draws
 
 
 # Mean and deviation of pixels / 255 by the number of channels.
@@ -53,9 +51,13 @@ class Sequence:
     by_user: bool = False
 
 
-_TINY = {"per_class": (450, 50, 50), "resizes": True}
-_CELEBA = {"per_class": (200, 20, 40), "resizes": True, "by_user": True}
-_FEMNIST = {
+_TINY: dict[str, Any] = {"per_class": (450, 50, 50), "resizes": True}
+_CELEBA: dict[str, Any] = {
+    "per_class": (200, 20, 40),
+    "resizes": True,
+    "by_user": True,
+}
+_FEMNIST: dict[str, Any] = {
     "per_class": (50, 5, 10),
     "image_shape": (28, 28, 1),
     "by_user": True,
@@ -144,7 +146,7 @@ def spg_sequence(
             "Argument `same_user` is for sequences of users. Received: "
             f"same_user=True, sequence={sequence!r}"
         )
-    tasks = []
+    tasks: list[Task] = []
     for each in made_of:
         rest = (num_tasks or total) - len(tasks)
         _add_tasks(tasks, rest, each, seed, same_user, data_dir)
@@ -355,7 +357,12 @@ def _check_size(source, group, rows, wanted, task_name, splits):
     )
 
 
-def stratified(labels: np.ndarray, rows: Any, count: int, draws: Draws) -> Any:
+def stratified(
+    labels: np.ndarray,
+    rows: np.ndarray,
+    count: int,
+    draws: np.random.Generator,
+) -> np.ndarray:
     """Some of `rows` in random order, each class by its share.
 
     Args:

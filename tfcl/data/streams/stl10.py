@@ -76,8 +76,8 @@ def stl10_design(
     generator = randomness.generator(design_seed, "stl10 design")
     rows = []
     while len(rows) < num_tasks:
-        classes = generator.permutation(_CLASSES)[:classes_per_task]
-        classes = tuple(sorted(classes.tolist()))
+        drawn = generator.permutation(_CLASSES)[:classes_per_task]
+        classes = tuple(sorted(drawn.tolist()))
         mean = generator.choice(_NOISE_MEANS)
         std = generator.choice(_NOISE_STDS)
         channels = tuple(generator.permutation(3).tolist())

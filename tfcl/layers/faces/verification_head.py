@@ -13,7 +13,7 @@ from tfcl.layers.task_head import TaskHead
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor, Values
+    from tfcl.types import Lowered, Shape, Tensor, Values
 
 
 _EMBEDDING = ("embedding_kernel", "embedding_bias")
@@ -74,7 +74,7 @@ class VerificationHead(TaskHead):
         self.angular.build((None, units))
 
     @property
-    def dense_columns(self) -> Any:
+    def dense_columns(self) -> int:
         return self.plain_classes
 
     @property
@@ -159,7 +159,7 @@ class VerificationHead(TaskHead):
         ]
         return super().owned_variables() + own
 
-    def lower(self) -> Any:
+    def lower(self) -> list[Lowered]:
         """Plain Dense layers; `x u = |x| cos(theta)` for unit columns u."""
         if not self.verifies:
             return super().lower()

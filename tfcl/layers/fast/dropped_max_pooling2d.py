@@ -12,7 +12,7 @@ from tfcl.layers.fast.packed_draws import packed_draws
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 _BYTE = 256
@@ -50,7 +50,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
     """
 
     def __init__(
-        self, rate: float, pool_size: int = 2, seed: Any | None = None, **kwargs
+        self, rate: float, pool_size: int = 2, seed: int | None = None, **kwargs
     ):
         if not 0.0 <= rate <= 1.0 - 1.0 / _BYTE:
             raise ValueError(
@@ -130,7 +130,7 @@ class DroppedMaxPooling2D(keras.layers.MaxPooling2D):
             del config[name]
         return {**config, "rate": self.rate, "seed": self.seed}
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The two plain Keras layers, which serve the same."""
         layers = [
             keras.layers.Dropout(self.rate),

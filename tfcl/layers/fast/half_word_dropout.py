@@ -10,9 +10,7 @@ import tensorflow as tf
 from tfcl.layers.fast.packed_draws import packed_draws
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
-    from tfcl.types import Tensor
+    from tfcl.types import Lowered, Tensor
 
 
 _STEPS = 1 << 16
@@ -40,7 +38,7 @@ class HalfWordDropout(keras.layers.Dropout):
         Srivastava et al., "Dropout", JMLR 2014; scaled in training.
     """
 
-    def __init__(self, rate: float, seed: Any | None = None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
         if not 0.0 <= rate < 1.0:
             raise ValueError(
                 f"Argument `rate` must lie in [0, 1). Received: rate={rate}"
@@ -64,6 +62,6 @@ class HalfWordDropout(keras.layers.Dropout):
         )
         return inputs * (tf.cast(keep, inputs.dtype) * (_STEPS / kept))
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain Keras layer, which serves the same."""
         return keras.layers.Dropout(self.rate, name=self.name), []

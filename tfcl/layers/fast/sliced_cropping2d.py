@@ -10,7 +10,7 @@ import tensorflow as tf
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Tensor
+    from tfcl.types import Lowered, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -40,6 +40,6 @@ class SlicedCropping2D(keras.layers.Cropping2D):
         del config["data_format"]
         return config
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain Keras layer, which serves the same."""
         return keras.layers.Cropping2D(self.cropping, name=self.name), []

@@ -11,7 +11,7 @@ from tfcl.layers.has_initializers import HasInitializers
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -105,7 +105,7 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
             for v in self.weights
         ]
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The same as plain Keras layers, and their weights."""
         layers, dtype = keras.layers, self.dtype_policy
         plain = keras.Sequential(
@@ -144,7 +144,7 @@ class GateEntropy(keras.regularizers.Regularizer):
         weight: Not negative.
     """
 
-    def __init__(self, weight: Any):
+    def __init__(self, weight: float):
         self.weight = weight
 
     def __call__(self, gates: Tensor) -> Tensor:

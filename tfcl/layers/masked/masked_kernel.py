@@ -12,7 +12,7 @@ from tfcl.layers.saves_all_variables import SavesAllVariables
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 class MaskedKernel(SavesAllVariables):
@@ -52,6 +52,10 @@ class MaskedKernel(SavesAllVariables):
         Mallya et al., "Piggyback", ECCV 2018.
     """
 
+    plain: type[keras.layers.Layer]
+    kernel: keras.Variable
+    bias: keras.Variable | None
+
     def __init__(
         self,
         *args,
@@ -67,7 +71,7 @@ class MaskedKernel(SavesAllVariables):
         self.owner = self.scores = self.task = None
 
     @classmethod
-    def lift(cls, layer: keras.layers.Layer, **options) -> Any:
+    def lift(cls, layer: keras.layers.Layer, **options) -> MaskedKernel:
         """The masked form of a plain layer; it takes the masked arguments."""
         return cls(**cls.plain.get_config(layer), **options)
 
@@ -119,8 +123,8 @@ class MaskedKernel(SavesAllVariables):
 
     def served_kernel(
         self,
-        inputs: Tensor | None = None,
-        outputs: Any | None = None,
+        inputs: int | None = None,
+        outputs: int | None = None,
         below: int | None = None,
     ) -> Tensor:
         """The serving kernel, or its block for a narrower network.
@@ -202,7 +206,7 @@ class MaskedKernel(SavesAllVariables):
         ]
         return [item for item in listed if item[1] is not None]
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain layer that serves the active task, and its weights."""
         weights = [self.served_kernel(), self.bias]
         weights = [

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
     import keras
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 _HALVINGS = 40
@@ -42,6 +42,9 @@ class Supermask(SavesAllVariables):
         of Ramanujan et al., CVPR 2020 (edge-popup).
     """
 
+    plain: type[keras.layers.Layer]
+    kernel: keras.Variable
+
     def __init__(self, *args, share: float = 0.5, **kwargs):
         if not 0.0 < share <= 1.0:
             raise ValueError(
@@ -56,7 +59,7 @@ class Supermask(SavesAllVariables):
         self.share = share
 
     @classmethod
-    def lift(cls, layer: keras.layers.Layer, share: float) -> Any:
+    def lift(cls, layer: keras.layers.Layer, share: float) -> Supermask:
         """The form of a plain layer with a supermask."""
         return cls(**cls.plain.get_config(layer), share=share)
 
@@ -96,7 +99,7 @@ class Supermask(SavesAllVariables):
             ("scores", self.scores, FanInUniform()),
         ]
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain layer that serves the active task, and its weights."""
         config = {**self.plain.get_config(self), "use_bias": False}
         kernel = self.kernel * tf.cast(self.mask(), self.kernel.dtype)

@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 PROJECTIONS = ("identity", "sign", "resize1d", "resize2d", "resize2d_sign")
 
 
-def check(projection: str | None, input_shape: Shape, key_size: int) -> None:
+def check(projection: str, input_shape: Shape, key_size: int) -> None:
     """Raises ValueError unless the projection can give keys of that size.
 
     Args:
@@ -54,7 +54,7 @@ def check(projection: str | None, input_shape: Shape, key_size: int) -> None:
             )
 
 
-def project(inputs: Tensor, projection: str | None, key_size: int) -> Tensor:
+def project(inputs: Tensor, projection: str, key_size: int) -> Tensor:
     """psi(x).
 
     Args:

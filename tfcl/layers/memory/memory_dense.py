@@ -351,8 +351,8 @@ class MemoryDense(keras.layers.Layer):
         self,
         state: MemoryState,
         reading: Reading,
-        seed: Any | None = None,
-        present: Any | None = None,
+        seed: tf.Tensor | None = None,
+        present: tf.Tensor | None = None,
         **changes,
     ) -> MemoryState:
         """(7) to (9): the `MemoryState` after the layer's own update.

@@ -25,7 +25,7 @@ class KeyInitializer(keras.initializers.Initializer):
         seed: Integer.
     """
 
-    def __init__(self, unit_length: bool = False, seed: Any | None = None):
+    def __init__(self, unit_length: bool = False, seed: int | None = None):
         self.unit_length = unit_length
         self.seed = seed
 
@@ -49,7 +49,7 @@ class MemoryInitializer(keras.initializers.Initializer):
         seed: Integer.
     """
 
-    def __init__(self, tail: int = 0, seed: Any | None = None):
+    def __init__(self, tail: int = 0, seed: int | None = None):
         self.tail = tail
         self.seed = seed
 

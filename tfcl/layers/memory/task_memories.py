@@ -87,7 +87,7 @@ class TaskMemories(MemoryDense):
         inputs: Tensor,
         state: MemoryState | None = None,
         key_input: Tensor | None = None,
-    ) -> Reading:
+    ) -> tuple[Tensor, Reading]:
         outputs, reading = super().read(inputs, state, key_input)
         return self._real(outputs), reading
 

@@ -20,7 +20,7 @@ class ChosenTasks:
         numbers: int32 `(batch,)`, set while a bundle is traced.
     """
 
-    numbers = None
+    numbers: Tensor = None
 
     def of_one(self) -> Tensor:
         """Whether all examples belong to the same task, a boolean scalar."""
@@ -38,7 +38,7 @@ class BankedLayer(keras.layers.Layer):
         **kwargs: As for `keras.layers.Layer`.
     """
 
-    def __init__(self, chosen: Any, *values, **kwargs):
+    def __init__(self, chosen: ChosenTasks, *values, **kwargs):
         super().__init__(**kwargs)
         self.chosen = chosen
         self.values = [

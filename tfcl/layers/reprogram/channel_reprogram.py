@@ -10,7 +10,7 @@ import numpy as np
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 def identity_filter(kernel_size: Any, channels: int) -> np.ndarray:
@@ -53,7 +53,7 @@ class ChannelReprogram(keras.layers.Layer):
         Learning", ICCV 2023, section 3.
     """
 
-    def __init__(self, kernel_size: Any = 3, **kwargs):
+    def __init__(self, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
@@ -82,7 +82,7 @@ class ChannelReprogram(keras.layers.Layer):
         """R as it acts now, `(k, k, channels, 1)`."""
         return self.kernel.numpy()
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain Keras layer that does the same, and its weights."""
         return lowered_filter(self, self.filter_value())
 
@@ -93,7 +93,7 @@ class ChannelReprogram(keras.layers.Layer):
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
-def lowered_filter(layer: keras.layers.Layer, kernel: Tensor) -> Any:
+def lowered_filter(layer: keras.layers.Layer, kernel: Tensor) -> Lowered:
     """A `DepthwiseConv2D` in place of a reprogramming layer.
 
     Args:

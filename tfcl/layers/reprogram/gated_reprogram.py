@@ -12,8 +12,6 @@ from tfcl.layers.reprogram.channel_reprogram import (
 )
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.types import Shape, Tensor
 
 
@@ -39,7 +37,7 @@ class GatedReprogram(ChannelReprogram):
         The program of Ge et al., "CLR", ICCV 2023 (its method `Ghost_a`).
     """
 
-    def __init__(self, kernel_size: Any = 3, **kwargs):
+    def __init__(self, kernel_size: int = 3, **kwargs):
         super().__init__(kernel_size, **kwargs)
         limit = 1.0 / kernel_size
         self.kernel_initializer = keras.initializers.RandomUniform(

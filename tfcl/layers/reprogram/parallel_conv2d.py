@@ -12,7 +12,7 @@ from tfcl.layers.pair_conv2d import PairConv2D
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -35,7 +35,7 @@ class ParallelConv2D(PairConv2D):
     """
 
     @classmethod
-    def lift(cls, layer: keras.layers.Layer) -> Any:
+    def lift(cls, layer: keras.layers.Layer) -> ParallelConv2D:
         """The form of a plain `Conv2D` with a parallel one."""
         return cls(**keras.layers.Conv2D.get_config(layer))
 
@@ -78,7 +78,7 @@ class ParallelConv2D(PairConv2D):
         ]
         return [*listed, ("parallel", self.parallel, FanInUniform())]
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain `Conv2D` of the active task, and its weights."""
         config = keras.layers.Conv2D.get_config(self)
         _, *bias = [v.numpy() for v in self._frozen()]

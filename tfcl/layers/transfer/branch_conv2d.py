@@ -7,8 +7,7 @@ import typing
 import keras
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
+    from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
     from tfcl.types import Shape, Tensor
 
 
@@ -35,7 +34,7 @@ class BranchConv2D(keras.layers.Layer):
         ValueError: If the channels do not come last.
     """
 
-    def __init__(self, selective: Any, **kwargs):
+    def __init__(self, selective: SelectiveConv2D, **kwargs):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         if selective.data_format != "channels_last":

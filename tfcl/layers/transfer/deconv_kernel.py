@@ -66,7 +66,7 @@ class DeconvKernel(KernelGenerator):
         filter_channels: int | None = None,
         base_depth: int = 1,
         variant: str = TENSORDOT,
-        activation: Any | None = None,
+        activation: str | None = None,
         **kwargs,
     ):
         if variant not in (TENSORDOT, DIRECT, TWO_CONTRACTIONS):
@@ -116,6 +116,7 @@ class DeconvKernel(KernelGenerator):
             "filter_bias", (1, 1, 1, middle), glorot
         )
         self.contractions = []
+        shapes: dict[str, Shape] = {}
         if self.variant == TENSORDOT:
             shapes = {"contraction": (middle, inputs, outputs)}
         elif self.variant == TWO_CONTRACTIONS:
@@ -123,8 +124,6 @@ class DeconvKernel(KernelGenerator):
                 "contraction_input": (depth, inputs),
                 "contraction_output": (middle, outputs),
             }
-        else:
-            shapes = {}
         for name, shape in shapes.items():
             self.contractions.append(self.task_weight(name, shape, glorot))
         self.bias = None

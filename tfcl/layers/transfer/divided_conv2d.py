@@ -7,8 +7,7 @@ import typing
 import keras
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
+    from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
     from tfcl.types import Shape, Tensor
 
 
@@ -28,7 +27,7 @@ class DividedConv2D(keras.layers.Layer):
     Output shape: `(2 * repeats * n, height', width', filters)`.
     """
 
-    def __init__(self, selective: Any, repeats: int = 1, **kwargs):
+    def __init__(self, selective: SelectiveConv2D, repeats: int = 1, **kwargs):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         self.selective = selective

@@ -47,7 +47,7 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
         self,
         filters: int,
         kernel_size: Any,
-        columns: Any,
+        columns: int,
         lateral_units: int,
         **kwargs,
     ):

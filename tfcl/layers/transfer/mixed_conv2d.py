@@ -7,8 +7,7 @@ import typing
 import keras
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
+    from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
     from tfcl.types import Shape, Tensor
 
 
@@ -28,7 +27,9 @@ class MixedConv2D(keras.layers.Layer):
     Output shape: as the convolution's.
     """
 
-    def __init__(self, selective: Any, logits: Tensor, depth: int, **kwargs):
+    def __init__(
+        self, selective: SelectiveConv2D, logits: Tensor, depth: int, **kwargs
+    ):
         kwargs.setdefault("dtype", selective.dtype_policy)
         super().__init__(**kwargs)
         self.selective = selective

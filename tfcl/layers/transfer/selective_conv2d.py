@@ -11,6 +11,7 @@ from tfcl.layers.transfer.transfer_conv2d import TransferConv2D
 if typing.TYPE_CHECKING:
     from typing import Any
 
+    from tfcl.layers.transfer.kernel_generator import KernelGenerator
     from tfcl.types import Shape, Tensor
 
 
@@ -50,7 +51,7 @@ class SelectiveConv2D(TransferConv2D):
         self,
         filters: int,
         kernel_size: Any,
-        generator: Any | None = None,
+        generator: KernelGenerator | None = None,
         sharing: str = SHARED,
         **kwargs,
     ):
@@ -69,7 +70,7 @@ class SelectiveConv2D(TransferConv2D):
         cls,
         conv: keras.layers.Conv2D,
         sharing: str,
-        generator: Any | None = None,
+        generator: KernelGenerator | None = None,
     ) -> Any:
         """The selective form of a `keras.layers.Conv2D`."""
         config = keras.layers.Conv2D.get_config(conv)

@@ -12,7 +12,8 @@ from tfcl.layers.transfer.hard_kernel import HardKernel
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from tfcl.layers.transfer.kernel_generator import KernelGenerator
+    from tfcl.types import Lowered, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="tfcl")
@@ -38,7 +39,7 @@ class TransferConv2D(PairConv2D):
         self,
         filters: int,
         kernel_size: Any,
-        generator: Any | None = None,
+        generator: KernelGenerator | None = None,
         **kwargs,
     ):
         super().__init__(filters, kernel_size, **kwargs)
@@ -75,7 +76,7 @@ class TransferConv2D(PairConv2D):
         """`(name, variable, initializer)` of each variable."""
         return self.generator.owned_variables()
 
-    def lower(self) -> Any:
+    def lower(self) -> Lowered:
         """The plain `Conv2D` of the active task, and its weights."""
         config = keras.layers.Conv2D.get_config(self)
         pair = [v for v in self.effective_pair if v is not None]

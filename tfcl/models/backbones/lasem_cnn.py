@@ -72,7 +72,7 @@ def lasem_cnn(
             f"one entry per layer. Received: channels={channels}, "
             f"kernel_sizes={kernel_sizes}, pool_sizes={pool_sizes}"
         )
-    skips = _skips(skips, len(channels))
+    pairs = _skips(skips, len(channels))
     scaled = Width(width)
     inputs = keras.Input(image_shape)
     hidden, entering = inputs, []
@@ -91,7 +91,7 @@ def lasem_cnn(
             bias_initializer=keras.initializers.Constant(initial_bias),
             name=f"conv_{depth}",
         )(hidden)
-        for first, last in skips:
+        for first, last in pairs:
             if last == depth:
                 # One pool with the product of the strides between: padded,
                 # it covers what they cover one after the other.

@@ -12,8 +12,6 @@ from tfcl.models.backbones.torchvision_names import part
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     import keras
 
     from tfcl.types import Shape
@@ -65,7 +63,7 @@ def resnet_torchvision(
     return model
 
 
-def torchvision_place(name: str) -> Any:
+def torchvision_place(name: str) -> tuple[str, str] | None:
     """`(layer, weight)` of torchvision's name of an array, or None."""
     found = part(name)
     if found is None:

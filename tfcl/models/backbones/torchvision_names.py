@@ -5,10 +5,6 @@ from __future__ import annotations
 import re
 import typing
 
-if typing.TYPE_CHECKING:
-    from typing import Any
-
-
 _WEIGHTS = {
     "conv": {"weight": "kernel", "bias": "bias"},
     "bn": {
@@ -43,7 +39,7 @@ class Part(typing.NamedTuple):
     weight: str
 
 
-def part(name: str) -> Any:
+def part(name: str) -> Part | None:
     """The `Part` of a name like "layer1.0.bn2.running_mean".
 
     A leading "module." (of training on several devices) does not count.
@@ -58,5 +54,8 @@ def part(name: str) -> Any:
     weight = _WEIGHTS[kind].get(found["weight"])
     if weight is None:
         return None
-    numbers = (found[key] for key in ("stage", "block", "number"))
-    return Part(*(n if n is None else int(n) for n in numbers), kind, weight)
+    stage, block, number = (
+        None if digits is None else int(digits)
+        for digits in found.group("stage", "block", "number")
+    )
+    return Part(stage, block, number, kind, weight)

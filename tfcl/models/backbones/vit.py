@@ -16,8 +16,6 @@ from tfcl.layers.attention.token_embedding import TokenEmbedding
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.types import Shape
 
 
@@ -181,7 +179,7 @@ def _norm(name, epsilon=1e-6):
     return keras.layers.LayerNormalization(epsilon=epsilon, name=name)
 
 
-def timm_place(name: str, fresh_norm: bool = False) -> Any:
+def timm_place(name: str, fresh_norm: bool = False) -> tuple[str, str] | None:
     """`(layer, weight)` of timm's name of an array, or None.
 
     A leading "module." (of training on several devices) does not count.

@@ -87,23 +87,23 @@ class OnlineNetwork:
         ]
 
     @property
-    def trained(self) -> list[Any]:
+    def trained(self) -> list[Owned]:
         """`Owned` variables that gradients train, in their order."""
         chosen = {id(self._variables[k]) for k in self._trained}
         return [o for o in self.owned if id(o.variable) in chosen]
 
     @property
-    def variables(self) -> list[Any]:
+    def variables(self) -> list[tf.Variable]:
         """The tf.Variables of `trained`."""
         return [self._variables[k].value for k in self._trained]
 
     @property
-    def memory_heads(self) -> list[Any]:
+    def memory_heads(self) -> list[MemoryDense]:
         """The `MemoryDense` heads among the members."""
         return [h for _, h in self.members if isinstance(h, MemoryDense)]
 
     @property
-    def memory_places(self) -> list[Any]:
+    def memory_places(self) -> list[int]:
         """Places of the memories' variables among the `values`."""
         return [k for places in self._memories if places for k in places]
 
@@ -122,8 +122,8 @@ class OnlineNetwork:
         images: Tensor,
         objective: Callable[..., Any],
         seed: Tensor,
-        present: Any | None = None,
-    ) -> Any:
+        present: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, list[Any], Callable[..., Any]]:
         """Loss and gradients of a batch, and the values after it.
 
         Args:

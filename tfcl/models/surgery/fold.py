@@ -10,14 +10,14 @@ import numpy as np
 from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    pass
 
 
 # Plain layers whose output is linear in their kernel's last axes.
 _FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def serving_scale(norm: keras.layers.Layer) -> Any:
+def serving_scale(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
     """What a batch norm multiplies by and adds in inference.
 
     Args:
@@ -38,13 +38,13 @@ def serving_scale(norm: keras.layers.Layer) -> Any:
     return scale.astype(np.float32), shift.astype(np.float32)
 
 
-def on_last_axis(norm: keras.layers.Layer, rank: int) -> Any:
+def on_last_axis(norm: keras.layers.Layer, rank: int) -> bool:
     """Whether a layer normalises the last of `rank` axes."""
     axis = norm.axis[0] if isinstance(norm.axis, (list, tuple)) else norm.axis
     return axis in (-1, rank - 1)
 
 
-def folded(model: keras.Model) -> Any:
+def folded(model: keras.Model) -> keras.Model:
     """A copy of a plain model without the batch norms behind convolutions.
 
     The outputs in inference are the same but for rounding: a convolution's

@@ -11,9 +11,12 @@ from tfcl.layers.masked.unit_gate import UnitGate
 from tfcl.models.surgery.rewire import rewire
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
-    from tfcl.types import Shape, Tensor
+    from numpy.typing import ArrayLike
+
+    from tfcl.types import Shape
 
 
 # These treat every channel alone or only lay them out, channel fastest.
@@ -62,7 +65,7 @@ class GrowingChain:
         ]
         self.widths = [la.get_config()[_units_key(la)] for la in hidden]
 
-    def model(self, widths: Any, gated: bool = True) -> keras.Model:
+    def model(self, widths: Iterable[int], gated: bool = True) -> keras.Model:
         """A new model with `widths` units in the hidden layers.
 
         Args:
@@ -81,12 +84,14 @@ class GrowingChain:
         return keras.Model(inputs, outputs)
 
 
-def unit_view(kernel: Tensor, units_below: int) -> Any:
+def unit_view(kernel: np.ndarray, units_below: int) -> np.ndarray:
     """A kernel as `(positions, units below, units)`; shares its memory."""
     return np.reshape(kernel, (-1, units_below, np.shape(kernel)[-1]))
 
 
-def entry_mask(below: Any, units: int, shape: Shape) -> Any:
+def entry_mask(
+    below: np.ndarray, units: np.ndarray, shape: Shape
+) -> np.ndarray:
     """1 at the entries of a kernel between marked units, else 0.
 
     Args:
@@ -99,7 +104,12 @@ def entry_mask(below: Any, units: int, shape: Shape) -> Any:
     return np.broadcast_to(mask, shape).astype(np.float32)
 
 
-def regrown(view: Any, below: Any, units: int, fresh: Any) -> Any:
+def regrown(
+    view: np.ndarray,
+    below: ArrayLike,
+    units: ArrayLike,
+    fresh: np.ndarray,
+) -> np.ndarray:
     """A kernel for other units, from an old one.
 
     Args:

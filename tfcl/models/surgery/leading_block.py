@@ -10,12 +10,12 @@ import numpy as np
 from tfcl.models.surgery.rewire import rewire
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.types import Shape
 
 
-def block_view(value: Any, shape: Shape, positions: int = 1) -> Any:
+def block_view(
+    value: np.ndarray, shape: Shape, positions: int = 1
+) -> np.ndarray:
     """The part of an array that the narrower network has; shares memory.
 
     Args:
@@ -39,12 +39,14 @@ def block_view(value: Any, shape: Shape, positions: int = 1) -> Any:
     return view[..., : shape[-2] // positions, : shape[-1]]
 
 
-def block_of(value: Any, shape: Shape, positions: int = 1) -> Any:
+def block_of(value: np.ndarray, shape: Shape, positions: int = 1) -> np.ndarray:
     """The same as a new array in `shape`; arguments as of `block_view`."""
     return block_view(value, shape, positions).reshape(shape).copy()
 
 
-def widened(block: Any, fresh: Any, positions: int = 1) -> Any:
+def widened(
+    block: np.ndarray, fresh: np.ndarray, positions: int = 1
+) -> np.ndarray:
     """`fresh` with a narrower network's array in its leading block.
 
     Args:
@@ -58,7 +60,7 @@ def widened(block: Any, fresh: Any, positions: int = 1) -> Any:
     return result
 
 
-def flattened_positions(model: keras.Model) -> Any:
+def flattened_positions(model: keras.Model) -> dict[str, int]:
     """Positions of the flattened map that each weight works on.
 
     Args:

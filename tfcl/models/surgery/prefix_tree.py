@@ -16,6 +16,7 @@ from tfcl.models.surgery.rewire import rewire
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -31,7 +32,9 @@ _CHANNELWISE = (
 )
 
 
-def layer_groups(groups: Any, num_layers: int) -> Any:
+def layer_groups(
+    groups: Sequence[int] | None, num_layers: int
+) -> tuple[int, ...]:
     """Sizes of the groups of consecutive layers that are chosen together.
 
     Args:
@@ -57,7 +60,9 @@ def layer_groups(groups: Any, num_layers: int) -> Any:
     return sizes
 
 
-def configurations(num_layers: int, groups: Any | None = None) -> Any:
+def configurations(
+    num_layers: int, groups: Sequence[int] | None = None
+) -> np.ndarray:
     """The 2^L transfer configurations, True = shared.
 
     Configuration i has layer l (from 1) task-specific exactly if bit l - 1 of
@@ -83,7 +88,7 @@ def configuration_name(sharing: Any) -> str:
     return "".join("1" if shared else "0" for shared in sharing)
 
 
-def chosen_layers(model: keras.Model) -> Any:
+def chosen_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """The layers of a lifted model with a choice, input to output."""
     return [
         layer
@@ -92,7 +97,9 @@ def chosen_layers(model: keras.Model) -> Any:
     ]
 
 
-def prefix_tree(model: keras.Model, groups: Any | None = None) -> Any:
+def prefix_tree(
+    model: keras.Model, groups: Sequence[int] | None = None
+) -> keras.Model:
     """A model that computes every configuration's output at once.
 
     Layer l has only 2^l different activations, one per prefix of the
@@ -126,7 +133,7 @@ def prefix_tree(model: keras.Model, groups: Any | None = None) -> Any:
 
 
 def tree_bytes(
-    model: keras.Model, batch_size: int, groups: Any | None = None
+    model: keras.Model, batch_size: int, groups: Sequence[int] | None = None
 ) -> int:
     """Memory of the activations that a prefix tree keeps for one step.
 

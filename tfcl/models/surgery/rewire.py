@@ -89,7 +89,7 @@ def with_arguments(
     return rewire(model, call)
 
 
-def maker(tensor: Tensor) -> Any:
+def maker(tensor: Tensor) -> tuple[keras.layers.Layer, Tensor | None]:
     """The layer that gives a tensor of a model, and what went into it.
 
     Returns:
@@ -100,7 +100,7 @@ def maker(tensor: Tensor) -> Any:
     return layer, inputs[0] if inputs else None
 
 
-def layer_names(model: keras.Model) -> list[str]:
+def layer_names(model: keras.Model) -> set[str]:
     """Names of all layers of a model, also of those inside inner models."""
     names = set()
     for layer in model.layers:
@@ -110,7 +110,7 @@ def layer_names(model: keras.Model) -> list[str]:
     return names
 
 
-def unused_name(wanted: str, taken: Any) -> str:
+def unused_name(wanted: str, taken: set[str]) -> str:
     """A name that no layer has: `wanted`, or that with a number behind it.
 
     Args:
