@@ -113,7 +113,7 @@ def export_task(
 
 
 def write_saved_model(
-    module: tf.Module, signatures: Any, final: str | pathlib.Path
+    module: tf.Module, signatures: Any, final: pathlib.Path
 ) -> pathlib.Path:
     """Writes a SavedModel; it appears under its name when it is complete.
 
