@@ -162,14 +162,16 @@ class AlignmentOrder:
         state: Variables that a checkpoint must hold.
     """
 
-    def __init__(self, classes: Any, size: Any):
+    def __init__(self, classes: int, size: int):
         self._size = size
         self._slots = np.repeat(np.arange(classes, dtype=np.int32), size)
         # The labels of an epoch, in an order that its first step draws.
         self._order = statistic(np.zeros(len(self._slots)), "order", "int32")
         self.state = [self._order]
 
-    def labels(self, seen: Any, step: Any, seed: Tensor) -> dict[str, Any]:
+    def labels(
+        self, seen: Tensor, step: Tensor, seed: Tensor
+    ) -> tuple[Tensor, Callable[[], Any]]:
         """Traced: the labels of a step.
 
         Args:

@@ -62,11 +62,11 @@ class HeadTraining(TrainingOptions):
         ):
             fits = value is None or int(value) == value >= 1
             require(fits, name, "must be a whole number, at least 1", value)
-        for name, value in (
+        for name, least in (
             ("backbone_rate", backbone_rate),
             ("validate_every", validate_every),
         ):
-            require(value >= 0, name, "must not be negative", value)
+            require(least >= 0, name, "must not be negative", least)
         self.epochs = epochs
         self.backbone_rate = backbone_rate
         self.pretrained = pretrained

@@ -10,11 +10,11 @@ import tensorflow as tf
 from tfcl.methods.online.experience_replay import ExperienceReplay
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.replay.buffer import ReplayBuffer
     from tfcl.types import Tensor
 
@@ -37,7 +37,7 @@ class AGEM(ExperienceReplay):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
