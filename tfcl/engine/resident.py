@@ -87,6 +87,7 @@ class ResidentSplit:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             coming = pool.submit(decoded, starts[0]) if starts else None
             for start in starts:
+                assert coming is not None, "there are starts"
                 window, start, stop = coming.result()
                 if stop < last:
                     coming = pool.submit(decoded, stop)
