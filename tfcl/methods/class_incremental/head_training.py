@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from tfcl.methods.base import Batch, Update
     from tfcl.optimizers.schedules import Clock
 
 
@@ -78,7 +79,7 @@ class HeadTraining(TrainingOptions):
         """Whether the backbone learns."""
         return self.backbone_rate > 0
 
-    def phase(self, step: Any) -> Phase:
+    def phase(self, step: Callable[[Batch], Update]) -> Phase:
         """The `Phase` of a task's training."""
         return Phase(
             "heads",

@@ -244,7 +244,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         if structure["width"] != self.width:
             self._build(structure["width"])
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._builds
 
     def serving_graph(self) -> Any:

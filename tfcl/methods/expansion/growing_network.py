@@ -166,7 +166,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
     def grow_to(self, structure: Structure) -> None:
         self._build(structure["widths"])
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._builds
 
     def begin_task(self, task: Task) -> None:

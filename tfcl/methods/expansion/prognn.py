@@ -133,7 +133,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
             self._add_column()
             self._finish()
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._active
 
     # One task

@@ -227,7 +227,7 @@ class DARTS(SearchingMethod):
     # The choice
 
     @property
-    def best(self) -> Any:
+    def best(self) -> np.ndarray:
         return self.logits.numpy().argmax(axis=1) == 1
 
     def bank_notes(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class LayerChoice:
         defined: 1 per layer that some task has shared.
     """
 
-    def __init__(self, layers: Sequence[Any], shared: Any):
+    def __init__(self, layers: Sequence[Any], shared: Sequence[Owned]):
         self.layers = layers
         self._shared = shared
         self.before = [
@@ -63,12 +63,12 @@ class LayerChoice:
         for before, owned in zip(self.before, self._shared):
             owned.variable.assign(before)
 
-    def select(self, sharing: Sequence[bool]) -> None:
+    def select(self, sharing: Sequence[bool] | np.ndarray) -> None:
         """Makes `sharing`, a boolean per layer, the active configuration."""
         for layer, shared in zip(self.layers, sharing):
             layer.selection.assign(float(shared))
 
-    def settle(self, sharing: Sequence[bool]) -> None:
+    def settle(self, sharing: Sequence[bool] | np.ndarray) -> None:
         """The final choice: rolls back the layers that are not shared."""
         self.select(sharing)
         before = {
@@ -108,7 +108,7 @@ class LayerChoice:
             for owned in self.shared_of(layer)
         ]
 
-    def without_unused(self, values: Values) -> Any:
+    def without_unused(self, values: Values) -> Values:
         """Bank values without what the configuration does not use."""
         values = dict(values)
         for layer, shared in zip(self.layers, self.sharing):

@@ -18,6 +18,7 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     import keras
+    import numpy as np
 
     from tfcl.data.task import StreamSpec, Task
     from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
@@ -60,7 +61,7 @@ class SearchingMethod(NetworkMethod):
 
     @property
     @abc.abstractmethod
-    def best(self) -> Sequence[bool]:
+    def best(self) -> Sequence[bool] | np.ndarray:
         """What the evidence favours now: a boolean per layer, True = shared."""
 
     @property

@@ -11,7 +11,6 @@ from tfcl.methods.online.experience_replay import ExperienceReplay
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from tfcl.methods.online.online_training import OnlineTraining
     from tfcl.models.online.online_network import OnlineNetwork
@@ -45,17 +44,19 @@ class AGEM(ExperienceReplay):
         super().__init__(network, training, buffer, replay_size)
 
     def combined(
-        self, gradients: Sequence[Tensor], replayed: Any
+        self, gradients: Sequence[Tensor], replayed: Sequence[Tensor]
     ) -> list[Tensor]:
         return projected(gradients, replayed)
 
 
-def dot(gradients: Sequence[Tensor], others: Any) -> Tensor:
+def dot(gradients: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
     """Inner product over all variables together."""
     return sum(tf.reduce_sum(g * o) for g, o in zip(gradients, others))
 
 
-def projected(gradients: Sequence[Tensor], references: Any) -> Any:
+def projected(
+    gradients: Sequence[Tensor], references: Sequence[Tensor]
+) -> list[Tensor]:
     """Gradients without the part that points against the references."""
     gradients = [tf.convert_to_tensor(g) for g in gradients]
     references = [tf.convert_to_tensor(g) for g in references]

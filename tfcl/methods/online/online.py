@@ -232,7 +232,9 @@ class OnlineLearning(Method, SupportsPointMaps):
         """Of a stream of points: regions before and after training."""
         if tuple(self.spec.image_shape) != (1, 1, 2):
             return []
-        points = task.train.images.reshape(-1, 2)
+        images = task.train.images
+        assert isinstance(images, np.ndarray), "points are in memory"
+        points = images.reshape(-1, 2)
         draw = functools.partial(
             PointMap, points=points, labels=task.train.labels
         )
