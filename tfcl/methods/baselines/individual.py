@@ -22,7 +22,6 @@ if typing.TYPE_CHECKING:
     import keras
 
     from tfcl.data.task import StreamSpec, Task
-    from tfcl.methods.lasem.transfers import Transfer
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
     from tfcl.methods.work import Phases
@@ -62,7 +61,7 @@ class Individual(NetworkMethod):
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        transfer: Transfer | None = None,
+        transfer: Any | None = None,
         start: str = AFRESH,
         later_schedule: Callable[[Clock], Any] | None = None,
         tensor_norms: TensorNorms | None = None,
