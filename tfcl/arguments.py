@@ -22,7 +22,7 @@ from typing import Any
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 # Annotation -> what a value must be an instance of. All others say nothing.
-_ACCEPTED = {
+_ACCEPTED: dict[Any, Any] = {
     types.NoneType: types.NoneType,
     bool: bool,
     int: numbers.Integral,  # NumPy's, too.
@@ -102,8 +102,9 @@ def checked(function: abc.Callable) -> abc.Callable:
 
     # Gin reads defaults and positions off the function that it decorates, by
     # `inspect.getfullargspec`, which does not look behind decorators.
-    call.__signature__ = signature
-    return call
+    described: Any = call
+    described.__signature__ = signature
+    return described
 
 
 def kind_of(parameter: inspect.Parameter, function: abc.Callable) -> Any:

@@ -38,9 +38,15 @@ def main(argv: Sequence[str]) -> None:
         print(f"in {write(given.output, rows)}")
 
 
-def write(folder: str | pathlib.Path, rows: Sequence[Any]) -> None:
-    """Writes compare.md, compare.csv and average_accuracy.png."""
-    contents = {
+def write(
+    folder: str | pathlib.Path, rows: Sequence[Any]
+) -> str | pathlib.Path:
+    """Writes compare.md, compare.csv and average_accuracy.png.
+
+    Returns:
+        The folder, as given.
+    """
+    contents: dict[str, bytes | str] = {
         "compare.md": comparison.markdown(rows),
         "compare.csv": comparison.to_csv(rows),
         "average_accuracy.png": drawing.png_bytes(comparison.figure(rows)),

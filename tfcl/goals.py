@@ -18,11 +18,14 @@ from tfcl.reporting import results
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 
-_TAKE = {"mean": lambda values: sum(values) / len(values), "max": max}
+_TAKE: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": lambda values: sum(values) / len(values),
+    "max": max,
+}
 
 
 def goals_of(runs: Sequence[Any], take: str = "mean") -> dict[str, float]:

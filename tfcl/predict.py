@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> None:
         )
     images = [read_image(path) for path in argv[1:]]
     learned = commands.open_learned(flags.FLAGS.model_dir)
+    assert _TASK.value is not None, "the flag is required"
     entry = learned.find(_TASK.value)
     for path, image in zip(argv[1:], images):
         probabilities = learned.probabilities(entry, image[None])[0]

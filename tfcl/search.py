@@ -134,7 +134,7 @@ class Search:
                 )
         return asked
 
-    def run(self, n_trials: int | None = None) -> Any:
+    def run(self, n_trials: int | None = None) -> optuna.Study:
         """Makes trials until there are `n_trials`; returns the study.
 
         Args:

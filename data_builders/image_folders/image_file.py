@@ -33,14 +33,15 @@ def decode(source: str | os.PathLike | bytes) -> np.ndarray:
         BadImage: If it is no image or a damaged one.
         OSError: If the file cannot be read.
     """
-    content = source
-    if not isinstance(source, bytes):
+    if isinstance(source, bytes):
+        content = source
+    else:
         content = pathlib.Path(source).read_bytes()
     if not content:
         raise BadImage("is no readable image: it is empty")
     try:
-        with PIL.Image.open(io.BytesIO(content)) as image:
-            image = PIL.ImageOps.exif_transpose(image)
+        with PIL.Image.open(io.BytesIO(content)) as stored:
+            image = PIL.ImageOps.exif_transpose(stored)
             if image.mode.startswith("I;16") or image.mode in ("I", "F"):
                 return _from_deep_grey(np.asarray(image))
             return np.asarray(image.convert("RGB"), np.uint8)

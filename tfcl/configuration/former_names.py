@@ -183,14 +183,13 @@ def pair(name: str) -> tuple[str, ...] | None:
     for old, (method, *lines) in _CLR_METHODS.items():
         data = name.removeprefix(f"clr_{old}_")
         if data != name and data in _CLR_STREAMS:
-            stream, *more = _CLR_STREAMS[data]
-            return (stream, method, *more, *lines, *_LINES.get(name, ()))
+            stream, *others = _CLR_STREAMS[data]
+            return (stream, method, *others, *lines, *_LINES.get(name, ()))
     # The longest that fits: `lasem_tf` before `lasem`.
     for old in sorted(_METHODS, key=len, reverse=True):
         data = name.removeprefix(f"{old}_")
         if data != name and data in _STREAMS:
-            lines = _LINES.get(name, ())
-            return (_STREAMS[data], _METHODS[old], *lines)
+            return (_STREAMS[data], _METHODS[old], *_LINES.get(name, ()))
     return None
 
 

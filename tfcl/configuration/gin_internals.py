@@ -7,14 +7,16 @@ tests/layering_test.py lets no other file know them.
 import inspect
 import io
 from collections import abc
-from typing import Any
+from typing import Any, TypeAlias
 
 from gin import config, config_parser
 
 from tfcl.configuration.moved import current
 from tfcl.configuration.values import Macro, Reference
 
-Entry = config.Configurable  # name, wrapped, selector, allowlist, denylist...
+Entry: TypeAlias = (
+    config.Configurable
+)  # name, wrapped, selector, allowlist, denylist...
 BindingStatement = config_parser.BindingStatement
 BlockDeclaration = config_parser.BlockDeclaration
 ImportStatement = config_parser.ImportStatement

@@ -43,7 +43,7 @@ def listed(title: str, names: abc.Iterable[str]) -> str:
 
 def repaired(value: Any, kind: Any) -> str:
     """Returns "Did you mean ...?" if another spelling fits the type."""
-    candidates = [[value], (value,), str(value)]
+    candidates: list[Any] = [[value], (value,), str(value)]
     if isinstance(value, str):
         with contextlib.suppress(ValueError, SyntaxError):
             # `true` and `none`, too.

@@ -128,8 +128,8 @@ def files(
 
 
 def _is_row(path):
-    *_, folder, name = ("", *pathlib.PurePath(path).parts)
-    return folder == "gin" and name != "base.gin"
+    folders = pathlib.PurePath(path).parts
+    return folders[-2:-1] == ("gin",) and folders[-1] != "base.gin"
 
 
 def names(kind: str) -> list[str]:

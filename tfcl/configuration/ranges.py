@@ -33,7 +33,7 @@ def parse_range(text: str) -> tuple[str, Any]:
         if len(parts) not in (2, 3):
             raise ValueError("it has two or three parts")
         whole = all(isinstance(number, int) for number in numbers)
-        kind = optuna.distributions.FloatDistribution
+        kind: Any = optuna.distributions.FloatDistribution
         if whole:
             kind = optuna.distributions.IntDistribution
         step = numbers[2] if len(numbers) == 3 else (1 if whole else None)

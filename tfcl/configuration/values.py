@@ -46,7 +46,12 @@ def replace(value: Any, change: abc.Callable[[Reference | Macro], Any]) -> Any:
 def names_in(value: Any) -> list[Reference | Macro]:
     """Returns the references and macros inside a value."""
     found: list[Reference | Macro] = []
-    replace(value, lambda name: found.append(name) or name)
+
+    def note(name):
+        found.append(name)
+        return name
+
+    replace(value, note)
     return found
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from tfcl.arguments import require
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
     from tfcl.data.split import Split
-    from tfcl.data.task import Task, TaskStream, Visit
+    from tfcl.data.task import Task, TaskStream
     from tfcl.engine.measurement import Evaluation, Measurement
     from tfcl.engine.storage.bank import Bank
-    from tfcl.methods.base import Method
+    from tfcl.methods.base import Batch, Method
     from tfcl.types import Tensor
 
 
@@ -49,19 +49,24 @@ class Evaluator:
     """
 
     def __init__(
-        self, method: Method, measurement: Measurement, bank: Bank, policy: Any
+        self,
+        method: Method,
+        measurement: Measurement,
+        bank: Bank,
+        policy: EvaluationPolicy,
     ):
         self.method = method
         self._measure = measurement.evaluate
         self.bank = bank
         self.policy = policy
-        self._known = {}
+        # By visit and split: what was measured, and of which variables.
+        self._known: dict[tuple[int, str], tuple[str, Evaluation]] = {}
 
     def running(
         self,
         split: Split,
         batch_size: int | None = None,
-        logits: Tensor | None = None,
+        logits: Callable[[Batch], Tensor] | None = None,
     ) -> Evaluation:
         """The `Evaluation` of the task in training.
 
@@ -76,7 +81,7 @@ class Evaluator:
         return self._measure(split, size, logits)
 
     def banked(
-        self, task: Task, visit: Visit, split_name: str = "test"
+        self, task: Task, visit: int, split_name: str = "test"
     ) -> Evaluation:
         """`Evaluation` of a finished task, from the bank entry of a visit.
 
@@ -87,19 +92,19 @@ class Evaluator:
         self.method.activate(entry.values, task.index)
         key = (visit, split_name)
         digest = self._digest()
-        if self._known.get(key, (None,))[0] != digest:
+        if key not in self._known or self._known[key][0] != digest:
             split = getattr(task, split_name)
             found = self._measure(split, self.policy.batch_size)
             self._known[key] = (digest, found)
         return self._known[key][1]
 
-    def row(self, stream: TaskStream, visit: Visit) -> np.ndarray:
+    def row(self, stream: TaskStream, visit: int) -> list[float]:
         """Test accuracies of all tasks seen when a visit has ended."""
         found = self.evaluations(stream, visit)
         return [each.accuracy for each in found.values()]
 
     def evaluations(
-        self, stream: TaskStream, visit: Visit
+        self, stream: TaskStream, visit: int
     ) -> dict[int, Evaluation]:
         """Of all tasks seen when a visit has ended, on their test splits.
 

@@ -66,7 +66,7 @@ class Experiment:
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
             outputs: The parts.
-        observer, saver, trainer: Parts that learn; None before `start`.
+        observer, saver, trainer: Parts that learn; from `start` on.
         stop_wished: Set to True to save and stop soon.
     """
 
@@ -106,7 +106,7 @@ class Experiment:
         self.distribution = distribution
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
-        self.observer = self.saver = self.trainer = None
+        self.observer: Observer | None = None
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
             self._open_journal(bindings or {})
@@ -134,12 +134,13 @@ class Experiment:
         self._best_weights = BestWeights(
             folder / "best", self.policy.keep, self.chief
         )
-        self.journal = self._checkpoints.newest()
-        self.resumed = self.journal is not None
+        found = self._checkpoints.newest()
+        self.resumed = found is not None
         self.bank = Bank(self.model_dir / "tasks", self.chief)
-        if not self.resumed:
+        if found is None:
             refuse_lost_checkpoints(self.bank, self.model_dir)
-            self.journal = Journal(dict(bindings))
+            found = Journal(dict(bindings))
+        self.journal = found
         self._start_files = StartFiles(
             self.model_dir / "start", self.journal.start_files
         )
@@ -205,21 +206,21 @@ class Experiment:
         if self.chief:
             spec = json.dumps(self.spec.to_json(), indent=1)
             results.write_texts(self.model_dir, {**texts, "spec.json": spec})
-        self.observer = Observer(
+        observer = self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,
             len(self.stream.visits),
         )
-        self.observer.texts(texts, self.journal.bindings)
-        self._make_trainer()
+        observer.texts(texts, self.journal.bindings)
+        self._make_trainer(observer)
 
-    def _make_trainer(self):
+    def _make_trainer(self, observer):
         self.saver = Saver(
             self.method,
             self.journal,
             self._checkpoints,
             self._best_weights,
-            self.observer.flush,
+            observer.flush,
         )
         stretches = Stretches(
             self.method,
@@ -230,7 +231,7 @@ class Experiment:
             lambda: self.stop_wished,
         )
         self.trainer = Trainer(
-            self.method, stretches, self.evaluator, self.saver, self.observer
+            self.method, stretches, self.evaluator, self.saver, observer
         )
 
     # What the loop asks for
@@ -256,7 +257,7 @@ class Experiment:
         """Banks the task, fills its row of R, notes it and saves."""
         record = record_visit(
             visit,
-            self.journal.position,
+            self.journal.task_position,
             self.stream,
             self.method,
             self.bank,
@@ -265,10 +266,12 @@ class Experiment:
         self.journal.end_task(record)
         self.saver.save()
         content = self.outputs.publish()
+        assert self.observer is not None, "learning begins with `start`"
         self.observer.end_task(visit.task, self.journal, content)
 
     def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""
+        assert self.observer is not None, "learning begins with `start`"
         self.outputs.finish(self.observer, self.exports)
 
     # What commands ask for
@@ -277,7 +280,7 @@ class Experiment:
         """The content of `results.json`."""
         return self.outputs.results()
 
-    def measure_again(self) -> tuple[Any, Any]:
+    def measure_again(self) -> tuple[list[float], list[float]]:
         """Last row of R measured now, and as recorded.
 
         Raises:

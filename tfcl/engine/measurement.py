@@ -19,11 +19,12 @@ from tfcl.metrics.verification import (
 )
 
 if typing.TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
     from tfcl.data.split import Split
     from tfcl.engine.replicas import Replicas
-    from tfcl.methods.base import Method
+    from tfcl.engine.resident import ResidentSplit
+    from tfcl.methods.base import Batch, Method
     from tfcl.types import Tensor
 
 
@@ -59,13 +60,18 @@ class Measurement:
         resident: `ResidentSplit` that holds what is measured.
     """
 
-    def __init__(self, method: Method, replicas: Replicas, resident: Any):
+    def __init__(
+        self, method: Method, replicas: Replicas, resident: ResidentSplit
+    ):
         self._method = method
         self._replicas = replicas
         self._resident = resident
 
     def evaluate(
-        self, split: Split, batch_size: int, logits: Tensor | None = None
+        self,
+        split: Split | PairSplit,
+        batch_size: int,
+        logits: Callable[[Batch], Tensor] | None = None,
     ) -> Evaluation:
         """The `Evaluation` of the active task on a split.
 
@@ -94,6 +100,7 @@ class Measurement:
             right += sums[1].numpy()
             batch_losses += float(sums[2])
             top5 += int(sums[3])
+        assert split.groups is not None, "every `Split` has them"
         counts = np.bincount(split.groups, minlength=len(right))
         return Evaluation(
             loss=loss / len(split),

@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -27,7 +28,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.task import Task
     from tfcl.engine.storage.journal import Journal
-    from tfcl.methods.work import Phase
+    from tfcl.methods.work import Phase, Work
 
 
 class Observer:
@@ -40,11 +41,14 @@ class Observer:
     """
 
     def __init__(
-        self, folder: str | pathlib.Path, journal: Journal, num_visits: int
+        self,
+        folder: str | pathlib.Path | None,
+        journal: Journal,
+        num_visits: int,
     ):
-        self.summaries = None
-        self._bar = None
-        self._line = None
+        self.summaries: Summaries | None = None
+        self._bar: Progress | None = None
+        self._line: TaskID | None = None
         self._num_visits = num_visits
         if folder is None:
             return
@@ -66,9 +70,7 @@ class Observer:
             )
             self._bar.start()
 
-    def texts(
-        self, texts: Mapping[str, str], bindings: Mapping[str, str]
-    ) -> None:
+    def texts(self, texts: Mapping[str, str], bindings: dict[str, str]) -> None:
         """Writes gin texts and hyper-parameters to TensorBoard."""
         if self.summaries is None:
             return
@@ -77,21 +79,21 @@ class Observer:
             self.summaries.text(name, code, 0)
         self.summaries.hparams(bindings)
 
-    def begin_phase(self, task: Task, phase: Phase, journal: Journal) -> None:
+    def begin_phase(self, task: Task, work: Work, journal: Journal) -> None:
         """A phase starts, or goes on after a resume."""
-        number = journal.position.visit + 1
+        number = journal.task_position.visit + 1
         place = f"Task {number}/{self._num_visits} {task.name}"
-        epochs = getattr(phase, "epochs", 1)
-        length = f", {epochs} epochs" if hasattr(phase, "epochs") else ""
-        kind = type(phase).__name__.lower()
-        logging.info("%s, %s %s%s.", place, kind, phase.name, length)
+        epochs = getattr(work, "epochs", 1)
+        length = f", {epochs} epochs" if hasattr(work, "epochs") else ""
+        kind = type(work).__name__.lower()
+        logging.info("%s, %s %s%s.", place, kind, work.name, length)
         if self._bar is None:
             return
         if self._line is not None:
             self._bar.remove_task(self._line)
-        done = journal.position.phase.epoch
+        done = journal.task_position.phase_position.epoch
         self._line = self._bar.add_task(
-            f"{place} {phase.name}", total=epochs, completed=done, news=""
+            f"{place} {work.name}", total=epochs, completed=done, news=""
         )
 
     def end_epoch(
@@ -99,8 +101,8 @@ class Observer:
         task: Task,
         phase: Phase,
         journal: Journal,
-        record: Any,
-        labels: Mapping[str, Any],
+        record: Mapping[str, Any],
+        labels: dict[str, list[str]],
     ) -> None:
         """An epoch is done; `record` is its entry in the history."""
         if self.summaries is not None:
@@ -155,7 +157,7 @@ class Observer:
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def figures(self, drawn: Mapping[str, Any], step: Any) -> None:
+    def figures(self, drawn: Mapping[str, Any], step: int) -> None:
         """Adds figures by name."""
         if self.summaries is None:
             return

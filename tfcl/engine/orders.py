@@ -8,8 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.data.split import Split
     from tfcl.types import Tensor
 
@@ -23,14 +21,19 @@ def epoch_order(
     return generator.permutation(count).astype(np.int32)
 
 
-def in_stored_order(split: Split, batch_size: int) -> bool:
+def in_stored_order(
+    split: Split, batch_size: int
+) -> tuple[Split, np.ndarray, int, int]:
     """Split, order, first and last batch of a pass over all of it."""
     batches = -(-len(split) // batch_size)
     return split, np.arange(len(split), dtype=np.int32), 0, batches
 
 
 def rows_of_batch(
-    order: np.ndarray, step: Any, size: Any, static_size: int | None = None
+    order: Tensor,
+    step: Tensor,
+    size: Tensor | int,
+    static_size: int | None = None,
 ) -> Tensor:
     """Examples of a batch; the last one of an order may be smaller."""
     if static_size:  # XLA needs to know the shape

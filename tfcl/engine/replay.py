@@ -9,7 +9,7 @@ from tfcl.methods.work import Work
 
 
 def replay(
-    phases: typing.Generator[Work, dict, None],
+    phases: typing.Generator[Work, dict | None, None],
     saver: Saver,
     strategy: tf.distribute.Strategy,
 ) -> typing.Iterator[Work]:
@@ -26,14 +26,15 @@ def replay(
         saver: `Saver`, whose journal knows the task.
         strategy: In whose scope the method may grow.
     """
-    number, result = 0, None
+    number = 0
+    result: dict | None = None
     while True:
         try:
             with strategy.scope():
                 phase = phases.send(result)
         except StopIteration:
             return
-        position = saver.journal.position
+        position = saver.journal.task_position
         recorded = position.phase_number
         if number < recorded:
             if number == recorded - 1 and position.phase is None:
@@ -46,6 +47,7 @@ def replay(
                 position.begin_phase()
             yield phase
             result = phase.result
+            assert result is not None, "who gets the phase sets its result"
             position.end_phase(phase.name, result)
             saver.save()
         number += 1

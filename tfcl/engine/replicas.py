@@ -11,9 +11,10 @@ from tfcl.methods.base import Batch
 from tfcl.methods.protocols import graph_of
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from typing import Any
 
+    from tfcl.engine.resident import ResidentSplit
     from tfcl.methods.base import Method
     from tfcl.types import Tensor
 
@@ -42,8 +43,8 @@ class Replicas:
         self.strategy = strategy
         self.count = strategy.num_replicas_in_sync
         self.traces = collections.Counter()
-        self._functions = {}
-        self._graph = None
+        self._functions: dict[Any, Callable[..., Any]] = {}
+        self._graph: Hashable = None
 
     def function(
         self, key: Any, build: Callable[..., Any]
@@ -57,7 +58,9 @@ class Replicas:
             self._functions[key] = build()
         return self._functions[key]
 
-    def batch(self, resident: Any, rows: Tensor, step: Any, seed: int) -> Batch:
+    def batch(
+        self, resident: ResidentSplit, rows: Tensor, step: Tensor, seed: Tensor
+    ) -> Batch:
         """Traced, on a replica: its `Batch` of the rows of a split."""
         context = tf.distribute.get_replica_context()
         size = tf.size(rows)

@@ -42,7 +42,7 @@ class ResidentSplit:
         self._mean = _open((None, channels), np.float32)
         self._std = _open((None, channels), np.float32)
         self._scale = _open((), np.float32)
-        self._loaded = None
+        self._loaded: Split | None = None
 
     def load(self, split: Split) -> None:
         """Assigns a split's arrays, unless they are there already."""
@@ -63,7 +63,7 @@ class ResidentSplit:
         first: int,
         last: int,
         batch_size: int,
-    ) -> Iterator[Any]:
+    ) -> Iterator[tuple[np.ndarray, int, int]]:
         """Loads what the batches `first`..`last` - 1 of an order need.
 
         Yields:
@@ -87,6 +87,7 @@ class ResidentSplit:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             coming = pool.submit(decoded, starts[0]) if starts else None
             for start in starts:
+                assert coming is not None, "there are starts"
                 window, start, stop = coming.result()
                 if stop < last:
                     coming = pool.submit(decoded, stop)
@@ -96,7 +97,7 @@ class ResidentSplit:
                 local[begin : begin + len(window)] = np.arange(len(window))
                 yield local, start, stop
 
-    def num_groups(self) -> int:
+    def num_groups(self) -> Tensor:
         """Groups of the split that is loaded, int32 scalar in a graph."""
         return tf.shape(self._mean)[0]
 

@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.split import Split
     from tfcl.methods.base import Method
-    from tfcl.methods.work import Phase
+    from tfcl.methods.work import Accumulate, Phase, Scan
     from tfcl.types import Shape
 
 
@@ -88,15 +88,15 @@ class StepRunner:
 
     def train(
         self,
-        phase: Phase,
+        phase: Phase | Scan,
         split: Split,
         order: np.ndarray,
         first: int,
         last: int,
         batch_size: int,
-        seed: int,
-        stop: Any,
-    ) -> Any:
+        seed: np.ndarray,
+        stop: bool,
+    ) -> tuple[dict[str, Any], int, int, int, bool]:
         """Trains steps `first`..`last` - 1 of an epoch.
 
         Args:
@@ -150,17 +150,17 @@ class StepRunner:
 
     def accumulate(
         self,
-        phase: Phase,
+        work: Accumulate,
         split: Split,
         batch_size: int,
-        seed: int,
+        seed: np.ndarray,
         stretch: int | None = None,
         stop_wished: Callable[[], bool] | None = None,
     ) -> bool:
-        """Adds `phase.step` over a split into `phase.into`.
+        """Adds `work.step` over a split into `work.into`.
 
         Args:
-            phase: `Accumulate`.
+            work: `Accumulate`.
             split: `Split`.
             batch_size: Examples per step over all replicas.
             seed: int32 pair of the pass.
@@ -171,12 +171,12 @@ class StepRunner:
         Returns:
             Whether a wish of any process has ended the pass early.
         """
-        targets = tuple(id(variable) for variable in phase.into)
-        key = ("accumulate", phase.step, targets)
+        targets = tuple(id(variable) for variable in work.into)
+        key = ("accumulate", work.step, targets)
         function = self._shared.function(
-            key, lambda: self._accumulation_loop(phase.step, phase.into)
+            key, lambda: self._accumulation_loop(work.step, work.into)
         )
-        for variable in phase.into:
+        for variable in work.into:
             variable.assign(tf.zeros_like(variable))
         for order, first, last in self._train.windows(
             *in_stored_order(split, batch_size), batch_size

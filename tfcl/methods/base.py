@@ -13,15 +13,17 @@ from tfcl.layers.fast.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     import keras
 
     from tfcl.data.task import StreamSpec, Task
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.models.variables import Owned
-    from tfcl.types import Tensor, Values
+    from tfcl.types import Shape, Tensor, Values
 
 
 class Batch(typing.NamedTuple):
@@ -144,8 +146,17 @@ class Method(abc.ABC):
             outside of a run.
     """
 
-    metric_shapes = {"accuracy": ()}
+    metric_shapes: dict[str, Shape] = {"accuracy": ()}
     """Shape of each metric of `train_step` (the loss comes by itself)."""
+
+    # Spec and recall are None until the engine has set the method up.
+    spec: StreamSpec
+    recall: Callable[[int], Values]
+    seed: int
+    shared: list[Owned]
+    slot: list[Owned]
+    state: list[keras.Variable]
+    optimizers: dict[str, keras.Optimizer]
 
     def __init__(self):
         self.spec = None
@@ -181,7 +192,7 @@ class Method(abc.ABC):
         self.reset_optimizers()
 
     @abc.abstractmethod
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         """Generator: yields a phase, receives its result."""
 
     @abc.abstractmethod
@@ -196,8 +207,8 @@ class Method(abc.ABC):
         """Traced: standardised images to logits `(b, max_classes)`."""
 
     @abc.abstractmethod
-    def network(self) -> TaskNetwork:
-        """The `TaskNetwork` that serves the active task."""
+    def network(self) -> TaskNetwork | OnlineNetwork:
+        """The network that serves the active task."""
 
     @property
     def name(self) -> str:

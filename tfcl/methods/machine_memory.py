@@ -14,7 +14,7 @@ _LIMITS = (
 )
 
 
-def machine_memory() -> int:
+def machine_memory() -> int | None:
     """Bytes of main memory that this process may use at most.
 
     Returns:

@@ -20,7 +20,7 @@ from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     import keras
@@ -29,6 +29,8 @@ if typing.TYPE_CHECKING:
     from tfcl.layers.task_head import TaskHead
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.models.variables import Owned
     from tfcl.types import Tensor, Values
@@ -36,8 +38,8 @@ if typing.TYPE_CHECKING:
 
 def added(terms: Sequence[Tensor | None]) -> Tensor | None:
     """The sum of those terms that are not None; None without any."""
-    terms = [term for term in terms if term is not None]
-    return sum(terms) if terms else None
+    found: list[Tensor] = [term for term in terms if term is not None]
+    return sum(found) if found else None
 
 
 class NetworkMethod(Method, SupportsEmbedding):
@@ -59,8 +61,10 @@ class NetworkMethod(Method, SupportsEmbedding):
     takes_losses = False
     """Whether every task may have a loss and head columns of its own."""
 
-    tensor_norms = None
+    tensor_norms: TensorNorms | None = None
     """Optional `TensorNorms`: a penalty on `normed_weights()`."""
+
+    _network: TaskNetwork
 
     def __init__(self, training: TaskTraining):
         super().__init__()
@@ -79,8 +83,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         )
         self.training = training
         self.seen_again = False
-        self._network = None
-        self._trained = []
+        self._trained: list[Owned] = []
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
@@ -117,7 +120,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         self.seen_again = True
         super().resume_task(task, values)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         yield self.training.phase()
 
     def train_step(self, batch: Batch) -> Update:
@@ -154,7 +157,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         self,
         batch: Batch,
         training: bool = True,
-        features: Tensor | None = None,
+        features: Callable[..., Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """`loss_of` with this replica's part of the penalty."""
         loss, logits = self.loss_of(batch, training, features)
@@ -167,7 +170,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         self,
         batch: Batch,
         training: bool = True,
-        features: Tensor | None = None,
+        features: Callable[..., Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """This replica's part of the mean loss, and the logits.
 

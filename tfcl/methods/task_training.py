@@ -21,6 +21,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from tfcl.data.split import Split
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.models.variables import Owned
@@ -229,7 +230,7 @@ class TaskTraining(TrainingOptions):
             for v, g in zip(owned, gradients)
         ]
 
-    def phase(self, name: str = "train", data: Any | None = None) -> Phase:
+    def phase(self, name: str = "train", data: Split | None = None) -> Phase:
         """The one training phase of a task."""
         return Phase(
             name=name,

@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections import abc
 
 from tfcl.data.split import Split
-
-if typing.TYPE_CHECKING:
-    from typing import Any
-
 
 ACCURACY = "validation/accuracy"
 LOSS = "validation/loss"
@@ -110,7 +107,7 @@ class Phase:
         """Whether the phase goes on from its best weights after a NaN."""
         return self.on_nonfinite == RESTORE
 
-    def improves(self, value: Any, best: float | None) -> bool:
+    def improves(self, value: float, best: float | None) -> bool:
         """Whether a value of `best_by` is better than the best so far.
 
         Args:
@@ -156,7 +153,7 @@ class Scan:
     result: dict | None = None
     restores_nonfinite: typing.ClassVar[bool] = False
 
-    def boundaries_within(self, count: int) -> list[int]:
+    def boundaries_within(self, count: int) -> tuple[int, ...]:
         """The boundaries of a stream of `count` examples.
 
         Raises:
@@ -242,5 +239,8 @@ class Validate:
     result: dict | None = None
 
 
-Work = Phase | Scan | Accumulate | Decision | Validate
+Work: typing.TypeAlias = Phase | Scan | Accumulate | Decision | Validate
 """What `phases` may yield; the engine performs a subclass as its base."""
+
+Phases: typing.TypeAlias = abc.Generator[Work, typing.Any, None]
+"""What `phases` returns: each `yield` of a work gives its `result`."""

@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tfcl.data.preprocessing import Preprocessing
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Shape
@@ -40,7 +41,10 @@ class ServedTask(tf.Module):
     """
 
     def __init__(
-        self, model: keras.Model, preprocessing: Any, class_names: Sequence[str]
+        self,
+        model: keras.Model,
+        preprocessing: Preprocessing,
+        class_names: Sequence[str],
     ):
         super().__init__()
         # The variables are tracked here, once; the model itself is only in
@@ -113,7 +117,7 @@ def export_task(
 
 
 def write_saved_model(
-    module: tf.Module, signatures: Any, final: str | pathlib.Path
+    module: tf.Module, signatures: Any, final: pathlib.Path
 ) -> pathlib.Path:
     """Writes a SavedModel; it appears under its name when it is complete.
 

@@ -65,7 +65,7 @@ class Bank:
     def __init__(self, folder: str | pathlib.Path, writes: bool = True):
         self.folder = pathlib.Path(folder)
         self.writes = writes
-        self._unwritten = {}
+        self._unwritten: dict[int, BankedTask] = {}
 
     def store(
         self,
@@ -113,7 +113,7 @@ class Bank:
                 "Make room and start the same command again."
             ) from error
 
-    def load(self, visit: Visit, name: str) -> BankedTask:
+    def load(self, visit: int, name: str) -> BankedTask:
         """The `BankedTask` of a task after its visit number `visit`.
 
         Raises:
@@ -138,7 +138,7 @@ class Bank:
             )
         return BankedTask(note, from_npz(content))
 
-    def history(self, visit: Visit, name: str) -> dict[str, np.ndarray]:
+    def history(self, visit: int, name: str) -> dict[str, np.ndarray]:
         """`{name: array}` of training curves; empty if unreadable."""
         path = self._path(visit, name) / "history.npz"
         try:
@@ -146,7 +146,7 @@ class Bank:
         except (OSError, ValueError):
             return {}
 
-    def names(self) -> list[str]:
+    def names(self) -> dict[str, int]:
         """`{task name: newest visit}` of the tasks in the bank."""
         found = {}
         for path in sorted(self.folder.glob("[0-9]*_*")):

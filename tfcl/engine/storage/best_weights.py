@@ -13,8 +13,6 @@ from tfcl.errors import RunError
 from tfcl.files import write_atomically
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.engine.storage.journal import Journal
     from tfcl.types import Values
 
@@ -43,9 +41,9 @@ class BestWeights:
         journal: Journal,
         values: Values,
         epoch: int,
-        accuracy: float,
-        value: float,
-    ) -> dict[str, Any]:
+        accuracy: float | None,
+        value: float | None,
+    ) -> BestEpoch:
         """Writes the values; returns the `BestEpoch` for the journal.
 
         Args:
@@ -68,7 +66,7 @@ class BestWeights:
         sha = hashlib.sha256(content).hexdigest()
         return BestEpoch(epoch, accuracy, value, name, sha)
 
-    def load(self, note: dict[str, Any]) -> Values | None:
+    def load(self, note: BestEpoch | None) -> Values | None:
         """The values of a note, None for None."""
         if note is None:
             return None
@@ -100,7 +98,7 @@ class BestWeights:
 def _file_name(journal, epoch):
     # A phase begins, with epoch 0, at the step at which the last one ended,
     # whose file a checkpoint may need.
-    position = journal.position
+    position = journal.task_position
     return (
         f"visit_{position.visit:03d}_phase_{position.phase_number:02d}"
         f"_epoch_{epoch}_step_{journal.global_step}.npz"

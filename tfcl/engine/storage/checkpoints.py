@@ -19,8 +19,6 @@ from tfcl.files import write_atomically
 from tfcl.models.variables import derive
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.methods.base import Method
 
 
@@ -75,13 +73,16 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: str | pathlib.Path, policy: Any, writes: bool = True
+        self,
+        folder: str | pathlib.Path,
+        policy: CheckpointPolicy,
+        writes: bool = True,
     ):
         self.folder = pathlib.Path(folder)
         self.policy = policy
         self.writes = writes
-        self._restore_path = None
-        self._found = []
+        self._restore_path: str | None = None
+        self._found: list[int] = []
         self._saved_at = time.monotonic()
 
     # Reading

@@ -44,7 +44,9 @@ class Journal(JsonRecord):
     seconds: float = 0.0
     saves: int = 0
     structure: typing.Any = None
-    start_files: dict[str, dict] = dataclasses.field(default_factory=dict)
+    start_files: dict[str, dict[str, str]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]
@@ -77,6 +79,12 @@ class Journal(JsonRecord):
                 "or another --model_dir."
             )
         return cls.from_json(_UPGRADES[written](data))
+
+    @property
+    def task_position(self) -> Position:
+        """The `position` while a task is in hand."""
+        assert self.position is not None, "between two tasks"
+        return self.position
 
     def begin_task(self, task: Task) -> None:
         """Notes that a task has begun; keeps the place of a resumed one."""

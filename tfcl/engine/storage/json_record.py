@@ -12,6 +12,9 @@ class JsonRecord:
     Nested records become objects; all other values must be JSON-ready.
     """
 
+    # What every dataclass has.
+    __dataclass_fields__: typing.ClassVar[dict[str, dataclasses.Field]]
+
     def to_json(self) -> dict[str, typing.Any]:
         """JSON-ready dictionary; lists and dictionaries are not copied."""
         values = {

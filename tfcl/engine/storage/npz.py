@@ -15,7 +15,9 @@ if typing.TYPE_CHECKING:
 def to_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """`{name: array}` as the content of an uncompressed .npz file."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    # Without their type: NumPy's stubs take them for its own keywords, too.
+    named: dict[str, typing.Any] = dict(arrays)
+    np.savez(buffer, **named)
     return buffer.getvalue()
 
 

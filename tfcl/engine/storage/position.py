@@ -109,6 +109,12 @@ class Position(JsonRecord):
         """Number of the running phase, or of the next one, from 0."""
         return len(self.results)
 
+    @property
+    def phase_position(self) -> PhasePosition:
+        """The `phase` while one is running."""
+        assert self.phase is not None, "between two phases"
+        return self.phase
+
     def begin_phase(self) -> None:
         """Sets the place to the begin of a phase."""
         self.phase = PhasePosition()
@@ -121,7 +127,7 @@ class Position(JsonRecord):
             result: JSON-ready.
         """
         key = f"{self.phase_number:02d}_{name}"
-        self.histories[key] = self.phase.history
+        self.histories[key] = self.phase_position.history
         self.results.append(result)
         self.phase = None
 

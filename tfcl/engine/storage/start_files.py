@@ -14,7 +14,7 @@ import keras
 from tfcl.errors import RunError, UserError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -34,7 +34,9 @@ class StartFiles:
             journal; `keep` adds to it.
     """
 
-    def __init__(self, folder: str | pathlib.Path, notes: Mapping[str, Any]):
+    def __init__(
+        self, folder: str | pathlib.Path, notes: dict[str, dict[str, str]]
+    ):
         self.folder = pathlib.Path(folder)
         self.notes = notes
         self._found = {}

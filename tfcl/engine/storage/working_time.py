@@ -17,7 +17,7 @@ class WorkingTime:
 
     def __init__(self, journal: Journal):
         self._journal = journal
-        self._counted_until = None
+        self._counted_until: float | None = None
 
     def __enter__(self) -> "WorkingTime":
         self._counted_until = time.monotonic()
@@ -34,5 +34,5 @@ class WorkingTime:
         now = time.monotonic()
         passed = now - self._counted_until
         self._journal.seconds += passed
-        self._journal.position.seconds += passed
+        self._journal.task_position.seconds += passed
         self._counted_until = now

@@ -14,6 +14,7 @@ from tfcl.engine.training.stretches import Stretches
 from tfcl.methods.base import Method
 from tfcl.methods.work import Phase
 from tfcl.models.variables import restore, stored
+from tfcl.types import Values
 
 
 class Fitting:
@@ -41,12 +42,12 @@ class Fitting:
         self._saver = saver
         self._journal = saver.journal
         self._observer = observer
-        self._best_values = None
+        self._best_values: Values | None = None
 
     def perform(self, task: Task, phase: Phase) -> dict:
         """Trains until the phase ends; returns its result."""
-        journal, position = self._journal, self._journal.position
-        best = position.phase.best
+        journal, position = self._journal, self._journal.task_position
+        best = position.phase_position.best
         self._best_values = self._saver.best_values(best)
         if phase.restores_nonfinite and best is None:
             self._keep_as_best(epoch=0, accuracy=None, value=None)
@@ -69,7 +70,7 @@ class Fitting:
     # The end of an epoch
 
     def _end_epoch(self, task, phase, broken):
-        place = self._journal.position.phase
+        place = self._journal.task_position.phase_position
         # Skipped steps are in no sum.
         steps = max(place.step - place.skipped, 1)
         record = {
@@ -132,7 +133,7 @@ class Fitting:
         if size:
             record["validation/batch_losses"] = found.batch_losses
         self._note_peak(task, epoch, found.accuracy)
-        best = self._journal.position.phase.best
+        best = self._journal.task_position.phase_position.best
         before = None if best is None else best.value
         wanted = phase.restore_best and epoch > phase.best_after
         if wanted and phase.improves(record[phase.best_by], before):
@@ -140,7 +141,8 @@ class Fitting:
 
     def _note_peak(self, task, epoch, accuracy):
         """The test accuracy at the best validation accuracy so far."""
-        position, peak = self._journal.position, self._journal.position.peak
+        position = self._journal.task_position
+        peak = position.peak
         better = peak is None or accuracy > peak.validation_accuracy
         if self._evaluator.policy.record_peak and better:
             test = self._evaluator.running(task.test)
@@ -150,7 +152,8 @@ class Fitting:
 
     def _keep_as_best(self, epoch, accuracy, value):
         self._best_values = stored(self._method.shared + self._method.slot)
-        self._journal.position.phase.best = self._saver.save_best(
+        place = self._journal.task_position.phase_position
+        place.best = self._saver.save_best(
             self._best_values, epoch, accuracy, value
         )
 
@@ -164,7 +167,7 @@ class Fitting:
             self._restore_best()
 
     def _result(self, phase):
-        place = self._journal.position.phase
+        place = self._journal.task_position.phase_position
         result = {"epochs": place.epoch}
         if place.history:
             result.update(

@@ -26,8 +26,9 @@ class Scanning:
 
     def perform(self, task: Task, scan: Scan) -> dict:
         """Goes through the stream; returns the scan's result."""
-        journal, position = self._saver.journal, self._saver.journal.position
-        place = position.phase
+        journal = self._saver.journal
+        position = journal.task_position
+        place = position.phase_position
         boundaries = scan.boundaries_within(len(scan.data or task.train))
         self._stretches.set_rates(scan, self._stretches.clock(task, scan))
         for boundary in boundaries[place.epoch :]:

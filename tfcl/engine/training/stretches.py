@@ -53,7 +53,7 @@ class Stretches:
 
     def clock(self, task: Task, phase: Phase | Scan) -> Clock:
         """What schedules and stopping rules may know at this moment."""
-        place = self._journal.position.phase
+        place = self._journal.task_position.phase_position
         return Clock(
             epoch=place.epoch,
             run_epoch=self._journal.run_epoch,
@@ -81,10 +81,10 @@ class Stretches:
             Interrupted: If the run shall stop; the state is saved.
             RunError: If a step is not finite and nothing says how to go on.
         """
-        position = self._journal.position
+        position = self._journal.task_position
         split = phase.data or task.train
         size = self._batch_size(task, phase)
-        key = (task.index, position.phase_number, position.phase.epoch)
+        key = (task.index, position.phase_number, position.phase_position.epoch)
         order = epoch_order(
             len(split),
             phase.shuffle,
@@ -107,7 +107,7 @@ class Stretches:
         """
         split, size = scan.data or task.train, scan.batch_size
         order = np.arange(len(split), dtype=np.int32)
-        number = self._journal.position.phase_number
+        number = self._journal.task_position.phase_number
         seed = randomness.stateless_seed(self._seed, "scan", task.index, number)
         self._until(boundary // size, task, scan, split, order, size, seed)
 
@@ -122,7 +122,7 @@ class Stretches:
         size = self._batch_size(task, work)
         if work.one_by_one:
             size = self._runner.replicas
-        number = self._journal.position.phase_number
+        number = self._journal.task_position.phase_number
         seed = randomness.stateless_seed(
             self._seed, "accumulate", task.index, number
         )
@@ -137,7 +137,7 @@ class Stretches:
 
     def _until(self, last, task, phase, split, order, size, seed):
         """Runs up to step `last`; returns as `epoch`."""
-        place = self._journal.position.phase
+        place = self._journal.task_position.phase_position
         while place.step < last:
             first = place.step
             until = min(first + self._saver.policy.steps_per_call, last)
@@ -180,8 +180,8 @@ class Stretches:
 
     def _note(self, sums, done, skipped):
         """Notes the steps of one call."""
-        position = self._journal.position
-        place = position.phase
+        position = self._journal.task_position
+        place = position.phase_position
         for name, value in sums.items():
             # float64 sums of float32 calls; lists, so that JSON can hold them
             # between two calls.
@@ -201,14 +201,15 @@ class Stretches:
 
     def _not_finite(self, task, phase, step):
         optimizers = self._method.optimizers
+        epoch = self._journal.task_position.phase_position.epoch
         rates = ", ".join(
             f"{name} {float(optimizers[name].learning_rate.numpy()):g}"
             for name in phase.rates
         )
         return RunError(
             f"Loss or gradient is not finite in task '{task.name}', phase "
-            f"'{phase.name}', epoch {self._journal.position.phase.epoch}, "
-            f"step {step}, learning rate {rates}. The step was not applied "
+            f"'{phase.name}', epoch {epoch}, step {step}, "
+            f"learning rate {rates}. The step was not applied "
             "and everything learned is kept. Bind "
             "Experiment.on_nonfinite='skip' to go on without such steps, or "
             "start anew in another --model_dir with a lower rate."

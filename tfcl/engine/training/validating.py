@@ -30,11 +30,12 @@ def measured(
         one number per group}`.
     """
     found = evaluator.running(task.validation)
-    numbers = {
+    numbers: dict[str, float | list[float]] = {
         "validation/loss": found.loss,
         "validation/accuracy": found.accuracy,
     }
     for name, split in work.measured.items():
         accuracies = evaluator.running(split).group_accuracies
+        assert accuracies is not None, "pairs have no groups"
         numbers[f"{name}/accuracies"] = accuracies.tolist()
     return numbers

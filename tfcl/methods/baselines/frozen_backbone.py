@@ -10,12 +10,11 @@ from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
-
     from tfcl.data.task import Task
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
 
 
@@ -44,7 +43,7 @@ class FrozenBackbone(NetworkMethod):
         self.shared = network.backbone_variables
         self.slot = network.head_variables
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         phase = self.training.phase()
         # All that was learned, this task too, depends on the backbone.
         if task.earlier or self.seen_again or self.training.pretrained:

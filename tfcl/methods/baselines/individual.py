@@ -16,7 +16,7 @@ from tfcl.models.surgery.selective import selective_backbone, selective_layers
 from tfcl.models.variables import restore
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import Any
 
     import keras
@@ -24,6 +24,7 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
@@ -111,7 +112,7 @@ class Individual(NetworkMethod):
         restore(taken, values)
         self.training.begin_task(self.head, task)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         phase = self.training.phase()
         if self.later_schedule is not None and task.index:
             phase = dataclasses.replace(

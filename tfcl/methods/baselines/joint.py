@@ -14,7 +14,6 @@ from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.tensor_norms import trained_weights
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
@@ -22,6 +21,7 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.types import Tensor, Values
 
@@ -91,7 +91,7 @@ class Joint(NetworkMethod):
     def resume_task(self, task: Task, values: Values) -> None:
         self.begin_task(task)  # Nothing that it has learned is its own.
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         if not self._trained_tasks:
             return
         # In their order also when the task is seen again: an example's group

@@ -9,17 +9,17 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.arguments import require
-from tfcl.data.split import taken_from
+from tfcl.data.split import Split, taken_from
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.replay.host_reservoir import HostReservoir
 from tfcl.replay.table import Column
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
 
 
 @gin.configurable
@@ -63,12 +63,12 @@ class Rehearsal(FineTuning):
         require(0.0 < share < 1.0, "share", "must lie between 0 and 1", share)
         self.capacity = capacity
         self.share = share
-        self._notes = {}
+        self._notes: dict[str, int] = {}
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         yield self.training.phase("train", self.mixed(task))
 
-    def kept(self, task: Task) -> Any:
+    def kept(self, task: Task) -> np.ndarray:
         """The reservoir when a task begins.
 
         Returns:
@@ -89,7 +89,7 @@ class Rehearsal(FineTuning):
             begin += count
         return np.sort(reservoir["numbers"])
 
-    def mixed(self, task: Task) -> Any:
+    def mixed(self, task: Task) -> Split:
         """The `Split` of a task's own and of replayed examples."""
         splits = [t.train for t in task.earlier]
         begins = np.cumsum([0, *map(len, splits)])
@@ -97,7 +97,9 @@ class Rehearsal(FineTuning):
         draw = randomness.generator(self.seed, "rehearsal", task.index)
         kept = draw.permutation(self.kept(task))
         replayed = np.resize(kept, count if len(kept) else 0)
-        found, _ = np.histogram(replayed, begins) if splits else ([], None)
+        found: Any = []
+        if splits:
+            found, _ = np.histogram(replayed, begins)
         self._notes = {
             t.name: int(n) for t, n in zip(task.earlier, found, strict=True)
         }

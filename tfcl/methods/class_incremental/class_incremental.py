@@ -30,7 +30,7 @@ from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.variables import Owned, statistic
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
@@ -39,7 +39,7 @@ if typing.TYPE_CHECKING:
         ClassifierAlignment,
     )
     from tfcl.methods.class_incremental.head_training import HeadTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.methods.work import Phases
     from tfcl.types import Tensor, Values
 
 
@@ -87,6 +87,8 @@ class ClassIncremental(Method):
         are frozen in stage 1, with keys and counters; keys also in stage 2.
     """
 
+    _network: OnlineNetwork
+
     def __init__(
         self,
         backbone: Callable[..., Any] = gin.REQUIRED,
@@ -118,7 +120,6 @@ class ClassIncremental(Method):
         self.memory = dict(memory or {})
         self.old_scrambles = old_scrambles
         self.alignment = alignment
-        self._network = None
 
     # Set-up
 
@@ -224,7 +225,7 @@ class ClassIncremental(Method):
             "again. Give a stream without repeats."
         )
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         yield self.training.phase(self.train_step)
         yield Accumulate(
             "statistics",
@@ -248,7 +249,7 @@ class ClassIncremental(Method):
         """Number of the task in hand, a tensor."""
         return tf.convert_to_tensor(self.current)
 
-    def class_sums(self, batch: Batch) -> Any:
+    def class_sums(self, batch: Batch) -> list[Tensor]:
         """What a batch adds to the sums of its classes' features."""
         first = self.heads.first(self._now())
         features = self._features(batch.images)
@@ -349,6 +350,7 @@ class ClassIncremental(Method):
         )
         seed = tf.random.experimental.stateless_fold_in(batch.seed, 1)
         with tf.GradientTape() as tape:
+            assert self.alignment is not None, "`phases` asks for its step"
             loss, accuracy = self.alignment.loss(
                 self.heads, self.statistics, labels, current, seed
             )
@@ -378,7 +380,7 @@ class ClassIncremental(Method):
         seen = self.heads.tasks <= self.current.numpy()
         return head if seen.all() else SeenClasses(head, seen)
 
-    def network(self) -> TaskNetwork:
+    def network(self) -> OnlineNetwork:
         return self._network
 
     def bank_notes(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class ClassStatistics:
         variables: All variables of this object.
     """
 
-    def __init__(self, classes: Any, features: Tensor, at_once: int):
+    def __init__(self, classes: int, features: int, at_once: int):
         part = (at_once, features)
         self.sums = [
             statistic(np.zeros(size), f"sums_{number}", "float64")
@@ -50,7 +50,9 @@ class ClassStatistics:
         )
         self.variables = [*self.sums, *self.table.variables]
 
-    def step(self, features: Tensor, labels: Tensor, first: Any) -> Any:
+    def step(
+        self, features: Tensor, labels: Tensor, first: Tensor
+    ) -> list[Tensor]:
         """What a batch adds to `sums`, whose first class is `first`."""
         features = tf.cast(features, tf.float64)
         at_once = self.sums[0].shape[0]
@@ -61,7 +63,7 @@ class ClassStatistics:
             tf.einsum("bc,bi,bj->cij", one, features, features),
         ]
 
-    def note(self, first: Any) -> None:
+    def note(self, first: int) -> None:
         """Takes means and covariances of the classes from `first` on."""
         counts, sums, products = (v.numpy() for v in self.sums)
         # None in a resumed run, whose variables are not restored yet.

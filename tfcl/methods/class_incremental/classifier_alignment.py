@@ -23,6 +23,9 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.data.split import Split
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.class_incremental.class_statistics import ClassStatistics
+    from tfcl.methods.class_incremental.task_heads import TaskHeads
     from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
 
@@ -103,7 +106,9 @@ class ClassifierAlignment:
         self.temperature = temperature
         self.decay_by_current = decay_by_current
 
-    def phase(self, step: Any, split: Split, classes: Any) -> Phase:
+    def phase(
+        self, step: Callable[[Batch], Update], split: Split, classes: int
+    ) -> Phase:
         """The `Phase` after a task.
 
         Args:
@@ -123,12 +128,12 @@ class ClassifierAlignment:
 
     def loss(
         self,
-        heads: Any,
-        statistics: Any,
+        heads: TaskHeads,
+        statistics: ClassStatistics,
         labels: Tensor,
         current: Tensor,
         seed: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Loss of features drawn for labels, and their accuracy.
 
         Args:
@@ -162,14 +167,16 @@ class AlignmentOrder:
         state: Variables that a checkpoint must hold.
     """
 
-    def __init__(self, classes: Any, size: Any):
+    def __init__(self, classes: int, size: int):
         self._size = size
         self._slots = np.repeat(np.arange(classes, dtype=np.int32), size)
         # The labels of an epoch, in an order that its first step draws.
         self._order = statistic(np.zeros(len(self._slots)), "order", "int32")
         self.state = [self._order]
 
-    def labels(self, seen: Any, step: Any, seed: Tensor) -> dict[str, Any]:
+    def labels(
+        self, seen: Tensor, step: Tensor, seed: Tensor
+    ) -> tuple[Tensor, Callable[[], Any]]:
         """Traced: the labels of a step.
 
         Args:

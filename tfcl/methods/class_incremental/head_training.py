@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from tfcl.methods.base import Batch, Update
     from tfcl.optimizers.schedules import Clock
 
 
@@ -62,11 +63,11 @@ class HeadTraining(TrainingOptions):
         ):
             fits = value is None or int(value) == value >= 1
             require(fits, name, "must be a whole number, at least 1", value)
-        for name, value in (
+        for name, least in (
             ("backbone_rate", backbone_rate),
             ("validate_every", validate_every),
         ):
-            require(value >= 0, name, "must not be negative", value)
+            require(least >= 0, name, "must not be negative", least)
         self.epochs = epochs
         self.backbone_rate = backbone_rate
         self.pretrained = pretrained
@@ -78,7 +79,7 @@ class HeadTraining(TrainingOptions):
         """Whether the backbone learns."""
         return self.backbone_rate > 0
 
-    def phase(self, step: Any) -> Phase:
+    def phase(self, step: Callable[[Batch], Update]) -> Phase:
         """The `Phase` of a task's training."""
         return Phase(
             "heads",

@@ -13,10 +13,9 @@ from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from tfcl.data.task import Task
     from tfcl.types import Tensor
 
 
@@ -41,7 +40,9 @@ class TaskHeads:
         tasks: Task of each class, int32 `(classes,)`.
     """
 
-    def __init__(self, kind: str, sizes: Sequence[int], memory: Any):
+    def __init__(
+        self, kind: str, sizes: Sequence[int], memory: Mapping[str, Any]
+    ):
         require(kind in KINDS, "head", f"must be one of {KINDS}", kind)
         self.sizes = tuple(sizes)
         self.tasks = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
@@ -55,21 +56,21 @@ class TaskHeads:
                 sum(sizes), kernel_initializer=normal, name="heads"
             )
 
-    def classes_of(self, task: Task) -> Any:
+    def classes_of(self, task: int) -> tuple[int, int]:
         """Smallest class of a task, and how many it has, integers."""
         return int(self._firsts[task]), self.sizes[task]
 
-    def first(self, current: Tensor) -> Any:
+    def first(self, current: Tensor) -> Tensor:
         """Smallest class of a task; scalar, as `current`."""
         return tf.gather(self._firsts, current)
 
-    def seen(self, current: Tensor) -> Any:
+    def seen(self, current: Tensor) -> Tensor:
         """Number of classes of the tasks up to one."""
         return self.first(current) + self.size(current)
 
-    def size(self, current: Tensor) -> Any:
+    def size(self, current: Tensor) -> Tensor:
         """Number of classes of a task."""
-        return tf.gather(np.int32(self.sizes), current)
+        return tf.gather(np.array(self.sizes, np.int32), current)
 
     def logits(self, features: Tensor) -> Tensor:
         """Logits in a training step that leaves keys as they are."""
@@ -77,15 +78,17 @@ class TaskHeads:
             return self.layer.read(features)[0]
         return self.layer(features)
 
-    def own(self, logits: Tensor, current: Tensor) -> Any:
+    def own(self, logits: Tensor, current: Tensor) -> Tensor:
         """Logits, those of other tasks' classes masked."""
         return tf.where(self.tasks == current, logits, _NOT_SEEN)
 
-    def known(self, logits: Tensor, current: Tensor) -> Any:
+    def known(self, logits: Tensor, current: Tensor) -> Tensor:
         """Logits, those of later tasks' classes masked."""
         return tf.where(self.tasks <= current, logits, _NOT_SEEN)
 
-    def changed(self, new: Any, old: Any, tasks: Any) -> Any:
+    def changed(
+        self, new: Tensor, old: Tensor, tasks: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """The new values of some tasks' key sets, the old of all others.
 
         Args:
@@ -98,7 +101,9 @@ class TaskHeads:
         chosen = tasks(tf.range(count))[:, None]
         return tf.reshape(tf.where(chosen, new, old), shape)
 
-    def trained(self, gradient: Tensor, tasks: Any) -> Any:
+    def trained(
+        self, gradient: Tensor, tasks: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """A gradient, 0 where it belongs to a task that is not trained.
 
         Args:

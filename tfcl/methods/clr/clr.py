@@ -156,7 +156,7 @@ class CLR(NetworkMethod, SupportsBundle):
             tensors += [_kernel(site.conv) for site in self.sites]
         return tensors
 
-    def bundle(self, finished: Sequence[tuple[Values, int]]) -> Any:
+    def bundle(self, finished: Sequence[tuple[Values, int]]) -> BundledNetwork:
         def activations():
             for values, index in finished:
                 self.activate(values, index)

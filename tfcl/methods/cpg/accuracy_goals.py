@@ -27,7 +27,7 @@ class GoalFile:
 
     def __init__(self, path: str = gin.REQUIRED):
         self.path = pathlib.Path(path)
-        self._goals = None
+        self._goals: dict[str, float] = {}
 
     def check(self, task_names: Sequence[str]) -> None:
         """Reads the file; raises a `UserError` unless every task has a goal."""

@@ -19,7 +19,7 @@ from tfcl.models.variables import statistic
 from tfcl.optimizers.schedules import Later
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import Any
 
     import keras
@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import Task
     from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.optimizers.schedules import Clock
 
 
@@ -201,7 +202,7 @@ class CPG(MaskedNetwork):
             )
         super().begin_task(task)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         goal, missed, accuracy, owned = yield from self._learn(task)
         if owned:
             accuracy = yield from self._compact(task, goal, missed, accuracy)

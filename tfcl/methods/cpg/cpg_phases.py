@@ -77,7 +77,9 @@ class PruningLadder:
         self.keep_best = keep_best
         self.ends_below_goal = ends_below_goal
 
-    def ramp(self, initial: float, target: float, steps_per_epoch: int) -> Any:
+    def ramp(
+        self, initial: float, target: float, steps_per_epoch: int
+    ) -> GradualSparsity:
         """The `GradualSparsity` of a run."""
         end = self.ramp_epochs * steps_per_epoch
         return GradualSparsity(initial, target, 0, end, self.frequency)

@@ -82,7 +82,7 @@ class FaceTraining(TaskTraining):
         self.embedding_units = embedding_units
         self.margin = margin
         self.plain = (plain_start, plain_decay, plain_least)
-        self._weights = None
+        self._weights: keras.Variable | None = None
 
     def task_head(self, spec: StreamSpec) -> TaskHead:
         for name in ("verification", "class_weighted"):
@@ -95,15 +95,16 @@ class FaceTraining(TaskTraining):
             )
         by_angles = [name in self.verification for name in spec.task_names]
         counts = np.array(spec.class_counts)
-        widest = [
+        plain, verified = (
             int(max(counts[np.equal(by_angles, kind)], default=1))
             for kind in (False, True)
-        ]
+        )
         if self._weights is None:
             # Set anew by every `begin_task`: nothing for a checkpoint.
             self._weights = statistic(np.ones(max(counts)), "class_weights")
         return VerificationHead(
-            *widest,
+            plain,
+            verified,
             self.embedding_units,
             self.margin,
             **self._head_initializers(),
@@ -115,6 +116,7 @@ class FaceTraining(TaskTraining):
         if task.name in self.verification:
             first = head.plain_classes
         head.use_columns(range(first, first + task.num_classes))
+        assert self._weights is not None, "`task_head` has made them"
         weights = np.ones(self._weights.shape)
         if task.name in self.class_weighted:
             counts = np.bincount(task.train.labels, minlength=task.num_classes)

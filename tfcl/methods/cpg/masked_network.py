@@ -24,7 +24,6 @@ from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.owned_weights import claimed, without_foreign
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     import keras
@@ -77,7 +76,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         picks: bool = False,
         threshold: float = 0.005,
         initial_score: float = 0.01,
-        untrained: Sequence[str] | None = None,
+        untrained: dict | None = None,
     ):
         super().__init__(training)
         require(
@@ -178,7 +177,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         """
         return self._network.backbone if picks else self._unpicked
 
-    def make_steps(self) -> Any:
+    def make_steps(self) -> MaskedSteps:
         """The `MaskedSteps`."""
         return MaskedSteps(self)
 
@@ -245,7 +244,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         if structure["width"] != self.width:
             self._build(structure["width"])
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._builds
 
     def serving_graph(self) -> Any:
@@ -319,7 +318,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         for owned in self._scores:
             owned.variable.assign(owned.fresh(0))
 
-    def own_weights(self) -> list[Tensor]:
+    def own_weights(self) -> int:
         """How many weights the task in training owns."""
         number = self._index + 1
         return sum(

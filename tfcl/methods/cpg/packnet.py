@@ -13,11 +13,12 @@ from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.optimizers.schedules import Clock
 
 
@@ -74,7 +75,7 @@ class PackNet(MaskedNetwork):
         self.retraining_schedule = retraining_schedule
         self.retraining_epochs = retraining_epochs
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         finetune = self.training.phase("finetune")
         if task.name in self.untrained:
             yield Validate("untrained")

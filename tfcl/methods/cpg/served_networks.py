@@ -41,7 +41,7 @@ class ServedNetworks:
         self.positions = {}
 
     @property
-    def widths(self) -> Any:
+    def widths(self) -> list[float]:
         """The widths there are networks for."""
         return sorted(self._networks)
 

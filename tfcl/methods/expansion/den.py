@@ -21,13 +21,12 @@ from tfcl.optimizers.proximal import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
-
     import keras
 
     from tfcl.data.task import Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.types import Values
 
 
@@ -210,7 +209,7 @@ class DEN(GrowingNetwork):
         super().resume_task(task, values)
         self.remember()
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         if not task.earlier:
             self._train_all()
             yield self._stage("train", "sparse", self.sparse_step)

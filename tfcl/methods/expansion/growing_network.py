@@ -14,6 +14,7 @@ from tfcl.models.surgery.growing_chain import GrowingChain, regrown, unit_view
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
@@ -45,7 +46,8 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         _, hidden = self.training.head_and_hidden_layers(spec.max_classes)
         self.chain = GrowingChain(backbone, hidden)
         self._builds = 0
-        self._draws = ()
+        # Number of the task, and of its next growth.
+        self._draws: tuple[int, ...] = ()
         self._build(self.chain.widths)
         self.old_widths = list(self.widths)
         self.redraw(self.shared, "shared")
@@ -101,7 +103,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
     # Units
 
     @property
-    def inputs(self) -> Any:
+    def inputs(self) -> int:
         """Channels of the image: the units below the first layer."""
         return self.spec.image_shape[-1]
 
@@ -111,11 +113,11 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         for before, variable in zip(self.before, self.kernels + self.biases):
             before.assign(variable)
 
-    def views(self) -> Any:
+    def views(self) -> list[np.ndarray]:
         """Kernels as `(positions, units below, units)`, the head's last."""
         return self._views([*self.kernels, self.head.kernels[0]])
 
-    def views_before(self) -> Any:
+    def views_before(self) -> list[np.ndarray]:
         """The same of the copies in `before`, without a head."""
         return self._views(self.before[: len(self.kernels)])
 
@@ -123,7 +125,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         below = [self.inputs, *self.widths]
         return [unit_view(k.numpy(), count) for k, count in zip(kernels, below)]
 
-    def grow(self, sources: Any) -> None:
+    def grow(self, sources: Sequence[Sequence[int]]) -> None:
         """Builds the network with other units.
 
         Args:
@@ -164,7 +166,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
     def grow_to(self, structure: Structure) -> None:
         self._build(structure["widths"])
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._builds
 
     def begin_task(self, task: Task) -> None:

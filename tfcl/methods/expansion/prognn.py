@@ -50,6 +50,8 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         as in the baselines of Lee, Behpour, Eaton, ICML 2021.
     """
 
+    _active: int  # Number of the column that serves.
+
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
@@ -65,8 +67,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         self.dim_reduction_scale = dim_reduction_scale
         self._columns = []  # The last one may still be in training.
         self._finished = 0
-        self._networks = {}
-        self._active = None
+        self._networks: dict[int, TaskNetwork] = {}
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
@@ -132,7 +133,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
             self._add_column()
             self._finish()
 
-    def graph(self) -> Any:
+    def graph(self) -> int:
         return self._active
 
     # One task
@@ -166,7 +167,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
 
     def bank_values(self) -> Values:
         values = self.head.trimmed(stored(self._network.head_variables))
-        return {**values, "column": np.int32(self._active)}
+        return {**values, "column": np.array(self._active, np.int32)}
 
     def bank_notes(self) -> dict[str, Any]:
         columns = self._active + 1

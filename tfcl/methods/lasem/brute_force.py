@@ -13,12 +13,15 @@ from tfcl.models.surgery.prefix_tree import configuration_name, configurations
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Sequence
     from typing import Any
+
+    import keras
 
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.lasem.transfers import Transfer
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
 
 
 @gin.configurable
@@ -57,8 +60,8 @@ class BruteForce(SearchingMethod):
         transfer: Transfer | None = None,
     ):
         super().__init__(training, transfer)
-        self._kept = []
-        self._accuracies = {}
+        self._kept: list[keras.Variable] = []
+        self._accuracies: dict[str, float] = {}
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
@@ -73,7 +76,7 @@ class BruteForce(SearchingMethod):
         """The variables that a training changes."""
         return [owned.variable for owned in self.shared + self.slot]
 
-    def search(self, task: Task) -> Any:
+    def search(self, task: Task) -> Phases:
         if task.index == 0:
             self.choice.select([False] * len(self.layers))
             yield self._phase(task, "train")
@@ -90,7 +93,7 @@ class BruteForce(SearchingMethod):
             self._accuracies[name] = accuracy
         _assign(self._learned, self._kept)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         self._accuracies = {}
         yield from super().phases(task)
 
@@ -112,7 +115,7 @@ class BruteForce(SearchingMethod):
     # The choice
 
     @property
-    def best(self) -> Any:
+    def best(self) -> Sequence[bool]:
         # The candidate in training; after the last one, the kept one.
         return self.choice.sharing
 

@@ -26,6 +26,7 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Batch
     from tfcl.methods.lasem.transfers import Transfer
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.types import Tensor
 
 
@@ -110,7 +111,7 @@ class DARTS(SearchingMethod):
         super().begin_task(task)
         self.logits.assign(np.zeros(self.logits.shape))
 
-    def search(self, task: Task) -> Any:
+    def search(self, task: Task) -> Phases:
         phase = self.training.phase()
         phase.rates["selection"] = phase.rates["main"]
         phase.steps = (self.selection_step, self.train_step)
@@ -226,7 +227,7 @@ class DARTS(SearchingMethod):
     # The choice
 
     @property
-    def best(self) -> Any:
+    def best(self) -> np.ndarray:
         return self.logits.numpy().argmax(axis=1) == 1
 
     def bank_notes(self) -> dict[str, Any]:

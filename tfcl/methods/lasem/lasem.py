@@ -23,6 +23,7 @@ from tfcl.models.surgery.prefix_tree import (
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
@@ -292,7 +293,7 @@ class LASEM(SearchingMethod):
     # The choice
 
     @property
-    def best(self) -> Any:
+    def best(self) -> Sequence[bool]:
         return self.configurations[int(np.argmax(self.prior.numpy()))]
 
     def bank_notes(self) -> dict[str, Any]:

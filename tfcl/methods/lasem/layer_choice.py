@@ -37,7 +37,7 @@ class LayerChoice:
         defined: 1 per layer that some task has shared.
     """
 
-    def __init__(self, layers: Sequence[Any], shared: Any):
+    def __init__(self, layers: Sequence[Any], shared: Sequence[Owned]):
         self.layers = layers
         self._shared = shared
         self.before = [
@@ -63,12 +63,12 @@ class LayerChoice:
         for before, owned in zip(self.before, self._shared):
             owned.variable.assign(before)
 
-    def select(self, sharing: Sequence[Any]) -> None:
+    def select(self, sharing: Sequence[bool] | np.ndarray) -> None:
         """Makes `sharing`, a boolean per layer, the active configuration."""
         for layer, shared in zip(self.layers, sharing):
             layer.selection.assign(float(shared))
 
-    def settle(self, sharing: Sequence[Any]) -> None:
+    def settle(self, sharing: Sequence[bool] | np.ndarray) -> None:
         """The final choice: rolls back the layers that are not shared."""
         self.select(sharing)
         before = {
@@ -85,7 +85,7 @@ class LayerChoice:
         self.defined.assign(defined)
 
     @property
-    def sharing(self) -> tuple[Any, ...]:
+    def sharing(self) -> list[bool]:
         """The active configuration: a boolean per layer, True = shared."""
         return [layer.selection.numpy() > 0.5 for layer in self.layers]
 
@@ -94,7 +94,7 @@ class LayerChoice:
         """The active configuration as digits, 1 = shared."""
         return configuration_name(self.sharing)
 
-    def shared_of(self, layer: keras.layers.Layer) -> Any:
+    def shared_of(self, layer: keras.layers.Layer) -> list[Owned]:
         """The shared `Owned` variables of a layer."""
         own = {id(variable) for variable in layer.shared_variables}
         return [v for v in self._shared if id(v.variable) in own]
@@ -108,7 +108,7 @@ class LayerChoice:
             for owned in self.shared_of(layer)
         ]
 
-    def without_unused(self, values: Values) -> Any:
+    def without_unused(self, values: Values) -> Values:
         """Bank values without what the configuration does not use."""
         values = dict(values)
         for layer, shared in zip(self.layers, self.sharing):

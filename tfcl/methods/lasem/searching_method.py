@@ -14,15 +14,18 @@ from tfcl.models.surgery.prefix_tree import chosen_layers
 from tfcl.models.surgery.selective import selective_backbone
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Sequence
     from typing import Any
 
     import keras
+    import numpy as np
 
     from tfcl.data.task import StreamSpec, Task
+    from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.lasem.transfers import Transfer
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.models.variables import Owned
     from tfcl.types import Tensor, Values
@@ -47,17 +50,18 @@ class SearchingMethod(NetworkMethod):
         choice: `LayerChoice`.
     """
 
+    choice: LayerChoice
+
     def __init__(
         self, training: TaskTraining, transfer: Transfer | None = None
     ):
         super().__init__(training)
         self.transfer = transfer or HardTransfer()
-        self.layers = []
-        self.choice = None
+        self.layers: list[SelectiveConv2D] = []
 
     @property
     @abc.abstractmethod
-    def best(self) -> Any:
+    def best(self) -> Sequence[bool] | np.ndarray:
         """What the evidence favours now: a boolean per layer, True = shared."""
 
     @property
@@ -95,7 +99,7 @@ class SearchingMethod(NetworkMethod):
         )
         self.transfer.begin_task(self.layers, self.choice.defined.numpy() > 0)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         if self.seen_again:
             phase = self.training.phase()
             phase.steps = (self.chosen_step,)
@@ -103,7 +107,7 @@ class SearchingMethod(NetworkMethod):
         else:
             yield from self.search(task)
 
-    def search(self, task: Task) -> Any:
+    def search(self, task: Task) -> Phases:
         """Generator: the phases of a task that is new."""
         del task
         yield self.training.phase()

@@ -59,7 +59,7 @@ class StaticTransfer(NetworkMethod):
         super().__init__(training)
         self.configuration = configuration
         self.transfer = transfer or HardTransfer()
-        self.sharing = ()
+        self.sharing: tuple[bool, ...] = ()
 
     @property
     def name(self) -> str:

@@ -52,6 +52,7 @@ class Transfer(abc.ABC):
     def penalty(self, layer: keras.layers.Layer) -> Tensor | None:
         """What training adds for a shared layer; a scalar or None."""
         del layer
+        return None
 
 
 @gin.configurable
@@ -158,6 +159,7 @@ class DeconvTransfer(Transfer):
             f"number {depth + 1})",
             self.bases,
         )
+        assert self.filters is not None, "as many as bases"
         side, *between, channels = self.bases[depth]
         filter_side, *filter_channels = self.filters[depth]
         return DeconvKernel(

@@ -18,7 +18,6 @@ from tfcl.models.variables import statistic
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     import keras
@@ -26,6 +25,7 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.types import Tensor
 
@@ -103,7 +103,7 @@ class HAT(NetworkMethod):
         # Set before every phase, so never restored.
         self._last_step = statistic(1, "last_step", "int32")
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         phase = self.training.phase()
         size = phase.batch_size or task.batch_size or self.spec.batch_size
         steps = steps_per_epoch(len(task.train), size, phase.drop_remainder)

@@ -73,7 +73,7 @@ class SupSup(NetworkMethod):
                 for plain, masked in rules.items()
             },
         )
-        self._masked = [
+        self._masked: list[keras.layers.Layer] = [
             la for la in leaf_layers(backbone) if isinstance(la, Supermask)
         ]
         known = {id(v) for layer in self._masked for v in layer.weights}

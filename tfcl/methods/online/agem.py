@@ -10,11 +10,10 @@ import tensorflow as tf
 from tfcl.methods.online.experience_replay import ExperienceReplay
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.replay.buffer import ReplayBuffer
     from tfcl.types import Tensor
 
@@ -37,7 +36,7 @@ class AGEM(ExperienceReplay):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
@@ -45,17 +44,19 @@ class AGEM(ExperienceReplay):
         super().__init__(network, training, buffer, replay_size)
 
     def combined(
-        self, gradients: Sequence[Tensor], replayed: Any
+        self, gradients: Sequence[Tensor], replayed: Sequence[Tensor]
     ) -> list[Tensor]:
         return projected(gradients, replayed)
 
 
-def dot(gradients: Sequence[Tensor], others: Any) -> Tensor:
+def dot(gradients: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
     """Inner product over all variables together."""
     return sum(tf.reduce_sum(g * o) for g, o in zip(gradients, others))
 
 
-def projected(gradients: Sequence[Tensor], references: Any) -> Any:
+def projected(
+    gradients: Sequence[Tensor], references: Sequence[Tensor]
+) -> list[Tensor]:
     """Gradients without the part that points against the references."""
     gradients = [tf.convert_to_tensor(g) for g in gradients]
     references = [tf.convert_to_tensor(g) for g in references]

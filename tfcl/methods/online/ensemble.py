@@ -12,8 +12,10 @@ from tfcl.methods.online.online import OnlineLearning
 from tfcl.models.online.online_networks import ensemble_network
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.models.online.online_network import OnlineNetwork
 
 
 @gin.configurable
@@ -28,12 +30,12 @@ class Ensemble(OnlineLearning):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         models: int = 8,
     ):
         require(models >= 1, "models", "must be at least 1", models)
-        network = functools.partial(
+        copies = functools.partial(
             ensemble_network, network=network, models=models
         )
-        super().__init__(network, training)
+        super().__init__(copies, training)

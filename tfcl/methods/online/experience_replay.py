@@ -12,16 +12,16 @@ from tfcl.methods.online.online import OnlineLearning
 from tfcl.replay.table import Column
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from tfcl.data.augmentation import Draws
     from tfcl.data.task import StreamSpec
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.replay.buffer import ReplayBuffer
-    from tfcl.types import Tensor, Values
+    from tfcl.types import Tensor
 
 
 def two_seeds(seed: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ class ExperienceReplay(OnlineLearning):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
@@ -107,13 +107,13 @@ class ExperienceReplay(OnlineLearning):
         return self.replay_step(batch, places, weights, draws)
 
     @property
-    def candidates(self) -> Any:
+    def candidates(self) -> int:
         """Examples drawn from the buffer."""
         return self.replay_size
 
     def replay_step(
-        self, batch: Batch, places: Any, weights: Any, draws: Draws
-    ) -> Any:
+        self, batch: Batch, places: Tensor, weights: Tensor, draws: Draws
+    ) -> Update:
         """The step once everything is drawn.
 
         Args:
@@ -153,10 +153,10 @@ class ExperienceReplay(OnlineLearning):
     def chosen(
         self,
         gradients: Sequence[Tensor],
-        values: Values,
-        places: Any,
-        weights: Any,
-    ) -> Any:
+        values: Sequence[Tensor],
+        places: Tensor,
+        weights: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         """Those of the examples drawn that are replayed.
 
         Args:
@@ -168,7 +168,7 @@ class ExperienceReplay(OnlineLearning):
         return places, weights
 
     def combined(
-        self, gradients: Sequence[Tensor], replayed: Any
+        self, gradients: Sequence[Tensor], replayed: Sequence[Tensor]
     ) -> list[Tensor]:
         """The gradients of the step from those of batch and replay."""
         return [sum_of(*pair) for pair in zip(gradients, replayed)]
@@ -198,7 +198,7 @@ class MIR(ExperienceReplay):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         buffer: ReplayBuffer = gin.REQUIRED,
         replay_size: int = gin.REQUIRED,
@@ -215,16 +215,16 @@ class MIR(ExperienceReplay):
         )
 
     @property
-    def candidates(self) -> Any:
+    def candidates(self) -> int:
         return self._candidates
 
     def chosen(
         self,
         gradients: Sequence[Tensor],
-        values: Values,
-        places: Any,
-        weights: Any,
-    ) -> Any:
+        values: Sequence[Tensor],
+        places: Tensor,
+        weights: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         rate = tf.cast(
             tf.convert_to_tensor(self.optimizers["main"].learning_rate),
             values[0].dtype,

@@ -19,13 +19,14 @@ from tfcl.replay.balanced import Balanced
 from tfcl.replay.buffer import ReplayBuffer
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
+    from collections.abc import Callable
 
+    from tfcl.data.split import Split
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.methods.work import Phases, Scan
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.types import Values
 
 
@@ -54,7 +55,7 @@ class GDumb(OnlineLearning):
 
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
         capacity: int = gin.REQUIRED,
         batch_size: int = gin.REQUIRED,
@@ -82,7 +83,7 @@ class GDumb(OnlineLearning):
             "Give a stream without repeats."
         )
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         ends = ends_of_distributions(task.train, self.training.measure_every)
         records, begin = [], 0
         # The buffer numbers the examples of all tasks one after another.
@@ -106,7 +107,7 @@ class GDumb(OnlineLearning):
             begin = end
         self.note(records, task)
 
-    def filling(self, task: Task, part: Any, name: str) -> Any:
+    def filling(self, task: Task, part: Split, name: str) -> Scan:
         """The `Scan` of a part of the stream that fills the buffer."""
         scan = self.scan(name, task, (len(part),), part)
         scan.steps, scan.measured = (self.fill_step,), {}

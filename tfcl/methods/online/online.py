@@ -20,21 +20,22 @@ from tfcl.metrics import continual_confusion
 from tfcl.models.variables import restore, stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from tfcl.data.split import Split
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.online.online_training import OnlineTraining
-    from tfcl.models.network import TaskNetwork
+    from tfcl.methods.work import Phases
+    from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.types import Tensor, Values
 
 
 _GRID = 203  # Points along a side of the plane: steps of 0.01.
 
 
-def ends_of_distributions(split: Split, every: int = 1) -> Any:
+def ends_of_distributions(split: Split, every: int = 1) -> tuple[int, ...]:
     """Example counts after which a distribution of a split has ended.
 
     Args:
@@ -42,8 +43,9 @@ def ends_of_distributions(split: Split, every: int = 1) -> Any:
             examples of one group.
         every: Take every k-th end, and the last.
     """
-    ends = np.flatnonzero(np.diff(split.groups)) + 1
-    ends = [*ends.tolist(), len(split)]
+    assert split.groups is not None, "every `Split` has them"
+    changes = np.flatnonzero(np.diff(split.groups)) + 1
+    ends = [*changes.tolist(), len(split)]
     return tuple(sorted({*ends[every - 1 :: every], ends[-1]}))
 
 
@@ -64,16 +66,17 @@ class OnlineLearning(Method, SupportsPointMaps):
         ValueError: At set-up, if tasks differ in their number of classes.
     """
 
+    _network: OnlineNetwork
+
     def __init__(
         self,
-        network: TaskNetwork = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
     ):
         super().__init__()
         self.make_network = network
         self.training = training
-        self._network = None
-        self._notes = {}
+        self._notes: dict[str, Any] = {}
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         if len(set(spec.class_counts)) > 1:
@@ -103,13 +106,17 @@ class OnlineLearning(Method, SupportsPointMaps):
         del values
         self.begin_task(task)
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         ends = ends_of_distributions(task.train, self.training.measure_every)
         result = yield self.scan("stream", task, ends)
         self.note(result["validations"], task)
 
     def scan(
-        self, name: str, task: Task, boundaries: Any, data: Any | None = None
+        self,
+        name: str,
+        task: Task,
+        boundaries: tuple[int, ...],
+        data: Split | None = None,
     ) -> Scan:
         """The `Scan` of a stream or a part of it."""
         return Scan(
@@ -123,11 +130,11 @@ class OnlineLearning(Method, SupportsPointMaps):
             measured=self.measured(task),
         )
 
-    def measured(self, task: Task) -> Any:
+    def measured(self, task: Task) -> dict[str, Split]:
         """Splits whose distributions are measured, by name."""
         return {name: getattr(task, name) for name in self.training.measured}
 
-    def note(self, records: Any, task: Task) -> None:
+    def note(self, records: Sequence[Mapping[str, Any]], task: Task) -> None:
         """Keeps what the measurements at all boundaries come to.
 
         Args:
@@ -168,7 +175,7 @@ class OnlineLearning(Method, SupportsPointMaps):
 
         return self.update(batch, loss, logits, gradients, own_update)
 
-    def learn(self, batch: Batch, values: Values) -> Any:
+    def learn(self, batch: Batch, values: Sequence[Tensor]) -> Any:
         """The network's `learn` of the batch itself."""
         return self._network.learn(
             values,
@@ -215,7 +222,7 @@ class OnlineLearning(Method, SupportsPointMaps):
     def predict(self, images: Tensor) -> Tensor:
         return tf.cast(self._network(images), tf.float32)
 
-    def network(self) -> TaskNetwork:
+    def network(self) -> OnlineNetwork:
         return self._network
 
     def bank_notes(self) -> dict[str, Any]:
@@ -225,7 +232,9 @@ class OnlineLearning(Method, SupportsPointMaps):
         """Of a stream of points: regions before and after training."""
         if tuple(self.spec.image_shape) != (1, 1, 2):
             return []
-        points = task.train.images.reshape(-1, 2)
+        images = task.train.images
+        assert isinstance(images, np.ndarray), "points are in memory"
+        points = images.reshape(-1, 2)
         draw = functools.partial(
             PointMap, points=points, labels=task.train.labels
         )
@@ -261,7 +270,7 @@ class OnlineLearning(Method, SupportsPointMaps):
             ]
         return maps
 
-    def plane_keys(self) -> Any:
+    def plane_keys(self) -> np.ndarray | None:
         """Keys in the plane of the points, `(k, 2)`, or None without any."""
         heads = self._network.memory_heads
         keys = [h.keys.numpy() for h in heads if h.keys.shape[-1] == 2]

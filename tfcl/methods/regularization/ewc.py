@@ -16,12 +16,12 @@ from tfcl.methods.work import Accumulate
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.types import Tensor
 
@@ -102,7 +102,7 @@ class EWC(NetworkMethod):
         )
         self.state += [*self.fisher, *self.anchor, *self._sums]
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         yield self.training.phase()
         yield Accumulate(
             "fisher",

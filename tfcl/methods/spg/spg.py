@@ -17,12 +17,12 @@ from tfcl.tapes.importance import mean_over_elements
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
 
 
@@ -113,7 +113,7 @@ class SPG(NetworkMethod):
         super().setup(spec, seed)
         self._masked = trainable(self.shared)
         require(
-            self._masked,
+            bool(self._masked),
             "TaskTraining.backbone",
             "must have parameters that are trained",
             self._network.backbone.name,
@@ -145,7 +145,7 @@ class SPG(NetworkMethod):
             sum_over_replicas=batch.sum_over_replicas,
         )
 
-    def phases(self, task: Task) -> Generator:
+    def phases(self, task: Task) -> Phases:
         yield self.training.phase()
         # The own objective first, then those of earlier heads.
         earlier = [other.index for other in task.earlier]
