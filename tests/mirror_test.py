@@ -121,7 +121,7 @@ _COVERED = {
     ),
     "models/online/online_network_test": ("models/online/online_networks"),
     "models/surgery/rewire_test": ("models/surgery/bundled_network"),
-    "gin_matrix_test": ("configuration/former_names configuration/parts"),
+    "gin_matrix_test": ("configuration/parts"),
     "replay/buffer_test": (
         "replay/balanced replay/insertion replay/retrieval replay/table"
     ),
