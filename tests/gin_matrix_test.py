@@ -33,6 +33,9 @@ _WAYS_OUT = (
     "must have no weights but those of convolutions and dense layers",
     "names and test types exist for",
     "Write the digits instead",
+    # gin/cpg_faces_age1.gin and its like name their own.
+    "`task_pruning` must name tasks of the stream",
+    "every task needs the same number of classes",
 )
 
 
@@ -60,12 +63,14 @@ def files_parsed_once():
 def _scenarios(method):
     """What a method's file, or the one that it includes, says it learns."""
     text = (parts.FOLDER / f"methods/{method}.gin").read_text("utf-8")
+    found = None
     for line in text.splitlines():
-        if line.startswith("SCENARIOS = "):
-            return [word for word in _TRIED_ON if f'"{word}"' in line]
         if line.startswith('include "gin/methods/'):
-            return _scenarios(line.split("/")[-1].removesuffix('.gin"'))
-    raise AssertionError(f"{method} does not say what it learns")
+            found = _scenarios(line.split("/")[-1].removesuffix('.gin"'))
+        if line.startswith("SCENARIOS = "):
+            found = [word for word in _TRIED_ON if f'"{word}"' in line]
+    assert found, f"{method} does not say what it learns"
+    return found
 
 
 def _scenario(stream):
