@@ -7,7 +7,7 @@ import pytest
 
 from tests.testing import gin_runs
 from tfcl import commands, configuration
-from tfcl.configuration import checks, parts
+from tfcl.configuration import parts, reading
 from tfcl.errors import UserError
 
 _STREAMS = parts.names(parts.STREAMS)
@@ -48,7 +48,7 @@ def no_bindings_left():
 @pytest.fixture(scope="module")
 def files_parsed_once():
     """The pairs are made of a hundred files; gin's parser is slow."""
-    known, statements = {}, checks.statements
+    known, statements = {}, reading.statements
 
     def remembered(text, locate):
         if text not in known:
@@ -56,7 +56,7 @@ def files_parsed_once():
         return ((each, locate(line)) for each, line in known[text])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "statements", remembered)
+        patch.setattr(reading, "statements", remembered)
         yield
 
 
