@@ -50,8 +50,6 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         as in the baselines of Lee, Behpour, Eaton, ICML 2021.
     """
 
-    _active: int  # Number of the column that serves.
-
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
@@ -68,6 +66,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         self._columns = []  # The last one may still be in training.
         self._finished = 0
         self._networks: dict[int, TaskNetwork] = {}
+        self._active = -1  # Number of the column that serves; none yet.
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
