@@ -107,3 +107,13 @@ def test_every_former_file_stands_for_files_that_exist():
         files, _ = former_names.files_and_lines(f"gin/{name}.gin")
         for file in files:
             assert (parts.ROOT / file).is_file(), (name, file)
+
+
+def test_parts_that_said_more_keep_their_lines():
+    assert former_names.files_and_lines("gin/methods/cpg_scratch.gin") == (
+        ["gin/methods/individual.gin"],
+        [],
+    )
+    files, lines = former_names.files_and_lines("gin/methods/clr_scratch.gin")
+    assert files == ["gin/methods/individual_pretrained.gin"]
+    assert lines == ["WEIGHTS = None", "TaskTraining.pretrained = False"]

@@ -31,7 +31,9 @@ _PARTS = {
     "methods/clr_joint": "methods/joint_pretrained",
     "methods/clr_linear_probe": "methods/linear_probe",
     "methods/clr_parallel": "methods/parallel_convolutions",
+    "methods/clr_scratch": "methods/individual_pretrained",
     "methods/cpg_finetune": "methods/individual_finetuned",
+    "methods/cpg_scratch": "methods/individual",
     "methods/faces_models": "methods/individual_faces",
     "methods/finegrained_models": "methods/individual_finegrained",
     "streams/digits_5_tasks": "streams/digits_5",
@@ -106,6 +108,7 @@ _LINES = {
 }
 # CLR's references: method, and what was said beyond it.
 _UNTRAINED = ("WEIGHTS = None", "TaskTraining.pretrained = False")
+_PART_LINES = {"methods/clr_scratch": _UNTRAINED}
 _CLR_METHODS = {
     "finetune": ("individual_pretrained",),
     "full": ("clr_full",),
@@ -208,7 +211,8 @@ def files_and_lines(path: str) -> tuple[list[str], list[str]] | None:
         return None
     if folders[-1] != "gin":
         new = _PARTS.get(f"{folders[-1]}/{name}")
-        return ([f"gin/{new}.gin"], []) if new else None
+        lines = [*_PART_LINES.get(f"{folders[-1]}/{name}", ())]
+        return ([f"gin/{new}.gin"], lines) if new else None
     if name in _RENAMED:
         return [f"gin/{_RENAMED[name]}.gin"], []
     found = pair(name)

@@ -89,6 +89,10 @@ _MOVED = {
     ),
 }
 _RENAMED = {
+    "tfcl.configuration_checks": "tfcl.configuration.checks",
+    "tfcl.configuration_ranges": "tfcl.configuration.ranges",
+    "tfcl.engine.best_weights": "tfcl.engine.storage.best_weights",
+    "tfcl.engine.trainer": "tfcl.engine.training.trainer",
     "tfcl.data.picture_files": "tfcl.data.sources.image_files",
     "tfcl.data.pictures": "tfcl.data.lazy_images",
     "tfcl.engine.stream_pictures": "tfcl.reporting.stream_figures",
