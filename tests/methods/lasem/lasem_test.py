@@ -278,7 +278,7 @@ def test_a_certain_configuration_trains_nothing_else():
     ("options", "message"),
     [
         ({"fixed_configuration": "01"}, "`fixed_configuration` needs one"),
-        ({"fixed_configuration": "top_2"}, "`fixed_configuration`: names"),
+        ({"fixed_configuration": "most"}, "`fixed_configuration`: names"),
         (
             {"fixed_configuration": "010", "groups": (2, 1)},
             r"`fixed_configuration` must be constant.*\(2, 1\).*'010'",
