@@ -1,6 +1,8 @@
 """Every method on every stream: it learns, or says in one line why not."""
 
 import itertools
+import subprocess
+import sys
 
 import gin
 import pytest
@@ -226,6 +228,19 @@ def test_a_row_takes_another_stream_and_keeps_its_own_lines():
     bound = configuration.bindings()
     assert bound["spg_sequence.sequence"] == "'femnist_10'"
     assert bound["LossPlateauDecay.learning_rate"] == "0.05"
+
+
+def test_the_listing_does_not_wait_for_tensorflow():
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "tfcl.train", "--list"],
+        cwd=parts.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.startswith("Methods: --method=NAME")
+    assert " tfcl.configuration" in ended.stderr
+    assert "tensorflow" not in ended.stderr
 
 
 def test_the_listing_has_a_sentence_for_everything():

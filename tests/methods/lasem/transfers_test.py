@@ -1,5 +1,6 @@
-"""APD against the published program, and its retention option."""
+"""Mechanisms of sharing: APD by published values, DF-CNN's sizes."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +10,7 @@ from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
-from tfcl.methods.lasem.transfers import AdditiveTransfer
+from tfcl.methods.lasem.transfers import AdditiveTransfer, DeconvTransfer
 
 
 @pytest.fixture(scope="module", name="data")
@@ -96,3 +97,30 @@ def test_apd_keeps_the_contract(tmp_path, retention):
 def test_weights_out_of_range_are_named(name):
     with pytest.raises(ValueError, match=f"`{name}`.*-1"):
         AdditiveTransfer(**{name: -1.0})
+
+
+@pytest.mark.parametrize(
+    ("variant", "shared"),
+    [
+        # A knowledge base of half the kernel's side and channels.
+        ("tensordot", (1, 3, 3, 6)),
+        ("direct", (1, 3, 3, 6)),
+        ("tc2", (6, 3, 3, 6)),
+    ],
+)
+def test_df_cnn_has_sizes_for_any_convolution(variant, shared):
+    transfer = DeconvTransfer(variant=variant)
+    conv = keras.layers.Conv2D(12, 5)
+    # Whatever the depth: no table has to hold it.
+    generator = transfer.generator(40, conv)
+    generator.build((5, 5, 3, 12))
+    assert generator.base.shape == shared
+    kernel, _ = generator.pair()
+    assert kernel.shape == (5, 5, 3, 12)
+
+
+def test_df_cnn_takes_both_sizes_or_none():
+    with pytest.raises(ValueError, match="one entry per base.*there are 1"):
+        DeconvTransfer(bases=((2, 4),))
+    with pytest.raises(ValueError, match="`filters`"):
+        DeconvTransfer(filters=((3, 4),))

@@ -195,3 +195,15 @@ def test_skips_that_cannot_be_are_refused(skips, message):
 def test_without_padding_a_skip_does_not_fit():
     with pytest.raises(ValueError, match="padding='same'"):
         lasem_cnn(**_SMALL, skips=((1, 1),), padding="valid")
+
+
+def test_width_multiplies_the_parameters():
+    narrow, wide = (
+        lasem_cnn((32, 32, 3), width=width).get_layer("conv_2").count_params()
+        for width in (1.0, 4.0)
+    )
+    # Twice the channels on both sides; biases double.
+    assert narrow == 3 * 3 * 32 * 64 + 64
+    assert wide == 3 * 3 * 64 * 128 + 128
+    with pytest.raises(ValueError, match="`width` must be positive"):
+        lasem_cnn((32, 32, 3), width=0.0)
