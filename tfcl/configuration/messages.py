@@ -13,14 +13,17 @@ _MAX_LISTED = 12
 
 
 def one_line(text: Any) -> str:
+    """The text with every run of white space as one blank."""
     return " ".join(str(text).split())
 
 
 def fail(place: str, text: Any) -> UserError:
+    """The error to raise for a mistake at a place; one line."""
     return UserError(one_line(f"{place}: {text}"))
 
 
 def how_to_set(label: str) -> str:
+    """How a user gives a value to `Name.parameter`."""
     return f"Set it in a gin file or by --gin_bindings='{label}=...'."
 
 

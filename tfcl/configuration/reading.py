@@ -23,8 +23,6 @@ from tfcl.configuration.statements import statements
 from tfcl.configuration.values import Macro, names_in, replace, resolve
 from tfcl.errors import UserError
 
-_ROOT = str(pathlib.Path(__file__).resolve().parents[2])
-
 
 def load(
     gin_files: Sequence[str],
@@ -49,8 +47,9 @@ def load(
     """
     gin.clear_config()
     winning.clear()
-    if _ROOT not in gin_internals.search_path():
-        gin.add_config_file_search_path(_ROOT)
+    root = str(parts.ROOT)
+    if root not in gin_internals.search_path():
+        gin.add_config_file_search_path(root)
     reader = _Reader()
     try:
         for k, path in enumerate(gin_files, start=1):
