@@ -1,6 +1,7 @@
 """Annotations say what an argument may be."""
 
 import collections.abc
+import dataclasses
 import inspect
 import os
 import typing
@@ -10,7 +11,20 @@ import gin
 import numpy as np
 import pytest
 
-from tfcl.arguments import above, at_least, checked, describe, fits, kind_of
+from tfcl.arguments import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    above,
+    at_least,
+    checked,
+    describe,
+    fits,
+    kind_of,
+    one_of,
+    within,
+)
 
 
 class _Rule:
@@ -80,6 +94,30 @@ def _gin():
         (float("nan"), Annotated[float, above(0)], False),
         ((1, 0), tuple[Annotated[int, at_least(1)], ...], False),
         (print, typing.Callable[[int], int], True),
+        (0, PositiveInt, False),
+        (1, PositiveInt, True),
+        (1.0, PositiveInt, False),
+        (-1, NonNegativeInt, False),
+        (0, NonNegativeInt, True),
+        (0, PositiveFloat, False),
+        (1e-9, PositiveFloat, True),
+        (-1e-9, NonNegativeFloat, False),
+        (0, NonNegativeFloat, True),
+        (float("nan"), NonNegativeFloat, False),
+        (0, Annotated[float, within("[0, 1)")], True),
+        (1, Annotated[float, within("[0, 1)")], False),
+        (0, Annotated[float, within("(0, 1]")], False),
+        (1, Annotated[float, within("(0, 1]")], True),
+        (1.01, Annotated[float, within("(0, 1]")], False),
+        (-0.01, Annotated[float, within("[0, 1]")], False),
+        (float("nan"), Annotated[float, within("[0, 1]")], False),
+        ("0.5", Annotated[float, within("[0, 1]")], False),
+        ("b", Annotated[str, one_of("a", "b")], True),
+        ("c", Annotated[str, one_of("a", "b")], False),
+        (None, Annotated[str, one_of("a", "b")] | None, True),
+        (True, Annotated[int, one_of(1, 2)], False),
+        (["a", "c"], Sequence[Annotated[str, one_of("a", "b")]], False),
+        ({"a": -1}, dict[str, NonNegativeFloat], False),
     ],
 )
 def test_types_fit_as_python_means_them(value, kind, expected):
@@ -94,7 +132,7 @@ def test_types_fit_as_python_means_them(value, kind, expected):
         ({"size": None}, "`size` must be int of at least 1. Received: size="),
         ({"rate": 0}, "`rate` must be float above 0 or None. Received: rate=0"),
         ({"shape": [1]}, "`shape` must be tuple[int, ...]. Received: shape="),
-        ({"mode": "c"}, "`mode` must be Literal['a', 'b']. Received: mode='c'"),
+        ({"mode": "c"}, "`mode` must be 'a' or 'b'. Received: mode='c'"),
     ],
 )
 def test_a_call_with_a_wrong_argument_is_refused(given, said):
@@ -136,3 +174,34 @@ def test_ranges_are_read_in_the_signature():
     parameter = inspect.signature(_Rule).parameters["rate"]
     assert "Annotated[float, above 0]" in str(parameter)
     assert describe(kind_of(parameter, _Rule)) == "float above 0 or None"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Annotated[float, within("(0, 1]")] | None, "float in (0, 1] or None"),
+        (Annotated[str, one_of("a", "b")] | None, "'a' or 'b' or None"),
+        (Sequence[PositiveInt], "Sequence[int of at least 1]"),
+        (dict[str, NonNegativeFloat], "dict[str, float of at least 0]"),
+        (tuple[int, ...] | None, "tuple[int, ...] or None"),
+    ],
+)
+def test_a_rule_is_said_in_the_words_of_its_kind(kind, words):
+    assert describe(kind) == words
+
+
+@checked
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    size: PositiveInt = 1
+    mode: "Annotated[str, one_of('a', 'b')]" = "a"
+
+
+@pytest.mark.parametrize("wrong", [{"size": 0}, {"mode": "c"}])
+def test_a_dataclass_is_checked_when_it_is_made_and_replaced(wrong):
+    assert dataclasses.replace(_Options(2), mode="b") == _Options(2, "b")
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        _Options(**wrong)
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        dataclasses.replace(_Options(), **wrong)

@@ -2,7 +2,10 @@
 
     @checked
     def __init__(
-        self, strength: Annotated[float, at_least(0)] = 0.75, name: str = ""
+        self,
+        strength: NonNegativeFloat = 0.75,
+        dropout: Annotated[float, within("[0, 1)")] = 0.5,
+        start: Annotated[str, one_of("afresh", "first")] = "afresh",
     ):
 
 `checked` holds against it what a call is given; who reads gin files asks
@@ -13,11 +16,14 @@ import dataclasses
 import functools
 import inspect
 import numbers
+import operator
 import re
 import types
 import typing
 from collections import abc
-from typing import Any
+from typing import Annotated, Any
+
+_Checked = typing.TypeVar("_Checked", bound=abc.Callable)
 
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
@@ -55,10 +61,12 @@ class Range:
     Attributes:
         words: The rule, as it goes on after the type: "of at least 1".
         holds: Function from a value of the type to whether it keeps the rule.
+        says_all: The words stand without the type: "'min' or 'max'".
     """
 
     words: str
     holds: abc.Callable[[Any], bool]
+    says_all: bool = False
 
     def __repr__(self):  # In `help` and in the signature.
         return self.words
@@ -74,15 +82,43 @@ def above(low: float) -> Range:
     return Range(f"above {low}", lambda value: value > low)
 
 
-def checked(function: abc.Callable) -> abc.Callable:
+def within(interval: str) -> Range:
+    """The numbers of an interval: "(0, 1]" is without 0 and with 1."""
+    low, high = map(float, interval[1:-1].split(","))
+    begins = operator.ge if interval[0] == "[" else operator.gt
+    ends = operator.le if interval[-1] == "]" else operator.lt
+    return Range(
+        f"in {interval}",
+        lambda value: begins(value, low) and ends(value, high),
+    )
+
+
+def one_of(*choices: Any) -> Range:
+    """These values alone."""
+    words = " or ".join(map(repr, choices))
+    return Range(words, lambda value: value in choices, says_all=True)
+
+
+PositiveInt = Annotated[int, at_least(1)]
+NonNegativeInt = Annotated[int, at_least(0)]
+PositiveFloat = Annotated[float, above(0)]
+NonNegativeFloat = Annotated[float, at_least(0)]
+
+
+def checked(function: _Checked) -> _Checked:
     """Decorator: refuses arguments that do not fit their annotations.
 
-    Defaults are taken as they are. Under `@gin.configurable` it goes onto
-    `__init__`; the checked values are those that gin supplies, too.
+    Defaults are taken as they are. It goes under `@gin.configurable`, onto a
+    function, an `__init__` or a dataclass; the checked values are those that
+    gin supplies, too.
 
     Raises:
         ValueError: From the call, with argument, rule and value.
     """
+    if inspect.isclass(function):
+        made: Any = function
+        made.__init__ = checked(made.__init__)
+        return function
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -169,8 +205,17 @@ def describe(kind: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(describe, arguments))
     if origin is typing.Annotated:
-        ranges = [each.words for each in arguments if isinstance(each, Range)]
-        return " ".join([describe(arguments[0]), *ranges])
+        ranges = [each for each in arguments if isinstance(each, Range)]
+        words = [each.words for each in ranges]
+        if not any(each.says_all for each in ranges):
+            words.insert(0, describe(arguments[0]))
+        return " ".join(words)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, arguments))
+    if kind is Ellipsis:
+        return "..."
+    if origin in _ACCEPTED and origin is not abc.Callable:
+        return f"{origin.__name__}[{', '.join(map(describe, arguments))}]"
     if origin is None and isinstance(kind, type):
         return "None" if kind is types.NoneType else kind.__name__
     return re.sub(r"typing\.|collections\.abc\.", "", str(kind))

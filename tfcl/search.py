@@ -36,6 +36,7 @@ from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
 from tfcl.files import write_atomically
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ class Search:
         ranges: Mapping[str, Any],
         seed: int = 1,
         objective: str = "validation",
-        data_dir: str | None = None,
+        data_dir: Folder | None = None,
         sampler: str = "tpe",
     ):
         self.model_dir = pathlib.Path(model_dir)

@@ -1,5 +1,6 @@
 """Names of the types that annotations use again and again."""
 
+import os
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,6 +10,9 @@ Tensor: TypeAlias = Any
 
 Neither TensorFlow nor Keras ships types, so a checker can tell nothing of them.
 """
+
+Folder: TypeAlias = str | os.PathLike
+"""The path of a folder."""
 
 Shape: TypeAlias = tuple[Any, ...]
 """The shape of a tensor: integers, and None for an axis that varies."""

@@ -49,7 +49,9 @@ def test_gin_binds_what_is_shared_for_one_kind_alone(kind):
         finally:
             gin.clear_config()
     assert [each for each in found if found[each] == 0.25] == [kind]
-    with pytest.raises(ValueError, match="`weight_decay` must not be neg"):
+    with pytest.raises(
+        ValueError, match="`weight_decay` must be float of at least 0"
+    ):
         _make(kind, weight_decay=-0.5)
 
 

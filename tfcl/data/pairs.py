@@ -11,6 +11,7 @@ from tfcl import randomness
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -132,7 +133,7 @@ def measured_by_pairs(
 
 
 def open_pairs(
-    name: str, data_dir: str | None, image_shape: Shape, resize: str
+    name: str, data_dir: Folder | None, image_shape: Shape, resize: str
 ) -> Any:
     """Images and labels of a prepared set of pairs, as of a `PairSplit`.
 

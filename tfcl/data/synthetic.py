@@ -7,6 +7,7 @@ from tfcl import randomness
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import channel_statistics, standardised
 from tfcl.data.task import Task, TaskStream
+from tfcl.types import Folder
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -18,7 +19,7 @@ def synthetic_stream(
     batch_size: int = 16,
     noise: float = 20.0,
     data_seed: int = 0,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Tasks of random patterns with pixel noise; easy to learn, tiny.
 

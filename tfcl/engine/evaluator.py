@@ -8,7 +8,7 @@ import typing
 import gin
 import numpy as np
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ class EvaluationPolicy:
             than before (the "peak" of the LASEM protocol). It steers nothing.
     """
 
-    def __init__(self, batch_size: int = 250, record_peak: bool = True):
-        require(batch_size >= 1, "batch_size", "must be at least 1", batch_size)
+    @checked
+    def __init__(self, batch_size: PositiveInt = 250, record_peak: bool = True):
         self.batch_size = batch_size
         self.record_peak = record_peak
 

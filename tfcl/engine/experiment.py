@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import pathlib
 import typing
+from typing import Annotated
 
 import gin
 import keras
 from absl import logging
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeInt, checked, one_of
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
@@ -31,6 +32,7 @@ from tfcl.errors import UserError
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,29 +72,23 @@ class Experiment:
         stop_wished: Set to True to save and stop soon.
     """
 
+    @checked
     def __init__(
         self,
         model_dir: str | pathlib.Path,
-        data_dir: str | None = None,
+        data_dir: Folder | None = None,
         distribution: str = "none",
         bindings: Mapping[str, str] | None = None,
         command: str = "",
         method: Method = gin.REQUIRED,
         stream: TaskStream = gin.REQUIRED,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
         runtime: Runtime | None = None,
         checkpoints: CheckpointPolicy | None = None,
         evaluation: EvaluationPolicy | None = None,
-        on_nonfinite: str = STOP,
+        on_nonfinite: Annotated[str, one_of(STOP, SKIP)] = STOP,
         exports: bool = True,
     ):
-        require(seed >= 0, "seed", "must not be negative", seed)
-        require(
-            on_nonfinite in (STOP, SKIP),
-            "on_nonfinite",
-            "must be 'stop' or 'skip'",
-            on_nonfinite,
-        )
         self.model_dir = pathlib.Path(model_dir)
         self.seed = seed
         self.command = command

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import gin
 import keras
 import tensorflow as tf
 from absl import logging
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of
 from tfcl.errors import UserError
 
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
@@ -33,25 +34,18 @@ class Runtime:
             distribution strategy without GPUs.
     """
 
+    @checked
     def __init__(
         self,
-        threads: int = 0,
+        threads: NonNegativeInt = 0,
         memory_growth: bool = True,
-        precision: str = "float32",
+        precision: Annotated[
+            str, one_of("float32", "mixed_bfloat16")
+        ] = "float32",
         xla: bool = False,
         deterministic: bool = False,
-        cpu_devices: int = 1,
+        cpu_devices: PositiveInt = 1,
     ):
-        require(
-            precision in ("float32", "mixed_bfloat16"),
-            "precision",
-            "must be 'float32' or 'mixed_bfloat16'",
-            precision,
-        )
-        require(threads >= 0, "threads", "must not be negative", threads)
-        require(
-            cpu_devices >= 1, "cpu_devices", "must be at least 1", cpu_devices
-        )
         self.threads = threads
         self.memory_growth = memory_growth
         self.precision = precision

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 import keras
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import (
+    NonNegativeInt,
+    PositiveInt,
+    checked,
+    one_of,
+    require,
+    within,
+)
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import cross_entropy
@@ -18,7 +27,7 @@ from tfcl.models.network import TaskNetwork
 from tfcl.optimizers.rmsprop import RMSPropTF1
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tfcl.data.split import Split
@@ -72,21 +81,22 @@ class TaskTraining(TrainingOptions):
     own_losses = False
     """Whether some tasks have another loss than cross-entropy."""
 
+    @checked
     def __init__(
         self,
         backbone: Callable[..., Any] = gin.REQUIRED,
-        hidden_units: tuple = (64,),
-        dropout: float = 0.5,
-        epochs: int = gin.REQUIRED,
+        hidden_units: Sequence[int] = (64,),
+        dropout: Annotated[float, within("[0, 1)")] = 0.5,
+        epochs: PositiveInt = gin.REQUIRED,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
         optimizer: Callable[..., Any] = RMSPropTF1,
-        head_start: str = NORMAL,
+        head_start: Annotated[str, one_of(NORMAL, FAN_IN_UNIFORM)] = NORMAL,
         head_stddev: float = 0.05,
         head_truncated: bool = True,
         head_bias: float = 0.2,
         pretrained: bool = False,
         drop_remainder: bool = True,
-        validate_every: int = 1,
+        validate_every: NonNegativeInt = 1,
         stop: Callable[[Clock], Any] | None = None,
         restore_best: bool = False,
         shuffle: bool = True,
@@ -97,7 +107,6 @@ class TaskTraining(TrainingOptions):
         augmentation: list | tuple = (),
     ):
         super().__init__(optimizer, schedule, weight_decay, augmentation)
-        _check(epochs, dropout, validate_every, head_start)
         self.make_backbone = backbone
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
@@ -246,20 +255,3 @@ class TaskTraining(TrainingOptions):
             validation_batch_size=self.validation_batch_size,
             on_nonfinite=self.on_nonfinite,
         )
-
-
-def _check(epochs, dropout, validate_every, head_start):
-    require(epochs >= 1, "epochs", "must be at least 1", epochs)
-    require(0.0 <= dropout < 1.0, "dropout", "must lie in [0, 1)", dropout)
-    require(
-        validate_every >= 0,
-        "validate_every",
-        "must not be negative",
-        validate_every,
-    )
-    require(
-        head_start in (NORMAL, FAN_IN_UNIFORM),
-        "head_start",
-        f"must be '{NORMAL}' or '{FAN_IN_UNIFORM}'",
-        head_start,
-    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeFloat, checked, one_of
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +38,12 @@ class TensorNorms:
         Reprogramming for Continual Learning", ICCV 2023.
     """
 
-    def __init__(self, weight: float = 1e-5, kind: str = L2):
-        require(weight >= 0, "weight", "must not be negative", weight)
-        require(
-            kind in (L1, L2, SQUARED),
-            "kind",
-            "must be 'l1', 'l2' or 'squared'",
-            kind,
-        )
+    @checked
+    def __init__(
+        self,
+        weight: NonNegativeFloat = 1e-5,
+        kind: Annotated[str, one_of(L1, L2, SQUARED)] = L2,
+    ):
         self.weight = weight
         self.kind = kind
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeFloat, checked
 from tfcl.data.augmentation import Compose, Draws
 from tfcl.methods.base import Batch
 from tfcl.optimizers.schedules import Clock
@@ -29,19 +29,14 @@ class TrainingOptions:
         ValueError: If the decay is negative.
     """
 
+    @checked
     def __init__(
         self,
         optimizer: Callable[[], keras.optimizers.Optimizer],
         schedule: Callable[[Clock], float],
-        weight_decay: float = 0.0,
+        weight_decay: NonNegativeFloat = 0.0,
         augmentation: Sequence[Callable] = (),
     ):
-        require(
-            weight_decay >= 0,
-            "weight_decay",
-            "must not be negative",
-            weight_decay,
-        )
         self.make_optimizer = optimizer
         self.schedule = schedule
         self.weight_decay = weight_decay

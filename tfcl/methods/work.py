@@ -6,7 +6,9 @@ import dataclasses
 import math
 import typing
 from collections import abc
+from typing import Annotated
 
+from tfcl.arguments import checked, one_of
 from tfcl.data.split import Split
 
 ACCURACY = "validation/accuracy"
@@ -18,6 +20,7 @@ _BEST_BY = (ACCURACY, LOSS, BATCH_LOSSES)
 _ON_BAD = (AS_THE_RUN, RESTORE)
 
 
+@checked
 @dataclasses.dataclass(eq=False)
 class Phase:
     """Some epochs of training on one split.
@@ -77,20 +80,14 @@ class Phase:
     validation_logits: typing.Callable | None = None
     stop: typing.Callable | None = None
     restore_best: bool = False
-    best_by: str = ACCURACY
+    best_by: Annotated[str, one_of(*_BEST_BY)] = ACCURACY
     best_after: int = 0
     validation_batch_size: int | None = None
-    on_nonfinite: str = AS_THE_RUN
+    on_nonfinite: Annotated[str, one_of(*_ON_BAD)] = AS_THE_RUN
     jit_compile: bool | None = None
     result: dict | None = None
 
     def __post_init__(self):
-        for name, known in (("best_by", _BEST_BY), ("on_nonfinite", _ON_BAD)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"Argument `{name}` must be one of {', '.join(known)}. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
         if self.best_by == BATCH_LOSSES and not self.validation_batch_size:
             raise ValueError(
                 f"Argument `best_by`='{BATCH_LOSSES}' needs a "

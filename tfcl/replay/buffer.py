@@ -1,15 +1,22 @@
 """A buffer of examples of the past, held in variables."""
 
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import gin
 import keras
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked, one_of, require
 from tfcl.replay import retrieval as scores
 from tfcl.replay.balanced import Balanced
-from tfcl.replay.insertion import TEXTBOOK, CoinFlip, Insertion, Reservoir
+from tfcl.replay.insertion import (
+    PUBLISHED,
+    TEXTBOOK,
+    CoinFlip,
+    Insertion,
+    Reservoir,
+)
 from tfcl.replay.table import Column, Table
 
 RESERVOIR, RANDOM, BALANCED = "reservoir", "random", "balanced"
@@ -51,15 +58,14 @@ class ReplayBuffer:
         table: The `Table` of the columns, after `build`.
     """
 
+    @checked
     def __init__(
         self,
-        capacity: int = gin.REQUIRED,
+        capacity: PositiveInt = gin.REQUIRED,
         policy: str | Insertion = RESERVOIR,
-        reservoir_draw: str = TEXTBOOK,
-        retrieval: str = UNIFORM,
+        reservoir_draw: Annotated[str, one_of(TEXTBOOK, PUBLISHED)] = TEXTBOOK,
+        retrieval: Annotated[str, one_of(UNIFORM, PER_CLASS)] = UNIFORM,
     ):
-        require(capacity >= 1, "capacity", "must be at least 1", capacity)
-        # Made in any case, so that a mistake in its draw is always told.
         policies = {
             RESERVOIR: Reservoir(reservoir_draw),
             RANDOM: CoinFlip(),
@@ -69,13 +75,6 @@ class ReplayBuffer:
             rule = f"must be one of {tuple(policies)}, or an Insertion"
             require(policy in tuple(policies), "policy", rule, policy)
             policy = policies[policy]
-        known = (UNIFORM, PER_CLASS)
-        require(
-            retrieval in known,
-            "retrieval",
-            f"must be one of {known}",
-            retrieval,
-        )
         self.capacity = capacity
         self.policy = policy
         self.retrieval = retrieval

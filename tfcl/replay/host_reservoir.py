@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked, require
 from tfcl.replay.table import Column
 
 
@@ -29,8 +29,8 @@ class HostReservoir:
         2006, with equal weights.
     """
 
-    def __init__(self, capacity: int, columns: Mapping[str, Column]):
-        require(capacity >= 1, "capacity", "must be at least 1", capacity)
+    @checked
+    def __init__(self, capacity: PositiveInt, columns: Mapping[str, Column]):
         self.capacity = capacity
         self._keys = np.zeros(0)
         self._values = {

@@ -2,11 +2,12 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of
 from tfcl.replay.table import statistic
 
 TEXTBOOK, PUBLISHED = "textbook", "published"
@@ -122,13 +123,10 @@ class Reservoir(_FirstFills):
         Vitter, "Random sampling with a reservoir", 1985, algorithm R.
     """
 
-    def __init__(self, draw: str = TEXTBOOK):
-        require(
-            draw in (TEXTBOOK, PUBLISHED),
-            "reservoir_draw",
-            "must be 'textbook' or 'published'",
-            draw,
-        )
+    @checked
+    def __init__(
+        self, draw: Annotated[str, one_of(TEXTBOOK, PUBLISHED)] = TEXTBOOK
+    ):
         self.draw = draw
 
     def draws(self, count: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

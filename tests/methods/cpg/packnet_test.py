@@ -46,5 +46,5 @@ def test_tasks_without_retraining_are_pruned_all_the_same(tmp_path):
 
 
 def test_a_share_of_everything_is_refused():
-    with pytest.raises(ValueError, match=r"`pruned` must lie in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"`pruned` must be float in \[0, 1\)"):
         packnet(pruned=1.0)

@@ -21,6 +21,7 @@ from data_builders.image_folders.image_tree import (
 from tfcl.data.sources.image_files import Source, fitted
 from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ if typing.TYPE_CHECKING:
 
 def package_builder(
     root: str | pathlib.Path,
-    data_dir: str | None,
+    data_dir: Folder | None,
     image_size: tuple[int, int] | None,
     resize: str,
     skip_bad: bool = False,

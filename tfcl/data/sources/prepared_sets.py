@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from tensorflow_datasets.core.download import download_manager, extractor
 
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     import pathlib
@@ -59,7 +60,7 @@ class Place:
 
     name: str
     split: str
-    data_dir: str | None
+    data_dir: Folder | None
     elsewhere = "point --data_dir or TFDS_DATA_DIR to a whole copy"
 
     def __str__(self):

@@ -23,6 +23,7 @@ from data_builders.image_folders.image_tree import TreeError
 from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.set_check import damaged, read_split
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class _WholeSet(prepared_sets.Place):
         return f"Data set '{self.name}'"
 
 
-def catalog_builder(name: str, data_dir: str | None = None) -> Any:
+def catalog_builder(name: str, data_dir: Folder | None = None) -> Any:
     """The TFDS builder of a set of the catalog.
 
     Args:

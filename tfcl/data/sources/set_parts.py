@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import catalog, tfds_source
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if typing.TYPE_CHECKING:
 def open_parts(
     dataset: str,
     test_fraction: float | None,
-    data_dir: str | None,
+    data_dir: Folder | None,
     shape: tuple[int, ...] | None = None,
     resize: str = "stretch",
     own_validation: bool = False,

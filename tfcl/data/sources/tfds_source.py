@@ -15,6 +15,7 @@ from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.labelled_images import LabelledImages
 from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 _READ_BATCH = 1024
 
@@ -22,7 +23,7 @@ _READ_BATCH = 1024
 def open_split(
     name: str,
     split: str,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
     image_shape: tuple | None = None,
     resize: str = "stretch",
     image_key: str | None = None,
@@ -99,7 +100,7 @@ def open_split(
 
 
 def read_columns(
-    name: str, split: str, keys: tuple, data_dir: str | None = None
+    name: str, split: str, keys: tuple, data_dir: Folder | None = None
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Reads a small data set without images, such as points of the plane.
 

@@ -10,6 +10,7 @@ from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, check_statistics
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 PAIRS = "pairs"
 ONE_VS_REST = "one_vs_rest"
@@ -60,7 +61,7 @@ def binary_stream(
     statistics: str = "none",
     data_seed: int = 0,
     batch_size: int = gin.REQUIRED,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """MNIST or CIFAR-10 as 5 tasks of two classes, or 10 one-vs-rest tasks.
 

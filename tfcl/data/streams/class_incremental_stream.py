@@ -10,6 +10,7 @@ import numpy as np
 
 from tfcl.data.streams.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ if typing.TYPE_CHECKING:
 @gin.configurable(denylist=["data_dir"])
 def class_incremental_stream(
     stream: Callable[..., TaskStream] = gin.REQUIRED,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Numbers the classes of a stream's tasks one after another.
 

@@ -16,6 +16,7 @@ from tfcl.data.sources.set_parts import (
 from tfcl.data.streams.increments import task_sizes
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
+from tfcl.types import Folder
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -39,7 +40,7 @@ def class_split_stream(
     statistics: str | tuple = "train",
     order_seed: int | None = None,
     data_seed: int = 0,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Splits one labelled data set into tasks by class.
 

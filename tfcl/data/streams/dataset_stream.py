@@ -12,6 +12,7 @@ from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
+from tfcl.types import Folder
 
 _SELECTION = ("validation", "test", "own")
 _REMEDIES = (
@@ -40,7 +41,7 @@ def dataset_stream(
     pairs: dict | None = None,
     pairs_per_class: int = 4,
     data_seed: int | None = 0,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Makes one task of each data set, with all of its classes.
 

@@ -16,6 +16,7 @@ from absl import logging
 
 from tfcl.data.split import Split
 from tfcl.data.task import TaskStream
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def feature_stream(
     network: Callable[..., Any] = gin.REQUIRED,
     extraction_batch: int = 64,
     cache_dir: str | None = None,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Replaces the images of a stream by features, as images of one pixel.
 

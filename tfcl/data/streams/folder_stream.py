@@ -27,6 +27,7 @@ from tfcl.data.sources.image_files import (
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -43,7 +44,7 @@ def folder_stream(
     in_memory: bool = True,
     data_seed: int = 0,
     batch_size: int = 16,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Tasks out of folders of images; no code, no list of classes.
 

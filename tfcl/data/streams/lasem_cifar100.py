@@ -5,6 +5,7 @@ import gin
 from tfcl.data.arguments import check_choice
 from tfcl.data.streams.class_split import class_split_stream
 from tfcl.data.task import TaskStream
+from tfcl.types import Folder
 
 # Fine label indices. Tasks 0-4 of the first ten take one class from each of
 # ten super-classes, tasks 5-9 from each of the other ten.
@@ -99,7 +100,7 @@ def lasem_cifar100_stream(
     statistics: str = "split",
     data_seed: int = 0,
     batch_size: int = 10,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """CIFAR-100 as the LASEM line cuts it: heterogeneous tasks of 10 classes.
 

@@ -7,6 +7,7 @@ from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import UNSTANDARDISED, assemble_task
+from tfcl.types import Folder
 
 # Class indices of the five groups; both domains have the same.
 OFFICE_HOME_GROUPS = (
@@ -28,7 +29,7 @@ def office_home_stream(
     image_size: int = 128,
     data_seed: int = 0,
     batch_size: int = 16,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Office-Home: 10 tasks x 13 classes, or 6 tasks of 3 to 8 classes.
 

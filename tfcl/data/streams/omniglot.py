@@ -9,6 +9,7 @@ from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import UNSTANDARDISED, assemble_task
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 # Of a character's 20 drawings: training and validation, by percentage of the
 # data; 10 are for test. The ends are published, of the rest only that
@@ -28,7 +29,7 @@ def omniglot_stream(
     image_size: int = 28,
     data_seed: int = 0,
     batch_size: int = 10,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Handwritten characters, the task being to tell those of an alphabet.
 

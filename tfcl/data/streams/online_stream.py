@@ -11,6 +11,7 @@ import numpy as np
 from tfcl.data.arguments import check_batch_size, check_choice
 from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +29,7 @@ def online_stream(
     by_class: bool = False,
     batch_size: int = 1,
     validated_share: float = 1.0,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Joins the tasks of a stream into one; each is a distribution of it.
 

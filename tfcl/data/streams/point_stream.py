@@ -10,6 +10,7 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
+from tfcl.types import Folder
 
 _DATASETS = ("modes", "moons")
 _ORDERS = ("iid", "ci", "cdi", "cdid")
@@ -20,7 +21,7 @@ def point_stream(
     dataset: str = gin.REQUIRED,
     order: str = gin.REQUIRED,
     batch_size: int = 1,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """MODES or MOONS: 1,000 points of four classes in two domains.
 

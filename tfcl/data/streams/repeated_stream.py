@@ -7,6 +7,7 @@ import typing
 import gin
 
 from tfcl.data.task import TaskStream
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if typing.TYPE_CHECKING:
 def repeated_stream(
     stream: Callable[..., TaskStream] = gin.REQUIRED,
     order: list = gin.REQUIRED,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """Puts the tasks of a stream into an order with repeats.
 

@@ -16,6 +16,7 @@ from tfcl.data.sources import tfds_source
 from tfcl.data.task import Task, TaskStream
 from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
+from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -86,7 +87,7 @@ def spg_sequence(
     dataset: str | None = None,
     same_user: bool = False,
     image_shape: tuple | None = None,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """One of the nine sequences, in an order drawn from a seed, or several.
 

@@ -11,6 +11,7 @@ from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
+from tfcl.types import Folder
 
 _CLASSES = 10
 # Pixels / 255 less a half.
@@ -104,7 +105,7 @@ def stl10_stream(
     design_seed: int = 0,
     data_seed: int = 0,
     batch_size: int = 10,
-    data_dir: str | None = None,
+    data_dir: Folder | None = None,
 ) -> TaskStream:
     """STL-10 cut into tasks by `stl10_design`: "20t", "15t" or others.
 

@@ -7,12 +7,13 @@ import re
 import shutil
 import time
 import typing
+from typing import Annotated
 
 import gin
 import tensorflow as tf
 from absl import logging
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeFloat, PositiveInt, at_least, checked
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
 from tfcl.files import write_atomically
@@ -39,25 +40,13 @@ class CheckpointPolicy:
             can stop and save between calls.
     """
 
+    @checked
     def __init__(
         self,
-        every_seconds: float = 60.0,
-        keep: int = 2,
-        steps_per_call: int = 500,
+        every_seconds: NonNegativeFloat = 60.0,
+        keep: Annotated[int, at_least(2)] = 2,
+        steps_per_call: PositiveInt = 500,
     ):
-        require(
-            every_seconds >= 0,
-            "every_seconds",
-            "must not be negative",
-            every_seconds,
-        )
-        require(keep >= 2, "keep", "must be at least 2", keep)
-        require(
-            steps_per_call >= 1,
-            "steps_per_call",
-            "must be at least 1",
-            steps_per_call,
-        )
         self.every_seconds = every_seconds
         self.keep = keep
         self.steps_per_call = steps_per_call

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of
 from tfcl.methods.network_method import NetworkMethod
 
 if typing.TYPE_CHECKING:
@@ -37,14 +38,13 @@ class FineTuning(NetworkMethod):
 
     decays_weights = True
 
-    def __init__(self, training: TaskTraining = gin.REQUIRED, heads: str = ONE):
+    @checked
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        heads: Annotated[str, one_of(ONE, PER_TASK)] = ONE,
+    ):
         super().__init__(training)
-        require(
-            heads in (ONE, PER_TASK),
-            "heads",
-            f"must be '{ONE}' or '{PER_TASK}'",
-            heads,
-        )
         self.heads = heads
 
     def setup(self, spec: StreamSpec, seed: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of
 from tfcl.layers.transfer.selective_conv2d import SHARED
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.selective import selective_backbone, selective_layers
@@ -58,22 +59,17 @@ class Individual(NetworkMethod):
             trains.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
         transfer: Any | None = None,
-        start: str = AFRESH,
+        start: Annotated[str, one_of(AFRESH, FIRST, RANDOM_EARLIER)] = AFRESH,
         later_schedule: Callable[[Clock], Any] | None = None,
         tensor_norms: TensorNorms | None = None,
     ):
         self.decays_weights = self.takes_losses = transfer is None
         super().__init__(training)
-        require(
-            start in (AFRESH, FIRST, RANDOM_EARLIER),
-            "start",
-            "must be 'afresh', 'first' or 'random_earlier'",
-            start,
-        )
         self.transfer = transfer
         self.start = start
         self.later_schedule = later_schedule

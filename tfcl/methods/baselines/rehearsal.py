@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked, within
 from tfcl.data.split import Split, taken_from
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.replay.host_reservoir import HostReservoir
@@ -52,15 +53,14 @@ class Rehearsal(FineTuning):
         is a `HostReservoir`.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        capacity: int = gin.REQUIRED,
-        share: float = 0.5,
+        capacity: PositiveInt = gin.REQUIRED,
+        share: Annotated[float, within("(0, 1)")] = 0.5,
     ):
         super().__init__(training)
-        require(capacity >= 1, "capacity", "must be at least 1", capacity)
-        require(0.0 < share < 1.0, "share", "must lie between 0 and 1", share)
         self.capacity = capacity
         self.share = share
         self._notes: dict[str, int] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of, require
 from tfcl.data.streams.class_incremental_stream import (
     first_classes as classes_of,
 )
@@ -44,7 +45,6 @@ if typing.TYPE_CHECKING:
 
 
 NONE, FIRST, ALL = "none", "first", "all"
-_SCRAMBLES = (NONE, FIRST, ALL)
 _STATISTICS_BATCH = 64  # Images per step, at least.
 
 
@@ -89,23 +89,19 @@ class ClassIncremental(Method):
 
     _network: OnlineNetwork
 
+    @checked
     def __init__(
         self,
         backbone: Callable[..., Any] = gin.REQUIRED,
         training: HeadTraining = gin.REQUIRED,
         classes_per_task: int = gin.REQUIRED,
         first_classes: int | None = None,
-        head: str = MEMORY,
+        head: Annotated[str, one_of(*KINDS)] = MEMORY,
         memory: dict | None = None,
-        old_scrambles: str = NONE,
+        old_scrambles: Annotated[str, one_of(NONE, FIRST, ALL)] = NONE,
         alignment: ClassifierAlignment | None = None,
     ):
         super().__init__()
-        for name, value, known in (
-            ("head", head, KINDS),
-            ("old_scrambles", old_scrambles, _SCRAMBLES),
-        ):
-            require(value in known, name, f"must be one of {known}", value)
         require(
             old_scrambles == NONE or head == MEMORY,
             "old_scrambles",

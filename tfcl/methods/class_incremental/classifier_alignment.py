@@ -13,7 +13,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeFloat, PositiveInt, checked
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.work import Phase
 from tfcl.models.variables import statistic
@@ -86,20 +86,15 @@ class ClassifierAlignment:
         ValueError: If an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        epochs: int = 5,
-        size: int = 256,
-        temperature: float = 0.1,
+        epochs: PositiveInt = 5,
+        size: PositiveInt = 256,
+        temperature: NonNegativeFloat = 0.1,
         decay_by_current: bool = False,
     ):
-        for name, value in (("epochs", epochs), ("size", size)):
-            rule = "must be a whole number, at least 1"
-            require(int(value) == value >= 1, name, rule, value)
-        require(
-            temperature >= 0, "temperature", "must not be negative", temperature
-        )
         self.schedule = schedule
         self.epochs = epochs
         self.size = size

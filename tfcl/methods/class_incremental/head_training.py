@@ -6,7 +6,13 @@ import typing
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    checked,
+    require,
+)
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import Phase
 from tfcl.optimizers.schedules import Scaled
@@ -44,30 +50,20 @@ class HeadTraining(TrainingOptions):
         ValueError: If an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         optimizer: Callable[..., Any] = gin.REQUIRED,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        epochs: int = 20,
-        backbone_rate: float = 0.0,
+        epochs: PositiveInt = 20,
+        backbone_rate: NonNegativeFloat = 0.0,
         pretrained: bool = True,
-        virtual_batch: int | None = None,
+        virtual_batch: PositiveInt | None = None,
         weight_decay: float = 5e-4,
         augmentation: list | tuple = (),
-        validate_every: int = 1,
+        validate_every: NonNegativeInt = 1,
     ):
         super().__init__(optimizer, schedule, weight_decay, augmentation)
-        for name, value in (
-            ("epochs", epochs),
-            ("virtual_batch", virtual_batch),
-        ):
-            fits = value is None or int(value) == value >= 1
-            require(fits, name, "must be a whole number, at least 1", value)
-        for name, least in (
-            ("backbone_rate", backbone_rate),
-            ("validate_every", validate_every),
-        ):
-            require(least >= 0, name, "must not be negative", least)
         self.epochs = epochs
         self.backbone_rate = backbone_rate
         self.pretrained = pretrained

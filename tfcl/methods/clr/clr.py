@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import keras
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of, require, within
 from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
 from tfcl.methods.network_method import NetworkMethod
@@ -78,30 +79,23 @@ class CLR(NetworkMethod, SupportsBundle):
         Learning", ICCV 2023, section 3.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        mode: str = SMALL,
+        mode: Annotated[str, one_of(*MODES, NORMS)] = SMALL,
         kernel_size: int = 3,
         squeeze_excite: bool = False,
         tensor_norms: TensorNorms | None = None,
         penalize_frozen: bool = False,
-        norm_momentum: float | None = None,
+        norm_momentum: Annotated[float, within("[0, 1)")] | None = None,
     ):
         super().__init__(training)
-        modes = (*MODES, NORMS)
-        require(mode in modes, "mode", f"must be one of {modes}", mode)
         require(
             kernel_size >= 1 and kernel_size % 2 == 1,
             "kernel_size",
             "must be a positive odd number",
             kernel_size,
-        )
-        require(
-            norm_momentum is None or 0.0 <= norm_momentum < 1.0,
-            "norm_momentum",
-            "must lie in [0, 1), or be None for the backbone's",
-            norm_momentum,
         )
         self.mode = mode
         self.kernel_size = kernel_size

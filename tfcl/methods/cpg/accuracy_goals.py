@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import pathlib
 import typing
+from typing import Annotated
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, fits, within
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
+
+_Accuracy = Annotated[float, within("[0, 1]")]
 
 
 @gin.configurable
@@ -42,9 +45,7 @@ class GoalFile:
                 f"GoalFile.path: {self.path} is no readable JSON file: "
                 f"{error}. {remedy}"
             ) from error
-        if not isinstance(goals, dict) or not all(
-            _is_accuracy(value) for value in goals.values()
-        ):
+        if not fits(goals, dict[str, _Accuracy]):
             raise UserError(
                 f"GoalFile.path: {self.path} must hold an object of task names "
                 f"and accuracies between 0 and 1. {remedy}"
@@ -72,10 +73,8 @@ class SameGoal:
         accuracy: In [0, 1].
     """
 
-    def __init__(self, accuracy: float = gin.REQUIRED):
-        require(
-            _is_accuracy(accuracy), "accuracy", "must lie in [0, 1]", accuracy
-        )
+    @checked
+    def __init__(self, accuracy: _Accuracy = gin.REQUIRED):
         self.accuracy = accuracy
 
     def check(self, task_names: Sequence[str]) -> None:
@@ -98,10 +97,8 @@ class OwnGoal:
         shortfall: How much accuracy pruning may cost, in [0, 1).
     """
 
-    def __init__(self, shortfall: float = 0.0):
-        require(
-            0.0 <= shortfall < 1.0, "shortfall", "must lie in [0, 1)", shortfall
-        )
+    @checked
+    def __init__(self, shortfall: Annotated[float, within("[0, 1)")] = 0.0):
         self.shortfall = shortfall
 
     def check(self, task_names: Sequence[str]) -> None:
@@ -111,8 +108,3 @@ class OwnGoal:
         """The goal of a task; see `GoalFile.of`."""
         del task_name
         return unpruned - self.shortfall
-
-
-def _is_accuracy(value):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0.0 <= value <= 1.0

@@ -5,11 +5,19 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 
-from tfcl.arguments import require
+from tfcl.arguments import (
+    NonNegativeFloat,
+    PositiveFloat,
+    at_least,
+    checked,
+    require,
+    within,
+)
 from tfcl.methods.base import steps_per_epoch
 from tfcl.methods.cpg.cpg_phases import RESET
 from tfcl.methods.cpg.masked_network import MaskedNetwork
@@ -90,6 +98,7 @@ class CPG(MaskedNetwork):
         Deep-Learning Model via Lifelong Learning", ICMR 2019.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
@@ -99,29 +108,21 @@ class CPG(MaskedNetwork):
         picking_epochs: int | None = None,
         pick_again: PickAgain | None = None,
         picks: bool = True,
-        max_width: float = 1.0,
-        width_step: float = 0.5,
-        margin: float = 0.0,
-        least_train_accuracy: float = 0.0,
+        max_width: Annotated[float, at_least(1)] = 1.0,
+        width_step: PositiveFloat = 0.5,
+        margin: NonNegativeFloat = 0.0,
+        least_train_accuracy: Annotated[float, within("[0, 1)")] = 0.0,
         ratios_by_hand: dict | None = None,
         threshold: float = 0.005,
         initial_score: float = 0.01,
         zero_on_prune: bool = False,
         task_pruning: dict | None = None,
         untrained: dict | None = None,
-        task_margins: dict | None = None,
+        task_margins: dict[str, NonNegativeFloat] | None = None,
     ):
         super().__init__(training, picks, threshold, initial_score, untrained)
-        _check_growth(training, max_width, width_step)
+        _check_growth(training, max_width)
         self.task_margins = dict(task_margins or {})
-        for value in (margin, *self.task_margins.values()):
-            require(value >= 0, "margin", "must not be negative", value)
-        require(
-            0 <= least_train_accuracy < 1,
-            "least_train_accuracy",
-            "must lie in [0, 1)",
-            least_train_accuracy,
-        )
         _check_picking(
             training, picks, picking_schedule, picking_epochs, pick_again
         )
@@ -331,8 +332,7 @@ class CPG(MaskedNetwork):
         return {**super().bank_notes(), **self._notes}
 
 
-def _check_growth(training, max_width, width_step):
-    require(max_width >= 1, "max_width", "must be at least 1", max_width)
+def _check_growth(training, max_width):
     require(
         max_width == 1 or _takes_width(training.make_backbone),
         "max_width",
@@ -341,7 +341,6 @@ def _check_growth(training, max_width, width_step):
         "lasem_cnn and spherenet can",
         max_width,
     )
-    require(width_step > 0, "width_step", "must be positive", width_step)
 
 
 def _takes_width(backbone):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked, one_of, require
 from tfcl.methods.work import Phase
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
 from tfcl.optimizers.schedules import EarlyStopping
@@ -45,13 +47,14 @@ class PruningLadder:
         of the published program.
     """
 
+    @checked
     def __init__(
         self,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        ratios: tuple = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        ratios: Sequence = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         epochs: int = 20,
         ramp_epochs: int = 4,
-        frequency: int = 10,
+        frequency: PositiveInt = 10,
         keep_best: bool = False,
         ends_below_goal: bool = False,
     ):
@@ -68,7 +71,6 @@ class PruningLadder:
             f"must be 1..{epochs}, the epochs of a run",
             ramp_epochs,
         )
-        require(frequency >= 1, "frequency", "must be at least 1", frequency)
         self.schedule = schedule
         self.ratios = tuple(ratios)
         self.epochs = epochs
@@ -116,25 +118,16 @@ class PickAgain:
         As of `PruningLadder`; there it is called the second fine-tuning.
     """
 
+    @checked
     def __init__(
         self,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
         picking_schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        epochs: int = 30,
+        epochs: PositiveInt = 30,
         patience: int = 5,
-        start: str = RESET,
-        accept: str = BETTER,
+        start: Annotated[str, one_of(RESET, KEEP)] = RESET,
+        accept: Annotated[str, one_of(BETTER, PUBLISHED)] = BETTER,
     ):
-        require(epochs >= 1, "epochs", "must be at least 1", epochs)
-        require(
-            start in (RESET, KEEP), "start", "must be 'reset' or 'keep'", start
-        )
-        require(
-            accept in (BETTER, PUBLISHED),
-            "accept",
-            "must be 'better' or 'published'",
-            accept,
-        )
         self.schedule = schedule
         self.picking_schedule = picking_schedule
         self.epochs = epochs

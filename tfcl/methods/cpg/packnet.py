@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from typing import Annotated
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeInt, checked, require, within
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once
@@ -49,22 +50,16 @@ class PackNet(MaskedNetwork):
         et al., NeurIPS 2019.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        pruned: float = 0.5,
+        pruned: Annotated[float, within("[0, 1)")] = 0.5,
         retraining_schedule: Callable[[Clock], Any] | None = None,
-        retraining_epochs: int = 30,
+        retraining_epochs: NonNegativeInt = 30,
         untrained: dict | None = None,
     ):
         super().__init__(training, untrained=untrained)
-        require(0.0 <= pruned < 1.0, "pruned", "must lie in [0, 1)", pruned)
-        require(
-            retraining_epochs >= 0,
-            "retraining_epochs",
-            "must not be negative",
-            retraining_epochs,
-        )
         require(
             not retraining_epochs or retraining_schedule is not None,
             "retraining_schedule",

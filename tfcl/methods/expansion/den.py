@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import (
+    NonNegativeFloat,
+    PositiveInt,
+    checked,
+    one_of,
+    require,
+)
 from tfcl.methods.base import Update, mean_accuracy, values_of
 from tfcl.methods.expansion.growing_network import GrowingNetwork
 from tfcl.methods.work import Decision
@@ -84,39 +92,25 @@ class DEN(GrowingNetwork):
 
     metric_shapes = {"accuracy": (), "cross_entropy": ()}
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        l1: float = 1e-6,
-        l2: float = 0.01,
-        group_lasso: float = 0.8,
-        drift: float = 0.5,
-        loss_threshold: float = 0.01,
-        split_threshold: tuple = (0.98, 0.01),
-        expansion: int = 16,
-        proximal: str = RATE,
+        l1: NonNegativeFloat = 1e-6,
+        l2: NonNegativeFloat = 0.01,
+        group_lasso: NonNegativeFloat = 0.8,
+        drift: NonNegativeFloat = 0.5,
+        loss_threshold: NonNegativeFloat = 0.01,
+        split_threshold: Sequence[NonNegativeFloat] = (0.98, 0.01),
+        expansion: PositiveInt = 16,
+        proximal: Annotated[str, one_of(RATE, ONE)] = RATE,
     ):
         super().__init__(training)
-        for name, value in (
-            ("l1", l1),
-            ("l2", l2),
-            ("group_lasso", group_lasso),
-            ("drift", drift),
-            ("loss_threshold", loss_threshold),
-        ):
-            require(value >= 0, name, "must not be negative", value)
         require(
             len(split_threshold) == 2 and min(split_threshold) >= 0,
             "split_threshold",
             "must be a pair of numbers, for convolutions and dense layers",
             split_threshold,
-        )
-        require(expansion >= 1, "expansion", "must be at least 1", expansion)
-        require(
-            proximal in (RATE, ONE),
-            "proximal",
-            "must be 'rate' or 'one'",
-            proximal,
         )
         self.l1, self.l2 = l1, l2
         self.group_lasso, self.drift = group_lasso, drift

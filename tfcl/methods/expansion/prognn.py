@@ -8,7 +8,7 @@ import gin
 import keras
 import numpy as np
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveFloat, checked
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
 from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
@@ -50,18 +50,13 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         as in the baselines of Lee, Behpour, Eaton, ICML 2021.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        dim_reduction_scale: float = 1.0,
+        dim_reduction_scale: PositiveFloat = 1.0,
     ):
         super().__init__(training)
-        require(
-            dim_reduction_scale > 0,
-            "dim_reduction_scale",
-            "must be positive",
-            dim_reduction_scale,
-        )
         self.dim_reduction_scale = dim_reduction_scale
         self._columns = []  # The last one may still be in training.
         self._finished = 0

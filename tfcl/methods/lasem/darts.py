@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of, require
 from tfcl.layers.transfer.mixed_conv2d import MixedConv2D
 from tfcl.layers.transfer.selective_conv2d import SelectiveConv2D
 from tfcl.methods.base import Update, values_of
@@ -59,21 +60,15 @@ class DARTS(SearchingMethod):
         2019; as a baseline of Lee, Behpour, Eaton, ICML 2021.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
         transfer: Transfer | None = None,
-        order: int = 1,
-        second_order: str = PUBLISHED,
+        order: Annotated[int, one_of(1, 2)] = 1,
+        second_order: Annotated[str, one_of(PUBLISHED, CORRECT)] = PUBLISHED,
     ):
         super().__init__(training, transfer)
-        require(order in (1, 2), "order", "must be 1 or 2", order)
-        require(
-            second_order in (PUBLISHED, CORRECT),
-            "second_order",
-            "must be 'published' or 'correct'",
-            second_order,
-        )
         require(
             order == 1 or isinstance(self.transfer, HardTransfer),
             "order",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveFloat, checked, one_of, require, within
 from tfcl.methods.base import Update, cross_entropy, values_of
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.methods.lasem.transfer_configurations import transfer_configuration
@@ -83,39 +84,25 @@ class LASEM(SearchingMethod):
         algorithm 1.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
         transfer: Transfer | None = None,
-        prior: str = "mean",
-        initial_count: float = 1.0,
+        prior: Annotated[str, one_of("mean", "count")] = "mean",
+        initial_count: PositiveFloat = 1.0,
         reset_prior: bool = False,
-        likelihood: str = "mean_prob",
-        dropout_masks: str = "independent",
+        likelihood: Annotated[
+            str, one_of("mean_prob", "product")
+        ] = "mean_prob",
+        dropout_masks: Annotated[
+            str, one_of("independent", "common")
+        ] = "independent",
         groups: tuple | None = None,
         fixed_configuration: str | int | None = None,
-        fixed_probability: float = 0.9,
+        fixed_probability: Annotated[float, within("(0, 1]")] = 0.9,
     ):
         super().__init__(training, transfer)
-        for name, value, words in (
-            ("prior", prior, ("mean", "count")),
-            ("likelihood", likelihood, ("mean_prob", "product")),
-            ("dropout_masks", dropout_masks, ("independent", "common")),
-        ):
-            rule = f"must be {words[0]!r} or {words[1]!r}"
-            require(value in words, name, rule, value)
-        require(
-            initial_count > 0,
-            "initial_count",
-            "must be positive",
-            initial_count,
-        )
-        require(
-            0.0 < fixed_probability <= 1.0,
-            "fixed_probability",
-            "must lie in (0, 1]",
-            fixed_probability,
-        )
         self.prior_mode = prior
         self.initial_count = initial_count
         self.reset_prior = reset_prior

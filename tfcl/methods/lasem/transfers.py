@@ -8,7 +8,7 @@ import typing
 import gin
 import keras
 
-from tfcl.arguments import require
+from tfcl.arguments import NonNegativeFloat, checked, require
 from tfcl.layers.transfer.additive_kernel import AdditiveKernel
 from tfcl.layers.transfer.deconv_kernel import TENSORDOT, DeconvKernel
 from tfcl.layers.transfer.hard_kernel import HardKernel
@@ -77,13 +77,8 @@ class TuckerTransfer(Transfer):
 
     name = "TF"
 
-    def __init__(self, penalty_weight: float = 0.1):
-        require(
-            penalty_weight >= 0,
-            "penalty_weight",
-            "must not be negative",
-            penalty_weight,
-        )
+    @checked
+    def __init__(self, penalty_weight: NonNegativeFloat = 0.1):
         self.penalty_weight = penalty_weight
 
     def generator(self, depth: int, conv: keras.layers.Conv2D) -> Any:
@@ -208,12 +203,12 @@ class AdditiveTransfer(Transfer):
 
     name = "APD"
 
-    def __init__(self, sparsity: float = 4e-4, retention: float = 0.0):
-        for argument, value in (
-            ("sparsity", sparsity),
-            ("retention", retention),
-        ):
-            require(value >= 0, argument, "must not be negative", value)
+    @checked
+    def __init__(
+        self,
+        sparsity: NonNegativeFloat = 4e-4,
+        retention: NonNegativeFloat = 0.0,
+    ):
         self.sparsity = sparsity
         self.retention = retention
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import typing
+from typing import Annotated
 
 import gin
 import keras
 import numpy as np
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, require, within
 from tfcl.layers.masked.supermask import Supermask
 from tfcl.layers.masked.supermask_conv2d import SupermaskConv2D
 from tfcl.layers.masked.supermask_dense import SupermaskDense
@@ -54,11 +55,13 @@ class SupSup(NetworkMethod):
         "Supermasks in Superposition", NeurIPS 2020, scenario GG.
     """
 
+    @checked
     def __init__(
-        self, training: TaskTraining = gin.REQUIRED, share: float = 0.5
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        share: Annotated[float, within("(0, 1]")] = 0.5,
     ):
         super().__init__(training)
-        require(0.0 < share <= 1.0, "share", "must lie in (0, 1]", share)
         self.share = share
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:

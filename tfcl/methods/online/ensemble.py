@@ -7,7 +7,7 @@ import typing
 
 import gin
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.models.online.online_networks import ensemble_network
 
@@ -28,13 +28,13 @@ class Ensemble(OnlineLearning):
         models: Number of copies.
     """
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
-        models: int = 8,
+        models: PositiveInt = 8,
     ):
-        require(models >= 1, "models", "must be at least 1", models)
         copies = functools.partial(
             ensemble_network, network=network, models=models
         )

@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked
 from tfcl.data.split import taken_from
 from tfcl.errors import UserError
 from tfcl.methods.base import Update
@@ -53,17 +53,16 @@ class GDumb(OnlineLearning):
         Progress in Continual Learning", ECCV 2020.
     """
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] = gin.REQUIRED,
         training: OnlineTraining = gin.REQUIRED,
-        capacity: int = gin.REQUIRED,
+        capacity: PositiveInt = gin.REQUIRED,
         batch_size: int = gin.REQUIRED,
-        epochs: int = 10,
+        epochs: PositiveInt = 10,
     ):
         super().__init__(network, training)
-        require(capacity >= 1, "capacity", "must be at least 1", capacity)
-        require(epochs >= 1, "epochs", "must be at least 1", epochs)
         check_replay(capacity, "batch_size", batch_size)
         self.capacity = capacity
         self.batch_size = batch_size

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from tfcl.optimizers.schedules import Clock
@@ -57,33 +59,19 @@ class OnlineTraining(TrainingOptions):
         jit_compile: Compile the stream's loop by XLA.
     """
 
+    @checked
     def __init__(
         self,
         optimizer: Callable[..., Any] = gin.REQUIRED,
         schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        loss: str = XENT,
+        loss: Annotated[str, one_of(XENT, HINGE)] = XENT,
         weight_decay: float = 0.0,
         lazy: bool = False,
-        measured: tuple = SPLITS,
-        measure_every: int = 1,
+        measured: Sequence[Annotated[str, one_of(*SPLITS)]] = SPLITS,
+        measure_every: PositiveInt = 1,
         jit_compile: bool = True,
     ):
         super().__init__(optimizer, schedule, weight_decay)
-        require(
-            loss in (XENT, HINGE), "loss", "must be 'xent' or 'hinge'", loss
-        )
-        require(
-            set(measured) <= set(SPLITS),
-            "measured",
-            f"must name splits out of {SPLITS}",
-            measured,
-        )
-        require(
-            measure_every >= 1,
-            "measure_every",
-            "must be at least 1",
-            measure_every,
-        )
         self.loss = mean_cross_entropy if loss == XENT else hinge
         self.loss_per_example = cross_entropy if loss == XENT else _hinges
         self.takes_mean = loss == XENT

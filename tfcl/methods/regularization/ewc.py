@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
-from tfcl.arguments import require
+from tfcl.arguments import (
+    NonNegativeFloat,
+    PositiveInt,
+    checked,
+    one_of,
+    within,
+)
 from tfcl.methods.base import cross_entropy, trainable, values_of
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.methods.work import Accumulate
@@ -55,34 +62,16 @@ class EWC(NetworkMethod):
         Huszar, PNAS 2018; the decay after Schwarz et al., ICML 2018.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
-        strength: float = 1e3,
-        fisher_labels: str = MODEL,
-        fisher_examples: int | None = None,
-        fisher_decay: float = 1.0,
+        strength: NonNegativeFloat = 1e3,
+        fisher_labels: Annotated[str, one_of(MODEL, DATA)] = MODEL,
+        fisher_examples: PositiveInt | None = None,
+        fisher_decay: Annotated[float, within("[0, 1]")] = 1.0,
     ):
         super().__init__(training)
-        require(strength >= 0, "strength", "must not be negative", strength)
-        require(
-            fisher_labels in (MODEL, DATA),
-            "fisher_labels",
-            "must be 'model' or 'data'",
-            fisher_labels,
-        )
-        require(
-            fisher_examples is None or fisher_examples >= 1,
-            "fisher_examples",
-            "must be at least 1, or None for all",
-            fisher_examples,
-        )
-        require(
-            0.0 <= fisher_decay <= 1.0,
-            "fisher_decay",
-            "must lie in [0, 1]",
-            fisher_decay,
-        )
         self.strength = strength
         self.fisher_labels = fisher_labels
         self.fisher_examples = fisher_examples

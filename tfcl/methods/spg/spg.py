@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import PositiveFloat, PositiveInt, checked, require
 from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.spg.importance_pass import ImportancePass
@@ -69,15 +69,16 @@ class SPG(NetworkMethod):
         for Continual Learning", ICML 2023.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,
         cross_head: bool = True,
         scale_head: bool = True,
         importance_dropout: bool = True,
-        head_clip: float | None = 1e4,
-        heads_per_pass: int = 10,
-        importance_batch_size: int = 256,
+        head_clip: PositiveFloat | None = 1e4,
+        heads_per_pass: PositiveInt = 10,
+        importance_batch_size: PositiveInt = 256,
     ):
         super().__init__(training)
         require(
@@ -87,17 +88,6 @@ class SPG(NetworkMethod):
             "layers into the backbone",
             training.hidden_units,
         )
-        require(
-            head_clip is None or head_clip > 0,
-            "head_clip",
-            "must be positive, or None for no clip",
-            head_clip,
-        )
-        for name, value in (
-            ("heads_per_pass", heads_per_pass),
-            ("importance_batch_size", importance_batch_size),
-        ):
-            require(value >= 1, name, "must be at least 1", value)
         self.cross_head = cross_head
         self.scale_head = scale_head
         self.importance_dropout = importance_dropout
