@@ -181,6 +181,8 @@ def test_ranges_are_read_in_the_signature():
     [
         (Annotated[float, within("(0, 1]")] | None, "float in (0, 1] or None"),
         (Annotated[str, one_of("a", "b")] | None, "'a' or 'b' or None"),
+        (Annotated[int, one_of(1)], "1"),
+        (Annotated[int, one_of(1, 2, 3, remedy="; or X")], "1, 2 or 3; or X"),
         (Sequence[PositiveInt], "Sequence[int of at least 1]"),
         (dict[str, NonNegativeFloat], "dict[str, float of at least 0]"),
         (tuple[int, ...] | None, "tuple[int, ...] or None"),

@@ -30,9 +30,8 @@ _COVERED = {
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),
     "data/streams/class_split_test": ("data/task_assembly"),
-    "data/streams/dataset_stream_test": (
-        "data/class_pools data/sources/set_parts"
-    ),
+    "data/streams/binary_stream_test": ("data/class_pools"),
+    "data/streams/dataset_stream_test": ("data/sources/set_parts"),
     "data/streams/folder_stream_test": (
         "data/sources/folder_package data/sources/folder_splits "
         "data/sources/image_files"

@@ -93,10 +93,11 @@ def within(interval: str) -> Range:
     )
 
 
-def one_of(*choices: Any) -> Range:
-    """These values alone."""
-    words = " or ".join(map(repr, choices))
-    return Range(words, lambda value: value in choices, says_all=True)
+def one_of(*choices: Any, remedy: str = "") -> Range:
+    """These values alone; `remedy` goes on after them."""
+    *most, last = map(repr, choices)
+    words = f"{', '.join(most)} or {last}" if most else last
+    return Range(words + remedy, lambda value: value in choices, says_all=True)
 
 
 PositiveInt = Annotated[int, at_least(1)]

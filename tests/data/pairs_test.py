@@ -102,7 +102,7 @@ def test_tasks_may_have_batch_sizes_of_their_own():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pairs_per_class": 0}, "`pairs_per_class` must be at least 1"),
+        ({"pairs_per_class": 0}, "`pairs_per_class` must be int of at"),
         ({"task_names": ["a", "b"]}, "`pairs` must name tasks of the stream"),
         ({"batch_size": [4]}, "`batch_size` must have one value per data set"),
     ],

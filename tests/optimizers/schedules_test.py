@@ -169,7 +169,7 @@ def test_stopping_depends_on_the_history_alone():
     [
         (lambda: Constant(0.0), "learning_rate=0.0"),
         (lambda: Constant(-1), "learning_rate=-1"),
-        (lambda: Constant("0.1"), "learning_rate=0.1"),
+        (lambda: Constant("0.1"), "learning_rate='0.1'"),
         (lambda: Constant(float("nan")), "learning_rate=nan"),
         (lambda: InverseTimeDecay(0.0, 0.1), "learning_rate=0.0"),
         (lambda: InverseTimeDecay(0.1, -0.5), "decay=-0.5"),
@@ -249,11 +249,11 @@ def test_plateaus_pass_over_what_was_not_validated():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"patience": 0}, "`patience` must be positive"),
-        ({"decays": 0}, "`decays` must be at least 1"),
-        ({"factor": 0.0}, r"`factor` must lie in \(0, 1\]"),
+        ({"patience": 0}, "`patience` must be int of at least 1"),
+        ({"decays": 0}, "`decays` must be int of at least 1"),
+        ({"factor": 0.0}, r"`factor` must be float in \(0, 1\]"),
         ({"most": 4}, r"`most` must be 0\.\.3"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be float above 0"),
     ],
 )
 def test_wrong_plateaus_are_named(kwargs, message):

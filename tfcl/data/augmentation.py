@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import math
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.data.arguments import check_pixels
+from tfcl.arguments import NonNegativeInt, checked, one_of, within
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Tensor
@@ -107,8 +108,8 @@ class RandomFlip:
         probability: Of an example to be mirrored, in [0, 1].
     """
 
-    def __init__(self, probability: float = 0.5):
-        _check_fraction("probability", probability)
+    @checked
+    def __init__(self, probability: Annotated[float, within("[0, 1]")] = 0.5):
         self.probability = probability
 
     def __call__(
@@ -134,8 +135,8 @@ class PadAndCrop:
         standardising, as in the program of Hung et al., NeurIPS 2019 (CPG).
     """
 
-    def __init__(self, padding: int = 4):
-        check_pixels("padding", padding)
+    @checked
+    def __init__(self, padding: NonNegativeInt = 4):
         self.padding = padding
 
     def __call__(
@@ -179,11 +180,14 @@ class RandomResizedCrop:
         Szegedy et al., CVPR 2015; rule and defaults of torchvision.
     """
 
+    @checked
     def __init__(
         self,
-        scale: tuple = (0.08, 1.0),
-        ratio: tuple = (3 / 4, 4 / 3),
-        interpolation: str = "bilinear",
+        scale: list | tuple = (0.08, 1.0),
+        ratio: list | tuple = (3 / 4, 4 / 3),
+        interpolation: Annotated[
+            str, one_of("bilinear", "bicubic")
+        ] = "bilinear",
     ):
         if len(scale) != 2 or not 0.0 < scale[0] <= scale[1] <= 1.0:
             raise ValueError(
@@ -194,11 +198,6 @@ class RandomResizedCrop:
             raise ValueError(
                 "Argument `ratio` must be two positive ratios width / height, "
                 f"smallest <= largest. Received: ratio={ratio!r}"
-            )
-        if interpolation not in _KERNELS:
-            raise ValueError(
-                "Argument `interpolation` must be 'bilinear' or 'bicubic'. "
-                f"Received: interpolation={interpolation!r}"
             )
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
@@ -264,8 +263,8 @@ class Cutout:
         Hung et al., NeurIPS 2019 (CPG).
     """
 
-    def __init__(self, side: int = 16):
-        check_pixels("side", side)
+    @checked
+    def __init__(self, side: NonNegativeInt = 16):
         self.side = side
 
     def __call__(
@@ -280,13 +279,6 @@ class Cutout:
         covered = _within(rows, self.side)[:, :, None]
         covered &= _within(columns, self.side)[:, None, :]
         return tf.where(covered[..., None], tf.zeros_like(images), images)
-
-
-def _check_fraction(name, value):
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(
-            f"Argument `{name}` must lie in [0, 1]. Received: {name}={value}"
-        )
 
 
 def _as_pixels(black, images):

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import typing
 
+from tfcl.arguments import PositiveInt, checked
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
 
@@ -140,11 +141,12 @@ class TaskStream:
             than one batch.
     """
 
+    @checked
     def __init__(
         self,
         name: str,
         tasks: Iterable[Task],
-        batch_size: int,
+        batch_size: PositiveInt,
         order: Iterable[int] | None = None,
     ):
         self.name = name
@@ -152,11 +154,6 @@ class TaskStream:
         self.batch_size = batch_size
         if order is None:
             order = range(len(self.tasks))
-        if batch_size < 1:
-            raise ValueError(
-                "Argument `batch_size` must be a positive integer. "
-                f"Received: batch_size={batch_size}"
-            )
         if not self.tasks:
             raise ValueError(f"Stream '{name}' has no task.")
         _check_names(self)

@@ -3,49 +3,60 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated, Any
 
 import numpy as np
 
+from tfcl.arguments import Range, require
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split, channel_statistics, standardised
 from tfcl.data.task import Task
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
 
 # Mean and deviation of pixels / 255 that leave them as they are.
 UNSTANDARDISED = (0.0, 1.0)
 
 
-def check_statistics(statistics: Any) -> None:
-    """Raises ValueError unless `assemble_task` knows this text."""
-    if statistics not in ("train", "split", "none"):
-        raise ValueError(
-            "Argument `statistics` must be 'train', 'split' or 'none'. "
-            f"Received: statistics={statistics!r}"
-        )
+def _says_statistics(value):
+    if isinstance(value, str):
+        return value in ("train", "split", "none")
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+Statistics = Annotated[
+    Any,
+    Range(
+        "'train', 'split' or 'none', or a pair (mean, std)",
+        _says_statistics,
+        says_all=True,
+    ),
+]
+"""By which mean and deviation images are standardised; see `assemble_task`."""
 
 
 def checked_statistics(statistics: Any, channels: int) -> Any:
     """What `assemble_task` takes: the text, or a pair as a tuple.
 
+    Args:
+        statistics: `Statistics`.
+        channels: Of the images.
+
     Raises:
-        ValueError: If it is neither.
+        ValueError: If a pair does not go with the channels.
     """
     if isinstance(statistics, str):
-        check_statistics(statistics)
         return statistics
-    shapes = []
-    if isinstance(statistics, (tuple, list)):
-        shapes = [np.shape(value) for value in statistics]
-    if len(shapes) != 2 or not set(shapes) <= {(), (1,), (channels,)}:
-        raise ValueError(
-            "Argument `statistics` must be 'train', 'split', 'none' or a pair "
-            f"(mean, std), each one number or {channels}, one per channel. "
-            f"Received: statistics={statistics!r}"
-        )
+    shapes = {np.shape(value) for value in statistics}
+    require(
+        shapes <= {(), (1,), (channels,)},
+        "statistics",
+        f"must be a pair (mean, std), each one number or {channels}, one per "
+        "channel",
+        statistics,
+    )
     return tuple(statistics)
 
 

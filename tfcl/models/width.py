@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tfcl.arguments import PositiveFloat, checked
+
 
 class Width:
     """Scales channel counts by the root of a multiple of the parameters.
@@ -16,12 +18,8 @@ class Width:
         ValueError: If `width` is not positive.
     """
 
-    def __init__(self, width: float):
-        if width <= 0:
-            raise ValueError(
-                "Argument `width` must be positive; it multiplies the number "
-                f"of parameters. Received: width={width}"
-            )
+    @checked
+    def __init__(self, width: PositiveFloat):
         self._factor = math.sqrt(width)
 
     def __call__(self, channels: int) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
+from typing import Annotated
 
 import gin
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import PositiveFloat, checked, within
 from tfcl.optimizers.sgd_nesterov import resource_of
 
 if typing.TYPE_CHECKING:
@@ -44,26 +47,16 @@ class AdamTorch(keras.optimizers.Optimizer):
         2015, algorithm 1; `torch.optim.Adam`.
     """
 
+    @checked
     def __init__(
         self,
-        learning_rate: float = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
+        learning_rate: float | Callable = 0.001,
+        beta_1: Annotated[float, within("[0, 1)")] = 0.9,
+        beta_2: Annotated[float, within("[0, 1)")] = 0.999,
+        epsilon: PositiveFloat = 1e-8,
         name: str = "adam_torch",
         **kwargs,
     ):
-        for argument, value in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0.0 <= value < 1.0:
-                raise ValueError(
-                    f"Argument `{argument}` must lie in [0, 1). "
-                    f"Received: {argument}={value}"
-                )
-        if epsilon <= 0.0:
-            raise ValueError(
-                "Argument `epsilon` must be positive. "
-                f"Received: epsilon={epsilon}"
-            )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2

@@ -5,9 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from typing import Annotated
 
 import gin
 
+from tfcl.arguments import (
+    PositiveFloat,
+    PositiveInt,
+    above,
+    checked,
+    require,
+    within,
+)
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -20,38 +29,24 @@ _LOSS = "validation/loss"
 _KEY = "validation/batch_losses"
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class _Rule:
     """What schedule and stopping rule share; see `LossPlateauDecay`."""
 
-    learning_rate: float
-    divisor: float
-    floor: float
-    patience: int
-    threshold: float
+    learning_rate: PositiveFloat
+    divisor: Annotated[float, above(1)]
+    floor: PositiveFloat
+    patience: PositiveInt
+    threshold: Annotated[float, within("[0, 1)")]
 
     def __post_init__(self):
-        for name, least in (("learning_rate", 0.0), ("divisor", 1.0)):
-            if not getattr(self, name) > least:
-                raise ValueError(
-                    f"Argument `{name}` must be greater than {least:g}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-        if not 0.0 < self.floor <= self.learning_rate:
-            raise ValueError(
-                "Argument `floor` must be positive and at most the learning "
-                f"rate. Received: floor={self.floor}"
-            )
-        if self.patience < 1:
-            raise ValueError(
-                "Argument `patience` must be at least 1. "
-                f"Received: patience={self.patience}"
-            )
-        if not 0.0 <= self.threshold < 1.0:
-            raise ValueError(
-                "Argument `threshold` must lie in [0, 1). "
-                f"Received: threshold={self.threshold}"
-            )
+        require(
+            self.floor <= self.learning_rate,
+            "floor",
+            "must be at most the learning rate",
+            self.floor,
+        )
 
     def after(self, history):
         """The rate of the next epoch, and epochs waited at the floor."""

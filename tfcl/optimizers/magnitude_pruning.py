@@ -19,6 +19,7 @@ import typing
 
 import tensorflow as tf
 
+from tfcl.arguments import PositiveFloat, PositiveInt, checked
 from tfcl.optimizers.owned_weights import fused_if_large
 
 if typing.TYPE_CHECKING:
@@ -31,6 +32,7 @@ if typing.TYPE_CHECKING:
 _DIGIT = 11  # Bits per pass of `kth_smallest_magnitude`: 2048 counters.
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class GradualSparsity:
     """A ramp of sparsity over steps, with a pruning event every few steps.
@@ -52,8 +54,8 @@ class GradualSparsity:
     target: float
     begin: int
     end: int
-    frequency: int = 10
-    exponent: float = 3.0
+    frequency: PositiveInt = 10
+    exponent: PositiveFloat = 3.0
 
     def __post_init__(self):
         if not 0.0 <= self.initial <= self.target <= 1.0:
@@ -66,12 +68,6 @@ class GradualSparsity:
             raise ValueError(
                 "Arguments `begin` and `end` must fulfil 0 <= begin < end. "
                 f"Received: begin={self.begin}, end={self.end}"
-            )
-        if self.frequency < 1 or self.exponent <= 0:
-            raise ValueError(
-                "Argument `frequency` must be at least 1 and `exponent` "
-                f"positive. Received: frequency={self.frequency}, "
-                f"exponent={self.exponent}"
             )
 
     def vector(self) -> Tensor:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
+from typing import Annotated
 
 import keras
+
+from tfcl.arguments import PositiveFloat, checked, within
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,23 +41,15 @@ class RMSPropTF1(keras.optimizers.Optimizer):
         centred).
     """
 
+    @checked
     def __init__(
         self,
-        learning_rate: float = 0.001,
-        rho: float = 0.9,
-        epsilon: float = 1e-10,
+        learning_rate: float | Callable = 0.001,
+        rho: Annotated[float, within("[0, 1)")] = 0.9,
+        epsilon: PositiveFloat = 1e-10,
         name: str = "rmsprop_tf1",
         **kwargs,
     ):
-        if not 0.0 <= rho < 1.0:
-            raise ValueError(
-                f"Argument `rho` must lie in [0, 1). Received: rho={rho}"
-            )
-        if epsilon <= 0.0:
-            raise ValueError(
-                "Argument `epsilon` must be positive. "
-                f"Received: epsilon={epsilon}"
-            )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.rho = rho
         self.epsilon = epsilon

@@ -10,8 +10,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
+
+from tfcl.arguments import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    checked,
+    one_of,
+    within,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,19 +51,12 @@ class Clock:
     tasks: tuple = ()
 
 
-def _positive(name, value):
-    if not (isinstance(value, (int, float)) and value > 0):
-        raise ValueError(
-            f"Argument `{name}` must be positive. Received: {name}={value}"
-        )
-
-
 @gin.configurable
 class Constant:
     """The same rate all the time."""
 
-    def __init__(self, learning_rate: float):
-        _positive("learning_rate", learning_rate)
+    @checked
+    def __init__(self, learning_rate: PositiveFloat):
         self.learning_rate = learning_rate
 
     def __call__(self, clock: Clock) -> Any:
@@ -70,15 +74,13 @@ class InverseTimeDecay:
             protocol), True since the phase began.
     """
 
+    @checked
     def __init__(
-        self, learning_rate: float, decay: float, per_task: bool = False
+        self,
+        learning_rate: PositiveFloat,
+        decay: NonNegativeFloat,
+        per_task: bool = False,
     ):
-        _positive("learning_rate", learning_rate)
-        if decay < 0:
-            raise ValueError(
-                "Argument `decay` must not be negative. "
-                f"Received: decay={decay}"
-            )
         self.learning_rate = learning_rate
         self.decay = decay
         self.per_task = per_task
@@ -98,15 +100,13 @@ class StepDecay:
         factor: Multiplier at each, in (0, 1].
     """
 
+    @checked
     def __init__(
-        self, learning_rate: float, milestones: tuple, factor: float = 0.1
+        self,
+        learning_rate: PositiveFloat,
+        milestones: Sequence[float],
+        factor: Annotated[float, within("(0, 1]")] = 0.1,
     ):
-        _positive("learning_rate", learning_rate)
-        if not 0.0 < factor <= 1.0:
-            raise ValueError(
-                "Argument `factor` must lie in (0, 1]. "
-                f"Received: factor={factor}"
-            )
         if list(milestones) != sorted(set(milestones)):
             raise ValueError(
                 "Argument `milestones` must be increasing epochs. "
@@ -151,8 +151,10 @@ class Scaled:
         factor: Positive.
     """
 
-    def __init__(self, schedule: Callable[[Clock], float], factor: float):
-        _positive("factor", factor)
+    @checked
+    def __init__(
+        self, schedule: Callable[[Clock], float], factor: PositiveFloat
+    ):
         self.schedule = schedule
         self.factor = factor
 
@@ -210,8 +212,8 @@ class ByTask:
 class CosineDecay:
     """Half a cosine from `learning_rate` to `final_rate` over the phase."""
 
-    def __init__(self, learning_rate: float, final_rate: float = 0.0):
-        _positive("learning_rate", learning_rate)
+    @checked
+    def __init__(self, learning_rate: PositiveFloat, final_rate: float = 0.0):
         if not 0.0 <= final_rate <= learning_rate:
             raise ValueError(
                 "Argument `final_rate` must lie between 0 and the learning "
@@ -242,19 +244,15 @@ class EarlyStopping:
     that was.
     """
 
+    @checked
     def __init__(
         self,
-        patience: int,
+        patience: PositiveInt,
         monitor: str = "validation/loss",
-        mode: str = "min",
+        mode: Annotated[str, one_of("min", "max")] = "min",
         min_delta: float = 0.0,
         start: float | None = None,
     ):
-        _positive("patience", patience)
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"Argument `mode` must be 'min' or 'max'. Received: {mode!r}"
-            )
         if not monitor.startswith(("train/", "validation/")):
             raise ValueError(
                 "Argument `monitor` must be a key of the history: "
@@ -297,14 +295,6 @@ def _plateau(history, patience, decays):
     return made, False
 
 
-def _check_plateau(patience, decays):
-    _positive("patience", patience)
-    if decays < 1:
-        raise ValueError(
-            f"Argument `decays` must be at least 1. Received: decays={decays}"
-        )
-
-
 @gin.configurable
 class PlateauDecay:
     """Multiplies the rate by `factor` where the accuracy stays for a while.
@@ -328,21 +318,15 @@ class PlateauDecay:
         program.
     """
 
+    @checked
     def __init__(
         self,
-        learning_rate: float,
-        patience: int = 5,
-        decays: int = 3,
-        factor: float = 0.1,
+        learning_rate: PositiveFloat,
+        patience: PositiveInt = 5,
+        decays: PositiveInt = 3,
+        factor: Annotated[float, within("(0, 1]")] = 0.1,
         most: int | None = None,
     ):
-        _positive("learning_rate", learning_rate)
-        _check_plateau(patience, decays)
-        if not 0.0 < factor <= 1.0:
-            raise ValueError(
-                "Argument `factor` must lie in (0, 1]. "
-                f"Received: factor={factor}"
-            )
         if most is not None and not 0 <= most <= decays:
             raise ValueError(
                 f"Argument `most` must be 0..{decays}, the decays, or None "
@@ -367,8 +351,8 @@ class PlateauStop:
         patience, decays: Those of the `PlateauDecay`.
     """
 
-    def __init__(self, patience: int = 5, decays: int = 3):
-        _check_plateau(patience, decays)
+    @checked
+    def __init__(self, patience: PositiveInt = 5, decays: PositiveInt = 3):
         self.patience = patience
         self.decays = decays
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
+from typing import Annotated
 
 import gin
 import keras
 import tensorflow as tf
+
+from tfcl.arguments import checked, within
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,18 +46,14 @@ class SGDNesterov(keras.optimizers.Optimizer):
 
     nesterov = True
 
+    @checked
     def __init__(
         self,
-        learning_rate: float = 0.01,
-        momentum: float = 0.9,
+        learning_rate: float | Callable = 0.01,
+        momentum: Annotated[float, within("[0, 1)")] = 0.9,
         name: str = "sgd_nesterov",
         **kwargs,
     ):
-        if not 0.0 <= momentum < 1.0:
-            raise ValueError(
-                "Argument `momentum` must lie in [0, 1). "
-                f"Received: momentum={momentum}"
-            )
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
 

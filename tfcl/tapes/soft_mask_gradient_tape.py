@@ -7,6 +7,8 @@ import typing
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import PositiveFloat, checked
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -53,23 +55,19 @@ class SoftMaskGradientTape(tf.GradientTape):
         Learning", ICML 2023, eq. 5 and 6; the clip is of its program.
     """
 
+    @checked
     def __init__(
         self,
         importance: Any = (),
         plasticity: Any = (),
         head: Any = (),
         head_factor: float = 1.0,
-        head_clip: float | None = 1e4,
+        head_clip: PositiveFloat | None = 1e4,
         sum_over_replicas: Callable[[Tensor], Tensor] | None = None,
         persistent: bool = False,
         watch_accessed_variables: bool = True,
     ):
         super().__init__(persistent, watch_accessed_variables)
-        if head_clip is not None and not head_clip > 0:
-            raise ValueError(
-                "Argument `head_clip` must be positive, or None for no clip. "
-                f"Received: head_clip={head_clip}"
-            )
         self._masks = {}  # By id; the pairs keep the variables alive.
         self._head = {id(_plain(v)) for v in head}
         self._keep = list(head)

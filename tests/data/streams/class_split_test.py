@@ -293,7 +293,7 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
         ({"validation_fraction": 0.0}, "validation_fraction=0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
         ({"statistics": "test"}, "'train', 'split' or 'none'.*'test'"),
-        ({"train_per_class": 0}, "`train_per_class` must be at least 1"),
+        ({"train_per_class": 0}, "`train_per_class` must be int of at"),
         ({"test_per_class": -1}, "test_per_class=-1"),
         ({"task_classes": None}, "divide the 10 classes.*num_tasks=None"),
         ({"task_classes": None, "num_tasks": 3}, "num_tasks=3"),

@@ -148,9 +148,9 @@ def test_what_class_split_takes_besides_can_be_bound(made_up):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_tasks": 5}, "`num_tasks`.*10, 20, 40;.*num_tasks=5"),
+        ({"num_tasks": 5}, "`num_tasks`.*10, 20 or 40;.*num_tasks=5"),
         ({"data_percent": 3}, "`data_percent`.*2, 4, 6, 8.*data_percent=3"),
-        ({"data_percent": 0.04}, "90, 100; for others use.*=0.04"),
+        ({"data_percent": 0.04}, "90 or 100; for others use.*=0.04"),
         ({"statistics": "test"}, "'split' or 'none'"),
     ],
 )

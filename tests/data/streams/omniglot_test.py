@@ -90,8 +90,8 @@ def test_unknown_alphabets_are_answered_with_the_known():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data_percent": 60}, "10, 20, 30, 40, 50.*data_percent=60"),
-        ({"part": "train"}, "background, evaluation, all.*part='train'"),
+        ({"data_percent": 60}, "10, 20, 30, 40 or 50.*data_percent=60"),
+        ({"part": "train"}, "'evaluation' or 'all'.*part='train'"),
         ({"image_size": 0}, "image_size=0"),
     ],
 )

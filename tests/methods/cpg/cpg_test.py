@@ -346,10 +346,10 @@ def test_goal_files_that_do_not_serve_are_named(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("max_width", 0.5, "must be at least 1"),
+        ("max_width", 0.5, "must be float of at least 1"),
         ("ratios_by_hand", {"task_00": 0.33}, "must be 0 or one of"),
         ("picking_schedule", None, "must be a schedule"),
-        ("least_train_accuracy", 1.0, r"must lie in \[0, 1\)"),
+        ("least_train_accuracy", 1.0, r"must be float in \[0, 1\)"),
     ],
 )
 def test_wrong_arguments_are_named(argument, value, message):

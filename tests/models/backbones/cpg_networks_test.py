@@ -180,7 +180,7 @@ def test_a_width_never_leaves_a_layer_empty():
     [
         (lambda: cpg_vgg((16, 16, 3)), "5 pools.*Received"),
         (lambda: cpg_vgg((32, 32, 3), width=0.0), "`width`.*width=0.0"),
-        (lambda: cpg_resnet((32, 32, 3), depth=20), r"\[18, 34, 50\].*20"),
+        (lambda: cpg_resnet((32, 32, 3), depth=20), "18, 34 or 50.*20"),
         (lambda: spherenet((32, 32, 3), units=(1,)), "per stage.*Received"),
     ],
 )

@@ -205,5 +205,5 @@ def test_width_multiplies_the_parameters():
     # Twice the channels on both sides; biases double.
     assert narrow == 3 * 3 * 32 * 64 + 64
     assert wide == 3 * 3 * 64 * 128 + 128
-    with pytest.raises(ValueError, match="`width` must be positive"):
+    with pytest.raises(ValueError, match="`width` must be float above 0"):
         lasem_cnn((32, 32, 3), width=0.0)

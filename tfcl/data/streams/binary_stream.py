@@ -1,14 +1,16 @@
 """Streams of two-class tasks: pairs of classes, or one against the rest."""
 
+from typing import Annotated
+
 import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data.arguments import check_choice
+from tfcl.arguments import PositiveInt, checked, one_of, require
 from tfcl.data.class_pools import SPLITS, ClassPools
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, check_statistics
+from tfcl.data.task_assembly import assemble_task
 from tfcl.errors import UserError
 from tfcl.types import Folder
 
@@ -49,18 +51,21 @@ BINARY_SIZES = {
     ("cifar10", PAIRS): (_CIFAR10, 2000),
     ("cifar10", ONE_VS_REST): (_CIFAR10, 2000),
 }
+_DATASETS = ("cifar10", "mnist")
+_REMEDY = ", whose sizes are published; for others use class_split_stream"
 # Of a class's training images; leaves room for the largest of the sizes.
 _VALIDATION_FRACTION = 0.167
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def binary_stream(
-    dataset: str = gin.REQUIRED,
-    kind: str = PAIRS,
+    dataset: Annotated[str, one_of(*_DATASETS, remedy=_REMEDY)] = gin.REQUIRED,
+    kind: Annotated[str, one_of(PAIRS, ONE_VS_REST)] = PAIRS,
     data_percent: int = gin.REQUIRED,
-    statistics: str = "none",
+    statistics: Annotated[str, one_of("train", "split", "none")] = "none",
     data_seed: int = 0,
-    batch_size: int = gin.REQUIRED,
+    batch_size: PositiveInt = gin.REQUIRED,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """MNIST or CIFAR-10 as 5 tasks of two classes, or 10 one-vs-rest tasks.
@@ -105,7 +110,6 @@ def binary_stream(
         Lee, Behpour, Eaton, ICML 2021: sizes of its program.
     """
     table, test_size = _sizes(dataset, kind, data_percent)
-    check_statistics(statistics)
     sizes = (*table[data_percent], test_size)
     train = tfds_source.open_split(dataset, "train", data_dir)
     test = tfds_source.open_split(dataset, "test", data_dir)
@@ -137,25 +141,13 @@ def binary_stream(
 
 
 def _sizes(dataset, kind, data_percent):
-    datasets = sorted({name for name, _ in BINARY_SIZES})
-    if dataset not in datasets:
-        raise ValueError(
-            f"Argument `dataset` must be {' or '.join(map(repr, datasets))}, "
-            "whose sizes are published; for others use class_split_stream. "
-            f"Received: dataset={dataset!r}"
-        )
-    if kind not in (PAIRS, ONE_VS_REST):
-        raise ValueError(
-            f"Argument `kind` must be '{PAIRS}' or '{ONE_VS_REST}'. "
-            f"Received: kind={kind!r}"
-        )
     table, test_size = BINARY_SIZES[dataset, kind]
-    check_choice(
+    require(
+        data_percent in table,
         "data_percent",
+        f"must be one of the published {', '.join(map(str, table))} for "
+        f"'{dataset}'",
         data_percent,
-        table,
-        "the published ",
-        f" for '{dataset}'",
     )
     return table, test_size
 

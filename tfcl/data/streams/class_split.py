@@ -1,11 +1,13 @@
 """A stream whose tasks are disjoint or overlapping sets of classes."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
 import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.data.arguments import check_choice
-from tfcl.data.class_pools import SPLITS
+from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import (
@@ -15,29 +17,36 @@ from tfcl.data.sources.set_parts import (
 )
 from tfcl.data.streams.increments import task_sizes
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, checked_statistics
+from tfcl.data.task_assembly import (
+    Statistics,
+    assemble_task,
+    checked_statistics,
+)
 from tfcl.types import Folder
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def class_split_stream(
     dataset: str = gin.REQUIRED,
-    batch_size: int = gin.REQUIRED,
-    task_classes: list | None = None,
-    task_names: list | None = None,
+    batch_size: PositiveInt = gin.REQUIRED,
+    task_classes: Sequence | None = None,
+    task_names: Sequence | None = None,
     num_tasks: int | None = None,
     classes_per_task: int | None = None,
     first_classes: int | None = None,
-    image_size: int | None = None,
-    resize: str = "stretch",
+    image_size: PositiveInt | None = None,
+    resize: Annotated[str, one_of(*RESIZES)] = "stretch",
     name: str | None = None,
-    validation_fraction: float = 1.0 / 6.0,
-    selection_split: str = "validation",
-    test_fraction: float | None = None,
-    train_per_class: int | None = None,
-    validation_per_class: int | None = None,
-    test_per_class: int | None = None,
-    statistics: str | tuple = "train",
+    validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
+    selection_split: Annotated[
+        str, one_of("validation", "test")
+    ] = "validation",
+    test_fraction: Annotated[float, within("(0, 1)")] | None = None,
+    train_per_class: PositiveInt | None = None,
+    validation_per_class: PositiveInt | None = None,
+    test_per_class: PositiveInt | None = None,
+    statistics: Statistics = "train",
     order_seed: int | None = None,
     data_seed: int = 0,
     data_dir: Folder | None = None,
@@ -97,9 +106,6 @@ def class_split_stream(
         ValueError: If an argument breaks its rule.
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
-    _check(validation_fraction, test_fraction, image_size, wanted)
-    check_choice("resize", resize, RESIZES)
-    check_choice("selection_split", selection_split, ("validation", "test"))
     shape = None if image_size is None else (image_size, image_size, 3)
     parts = open_parts(dataset, test_fraction, data_dir, shape, resize)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
@@ -148,31 +154,6 @@ def _assembled(named, pools, wanted, statistics, resize):
             assemble_task(index, name, names, splits, statistics, tasks, resize)
         )
     return tasks
-
-
-def _check(validation_fraction, test_fraction, image_size, wanted):
-    if not 0.0 < validation_fraction < 1.0:
-        raise ValueError(
-            "Argument `validation_fraction` must lie between 0 and 1, so that "
-            "training and validation both get images. Received: "
-            f"validation_fraction={validation_fraction}"
-        )
-    if test_fraction is not None and not 0.0 < test_fraction < 1.0:
-        raise ValueError(
-            "Argument `test_fraction` must lie between 0 and 1, or be None. "
-            f"Received: test_fraction={test_fraction}"
-        )
-    if image_size is not None and image_size < 1:
-        raise ValueError(
-            "Argument `image_size` must be a positive number of pixels, or "
-            f"None. Received: image_size={image_size}"
-        )
-    for split, count in zip(SPLITS, wanted):
-        if count is not None and count < 1:
-            raise ValueError(
-                f"Argument `{split}_per_class` must be at least 1, or None "
-                f"for all images. Received: {split}_per_class={count}"
-            )
 
 
 def _cut_groups(parts, num_tasks, classes_per_task, first_classes, order_seed):

@@ -1,20 +1,26 @@
 """A stream whose tasks are data sets, one whole set each."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 
-from tfcl.data.arguments import check_choice
-from tfcl.data.class_pools import SPLITS
+from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, checked_statistics
+from tfcl.data.task_assembly import (
+    Statistics,
+    assemble_task,
+    checked_statistics,
+)
 from tfcl.types import Folder
 
 _SELECTION = ("validation", "test", "own")
+_Resize = Annotated[str, one_of(*RESIZES)]
 _REMEDIES = (
     "",
     "Hold out another part (dataset_stream.validation_fraction, "
@@ -23,23 +29,24 @@ _REMEDIES = (
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def dataset_stream(
-    datasets: list = gin.REQUIRED,
-    image_size: int = gin.REQUIRED,
-    batch_size: int | list = gin.REQUIRED,
-    task_names: list | None = None,
-    channels: int = 3,
-    resize: str | list = "stretch",
+    datasets: Sequence = gin.REQUIRED,
+    image_size: PositiveInt = gin.REQUIRED,
+    batch_size: PositiveInt | Sequence[PositiveInt] = gin.REQUIRED,
+    task_names: Sequence | None = None,
+    channels: Annotated[int, one_of(1, 3)] = 3,
+    resize: _Resize | Sequence[_Resize] = "stretch",
     name: str | None = None,
-    validation_fraction: float = 1.0 / 6.0,
-    selection_split: str = "validation",
-    test_fraction: float | None = None,
-    train_per_class: int | None = None,
-    validation_per_class: int | None = None,
-    test_per_class: int | None = None,
-    statistics: str | tuple = "train",
+    validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
+    selection_split: Annotated[str, one_of(*_SELECTION)] = "validation",
+    test_fraction: Annotated[float, within("(0, 1)")] | None = None,
+    train_per_class: PositiveInt | None = None,
+    validation_per_class: PositiveInt | None = None,
+    test_per_class: PositiveInt | None = None,
+    statistics: Statistics = "train",
     pairs: dict | None = None,
-    pairs_per_class: int = 4,
+    pairs_per_class: PositiveInt = 4,
     data_seed: int | None = 0,
     data_dir: Folder | None = None,
 ) -> TaskStream:
@@ -105,10 +112,7 @@ def dataset_stream(
     limits = (train_per_class, validation_per_class, test_per_class)
     names, resizes, sizes = _per_task(datasets, task_names, resize, batch_size)
     pairs = dict(pairs or {})
-    _check_pairs(pairs, names, pairs_per_class, data_seed)
-    _check_sizes(image_size, channels, limits)
-    _check_fractions(validation_fraction, test_fraction)
-    check_choice("selection_split", selection_split, _SELECTION)
+    _check_pairs(pairs, names, data_seed)
     statistics = checked_statistics(statistics, channels)
     shape = (image_size, image_size, channels)
     held_out = {"validation": validation_fraction}.get(selection_split)
@@ -135,7 +139,7 @@ def dataset_stream(
 
 def _per_task(datasets, task_names, resize, batch_size):
     """Names, ways to resize and batch sizes of all tasks."""
-    if isinstance(datasets, str) or not len(datasets):
+    if not len(datasets):
         raise ValueError(
             "Argument `datasets` must list at least one name of the catalog. "
             f"Received: datasets={datasets!r}"
@@ -156,55 +160,21 @@ def _per_task(datasets, task_names, resize, batch_size):
                 f"Argument `{argument}` must have one value per data set. "
                 f"Received: {len(values)} for {len(datasets)} data sets"
             )
-    for each in resizes:
-        check_choice("resize", each, RESIZES)
     return names, resizes, sizes
 
 
-def _check_pairs(pairs, task_names, pairs_per_class, data_seed):
+def _check_pairs(pairs, task_names, data_seed):
     unknown = sorted(set(pairs) - set(task_names))
     if unknown:
         raise ValueError(
             "Argument `pairs` must name tasks of the stream: "
             f"{', '.join(task_names)}. Received: {unknown}"
         )
-    if pairs_per_class < 1:
-        raise ValueError(
-            "Argument `pairs_per_class` must be at least 1. "
-            f"Received: pairs_per_class={pairs_per_class}"
-        )
     if pairs and data_seed is None:
         raise ValueError(
             "Argument `data_seed` must be a number with `pairs`, which are "
             "drawn from it. Received: data_seed=None"
         )
-
-
-def _check_sizes(image_size, channels, limits):
-    if image_size < 1:
-        raise ValueError(
-            "Argument `image_size` must be a positive number of pixels. "
-            f"Received: image_size={image_size}"
-        )
-    check_choice("channels", channels, (1, 3))
-    for split, count in zip(SPLITS, limits):
-        if count is not None and count < 1:
-            raise ValueError(
-                f"Argument `{split}_per_class` must be at least 1, or None "
-                f"for all images. Received: {split}_per_class={count}"
-            )
-
-
-def _check_fractions(validation_fraction, test_fraction):
-    for argument, value in (
-        ("validation_fraction", validation_fraction),
-        ("test_fraction", test_fraction),
-    ):
-        if value is not None and not 0.0 < value < 1.0:
-            raise ValueError(
-                f"Argument `{argument}` must lie between 0 and 1. "
-                f"Received: {argument}={value}"
-            )
 
 
 def _limited(pools, limits):

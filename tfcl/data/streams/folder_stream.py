@@ -2,13 +2,15 @@
 
 import contextlib
 import pathlib
+from collections.abc import Sequence
+from typing import Annotated
 
 import gin
 import numpy as np
 from absl import logging
 
 from data_builders.image_folders import image_tree
-from tfcl.data.arguments import check_choice
+from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import (
     LARGEST_IN_MEMORY,
     LARGEST_STREAM,
@@ -25,25 +27,30 @@ from tfcl.data.sources.image_files import (
     read_all,
 )
 from tfcl.data.task import TaskStream
-from tfcl.data.task_assembly import assemble_task, checked_statistics
+from tfcl.data.task_assembly import (
+    Statistics,
+    assemble_task,
+    checked_statistics,
+)
 from tfcl.errors import UserError
 from tfcl.types import Folder
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def folder_stream(
     root: str = gin.REQUIRED,
-    image_size: int | tuple = gin.REQUIRED,
-    tasks: list | None = None,
-    resize: str = "stretch",
-    channels: int = 3,
-    validation_fraction: float = 0.15,
-    test_fraction: float = 0.2,
-    statistics: str | tuple = "train",
-    on_bad_image: str = "error",
+    image_size: int | Sequence = gin.REQUIRED,
+    tasks: Sequence | None = None,
+    resize: Annotated[str, one_of(*RESIZES)] = "stretch",
+    channels: Annotated[int, one_of(1, 3)] = 3,
+    validation_fraction: Annotated[float, within("(0, 1)")] = 0.15,
+    test_fraction: Annotated[float, within("(0, 1)")] = 0.2,
+    statistics: Statistics = "train",
+    on_bad_image: Annotated[str, one_of("error", "skip")] = "error",
     in_memory: bool = True,
     data_seed: int = 0,
-    batch_size: int = 16,
+    batch_size: PositiveInt = 16,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Tasks out of folders of images; no code, no list of classes.
@@ -104,7 +111,7 @@ def folder_stream(
     del data_dir
     image_shape = (*_size(image_size), channels)
     parts = {"validation": validation_fraction, "test": test_fraction}
-    _check(resize, channels, parts, on_bad_image)
+    _check(parts)
     statistics = checked_statistics(statistics, channels)
     bad = image_tree.BadImages(skip=on_bad_image == "skip")
     learned, held = [], 0
@@ -250,23 +257,7 @@ def _size(image_size):
     return tuple(size)
 
 
-def _check(resize, channels, parts, on_bad_image):
-    check_choice("resize", resize, RESIZES)
-    for name, value, known in (
-        ("channels", channels, (1, 3)),
-        ("on_bad_image", on_bad_image, ("error", "skip")),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"Argument `{name}` must be {known[0]!r} or {known[1]!r}. "
-                f"Received: {name}={value!r}"
-            )
-    for name, value in parts.items():
-        if not 0.0 < value < 1.0:
-            raise ValueError(
-                f"Argument `{name}_fraction` must lie between 0 and 1. "
-                f"Received: {name}_fraction={value}"
-            )
+def _check(parts):
     if sum(parts.values()) >= 1.0:
         raise ValueError(
             "Arguments `validation_fraction` and `test_fraction` must leave "

@@ -1,8 +1,10 @@
 """The CIFAR-100 streams of the LASEM line: 10, 20 or 40 tasks x 10 classes."""
 
+from typing import Annotated
+
 import gin
 
-from tfcl.data.arguments import check_choice
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.streams.class_split import class_split_stream
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
@@ -89,17 +91,23 @@ LASEM_CIFAR100_SIZES = {
     90: (375, 75),
     100: (417, 83),
 }
+_REMEDY = "; for others use class_split_stream"
 # Of a class's 500 training images 83 are the validation pool, 417 the rest.
 _VALIDATION_FRACTION = 1.0 / 6.0
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def lasem_cifar100_stream(
-    num_tasks: int = 10,
-    data_percent: int = 4,
+    num_tasks: Annotated[
+        int, one_of(*LASEM_CIFAR100_CLASSES, remedy=_REMEDY)
+    ] = 10,
+    data_percent: Annotated[
+        int, one_of(*LASEM_CIFAR100_SIZES, remedy=_REMEDY)
+    ] = 4,
     statistics: str = "split",
     data_seed: int = 0,
-    batch_size: int = 10,
+    batch_size: PositiveInt = 10,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """CIFAR-100 as the LASEM line cuts it: heterogeneous tasks of 10 classes.
@@ -137,17 +145,6 @@ def lasem_cifar100_stream(
         Lee, Behpour, Eaton, "Sharing Less is More: Lifelong Learning in Deep
         Networks with Selective Layer Transfer", ICML 2021, and its program.
     """
-    for argument, value, known in (
-        ("num_tasks", num_tasks, LASEM_CIFAR100_CLASSES),
-        ("data_percent", data_percent, LASEM_CIFAR100_SIZES),
-    ):
-        check_choice(
-            argument,
-            value,
-            known,
-            "the published ",
-            "; for others use class_split_stream",
-        )
     train, validation = LASEM_CIFAR100_SIZES[data_percent]
     return class_split_stream(
         dataset="cifar100",

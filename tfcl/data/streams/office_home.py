@@ -3,6 +3,7 @@
 import gin
 import numpy as np
 
+from tfcl.arguments import PositiveInt, checked
 from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
@@ -24,11 +25,12 @@ _DOMAINS = ("product", "real_world")
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def office_home_stream(
     incremental: bool = False,
-    image_size: int = 128,
+    image_size: PositiveInt = 128,
     data_seed: int = 0,
-    batch_size: int = 16,
+    batch_size: PositiveInt = 16,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Office-Home: 10 tasks x 13 classes, or 6 tasks of 3 to 8 classes.
@@ -68,11 +70,6 @@ def office_home_stream(
         Lee, Behpour, Eaton, ICML 2021, and its program; data of Venkateswara
         et al., CVPR 2017.
     """
-    if image_size < 1:
-        raise ValueError(
-            "Argument `image_size` must be a positive number of pixels. "
-            f"Received: image_size={image_size}"
-        )
     tasks = []
     for domain, members in _plan(incremental).items():
         pools = _pools(domain, image_size, data_seed, data_dir)

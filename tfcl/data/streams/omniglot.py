@@ -1,9 +1,12 @@
 """Omniglot: one task per alphabet, one class per character."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
 import gin
 import numpy as np
 
-from tfcl.data.arguments import check_choice
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.class_pools import ClassPools, shuffled
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
@@ -22,13 +25,14 @@ _PARTS["all"] = ("train", "test")
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def omniglot_stream(
-    data_percent: int = 50,
-    part: str = "background",
-    alphabets: list | None = None,
-    image_size: int = 28,
+    data_percent: Annotated[int, one_of(*OMNIGLOT_SIZES)] = 50,
+    part: Annotated[str, one_of(*_PARTS)] = "background",
+    alphabets: Sequence | None = None,
+    image_size: PositiveInt = 28,
     data_seed: int = 0,
-    batch_size: int = 10,
+    batch_size: PositiveInt = 10,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Handwritten characters, the task being to tell those of an alphabet.
@@ -64,7 +68,6 @@ def omniglot_stream(
     Reference:
         Lake, Salakhutdinov, Tenenbaum, Science 2015.
     """
-    _check(data_percent, part, image_size)
     sources = [
         tfds_source.open_split(
             "omniglot", split, data_dir, (image_size, image_size, 1)
@@ -93,16 +96,6 @@ def omniglot_stream(
             )
         )
     return TaskStream(f"omniglot_{len(tasks)}", tasks, batch_size)
-
-
-def _check(data_percent, part, image_size):
-    check_choice("data_percent", data_percent, OMNIGLOT_SIZES)
-    check_choice("part", part, _PARTS)
-    if image_size < 1:
-        raise ValueError(
-            "Argument `image_size` must be a positive number of pixels. "
-            f"Received: image_size={image_size}"
-        )
 
 
 def _alphabets(source):

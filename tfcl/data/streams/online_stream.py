@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 
-from tfcl.data.arguments import check_batch_size, check_choice
+from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
@@ -19,16 +20,14 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import Task
 
 
-_LABELS = ("class", "domain")
-
-
 @gin.configurable(denylist=["data_dir"])
+@checked
 def online_stream(
     stream: Callable[..., TaskStream] = gin.REQUIRED,
-    labels: str = "class",
+    labels: Annotated[str, one_of("class", "domain")] = "class",
     by_class: bool = False,
-    batch_size: int = 1,
-    validated_share: float = 1.0,
+    batch_size: PositiveInt = 1,
+    validated_share: Annotated[float, within("(0, 1]")] = 1.0,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Joins the tasks of a stream into one; each is a distribution of it.
@@ -51,13 +50,6 @@ def online_stream(
             has fewer training examples than a batch, or an argument breaks
             its rule.
     """
-    check_choice("labels", labels, _LABELS)
-    check_batch_size(batch_size)
-    if not 0.0 < validated_share <= 1.0:
-        raise ValueError(
-            "Argument `validated_share` must lie in (0, 1]. Received: "
-            f"validated_share={validated_share}"
-        )
     parted = stream(data_dir=data_dir)
     tasks = list(parted)
     names = [task.class_names for task in tasks]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import gin
 import numpy as np
 
-from tfcl.data.arguments import check_batch_size, check_choice
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
 from tfcl.types import Folder
 
-_DATASETS = ("modes", "moons")
-_ORDERS = ("iid", "ci", "cdi", "cdid")
-
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def point_stream(
-    dataset: str = gin.REQUIRED,
-    order: str = gin.REQUIRED,
-    batch_size: int = 1,
+    dataset: Annotated[str, one_of("modes", "moons")] = gin.REQUIRED,
+    order: Annotated[str, one_of("iid", "ci", "cdi", "cdid")] = gin.REQUIRED,
+    batch_size: PositiveInt = 1,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """MODES or MOONS: 1,000 points of four classes in two domains.
@@ -45,9 +45,6 @@ def point_stream(
         Learning", CoLLAs 2024; Tiezzi et al., "Continual Neural
         Computation", ECML-PKDD 2024.
     """
-    check_choice("dataset", dataset, _DATASETS)
-    check_choice("order", order, _ORDERS)
-    check_batch_size(batch_size)
     name = f"{dataset}_{order}"
     splits, domains = {}, {}
     for split in ("train", "validation", "test"):

@@ -1,12 +1,13 @@
 """STL-10 tasks of random classes, noise and channel order."""
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import gin
 import numpy as np
 
 from tfcl import randomness
+from tfcl.arguments import PositiveInt, checked, within
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
@@ -97,14 +98,15 @@ def stl10_design(
 
 
 @gin.configurable(denylist=["data_dir"])
+@checked
 def stl10_stream(
     num_tasks: int = 20,
     classes_per_task: int = 3,
-    data_percent: int = 25,
-    validation_percent: int = 15,
+    data_percent: Annotated[int, within("[1, 100]")] = 25,
+    validation_percent: Annotated[int, within("[1, 100]")] = 15,
     design_seed: int = 0,
     data_seed: int = 0,
-    batch_size: int = 10,
+    batch_size: PositiveInt = 10,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """STL-10 cut into tasks by `stl10_design`: "20t", "15t" or others.
@@ -146,15 +148,6 @@ def stl10_stream(
     Reference:
         Lee, Behpour, Eaton, ICML 2021, and its program.
     """
-    for name, value in (
-        ("data_percent", data_percent),
-        ("validation_percent", validation_percent),
-    ):
-        if not 0 < value <= 100:
-            raise ValueError(
-                f"Argument `{name}` must lie in 1..100. "
-                f"Received: {name}={value}"
-            )
     design = stl10_design(num_tasks, classes_per_task, design_seed)
     train = tfds_source.open_split("stl10", "train", data_dir)
     test = tfds_source.open_split("stl10", "test", data_dir)

@@ -6,6 +6,8 @@ import typing
 
 import keras
 
+from tfcl.arguments import PositiveInt, checked
+
 if typing.TYPE_CHECKING:
     from typing import Any
 
@@ -34,12 +36,9 @@ class SelfAttention(keras.layers.Layer):
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017, sec. 3.2.
     """
 
-    def __init__(self, heads: int, **kwargs):
+    @checked
+    def __init__(self, heads: PositiveInt, **kwargs):
         super().__init__(**kwargs)
-        if heads < 1:
-            raise ValueError(
-                f"Argument `heads` must be at least 1. Received: heads={heads}"
-            )
         self.heads = heads
 
     def build(self, input_shape: Shape) -> None:

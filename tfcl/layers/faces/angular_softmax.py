@@ -6,6 +6,8 @@ import typing
 
 import keras
 
+from tfcl.arguments import PositiveInt, checked
+
 if typing.TYPE_CHECKING:
     from typing import Any
 
@@ -47,20 +49,15 @@ class AngularSoftmax(keras.layers.Layer):
         Recognition", CVPR 2017, eq. 7.
     """
 
+    @checked
     def __init__(
         self,
-        classes: int,
-        margin: int = 4,
+        classes: PositiveInt,
+        margin: PositiveInt = 4,
         kernel_initializer: Any | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in (("classes", classes), ("margin", margin)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Argument `{name}` must be an integer of at least 1. "
-                    f"Received: {name}={value!r}"
-                )
         if kernel_initializer is None:
             kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
         self.classes = classes

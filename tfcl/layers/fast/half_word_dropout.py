@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import checked, within
 from tfcl.layers.fast.packed_draws import packed_draws
 
 if typing.TYPE_CHECKING:
@@ -38,11 +40,13 @@ class HalfWordDropout(keras.layers.Dropout):
         Srivastava et al., "Dropout", JMLR 2014; scaled in training.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(
-                f"Argument `rate` must lie in [0, 1). Received: rate={rate}"
-            )
+    @checked
+    def __init__(
+        self,
+        rate: Annotated[float, within("[0, 1)")],
+        seed: int | None = None,
+        **kwargs,
+    ):
         if kwargs.pop("noise_shape", None) is not None:
             raise ValueError(
                 "HalfWordDropout draws every element for itself; use "

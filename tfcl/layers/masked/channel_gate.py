@@ -6,6 +6,7 @@ import typing
 
 import keras
 
+from tfcl.arguments import PositiveFloat, PositiveInt, checked
 from tfcl.layers.has_initializers import HasInitializers
 
 if typing.TYPE_CHECKING:
@@ -43,18 +44,14 @@ class ChannelGate(HasInitializers, keras.layers.Layer):
         Behpour, Eaton, ICML 2021 (softmax in place of binary gates).
     """
 
+    @checked
     def __init__(
         self,
-        filters: int,
-        hidden_units: int = 256,
-        temperature: float = 0.1,
+        filters: PositiveInt,
+        hidden_units: PositiveInt = 256,
+        temperature: PositiveFloat = 0.1,
         **kwargs,
     ):
-        if temperature <= 0:
-            raise ValueError(
-                "Argument `temperature` must be positive. "
-                f"Received: temperature={temperature}"
-            )
         super().__init__(**kwargs)
         self.filters = filters
         self.hidden_units = hidden_units

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import tensorflow as tf
 
+from tfcl.arguments import checked, within
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.saves_all_variables import SavesAllVariables
 from tfcl.layers.signed_constant import SignedConstant
@@ -45,11 +47,10 @@ class Supermask(SavesAllVariables):
     plain: type[keras.layers.Layer]
     kernel: keras.Variable
 
-    def __init__(self, *args, share: float = 0.5, **kwargs):
-        if not 0.0 < share <= 1.0:
-            raise ValueError(
-                f"Argument `share` must lie in (0, 1]. Received: share={share}"
-            )
+    @checked
+    def __init__(
+        self, *args, share: Annotated[float, within("(0, 1]")] = 0.5, **kwargs
+    ):
         kwargs.update(
             use_bias=False,
             bias_initializer="zeros",

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import PositiveInt, checked, require
 from tfcl.layers.memory import key_projections, memory_options, memory_update
 from tfcl.layers.memory.memory_initializers import (
     KeyInitializer,
@@ -80,9 +81,10 @@ class MemoryDense(keras.layers.Layer):
         Backbones in Continual Learning", CoLLAs 2024.
     """
 
+    @checked
     def __init__(
         self,
-        units: int,
+        units: PositiveInt,
         memory: MemoryOptions | None = None,
         key: KeyOptions | None = None,
         scrambling: ScramblingOptions | None = None,
@@ -92,25 +94,18 @@ class MemoryDense(keras.layers.Layer):
         memory = memory or MemoryOptions()
         key = key or KeyOptions()
         sets = key.key_sets
-        for fits, name, rule, value in (
-            (units >= 1, "units", "must be at least 1", units),
-            (
-                sets is None or units % sets == 0,
-                "key_sets",
-                f"must divide units={units}, or be None",
-                sets,
-            ),
-            (
-                sets in (None, 1, units) or memory.layer_norm is None,
-                "layer_norm",
-                "must be None with `key_sets`",
-                memory.layer_norm,
-            ),
-        ):
-            if not fits:
-                raise ValueError(
-                    f"Argument `{name}` {rule}. Received: {name}={value!r}"
-                )
+        require(
+            sets is None or units % sets == 0,
+            "key_sets",
+            f"must divide units={units}, or be None",
+            sets,
+        )
+        require(
+            sets in (None, 1, units) or memory.layer_norm is None,
+            "layer_norm",
+            "must be None with `key_sets`",
+            memory.layer_norm,
+        )
         self.units = units
         self.memory = memory
         self.key = key

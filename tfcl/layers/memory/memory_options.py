@@ -6,9 +6,18 @@ name everywhere, in gin files, in saved configurations and in Python.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
+from tfcl.arguments import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    checked,
+    one_of,
+    require,
+)
 from tfcl.layers.memory.key_projections import PROJECTIONS
 from tfcl.layers.memory.memory_update import (
     COSINE,
@@ -20,8 +29,13 @@ WINNER, ALL = "winner", "all"
 GRADIENT_WINNER, GRADIENT = "gradient_winner", "gradient"
 SIMILARITY, SCALED = "similarity", "scaled"
 VARIANCE, DEVIATION = "variance", "deviation"
+# A saved file may have 50.0.
+_Examples = Annotated[
+    float, Range("that is a whole number", lambda value: value % 1 == 0)
+]
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class MemoryOptions:
     """The memory units of a key set: how many, and how they become weights.
@@ -41,29 +55,24 @@ class MemoryOptions:
         ValueError: If an argument is out of range.
     """
 
-    memory_units: int = 8
-    delta: int = 2
-    inverse_temperature: float = 1.0
+    memory_units: PositiveInt = 8
+    delta: PositiveInt = 2
+    inverse_temperature: PositiveFloat = 1.0
     use_bias: bool = True
-    memory_update: str = WINNER
-    layer_norm: str | None = None
+    memory_update: Annotated[str, one_of(WINNER, ALL)] = WINNER
+    layer_norm: Annotated[str, one_of(VARIANCE, DEVIATION)] | None = None
 
     def __post_init__(self):
-        for name in ("memory_units", "delta"):
-            _require(self, getattr(self, name) >= 1, name, "must be at least 1")
-        _require(
-            self,
+        require(
             self.delta <= self.memory_units,
             "delta",
             f"must be at most `memory_units`={self.memory_units}, of which it "
             "blends the best",
+            self.delta,
         )
-        positive = self.inverse_temperature > 0
-        _require(self, positive, "inverse_temperature", "must be positive")
-        _require_one_of(self, "memory_update", (WINNER, ALL))
-        _require_one_of(self, "layer_norm", (None, VARIANCE, DEVIATION))
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class KeyOptions:
     """The keys: how an input is matched to them, and how they learn.
@@ -91,32 +100,24 @@ class KeyOptions:
     """
 
     shared_keys: bool = True
-    key_sets: int | None = None
-    key_size: int | None = None
-    projection: str = "identity"
-    similarity: str = COSINE
-    bandwidth: float = 1.0
-    key_update: str = WINNER
-    key_rate: float = 1e-3
+    key_sets: PositiveInt | None = None
+    key_size: PositiveInt | None = None
+    projection: Annotated[str, one_of(*PROJECTIONS)] = "identity"
+    similarity: Annotated[str, one_of(*SIMILARITIES)] = COSINE
+    bandwidth: PositiveFloat = 1.0
+    key_update: Annotated[str, one_of(WINNER, GRADIENT_WINNER, GRADIENT)] = (
+        WINNER
+    )
+    key_rate: NonNegativeFloat = 1e-3
     detach_keys: bool = True
-    key_shape: tuple[int, ...] | None = None
+    key_shape: Sequence[int] | None = None
 
     def __post_init__(self):
-        for name in ("key_sets", "key_size"):
-            value = getattr(self, name)
-            fits = value is None or value >= 1
-            _require(self, fits, name, "must be positive or None")
-        _require_one_of(self, "projection", PROJECTIONS)
-        _require_one_of(self, "similarity", SIMILARITIES)
-        _require(self, self.bandwidth > 0, "bandwidth", "must be positive")
-        known = (WINNER, GRADIENT_WINNER, GRADIENT)
-        _require_one_of(self, "key_update", known)
-        rule = "must not be negative"
-        _require(self, self.key_rate >= 0, "key_rate", rule)
         if self.key_shape is not None:  # A list, out of a saved file.
             object.__setattr__(self, "key_shape", tuple(self.key_shape))
 
 
+@checked
 @dataclasses.dataclass(frozen=True)
 class ScramblingOptions:
     """Weak units, little used and old, go to inputs that match nothing.
@@ -142,20 +143,16 @@ class ScramblingOptions:
 
     scramble: bool = True
     match_threshold: float = 0.95
-    usage_threshold: int = 50
-    age_threshold: int = 50
-    scramble_score: str = SIMILARITY
+    usage_threshold: _Examples = 50
+    age_threshold: _Examples = 50
+    scramble_score: Annotated[str, one_of(SIMILARITY, SCALED)] = SIMILARITY
     random_memories: bool = False
     winner_moves: bool = False
     count_evaluations: bool = False
 
     def __post_init__(self):
         for name in ("usage_threshold", "age_threshold"):
-            value = getattr(self, name)
-            whole = value == int(value)
-            _require(self, whole, name, "must be a whole number of examples")
-            object.__setattr__(self, name, int(value))
-        _require_one_of(self, "scramble_score", (SIMILARITY, SCALED))
+            object.__setattr__(self, name, int(getattr(self, name)))
 
 
 GROUPS = {
@@ -192,20 +189,6 @@ def ungrouped(
         for group in groups
         for field in dataclasses.fields(group)
     }
-
-
-def _require(group, condition, name, rule):
-    if not condition:
-        raise ValueError(
-            f"Argument `{name}` {rule}. Received: {name}="
-            f"{getattr(group, name)!r}"
-        )
-
-
-def _require_one_of(group, name, known):
-    _require(
-        group, getattr(group, name) in known, name, f"must be one of {known}"
-    )
 
 
 def update_rule(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import keras
 import numpy as np
+
+from tfcl.arguments import Range, checked
 
 if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.types import Lowered, Shape, Tensor
+
+OddInt = Annotated[
+    int, Range("of at least 1, odd", lambda size: size >= 1 and size % 2 == 1)
+]
+"""The side of a kernel that has a centre."""
 
 
 def identity_filter(kernel_size: Any, channels: int) -> np.ndarray:
@@ -53,14 +61,9 @@ class ChannelReprogram(keras.layers.Layer):
         Learning", ICCV 2023, section 3.
     """
 
-    def __init__(self, kernel_size: int = 3, **kwargs):
+    @checked
+    def __init__(self, kernel_size: OddInt = 3, **kwargs):
         super().__init__(**kwargs)
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(
-                "Argument `kernel_size` must be a positive odd integer, so "
-                "that the identity has a centre. "
-                f"Received: kernel_size={kernel_size}"
-            )
         self.kernel_size = kernel_size
         self.kernel_initializer = ChannelDirac()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
+from tfcl.arguments import checked, one_of
 from tfcl.layers.transfer.kernel_generator import KernelGenerator
 
 if typing.TYPE_CHECKING:
@@ -58,6 +60,7 @@ class DeconvKernel(KernelGenerator):
 
     prefix = "deconv"
 
+    @checked
     def __init__(
         self,
         base_side: int,
@@ -65,15 +68,12 @@ class DeconvKernel(KernelGenerator):
         filter_side: int = 3,
         filter_channels: int | None = None,
         base_depth: int = 1,
-        variant: str = TENSORDOT,
+        variant: Annotated[
+            str, one_of(TENSORDOT, DIRECT, TWO_CONTRACTIONS)
+        ] = TENSORDOT,
         activation: str | None = None,
         **kwargs,
     ):
-        if variant not in (TENSORDOT, DIRECT, TWO_CONTRACTIONS):
-            raise ValueError(
-                "Argument `variant` must be 'tensordot', 'direct' or 'tc2'. "
-                f"Received: variant={variant!r}"
-            )
         if variant != DIRECT and not filter_channels:
             raise ValueError(
                 f"Argument `filter_channels` is needed for '{variant}'. "

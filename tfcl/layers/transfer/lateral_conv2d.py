@@ -6,6 +6,7 @@ import typing
 
 import keras
 
+from tfcl.arguments import PositiveInt, checked
 from tfcl.layers.saves_all_variables import SavesAllVariables
 
 if typing.TYPE_CHECKING:
@@ -43,24 +44,16 @@ class LateralConv2D(SavesAllVariables, keras.layers.Conv2D):
         and sec. 2 (adapters), as a baseline of Lee, Behpour, Eaton, ICML 2021.
     """
 
+    @checked
     def __init__(
         self,
         filters: int,
         kernel_size: Any,
-        columns: int,
-        lateral_units: int,
+        columns: PositiveInt,
+        lateral_units: PositiveInt,
         **kwargs,
     ):
         super().__init__(filters, kernel_size, **kwargs)
-        for name, value in (
-            ("columns", columns),
-            ("lateral_units", lateral_units),
-        ):
-            if value < 1:
-                raise ValueError(
-                    f"Argument `{name}` must be at least 1. "
-                    f"Received: {name}={value}"
-                )
         if self.data_format != "channels_last" or self.groups != 1:
             raise ValueError(
                 "LateralConv2D works on channels last, without groups. "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import keras
 
+from tfcl.arguments import checked, one_of
 from tfcl.layers.transfer.transfer_conv2d import TransferConv2D
 
 if typing.TYPE_CHECKING:
@@ -47,19 +49,15 @@ class SelectiveConv2D(TransferConv2D):
         Networks with Selective Layer Transfer", ICML 2021.
     """
 
+    @checked
     def __init__(
         self,
         filters: int,
         kernel_size: Any,
         generator: KernelGenerator | None = None,
-        sharing: str = SHARED,
+        sharing: Annotated[str, one_of(SHARED, TASK, CHOSEN)] = SHARED,
         **kwargs,
     ):
-        if sharing not in (SHARED, TASK, CHOSEN):
-            raise ValueError(
-                "Argument `sharing` must be 'shared', 'task' or 'chosen'. "
-                f"Received: sharing={sharing!r}"
-            )
         super().__init__(filters, kernel_size, generator, **kwargs)
         self.sharing = sharing
         self.task_kernel = self.task_bias = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, one_of
 from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
 
@@ -40,10 +41,13 @@ class TaskHeads:
         tasks: Task of each class, int32 `(classes,)`.
     """
 
+    @checked
     def __init__(
-        self, kind: str, sizes: Sequence[int], memory: Mapping[str, Any]
+        self,
+        kind: Annotated[str, one_of(*KINDS)],
+        sizes: Sequence[int],
+        memory: Mapping[str, Any],
     ):
-        require(kind in KINDS, "head", f"must be one of {KINDS}", kind)
         self.sizes = tuple(sizes)
         self.tasks = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
         self._firsts = np.cumsum([0, *sizes[:-1]]).astype(np.int32)

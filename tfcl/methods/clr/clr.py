@@ -8,8 +8,8 @@ from typing import Annotated
 import gin
 import keras
 
-from tfcl.arguments import checked, one_of, require, within
-from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
+from tfcl.arguments import checked, one_of, within
+from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram, OddInt
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsBundle
@@ -84,19 +84,13 @@ class CLR(NetworkMethod, SupportsBundle):
         self,
         training: TaskTraining = gin.REQUIRED,
         mode: Annotated[str, one_of(*MODES, NORMS)] = SMALL,
-        kernel_size: int = 3,
+        kernel_size: OddInt = 3,
         squeeze_excite: bool = False,
         tensor_norms: TensorNorms | None = None,
         penalize_frozen: bool = False,
         norm_momentum: Annotated[float, within("[0, 1)")] | None = None,
     ):
         super().__init__(training)
-        require(
-            kernel_size >= 1 and kernel_size % 2 == 1,
-            "kernel_size",
-            "must be a positive odd number",
-            kernel_size,
-        )
         self.mode = mode
         self.kernel_size = kernel_size
         self.squeeze_excite = squeeze_excite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
 from typing import Annotated
 
 import gin
@@ -24,7 +25,6 @@ from tfcl.models.surgery.prefix_tree import (
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from tfcl.data.task import StreamSpec, Task
@@ -98,7 +98,7 @@ class LASEM(SearchingMethod):
         dropout_masks: Annotated[
             str, one_of("independent", "common")
         ] = "independent",
-        groups: tuple | None = None,
+        groups: Sequence | None = None,
         fixed_configuration: str | int | None = None,
         fixed_probability: Annotated[float, within("(0, 1]")] = 0.9,
     ):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import keras
 
+from tfcl.arguments import Range, checked
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
 from tfcl.models.weight_files import assign_arrays
@@ -16,11 +18,15 @@ if typing.TYPE_CHECKING:
 
 
 _CHANNELS = (16, 32, 64)
+_Depth = Annotated[
+    int, Range("of 6 n + 2: 20, 56, ...", lambda n: n > 2 and n % 6 == 2)
+]
 
 
 @gin.configurable(denylist=["image_shape"])
+@checked
 def cifar_resnet(
-    image_shape: Shape, depth: int = 20, weights: str | None = None
+    image_shape: Shape, depth: _Depth = 20, weights: str | None = None
 ) -> keras.Model:
     """Residual network of three stages with 16, 32 and 64 channels.
 
@@ -51,11 +57,6 @@ def cifar_resnet(
         He et al., "Deep Residual Learning for Image Recognition", CVPR 2016,
         section 4.2.
     """
-    if depth < 8 or depth % 6 != 2:
-        raise ValueError(
-            "Argument `depth` must be 6 n + 2 for n blocks per stage: 20, "
-            f"56, .... Received: depth={depth}"
-        )
     inputs = keras.Input(image_shape)
     hidden = _normalized(inputs, 16, 1, "stem_conv", "stem_bn")
     hidden = keras.layers.ReLU()(hidden)

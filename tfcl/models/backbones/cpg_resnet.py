@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
 import gin
 import keras
 
+from tfcl.arguments import checked, one_of
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
 from tfcl.models.width import Width
@@ -27,10 +29,11 @@ _PLANES = (64, 128, 256, 512)
 
 
 @gin.configurable(denylist=["image_shape"])
+@checked
 def cpg_resnet(
     image_shape: Shape,
     width: float = 1.0,
-    depth: int = 50,
+    depth: Annotated[int, one_of(*_DEPTHS)] = 50,
     initial_stddev: float | None = 0.001,
     convolution: Any = keras.layers.Conv2D,
 ) -> keras.Model:
@@ -62,11 +65,6 @@ def cpg_resnet(
         He et al., "Deep Residual Learning for Image Recognition", CVPR 2016,
         in the form of Hung et al., NeurIPS 2019.
     """
-    if depth not in _DEPTHS:
-        raise ValueError(
-            f"Argument `depth` must be one of {sorted(_DEPTHS)}. "
-            f"Received: depth={depth}"
-        )
     counts, bottleneck = _DEPTHS[depth]
     return residual_network(
         image_shape,

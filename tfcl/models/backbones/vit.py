@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import re
 import typing
+from typing import Annotated
 
 import gin
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
 from tfcl.models.weight_files import assign_arrays
@@ -30,15 +32,16 @@ _FRESH_EPSILON = 1e-5
 
 
 @gin.configurable(denylist=["image_shape"])
+@checked
 def vit(
     image_shape: Shape,
-    patch: int = 16,
-    width: int = 768,
-    depth: int = 12,
-    heads: int = 12,
+    patch: PositiveInt = 16,
+    width: PositiveInt = 768,
+    depth: PositiveInt = 12,
+    heads: PositiveInt = 12,
     mlp_ratio: float = 4.0,
     image_size: int | None = None,
-    final_norm: str = "weights",
+    final_norm: Annotated[str, one_of("weights", "fresh")] = "weights",
     weights: str | None = None,
 ) -> keras.Model:
     """Vision transformer in the form of timm's; by default ViT-B/16.
@@ -85,7 +88,7 @@ def vit(
     shape = tuple(image_shape)
     if image_size is not None:
         shape = (image_size, image_size, shape[-1])
-    _check(shape, patch, width, depth, heads, mlp_ratio, final_norm)
+    _check(shape, patch, width, heads, mlp_ratio)
     inputs = hidden = keras.Input(image_shape)
     if shape != tuple(image_shape):
         hidden = keras.layers.Resizing(
@@ -109,18 +112,7 @@ def vit(
     return model
 
 
-def _check(shape, patch, width, depth, heads, mlp_ratio, final_norm):
-    for name, value in (
-        ("patch", patch),
-        ("width", width),
-        ("depth", depth),
-        ("heads", heads),
-    ):
-        if int(value) != value or value < 1:
-            raise ValueError(
-                f"Argument `{name}` must be a whole number, at least 1. "
-                f"Received: {name}={value}"
-            )
+def _check(shape, patch, width, heads, mlp_ratio):
     if shape[0] % patch or shape[1] % patch:
         raise ValueError(
             f"Argument `patch` must divide the images' {shape[0]} x "
@@ -136,11 +128,6 @@ def _check(shape, patch, width, depth, heads, mlp_ratio, final_norm):
         raise ValueError(
             "Argument `mlp_ratio` must leave the perceptron a hidden unit. "
             f"Received: mlp_ratio={mlp_ratio}"
-        )
-    if final_norm not in ("weights", "fresh"):
-        raise ValueError(
-            "Argument `final_norm` must be 'weights' or 'fresh'. Received: "
-            f"final_norm={final_norm!r}"
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import gin
 import keras
 
+from tfcl.arguments import PositiveInt, checked
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory.memory_dense import MemoryDense
 from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
@@ -55,10 +56,11 @@ def linear_network(
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
+@checked
 def mlp_network(
     image_shape: Shape,
     classes: int,
-    hidden_units: int = 10,
+    hidden_units: PositiveInt = 10,
     use_bias: bool = True,
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
@@ -76,11 +78,6 @@ def mlp_network(
     Raises:
         ValueError: If `hidden_units` is not positive.
     """
-    if hidden_units < 1:
-        raise ValueError(
-            "Argument `hidden_units` must be positive. "
-            f"Received: hidden_units={hidden_units}"
-        )
     network = _backbone(image_shape, backbone, frozen)
     hidden = torch_dense(
         hidden_units,
@@ -171,11 +168,12 @@ def memory_network(
 
 
 @gin.configurable(denylist=["image_shape", "classes"])
+@checked
 def ensemble_network(
     image_shape: Shape,
     classes: int,
     network: Callable[..., Any] = gin.REQUIRED,
-    models: int = 8,
+    models: PositiveInt = 8,
 ) -> OnlineNetwork:
     """Several networks of one kind, each drawn by itself; their mean logits.
 
@@ -185,10 +183,6 @@ def ensemble_network(
         network: Factory of one of them.
         models: How many.
     """
-    if models < 1:
-        raise ValueError(
-            f"Argument `models` must be positive. Received: models={models}"
-        )
     made = [
         network(image_shape=image_shape, classes=classes) for _ in range(models)
     ]
