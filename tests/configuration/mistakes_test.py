@@ -7,7 +7,7 @@ import re
 import gin
 import pytest
 
-from tests.configuration.probes import ProbeMethod, says, write
+from tests.configuration.probes import ProbeMethod, places, says, write
 from tfcl import configuration
 from tfcl.errors import RunError, UserError
 
@@ -74,7 +74,7 @@ def _message(files, bindings, call=""):
     if not call:
         with pytest.raises(UserError) as caught:
             configuration.load(files, bindings)
-        assert not gin.config_str() and not configuration.locations()
+        assert not gin.config_str() and not places()
         return str(caught.value)
     configuration.load(files, bindings)
     with pytest.raises(Exception) as caught:

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal, Optional, Sequence
 
 import gin
 
-from tfcl.arguments import above, checked
+from tfcl.arguments import (
+    PositiveFloat,
+    PositiveInt,
+    checked,
+    one_of,
+    within,
+)
+from tfcl.configuration.binding import winning
 from tfcl.errors import UserError
 
 
@@ -63,8 +70,19 @@ class ProbeStrict:
 @gin.configurable
 class ProbeChecked:
     @checked
-    def __init__(self, rate: Annotated[float, above(0)] | None = 0.5):
-        self.rate = rate
+    def __init__(
+        self,
+        rate: PositiveFloat | None = 0.5,
+        share: Annotated[float, within("[0, 1)")] = 0.0,
+        start: Annotated[str, one_of("low", "high")] = "low",
+        sizes: Sequence[PositiveInt] = (),
+    ):
+        self.values = (rate, share, start, sizes)
+
+
+@gin.configurable
+def probe_number(value: float = 0.5):
+    return value
 
 
 @gin.configurable
@@ -81,6 +99,11 @@ def write(path, text):
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     pathlib.Path(path).write_text(text, encoding="utf-8")
     return path
+
+
+def places():
+    """The `file:line` of every binding that won, by its key."""
+    return {key: binding.place for key, binding in winning.items()}
 
 
 def says(message, wanted):

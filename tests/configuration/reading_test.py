@@ -7,6 +7,7 @@ import pytest
 
 from tests.configuration.probes import (
     ProbeMethod,
+    places,
     probe_experiment,
     probe_stream,
     write,
@@ -59,11 +60,11 @@ def test_a_later_line_wins_and_keeps_its_place():
     write("a.gin", "include 'b.gin'\n\nProbeMethod.epochs = 3\n")
     key = ("", f"{ProbeMethod.__module__}.ProbeMethod", "epochs")
     configuration.load(["a.gin"], [])
-    assert configuration.locations() == {key: "a.gin:3"}
+    assert places() == {key: "a.gin:3"}
     assert ProbeMethod().values[1] == 3
     configuration.load(["b.gin"], ["X=1", "ProbeMethod.epochs=5"])
-    assert configuration.locations()[key] == "--gin_bindings #2"
-    assert configuration.locations()[("X", "gin.macro", "value")]
+    assert places()[key] == "--gin_bindings #2"
+    assert places()[("X", "gin.macro", "value")]
     assert ProbeMethod().values[1] == 5
 
 
@@ -73,15 +74,15 @@ def test_loading_again_forgets_what_was_loaded_before():
     configuration.load([], ["ProbeMethod.learning_rate = 0.5"])
     assert configuration.bindings() == {"ProbeMethod.learning_rate": "0.5"}
     assert configuration.used() == ""
-    assert "epochs" not in str(configuration.locations())
+    assert "epochs" not in str(places())
 
 
 def test_files_are_found_from_the_repository_root():
     for _ in range(2):
         configuration.load(["gin/base.gin"], [])
-        places = configuration.locations().values()
-        assert places
-        assert all(os.path.isfile(each.rpartition(":")[0]) for each in places)
+        read = places().values()
+        assert read
+        assert all(os.path.isfile(each.rpartition(":")[0]) for each in read)
     prefixes = search_path()
     assert len(set(prefixes)) == len(prefixes)  # It does not grow.
 

@@ -1,6 +1,5 @@
 """Gin at the edge: files and bindings are read here, and nowhere else."""
 
-from tfcl.configuration.binding import locations
 from tfcl.configuration.explaining import explain
 from tfcl.configuration.reading import build, check_all_used, load
 from tfcl.configuration.texts import (
@@ -19,7 +18,6 @@ __all__ = [
     "differences",
     "explain",
     "load",
-    "locations",
     "parse_bindings",
     "used",
 ]

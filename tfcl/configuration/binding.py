@@ -76,12 +76,3 @@ def bound(key: Key) -> Binding | None:
     scopes = ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
     found = (winning.get((each, selector, parameter)) for each in scopes)
     return next(filter(None, found), None)
-
-
-def locations() -> dict[Key, str]:
-    """Returns the `file:line` of the winning line of every binding.
-
-    Keys are `(scope, full name of the configurable, parameter)`; a macro
-    `NAME` is `("NAME", "gin.macro", "value")`.
-    """
-    return {key: binding.place for key, binding in winning.items()}

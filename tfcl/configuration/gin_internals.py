@@ -14,9 +14,8 @@ from gin import config, config_parser
 from tfcl.configuration.moved import current
 from tfcl.configuration.values import Macro, Reference
 
-Entry: TypeAlias = (
-    config.Configurable
-)  # name, wrapped, selector, allowlist, denylist...
+# It has name, wrapped, selector, allowlist, denylist, ...
+Entry: TypeAlias = config.Configurable
 BindingStatement = config_parser.BindingStatement
 BlockDeclaration = config_parser.BlockDeclaration
 ImportStatement = config_parser.ImportStatement

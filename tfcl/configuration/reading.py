@@ -60,8 +60,7 @@ def load(
             reader.read_text(text, lambda line, place=place: place)
         held = parts.standing(reader.bindings)
         winning.update({each.key: each for each in held})
-        _check_macros()
-        _check_types(reader.bindings)
+        _check_values(reader.bindings)
         for binding in winning.values():
             _bind(binding)
         try:
@@ -212,14 +211,6 @@ def _bind(binding):
         raise fail(binding.place, problem + "Use another value.")
 
 
-def _check_macros():
-    known = {name: each.value for name, each in macros().items()}
-    for binding in winning.values():
-        for macro in names_in(binding.value):
-            if isinstance(macro, Macro):
-                _check_macro(macro, binding, known)
-
-
 def _check_macro(macro, binding, known):
     constants, label = gin_internals.constants(macro.name), binding.label
     if constants == ["gin.REQUIRED"]:
@@ -238,8 +229,13 @@ def _check_macro(macro, binding, known):
         raise fail(binding.place, f"macro `{macro}` refers to itself.")
 
 
-def _check_types(every: Sequence[Binding]):
+def _check_values(every: Sequence[Binding]):
+    """Checks macros where they win, types and ranges everywhere."""
     known = {name: each.value for name, each in macros().items()}
+    for binding in winning.values():
+        for each in names_in(binding.value):
+            if isinstance(each, Macro):
+                _check_macro(each, binding, known)
     for binding in every:
         _, selector, parameter = binding.key
         value = resolve(binding.value, known)
