@@ -15,6 +15,7 @@ go together, in either order, what they say of one thing is settled by kind:
    user's own lines are not: `check_all_used` reports those without effect.
 """
 
+import collections
 import itertools
 import os
 import pathlib
@@ -101,30 +102,25 @@ def files(
     Raises:
         UserError: If a name is unknown, or there is no run: one line.
     """
+    asked = {STREAMS: stream, METHODS: method, NETWORKS: network}
     named = [
-        path_of(kind, name, f"--{kind.removesuffix('s')}")
-        for kind, name in (
-            (STREAMS, stream),
-            (METHODS, method),
-            (NETWORKS, network),
-        )
+        path_of(kind, name, _flag(kind))
+        for kind, name in asked.items()
         if name is not None
     ]
     if not gin_files and None in (stream, method):
-        missing = [
-            flag
-            for flag, name in (("--stream", stream), ("--method", method))
-            if name is None
-        ]
+        missing = [_flag(k) for k in (STREAMS, METHODS) if asked[k] is None]
         raise UserError(
             "a run is a stream and a method, such as --stream=digits_5 "
             f"--method=lasem, or a --gin_file. Missing: {' and '.join(missing)}"
             ". What there is: python -m tfcl.train --list."
         )
-    count = 0
-    while named and count < len(gin_files) and _is_row(gin_files[count]):
-        count += 1
-    return [*gin_files[:count], *named, *gin_files[count:]]
+    rows = [*itertools.takewhile(_is_row, gin_files)]
+    return [*rows, *named, *gin_files[len(rows) :]]
+
+
+def _flag(kind):
+    return f"--{kind.removesuffix('s')}"
 
 
 def _is_row(path):
@@ -164,9 +160,10 @@ def standing(bindings: Sequence[Binding]) -> list[Binding]:
     winners = [each for _, each in winning.values()]
     if not any(each.key[1] == _RUN for each in winners):
         return winners  # No run: a file to be looked at.
-    _check_scenario(winners)
     reached = _Reached(winners)
-    _check_pretrained(winners, reached)
+    macros = {each.key[0]: each for each in winners if each.key[1] == MACRO}
+    _check_scenario(macros)
+    _check_pretrained(macros, reached)
     kept = [b for b in winners if not b.within or reached.by(b)]
     _refuse_idle(bindings, winners, kept)
     return kept
@@ -189,8 +186,7 @@ def _rank(binding):
     return _RANKS.get(kind, _OWN)
 
 
-def _check_scenario(winners):
-    macros = {b.key[0]: b for b in winners if b.key[1] == MACRO}
+def _check_scenario(macros):
     stream, method = macros.get(_SCENARIO), macros.get(_SCENARIOS)
     if not (stream and method) or stream.value in method.value:
         return
@@ -207,8 +203,7 @@ def _check_scenario(winners):
     )
 
 
-def _check_pretrained(winners, reached):
-    macros = {b.key[0]: b for b in winners if b.key[1] == MACRO}
+def _check_pretrained(macros, reached):
     asked = reached.has_macro(_PRETRAINED)
     if not asked or _PRETRAINED in macros or _SCENARIOS not in macros:
         return
@@ -251,12 +246,11 @@ class _Reached:
     """What can be called or read in a run that starts at `Experiment`."""
 
     def __init__(self, winners):
-        self._by_name = {}
+        self._by_name = collections.defaultdict(list)
         for each in winners:
             scope, selector, _ = each.key
             name = scope if selector == MACRO else selector
-            self._by_name.setdefault((selector == MACRO, name), [])
-            self._by_name[(selector == MACRO, name)].append(each)
+            self._by_name[selector == MACRO, name].append(each)
         self._names, self._scopes = set(), {""}
         self._follow((False, _RUN))
 
@@ -317,10 +311,10 @@ def _refuse_idle(bindings, winners, kept):
     """A file that the user asked for, and nothing of which has an effect."""
     used = {id(each) for each in kept}
     held = {id(each) for each in winners}
-    by_part: dict[Part, list] = {}
+    by_part = collections.defaultdict(list)
     for each in bindings:
         if each.within:
-            by_part.setdefault(each.within[0], []).append(each)
+            by_part[each.within[0]].append(each)
     for part, lines in by_part.items():
         if all(id(b) in held and id(b) not in used for b in lines):
             named = ", ".join(sorted({b.label for b in lines})[:4])
@@ -338,7 +332,7 @@ def listing() -> str:
         if path.name != "base.gin"
     ]
     blocks = [
-        (f"{kind.capitalize()}: --{kind.removesuffix('s')}=NAME", _of(kind))
+        (f"{kind.capitalize()}: {_flag(kind)}=NAME", _of(kind))
         for kind in (METHODS, STREAMS, NETWORKS)
     ]
     lines = []

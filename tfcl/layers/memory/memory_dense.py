@@ -117,7 +117,7 @@ class MemoryDense(keras.layers.Layer):
         # Keras finds shapes by the names of the arguments of `call`.
         del key_input_shape
         self.features = inputs_shape[-1]
-        matched = self.key.key_shape or (self.features,)
+        matched = tuple(self.key.key_shape or (self.features,))
         size = self.key.key_size or math.prod(matched)
         key_projections.check(self.key.projection, matched, size)
         self._key_sets = self.key.key_sets or (
@@ -139,7 +139,9 @@ class MemoryDense(keras.layers.Layer):
         self.memories = self._weight("memories", (math.prod(keys), unit))
         self._counters = []
         if self.scrambling.scramble:
-            start = keras.initializers.Constant(self.scrambling.age_threshold)
+            start = keras.initializers.Constant(
+                int(self.scrambling.age_threshold)
+            )
             self._initializers["age"] = start
             self._counters = [
                 self._weight(name, shape, trainable=False, dtype="int32")

@@ -150,10 +150,6 @@ class ScramblingOptions:
     winner_moves: bool = False
     count_evaluations: bool = False
 
-    def __post_init__(self):
-        for name in ("usage_threshold", "age_threshold"):
-            object.__setattr__(self, name, int(getattr(self, name)))
-
 
 GROUPS = {
     "memory": MemoryOptions,
@@ -211,8 +207,8 @@ def update_rule(
         key_rate=key.key_rate,
         scramble=scrambling.scramble,
         match_threshold=scrambling.match_threshold,
-        usage_threshold=scrambling.usage_threshold,
-        age_threshold=scrambling.age_threshold,
+        usage_threshold=int(scrambling.usage_threshold),
+        age_threshold=int(scrambling.age_threshold),
         scaled_score=scrambling.scramble_score == SCALED,
         winner_moves=scrambling.winner_moves,
         random_bound=random_bound,
