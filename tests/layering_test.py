@@ -198,11 +198,18 @@ def test_layers_do_not_know_gin():
 def test_ranges_in_annotations_hold_for_python_callers_too():
     wrong = [
         f"{_shown(path)}:{node.lineno}"
-        for path, _ in _sources()
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.FunctionDef)
-        and "Annotated[" in ast.unparse(node.args)
-        and "checked" not in map(ast.unparse, node.decorator_list)
+        for path, node, _ in _ranged()
+        if "checked" not in map(ast.unparse, node.decorator_list)
+    ]
+    assert not wrong, wrong
+
+
+def test_ranges_in_annotations_are_known_when_a_call_is_checked():
+    # What is imported for type checkers alone makes an annotation say nothing.
+    wrong = [
+        f"{_shown(path)}:{node.lineno}: {', '.join(unknown)}"
+        for path, node, names in _ranged()
+        if (unknown := sorted(names & _for_type_checkers(path)))
     ]
     assert not wrong, wrong
 
@@ -338,6 +345,50 @@ def _sources():
         found.append((path, first))
     assert found
     return found
+
+
+@functools.cache
+def _ranges():
+    """Names of types with a range, wherever they are defined."""
+    return {"Annotated"} | {
+        target.id
+        for path, _ in _sources()
+        for node in _tree(path).body
+        if isinstance(node, ast.Assign)
+        and ast.unparse(node.value).startswith("Annotated[")
+        for target in node.targets
+    }
+
+
+def _ranged():
+    """(path, function or class, names) of every annotation with a range."""
+    for path, _ in _sources():
+        for node in ast.walk(_tree(path)):
+            fields = []
+            if isinstance(node, ast.FunctionDef):
+                fields = [*node.args.args, *node.args.kwonlyargs]
+            elif isinstance(node, ast.ClassDef):
+                fields = [e for e in node.body if isinstance(e, ast.AnnAssign)]
+            for each in filter(None, (e.annotation for e in fields)):
+                names = {
+                    name.id
+                    for name in ast.walk(each)
+                    if isinstance(name, ast.Name)
+                }
+                if names & _ranges():
+                    yield path, node, names
+
+
+def _for_type_checkers(path):
+    """Names that a file imports under `if typing.TYPE_CHECKING`."""
+    return {
+        alias.asname or alias.name
+        for node in _tree(path).body
+        if isinstance(node, ast.If)
+        and "TYPE_CHECKING" in ast.unparse(node.test)
+        for each in node.body
+        for alias in each.names
+    }
 
 
 def _room(place, separator="/"):
