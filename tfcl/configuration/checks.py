@@ -20,7 +20,7 @@ from tfcl.configuration.messages import fail, listed, nearest
 
 
 def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Returns the parameters a file may bind, and whether there is `**`."""
+    """Returns the parameters a file may bind, and whether any others, too."""
     try:
         found = inspect.signature(gin_internals.constructor(entry))
     except (TypeError, ValueError):  # Written in C: nothing is known.
@@ -28,7 +28,7 @@ def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
     every = list(found.parameters.values())
     if inspect.isclass(entry.wrapped):
         every = every[1:]  # self
-    is_open = any(each.kind is each.VAR_KEYWORD for each in every)
+    has_more = any(each.kind is each.VAR_KEYWORD for each in every)
     bindable = {
         each.name: each
         for each in every
@@ -36,7 +36,7 @@ def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
         and each.name not in (entry.denylist or ())
         and (not entry.allowlist or each.name in entry.allowlist)
     }
-    return bindable, is_open
+    return bindable, has_more and not entry.allowlist
 
 
 def annotation(entry: Entry, parameter: str) -> Any:
@@ -89,8 +89,7 @@ def check_parameter(
     """
     known, is_open = parameters(entry)
     denied = parameter in (entry.denylist or ())
-    is_open = is_open and not denied and not entry.allowlist
-    if parameter in known or is_open:
+    if parameter in known or (is_open and not denied):
         return
     problem = f"`{name}` has no parameter `{parameter}`"
     if denied:

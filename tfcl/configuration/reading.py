@@ -137,21 +137,20 @@ class _Reader:
 
     def __init__(self):
         self.bindings: list[Binding] = []
-        self._open = []  # Files being read, outermost first.
-        self._parts = []  # The parts among them.
         self._has_base = False
 
-    def read_file(self, path, place):
+    def read_file(self, path, place, opened=(), within=()):
+        """Reads a file inside those that are open, and the parts among them."""
         now = former_names.files_and_lines(path)
         if now and not checks.file_at(path):
             logging.info("%s is now %s", path, former_names.command(path))
             for file in now[0]:
-                self.read_file(file, place)
-            self.read_text("\n".join(now[1]), lambda _: path)
+                self.read_file(file, place, opened, within)
+            self.read_text("\n".join(now[1]), lambda _: path, opened, within)
             return
         found = checks.find_file(path, place)
         identity = os.path.realpath(found)
-        if identity in self._open:
+        if identity in opened:
             raise fail(place, f"'{path}' includes itself.")
         part = parts.part_of(found)
         if part and part.kind == parts.BASE:
@@ -164,24 +163,21 @@ class _Reader:
             text = pathlib.Path(found).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise fail(place, f"cannot read '{path}': {error}.") from error
-        self._open.append(identity)
-        self._parts += [part] if part else []
-        self.read_text(text, lambda line: f"{found}:{line}")
-        self._parts = self._parts[:-1] if part else self._parts
-        self._open.pop()
+        inside = ((*opened, identity), (*within, part) if part else within)
+        self.read_text(text, lambda line: f"{found}:{line}", *inside)
 
-    def read_text(self, text, locate):
+    def read_text(self, text, locate, opened=(), within=()):
         for statement, place in statements(text, locate):
             if isinstance(statement, gin_internals.BindingStatement):
-                self._note(statement, place)
+                self._note(statement, place, within)
             elif isinstance(statement, gin_internals.BlockDeclaration):
                 checks.find_configurable(statement.selector, place)
             elif isinstance(statement, gin_internals.ImportStatement):
                 checks.do_import(statement, place)
             else:
-                self.read_file(statement.filename, place)
+                self.read_file(statement.filename, place, opened, within)
 
-    def _note(self, statement, place):
+    def _note(self, statement, place, within):
         scope, name, parameter, _, _ = statement
         if parameter:
             entry = checks.find_configurable(name, place)
@@ -194,7 +190,6 @@ class _Reader:
             if not isinstance(other, Macro):
                 only_name = other.name.rpartition("/")[2]
                 checks.find_configurable(only_name, place, shown=repr(other))
-        within = tuple(self._parts)
         self.bindings.append(Binding(key, statement.value, place, within))
 
 
