@@ -61,7 +61,7 @@ class SoftMaskGradientTape(tf.GradientTape):
         importance: Any = (),
         plasticity: Any = (),
         head: Any = (),
-        head_factor: float = 1.0,
+        head_factor: Any = 1.0,  # Also a variable.
         head_clip: PositiveFloat | None = 1e4,
         sum_over_replicas: Callable[[Tensor], Tensor] | None = None,
         persistent: bool = False,
