@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
 class GoalFile:
     """Goals from a JSON file `{task name: accuracy}`, accuracies in [0, 1].
 
+    Accuracies may be texts ("0.7616"), as in the published program's files.
     `python -m tfcl.goals` makes one from runs of single-task models.
 
     Args:
@@ -42,6 +43,8 @@ class GoalFile:
                 f"GoalFile.path: {self.path} is no readable JSON file: "
                 f"{error}. {remedy}"
             ) from error
+        if isinstance(goals, dict):
+            goals = {name: _number(value) for name, value in goals.items()}
         if not isinstance(goals, dict) or not all(
             _is_accuracy(value) for value in goals.values()
         ):
@@ -111,6 +114,14 @@ class OwnGoal:
         """The goal of a task; see `GoalFile.of`."""
         del task_name
         return unpruned - self.shortfall
+
+
+def _number(value):
+    """The number that a text holds; everything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_accuracy(value):
