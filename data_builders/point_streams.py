@@ -118,7 +118,8 @@ _PLACES = {
 
 
 class PointStreamBuilder(
-    tfds.core.GeneratorBasedBuilder, skip_registration=True
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # type: ignore[call-arg]
 ):
     """What MODES and MOONS share; a subclass draws the points.
 

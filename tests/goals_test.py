@@ -58,3 +58,35 @@ def test_runs_must_be_named(capsys):
         goals.main(["goals"])
     assert ended.value.code == 2
     assert "Which runs?" in capsys.readouterr().err
+
+
+def test_accuracies_may_be_texts_as_in_the_published_files(tmp_path):
+    path = tmp_path / "goals.json"
+    path.write_text('{"imagenet": "0.7616", "flowers": 0.9656}')
+    file = GoalFile(str(path))
+    file.check(["imagenet", "flowers"])
+    assert file.of("imagenet", 0.0) == 0.7616
+    assert file.of("flowers", 0.0) == 0.9656
+    path.write_text('{"imagenet": "good"}')
+    with pytest.raises(UserError, match="accuracies between 0 and 1"):
+        GoalFile(str(path)).check(["imagenet"])
+
+
+@pytest.mark.parametrize(
+    "name, tasks",
+    [
+        (
+            "finegrained",
+            "imagenet cubs_cropped stanford_cars_cropped flowers wikiart "
+            "sketches",
+        ),
+        (
+            "faces",
+            "face_verification gender emotion age0 age1 age2 age3 age4",
+        ),
+    ],
+)
+def test_the_published_goals_are_at_hand(name, tasks):
+    file = GoalFile(f"gin/goals/{name}.json")
+    file.check(tasks.split())
+    assert all(0.5 < file.of(task, 0.0) < 1.0 for task in tasks.split())

@@ -98,7 +98,7 @@ _COVERED = {
         "layers/masked/supermask_dense"
     ),
     "methods/online/online_golden_test": (
-        "data/streams/point_stream methods/online/agem "
+        "methods/online/agem "
         "methods/online/experience_replay methods/online/memory_head "
         "methods/online/online_training"
     ),

@@ -133,7 +133,7 @@ _PAIRS = {
         f"{old}_modes_cdi": ("modes_cdi", new)
         for old, new in (
             *(("agem", "agem"), ("ensemble", "ensemble"), ("gdumb", "gdumb")),
-            *(("er", "experience_replay"), ("mir", "mir"), ("mlp", "online")),
+            *(("er", "experience_replay"), ("mlp", "online")),
         )
     },
     "lp_modes_cdi": (

@@ -1,4 +1,4 @@
-"""Weights of other programs: safetensors and npz files, without pickle."""
+"""Weights of other programs: safetensors, npz and PyTorch's files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import safetensors.numpy
 
 from tfcl.errors import UserError
-from tfcl.models import start_files
+from tfcl.models import start_files, torch_files
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -21,14 +21,18 @@ if typing.TYPE_CHECKING:
     import keras
 
 
-_FORMATS = (".safetensors", ".npz")
+# SwAV's files end with .pth.tar, though they are no tar archives.
+_OF_TORCH = (".pth", ".pt", ".bin", ".tar")
+_FORMATS = (".safetensors", ".npz", *_OF_TORCH)
+_BRIEF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
 def read_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """`{name: array}` of a `.safetensors` or `.npz` file.
+    """`{name: array}` of a `.safetensors`, `.npz` or PyTorch file.
 
-    Nothing in the file is run: files of PyTorch's own kind (.pt, .pth, .bin)
-    and pickled arrays are refused.
+    Nothing in the file is run: pickled arrays of `.npz` are refused, PyTorch's
+    files (.pth, .pt, .bin, .pth.tar) are read by `torch_files`, which knows
+    tensors alone. 16-bit numbers become float32.
 
     Args:
         path: Of the file.
@@ -39,9 +43,7 @@ def read_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _FORMATS:
         raise UserError(
-            f"Weights '{path}': give a file of type {' or '.join(_FORMATS)}. "
-            "A PyTorch file may run code when it is opened; write its state "
-            "dict by safetensors.torch.save_file or numpy.savez first."
+            f"Weights '{path}': give a file of type {', '.join(_FORMATS)}."
         )
     if not os.path.isfile(path):
         raise UserError(f"Weights '{path}': no such file. Check the path.")
@@ -49,7 +51,11 @@ def read_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
-        return _safetensors(path)
+        if suffix in _OF_TORCH:
+            arrays = torch_files.state(torch_files.read(path))
+        else:
+            arrays = safetensors.numpy.load_file(path)
+        return {name: _widened(array) for name, array in arrays.items()}
     except Exception as error:
         raise UserError(
             f"Weights '{path}' cannot be read ({error}). The file is damaged "
@@ -57,17 +63,9 @@ def read_arrays(path: str | pathlib.Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _safetensors(path):
-    arrays = safetensors.numpy.load_file(path)
-    return {
-        name: array.astype(np.float32) if _is_brief(array) else array
-        for name, array in arrays.items()
-    }
-
-
-def _is_brief(array):
-    """Whether an array is of a type that NumPy itself does not know."""
-    return array.dtype == ml_dtypes.bfloat16
+def _widened(array):
+    """An array in a type that NumPy itself computes with."""
+    return array.astype(np.float32) if array.dtype in _BRIEF else array
 
 
 def assign_arrays(

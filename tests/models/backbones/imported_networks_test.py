@@ -177,7 +177,7 @@ class _Bomb:
 def test_no_code_of_a_file_is_run(tmp_path):
     path = tmp_path / "weights.pth"
     path.write_bytes(pickle.dumps(_Bomb()))
-    with pytest.raises(UserError, match="may run code.*safetensors"):
+    with pytest.raises(UserError, match="no file of torch.save"):
         read_arrays(str(path))
     path = tmp_path / "weights.npz"
     np.savez(path, a=np.array([_Bomb()], dtype=object))

@@ -22,6 +22,7 @@ _Accuracy = Annotated[float, within("[0, 1]")]
 class GoalFile:
     """Goals from a JSON file `{task name: accuracy}`, accuracies in [0, 1].
 
+    Accuracies may be texts ("0.7616"), as in the published program's files.
     `python -m tfcl.goals` makes one from runs of single-task models.
 
     Args:
@@ -45,6 +46,8 @@ class GoalFile:
                 f"GoalFile.path: {self.path} is no readable JSON file: "
                 f"{error}. {remedy}"
             ) from error
+        if isinstance(goals, dict):
+            goals = {name: _number(value) for name, value in goals.items()}
         if not fits(goals, dict[str, _Accuracy]):
             raise UserError(
                 f"GoalFile.path: {self.path} must hold an object of task names "
@@ -108,3 +111,11 @@ class OwnGoal:
         """The goal of a task; see `GoalFile.of`."""
         del task_name
         return unpruned - self.shortfall
+
+
+def _number(value):
+    """The number that a text holds; everything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

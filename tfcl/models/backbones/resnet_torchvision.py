@@ -33,9 +33,10 @@ def resnet_torchvision(
         image_shape: `(height, width, channels)` of the input.
         depth: 18, 34 or 50.
         weights: Path of a state dict with torchvision's names
-            ("layer1.0.conv1.weight"), as `.safetensors` or `.npz`; the
-            classifier and other arrays are left out. None draws new weights.
-            They are start values with `TaskTraining.pretrained = True` only.
+            ("layer1.0.conv1.weight"), as `.pth`, `.safetensors` or `.npz`;
+            the classifier and other arrays are left out. None draws new
+            weights. They are start values with
+            `TaskTraining.pretrained = True` only.
 
     Returns:
         A functional `keras.Model`: `(batch, height, width, channels)`,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import typing
 
 import gin
 import keras
 
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
+from tfcl.models.weight_files import assign_arrays
 from tfcl.models.width import Width
 
 if typing.TYPE_CHECKING:
+    import numpy as np
+
     from tfcl.types import Shape
 
 
@@ -20,6 +24,7 @@ def spherenet(
     width: float = 1.0,
     channels: tuple = (64, 128, 256, 512),
     units: tuple = (1, 2, 4, 1),
+    weights: str | None = None,
 ) -> keras.Model:
     """Stages of residual units with PReLU and without batch norm.
 
@@ -33,6 +38,10 @@ def spherenet(
             `floor(v sqrt(q))`.
         channels: Channels of each stage.
         units: Residual units of each stage; the default makes SphereNet-20.
+        weights: Path of a state dict with SphereFace's names ("conv1_1.weight",
+            "relu1_1.weight"), as `.pth`, `.safetensors` or `.npz`; dense layers
+            are left out. None draws new weights. They are start values with
+            `TaskTraining.pretrained = True` only.
 
     Returns:
         A functional `keras.Model` of plain layers: `(batch, height, width,
@@ -40,6 +49,8 @@ def spherenet(
         column by column, channel fastest.
 
     Raises:
+        UserError: If the file cannot be read or its weights do not fit; names
+            the layer.
         ValueError: If `width` is not positive, or the tuples differ in
             length.
 
@@ -66,7 +77,43 @@ def spherenet(
             residual = _activated(residual, scaled(count), f"{part}_1")
             hidden = keras.layers.Add(name=f"{part}_add")([hidden, residual])
     features = keras.layers.Flatten(name="features")(hidden)
-    return keras.Model(inputs, features, name="spherenet")
+    model = keras.Model(inputs, features, name="spherenet")
+    if weights is not None:
+        assign_arrays(model, weights, sphereface_place, _fitted)
+    return model
+
+
+_PART = re.compile(
+    r"(?:module\.)?(?P<kind>conv|relu)(?P<stage>\d+)_(?P<number>\d+)"
+    r"\.(?P<weight>weight|bias)"
+)
+
+
+def sphereface_place(name: str) -> tuple[str, str] | None:
+    """`(layer, weight)` of SphereFace's name of an array, or None.
+
+    In "conv2_3" the first number is the stage, from 1; the second counts its
+    convolutions from 1: one that opens the stage, then two for each unit.
+    """
+    found = _PART.fullmatch(name)
+    if found is None:
+        return None
+    layer = f"stage_{int(found['stage']) - 1}"
+    if (inner := int(found["number"]) - 2) >= 0:
+        layer += f"_unit_{inner // 2}_{inner % 2}"
+    if found["kind"] == "relu":
+        return f"{layer}_slope", "alpha"
+    weight = {"weight": "kernel", "bias": "bias"}[found["weight"]]
+    return f"{layer}_conv", weight
+
+
+def _fitted(
+    where: tuple[str, str], array: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A slope per channel in the three axes of Keras."""
+    if where[1] == "alpha" and array.ndim == 1 and array.size == shape[-1]:
+        return array.reshape(shape)
+    return array
 
 
 def _activated(hidden, channels, name, strides=1):
