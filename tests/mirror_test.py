@@ -18,7 +18,7 @@ _DOTTED = re.compile(r"(tfcl|tests)(\.\w+)+")
 # reaches the module by its imports. Paths below tests/ and tfcl/.
 _COVERED = {
     "build_test": ("data/sources/set_building data/sources/set_check"),
-    "commands_test": ("evaluate export predict startup train"),
+    "commands_test": ("evaluate export predict train"),
     "compare_test": ("reporting/comparison"),
     "configuration/mistakes_test": (
         "configuration/explaining configuration/values"
@@ -47,6 +47,7 @@ _COVERED = {
     "engine/storage/faults_test": ("engine/observer reporting/run_facts"),
     "engine/streaming_test": ("engine/resident"),
     "files_test": ("engine/storage/npz"),
+    "keras_state_test": ("engine/process/startup"),
     "layers/task_head_test": ("types"),
     "goals_test": ("methods/cpg/accuracy_goals"),
     "layers/attention/transformer_layers_test": (

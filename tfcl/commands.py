@@ -9,7 +9,7 @@ import sys
 import typing
 
 # isort: off
-import tfcl.startup  # noqa: F401  (before anything loads TensorFlow)
+import tfcl.engine.process.startup  # noqa: F401  (loads TensorFlow)
 import tensorflow as tf
 
 # isort: on
@@ -17,6 +17,7 @@ from absl import app, flags, logging
 
 from tfcl import configuration
 from tfcl.configuration import parts
+from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
@@ -27,11 +28,8 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.experiment import Experiment
 
 
-# They may change when a run goes on: they do not touch what is learned.
-HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
-# Of the run's own bindings: what to do at a step that could not be applied,
-# and whether SavedModels are written at the end.
-_HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
+# What does not make another row of a comparison: the same up to rounding.
+SAME_ROW = (*HARMLESS, *ROUNDING)
 
 
 def define_model_dir(required: bool = True) -> None:
@@ -171,7 +169,8 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 
     The stream's own bindings may differ (a longer stream): its learned tasks
-    are compared by their data. Its batch size may not.
+    are compared by their data. Its batch size may not. What touches numbers
+    alone, `Experiment.start` refuses.
 
     Raises:
         UserError: With the differing bindings.
@@ -180,7 +179,7 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
         return
     stream = bindings.get("Experiment.stream", "").lstrip("@")
     lines = configuration.differences(
-        run.journal.bindings, bindings, (*HARMLESS, *_HARMLESS_BINDINGS)
+        run.journal.bindings, bindings, (*HARMLESS, *ROUNDING, PRECISION)
     )
     kept = [
         line

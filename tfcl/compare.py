@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
         )
     given = flags.FLAGS
     runs = comparison.read_runs(argv[1:], given.single_task, given.joint)
-    rows = comparison.rows_of(runs, commands.HARMLESS)
+    rows = comparison.rows_of(runs, commands.SAME_ROW)
     Console().print(comparison.table(rows))
     if given.output:
         print(f"in {write(given.output, rows)}")

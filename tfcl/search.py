@@ -25,12 +25,16 @@ import sys
 import tempfile
 import typing
 
+# isort: off
+from tfcl import commands  # (before anything loads Keras)
+
+# isort: on
 import keras
 import numpy as np
 import optuna
 from absl import flags, logging
 
-from tfcl import commands, configuration, randomness
+from tfcl import configuration, randomness
 from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream

@@ -35,6 +35,12 @@ if typing.TYPE_CHECKING:
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
+_ALLOW = flags.DEFINE_bool(
+    "allow_other_numerics",
+    False,
+    "Go on with another precision, number of threads or replicas or the like "
+    "than the run had so far.",
+)
 commands.define_data_dir()
 commands.define_model_dir(required=False)
 commands.define_gin()
@@ -53,6 +59,7 @@ def main(argv: Sequence[str]) -> None:
             distribution=_DISTRIBUTION.value,
             bindings=bindings,
             command=shlex.join(["python", "-m", "tfcl.train", *sys.argv[1:]]),
+            allow_other_numerics=_ALLOW.value,
         )
     configuration.check_all_used()
     commands.refuse_other_bindings(run, bindings)

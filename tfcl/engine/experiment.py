@@ -10,10 +10,12 @@ import gin
 import keras
 from absl import logging
 
+from tfcl import keras_state
 from tfcl.arguments import require
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
+from tfcl.engine.process.numerics import continue_with, numerics
 from tfcl.engine.recording import record_visit
 from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
@@ -42,7 +44,10 @@ if typing.TYPE_CHECKING:
 
 
 @gin.configurable(
-    denylist=["model_dir", "data_dir", "distribution", "bindings", "command"]
+    denylist=[
+        *("model_dir", "data_dir", "distribution", "bindings", "command"),
+        "allow_other_numerics",
+    ]
 )
 class Experiment:
     """Everything that a run consists of.
@@ -62,6 +67,8 @@ class Experiment:
         on_nonfinite: "stop" or "skip", for a step whose loss or gradient is
             not finite; it is never applied.
         exports: Write a SavedModel per task at the end.
+        allow_other_numerics: Go on with another precision, number of
+            replicas or the like than the run had so far.
 
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
@@ -85,6 +92,7 @@ class Experiment:
         evaluation: EvaluationPolicy | None = None,
         on_nonfinite: str = STOP,
         exports: bool = True,
+        allow_other_numerics: bool = False,
     ):
         require(seed >= 0, "seed", "must not be negative", seed)
         require(
@@ -93,11 +101,13 @@ class Experiment:
             "must be 'stop' or 'skip'",
             on_nonfinite,
         )
+        keras_state.refuse_other()
         self.model_dir = pathlib.Path(model_dir)
         self.seed = seed
         self.command = command
         self.on_nonfinite = on_nonfinite
         self.exports = exports
+        self.allow_other_numerics = allow_other_numerics
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
@@ -195,8 +205,19 @@ class Experiment:
                 in TensorBoard.
 
         Raises:
-            UserError: If a file that the run began with has changed.
+            UserError: If a file that the run began with has changed, or a
+                setting that touches numbers.
         """
+        continue_with(
+            self.journal,
+            numerics(
+                self.runtime,
+                self.evaluation,
+                self.strategy.num_replicas_in_sync,
+            ),
+            self.allow_other_numerics,
+            self.model_dir,
+        )
         self._start_files.refuse_changed()
         if self.chief:
             self._start_files.keep()

@@ -49,6 +49,7 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "versions": _versions(),
         "distribution": facts.distribution,
         "replicas": facts.replicas,
+        "numerics": learned.numerics,
         "finished": len(visits) == len(facts.order),
         "seconds": learned.seconds,
         "global_step": learned.global_step,

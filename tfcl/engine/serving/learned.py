@@ -8,6 +8,7 @@ import typing
 import tensorflow as tf
 from absl import logging
 
+from tfcl import keras_state
 from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.export import check_takes_images, export_task
@@ -42,6 +43,7 @@ class LearnedTasks:
     """
 
     def __init__(self, model_dir: str | pathlib.Path, method: Method):
+        keras_state.refuse_other()
         self.model_dir = pathlib.Path(model_dir)
         self.method = method
         self.bank = Bank(self.model_dir / "tasks", writes=False)
