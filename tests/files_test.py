@@ -1,11 +1,23 @@
 """Files are the old ones or the new ones, also on a full disk."""
 
+import ast
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from tests.testing.toy_run import disk_limit
 from tfcl.engine.storage.npz import from_npz, to_npz
-from tfcl.files import read_json, write_atomically, write_json
+from tfcl import commands
+from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.errors import UserError
+from tfcl.files import local_path, read_json, write_atomically, write_json
+from tfcl.methods.cpg.accuracy_goals import GoalFile
+from tfcl.models import start_files
 
 ARRAYS = {
     "conv_0/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -74,3 +86,96 @@ def test_pickled_objects_are_refused():
     content = to_npz({"a": np.array([{}, None])})
     with pytest.raises(ValueError):
         from_npz(content)
+
+
+# Paths of users
+
+_ROOT = pathlib.Path(commands.__file__).parents[1]
+_PROGRAMS = ("train", "evaluate", "predict", "export", "goals", "search")
+_PROGRAMS += ("compare", "build", "commands")
+_NO_PATHS = {"task", "image_size"}
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/x", "s3://b", "file:///x"])
+def test_a_url_is_refused_instead_of_becoming_a_folder(url):
+    with pytest.raises(UserError, match=f"--model_dir {url}: only paths of"):
+        local_path(url, "--model_dir")
+
+
+def test_a_home_is_expanded_and_one_of_nobody_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/x", "a") == f"{tmp_path}/x"
+    for plain in ("a/~/x", "./~", "/a", "x:y", "", "gs:/x"):
+        assert local_path(plain, "a") == plain
+    with pytest.raises(UserError, match=r"Write ./~nobody-here/x"):
+        local_path("~nobody-here/x", "a")
+
+
+@pytest.mark.parametrize(
+    "name, make",
+    [
+        ("folder_stream.root", lambda p: folder_stream(p, image_size=8)),
+        ("GoalFile.path", GoalFile),
+        ("file", start_files.given),
+    ],
+)
+def test_arguments_that_are_paths_are_no_urls(name, make):
+    with pytest.raises(UserError, match=f"{name} gs://bucket/x: only paths"):
+        make("gs://bucket/x")
+
+
+def test_arguments_that_are_paths_may_begin_at_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert GoalFile("~/goals.json").path == tmp_path / "goals.json"
+    assert start_files.given("~/a.npz") == f"{tmp_path}/a.npz"
+    with pytest.raises(UserError, match=f"{tmp_path}/x"):
+        folder_stream("~/x", image_size=8)
+
+
+@pytest.mark.parametrize("program", _PROGRAMS)
+def test_every_flag_that_is_a_path_is_defined_as_one(program):
+    path = _ROOT / "tfcl" / f"{program}.py"
+    plain = {
+        node.args[0].value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "flags.DEFINE_string"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert plain <= _NO_PATHS
+
+
+def _command(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_command_expands_home_in_flags_and_arguments(tmp_path):
+    task = {"name": "a", "validation_accuracy": 0.5}
+    (tmp_path / "run").mkdir()
+    write_json(tmp_path / "run" / "results.json", {"tasks": [task]})
+    (tmp_path / "keras.json").write_text("{}")
+    ended = _command(
+        *("tfcl.goals", "~/run", "--output=~/goals.json"),
+        HOME=str(tmp_path),
+        KERAS_HOME=str(tmp_path),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((tmp_path / "goals.json").read_text()) == {"a": 0.5}
+
+
+def test_a_command_refuses_a_bucket_in_one_line():
+    ended = _command(
+        *("tfcl.train", "--stream=digits_5", "--method=lasem"),
+        "--model_dir=gs://bucket/x",
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("tfcl: error: --model_dir gs://bucket/x: only paths")
+    assert not (_ROOT / "gs:").exists()

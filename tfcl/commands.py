@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging as stdlib_logging
+import os
 import pathlib
 import sys
 import typing
@@ -21,9 +22,11 @@ from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
+from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from tfcl.engine.experiment import Experiment
 
@@ -32,10 +35,23 @@ if typing.TYPE_CHECKING:
 SAME_ROW = (*HARMLESS, *ROUNDING)
 
 
+# Flags whose values are paths.
+_PATHS: list[str] = []
+
+
+def define_path(name: str, text: str, required: bool = False) -> Any:
+    """Defines a flag whose value is a path; returns its holder.
+
+    `run` expands `~` in it and refuses URLs.
+    """
+    _PATHS.append(name)
+    return flags.DEFINE_string(name, None, text, required=required)
+
+
 def define_model_dir(required: bool = True) -> None:
     """Defines the flag `--model_dir`, unless another program has."""
     if "model_dir" not in flags.FLAGS:
-        flags.DEFINE_string("model_dir", None, "Folder of the run.")
+        define_path("model_dir", "Folder of the run.")
     if required:
         flags.mark_flag_as_required("model_dir")
 
@@ -43,10 +59,8 @@ def define_model_dir(required: bool = True) -> None:
 def define_data_dir() -> None:
     """Defines the flag `--data_dir`, unless another program has."""
     if "data_dir" not in flags.FLAGS:
-        flags.DEFINE_string(
-            "data_dir",
-            None,
-            "Folder of TFDS data sets. Default: $TFDS_DATA_DIR.",
+        define_path(
+            "data_dir", "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
         )
 
 
@@ -77,7 +91,10 @@ def gin_files() -> list[str]:
     """
     given = flags.FLAGS
     return parts.files(
-        given.gin_file, given.stream, given.method, given.network
+        [local_path(path, "--gin_file") for path in given.gin_file],
+        given.stream,
+        given.method,
+        given.network,
     )
 
 
@@ -86,12 +103,22 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
     def wrapped(argv):
         with one_line_errors():
-            main(argv)
+            _localise_paths()
+            main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
+
+
+def _localise_paths():
+    given = flags.FLAGS
+    for name in _PATHS:
+        if given[name].value is not None:
+            given[name].value = local_path(given[name].value, f"--{name}")
+    if "data_dir" in given and not given["data_dir"].value:
+        local_path(os.environ.get("TFDS_DATA_DIR", ""), "TFDS_DATA_DIR")
 
 
 def _is_ours(record):

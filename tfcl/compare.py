@@ -63,13 +63,12 @@ def write(
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string(
+    commands.define_path(
         "single_task",
-        None,
         "Run of individual networks, one per task, to compare the others to.",
     )
-    flags.DEFINE_string(
-        "joint", None, "Run that trains jointly on all tasks so far, likewise."
+    commands.define_path(
+        "joint", "Run that trains jointly on all tasks so far, likewise."
     )
-    flags.DEFINE_string("output", None, "Folder for table, values, figure.")
+    commands.define_path("output", "Folder for table, values, figure.")
     commands.run(main)

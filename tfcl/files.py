@@ -5,11 +5,44 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import tempfile
 import typing
 
+from tfcl.errors import UserError
+
 if typing.TYPE_CHECKING:
     from typing import Any
+
+
+# Of a URL; a path could only have it after a slash.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def local_path(path: str | pathlib.Path, name: str) -> str:
+    """A path that a user has given, with `~` expanded.
+
+    Args:
+        path: Of a file or folder, existing or not.
+        name: Of the flag or argument, for the message.
+
+    Raises:
+        UserError: If it is a URL (`gs://...`), which would become a folder of
+            that name, or the home of a user that there is not.
+    """
+    path = os.fspath(path)
+    if _SCHEME.match(path):
+        raise UserError(
+            f"{name} {path}: only paths of this machine are read and written. "
+            "Mount the bucket as a folder, or copy it, and give that path."
+        )
+    found = os.path.expanduser(path)
+    if found.startswith("~"):
+        raise UserError(
+            f"{name} {path}: there is no such user. Write ./{path} for a file "
+            "of that name."
+        )
+    return found
 
 
 def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:

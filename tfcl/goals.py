@@ -75,7 +75,7 @@ def write(path: str | pathlib.Path, goals: Mapping[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+    commands.define_path("output", "JSON file to write.", required=True)
     flags.DEFINE_enum(
         "take", "mean", sorted(_TAKE), "What counts of several runs."
     )

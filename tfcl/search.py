@@ -39,7 +39,7 @@ from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
-from tfcl.files import write_atomically
+from tfcl.files import local_path, write_atomically
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ class Search:
         data_dir: str | None = None,
         sampler: str = "tpe",
     ):
-        self.model_dir = pathlib.Path(model_dir)
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         self.gin_files = list(gin_files)
         self.gin_bindings = list(gin_bindings)
         self.ranges = dict(ranges)

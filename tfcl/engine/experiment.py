@@ -30,6 +30,7 @@ from tfcl.engine.storage.start_files import StartFiles
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
+from tfcl.files import local_path
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
@@ -102,7 +103,9 @@ class Experiment:
             on_nonfinite,
         )
         keras_state.refuse_other()
-        self.model_dir = pathlib.Path(model_dir)
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        if data_dir is not None:
+            data_dir = local_path(data_dir, "data_dir")
         self.seed = seed
         self.command = command
         self.on_nonfinite = on_nonfinite

@@ -16,6 +16,7 @@ from absl import logging
 
 from tfcl.data.split import Split
 from tfcl.data.task import TaskStream
+from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +64,11 @@ def feature_stream(
             f"Received: output shape {model.output_shape}"
         )
     folder = pathlib.Path(
-        os.path.expanduser(
+        local_path(
             cache_dir
             or (data_dir and os.path.join(data_dir, "features"))
-            or "~/.cache/tfcl/features"
+            or "~/.cache/tfcl/features",
+            "feature_stream.cache_dir",
         )
     )
     name = _digest(model)

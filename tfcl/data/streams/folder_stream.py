@@ -27,6 +27,7 @@ from tfcl.data.sources.image_files import (
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task, checked_statistics
 from tfcl.errors import UserError
+from tfcl.files import local_path
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -101,6 +102,7 @@ def folder_stream(
         ValueError: If an argument breaks its rule.
     """
     del data_dir
+    root = local_path(root, "folder_stream.root")
     image_shape = (*_size(image_size), channels)
     parts = {"validation": validation_fraction, "test": test_fraction}
     _check(resize, channels, parts, on_bad_image)

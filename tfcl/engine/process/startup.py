@@ -39,6 +39,10 @@ def _load():
 
 
 keras_state.claim()
+if "TFDS_DATA_DIR" in os.environ:  # TFDS takes `~` for a name.
+    os.environ["TFDS_DATA_DIR"] = os.path.expanduser(
+        os.environ["TFDS_DATA_DIR"]
+    )
 try:
     _load()
 except UserError as error:
