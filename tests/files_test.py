@@ -1,9 +1,11 @@
 """Files are the old ones or the new ones, also on a full disk."""
 
 import ast
+import errno
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,14 +13,21 @@ import numpy as np
 import pytest
 
 from tests.testing.toy_run import disk_limit
-from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl import commands
 from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.errors import UserError
-from tfcl.files import local_path, read_json, write_atomically, write_json
+from tfcl.files import (
+    local_path,
+    read_json,
+    way_out,
+    write_atomically,
+    write_json,
+)
 from tfcl.methods.cpg.accuracy_goals import GoalFile
 from tfcl.models import start_files
 
+_ROOT = pathlib.Path(commands.__file__).parents[1]
 ARRAYS = {
     "conv_0/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
     "head/columns": np.array([0, 1, 2], np.int32),
@@ -88,9 +97,57 @@ def test_pickled_objects_are_refused():
         from_npz(content)
 
 
+# What a user can do about a file that cannot be written
+
+
+@pytest.mark.parametrize(
+    "number, told",
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "Make room"),
+        (errno.EFBIG, "Make room"),
+        (errno.EPERM, "may write there"),
+        (errno.EACCES, "may write there"),
+        (errno.EROFS, "read-only"),
+        (errno.ENOENT, "is gone: make it again"),
+        (errno.ENOTDIR, "move that away"),
+        (errno.EISDIR, "move that away"),
+        (errno.ENAMETOOLONG, "shorter names"),
+        (errno.EMFILE, "ulimit"),
+        (errno.EIO, "works"),
+        (errno.ESTALE, "works"),
+        (errno.EINVAL, "Remove the cause"),
+    ],
+)
+def test_every_os_error_has_its_own_way_out(number, told):
+    assert told in way_out(OSError(number, os.strerror(number)))
+    # TensorFlow's errors have a text alone.
+    assert told in way_out(RuntimeError(f"a/b; {os.strerror(number)}"))
+
+
+def test_room_is_asked_for_only_where_there_is_none():
+    """No message has the advice written into it."""
+    found = [
+        str(path)
+        for path in (_ROOT / "tfcl").rglob("*.py")
+        if re.search(r"make\s+room and", path.read_text(), re.I)
+    ]
+    assert not found
+
+
+def test_a_file_system_that_lets_no_one_change_modes_takes_files(
+    tmp_path, monkeypatch
+):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.chmod", refused)
+    write_atomically(tmp_path / "a", "x")
+    assert (tmp_path / "a").read_text() == "x"
+
+
 # Paths of users
 
-_ROOT = pathlib.Path(commands.__file__).parents[1]
 _PROGRAMS = ("train", "evaluate", "predict", "export", "goals", "search")
 _PROGRAMS += ("compare", "build", "commands")
 _NO_PATHS = {"task", "image_size"}

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tfcl import commands
 from tfcl.errors import RunError, UserError
-from tfcl.files import write_atomically
+from tfcl.files import way_out, write_atomically
 from tfcl.reporting import comparison, drawing
 
 if typing.TYPE_CHECKING:
@@ -57,7 +57,8 @@ def write(
         except OSError as error:
             raise RunError(
                 f"Cannot write {pathlib.Path(folder) / name}: "
-                f"{error.strerror or error}. Give another --output."
+                f"{error.strerror or error}. {way_out(error)}, or give "
+                "another --output."
             ) from error
     return folder
 

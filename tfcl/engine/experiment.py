@@ -15,7 +15,9 @@ from tfcl.arguments import require
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
-from tfcl.engine.process.numerics import continue_with, numerics
+from tfcl.engine.process.agreement import agree
+from tfcl.engine.process.cluster import read_cluster
+from tfcl.engine.process.numerics import continue_with, numerics, shared
 from tfcl.engine.recording import record_visit
 from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
@@ -104,8 +106,6 @@ class Experiment:
         )
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
-        if data_dir is not None:
-            data_dir = local_path(data_dir, "data_dir")
         self.seed = seed
         self.command = command
         self.on_nonfinite = on_nonfinite
@@ -117,6 +117,7 @@ class Experiment:
         self.runtime = runtime or Runtime()
         self.runtime.apply()
         self.distribution = distribution
+        self._agree(distribution, bindings or {})
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
@@ -129,7 +130,24 @@ class Experiment:
             self.close()
             raise
 
+    def _agree(self, distribution, bindings):
+        """Several workers must be set alike in all but their own machines."""
+        if distribution != "multi_worker":
+            return
+        cluster = read_cluster()
+        if not cluster.is_alone:
+            facts = {
+                **bindings,
+                "Experiment.seed": self.seed,
+                "Experiment.on_nonfinite": self.on_nonfinite,
+                **shared(numerics(self.runtime, self.evaluation, 0)),
+                **results.versions(),
+            }
+            agree(cluster, facts, self.runtime.workers_timeout)
+
     def _set_up(self, stream, data_dir, method):
+        if data_dir is not None:
+            data_dir = local_path(data_dir, "data_dir")
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
         self.stream = stream(data_dir=data_dir)

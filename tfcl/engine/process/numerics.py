@@ -35,6 +35,7 @@ HARMLESS = (
     "Experiment.on_nonfinite",
     "Runtime.cpu_devices",  # The replicas that come of it are noted.
     "Runtime.memory_growth",
+    "Runtime.workers_timeout",
 )
 PRECISION = "Runtime.precision"
 # Bindings that touch the last digits: sums in another order. Where a
@@ -65,6 +66,11 @@ def numerics(
         **{f"keras.{n}": v for n, v in keras_state.found().items()},
         _MACHINE: threads or _cores(),
     }
+
+
+def shared(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `numerics` that are no machine's own."""
+    return {name: v for name, v in found.items() if name != _MACHINE}
 
 
 def _cores():
