@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "TF_USE_LEGACY_KERAS": "1",
     "KERAS_MAX_EPOCHS": "many",
     "KERAS_NNX_ENABLED": "1",
+    "PYTHONIOENCODING": "ascii",  # The final table is written all the same.
 }
 # What a command's process has come to.
 _SHOW = """
@@ -102,6 +103,7 @@ def test_training_is_the_same_on_a_machine_set_to_channels_first(tmp_path):
         )
         assert ended.returncode == 0, ended.stderr
         found.append(json.loads((tmp_path / name / "results.json").read_text()))
+        assert "forgetting" in ended.stdout
     usual, hostile = found
     assert usual["loss_matrix"] == hostile["loss_matrix"]
     assert usual["tasks"][0]["footprint"] == hostile["tasks"][0]["footprint"]

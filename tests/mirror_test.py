@@ -25,7 +25,7 @@ _COVERED = {
     ),
     "configuration/reading_test": (
         "configuration/binding configuration/checks "
-        "configuration/gin_internals configuration/messages "
+        "configuration/gin_internals "
         "configuration/statements"
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),

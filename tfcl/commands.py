@@ -6,6 +6,7 @@ import contextlib
 import logging as stdlib_logging
 import os
 import pathlib
+import sqlite3
 import sys
 import typing
 
@@ -17,7 +18,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from tfcl import configuration
-from tfcl.configuration import parts
+from tfcl.configuration import messages, parts
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
@@ -35,6 +36,15 @@ if typing.TYPE_CHECKING:
 SAME_ROW = (*HARMLESS, *ROUNDING)
 
 
+_MAY_WRITE = "See to it that you may write there"
+# By what SQLite says; it does not tell a full disk from a broken one.
+_SQLITE_WAYS_OUT = {
+    "is full": "Make room",
+    "I/O error": "Make room, or see that the disk works",
+    "readonly": _MAY_WRITE,
+    "unable to open": _MAY_WRITE,
+    "locked": "End what else uses it",
+}
 # Flags whose values are paths.
 _PATHS: list[str] = []
 
@@ -106,6 +116,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             _localise_paths()
             main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
+    messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
     tf.get_logger().setLevel(stdlib_logging.WARNING)
@@ -166,6 +177,34 @@ def explained() -> Iterator[None]:
         yield
     except (ValueError, TypeError, RuntimeError, RunError, UserError) as error:
         raise configuration.explain(error) from error
+
+
+@contextlib.contextmanager
+def database_errors(path: str | pathlib.Path) -> Iterator[None]:
+    """Ends in one line where an SQLite file cannot be read or written.
+
+    Raises:
+        RunError: With the file, what SQLite says, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, sqlite3.Error):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise RunError(
+            f"Cannot use {path}: {cause}. {_sqlite_way_out(str(cause))}, and "
+            "start the same command again."
+        ) from error
+
+
+def _sqlite_way_out(told):
+    for part, way_out in _SQLITE_WAYS_OUT.items():
+        if part in told:
+            return way_out
+    return "Restore it from a copy, or choose another --model_dir"
 
 
 def load_run(model_dir: str | pathlib.Path) -> None:

@@ -14,8 +14,9 @@ import typing
 
 if __name__ == "__main__" and "--list" in sys.argv[1:]:
     # At once: TensorFlow, which all that follows needs, takes seconds to load.
-    from tfcl.configuration import parts
+    from tfcl.configuration import messages, parts
 
+    messages.write_what_the_terminal_can()
     print(parts.listing())
     sys.exit()
 

@@ -32,6 +32,8 @@ _NOW = {
     "keras.floatx": "float32",
     "keras.epsilon": 1e-7,
     "threads of this machine": 8,
+    "keras": "3.15.1",
+    "tensorflow": "2.21.0",
 }
 
 
@@ -70,6 +72,7 @@ def test_every_parameter_of_a_process_is_in_one_list():
         ("EvaluationPolicy.batch_size", 100),
         ("replicas", 2),
         ("keras.image_data_format", "channels_first"),
+        ("TF_ENABLE_ONEDNN_OPTS", "0"),
     ],
 )
 def test_what_touches_numbers_is_refused_on_resume_and_may_be_allowed(
@@ -79,7 +82,7 @@ def test_what_touches_numbers_is_refused_on_resume_and_may_be_allowed(
     with pytest.raises(UserError) as error:
         continue_with(journal, new, False, "run")
     told = str(error.value)
-    assert f"{name}: {_NOW[name]!r} -> {value!r}." in told
+    assert f"{name}: {_NOW.get(name)!r} -> {value!r}." in told
     assert "--model_dir run" in told and "--allow_other_numerics" in told
     assert journal.numerics == _NOW
     continue_with(journal, new, True, "run")
@@ -87,15 +90,28 @@ def test_what_touches_numbers_is_refused_on_resume_and_may_be_allowed(
     assert journal.position.numerics == [_NOW, new]
 
 
-def test_a_process_has_them_all():
+def test_a_process_has_them_all(monkeypatch):
+    for name in settings._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     assert numerics(Runtime(), EvaluationPolicy(), 1).keys() == _NOW.keys()
 
 
-def test_another_machine_is_said_and_recorded_but_not_refused(caplog):
-    journal, new = _journal(), {**_NOW, "threads of this machine": 4}
+@pytest.mark.parametrize(
+    "name, value", [("threads of this machine", 4), ("tensorflow", "2.22.0")]
+)
+def test_another_machine_is_said_and_recorded_but_not_refused(
+    caplog, name, value
+):
+    journal, new = _journal(), {**_NOW, name: value}
     continue_with(journal, new, False, "run")
-    assert "threads of this machine: 8 -> 4" in caplog.text
+    assert f"{name}: {_NOW[name]!r} -> {value!r}" in caplog.text
     assert journal.position.numerics == [_NOW, new]
+
+
+def test_a_variable_that_is_no_longer_set_is_refused():
+    new = {**_NOW, "TF_XLA_FLAGS": "--x"}
+    with pytest.raises(UserError, match="TF_XLA_FLAGS: '--x' -> None"):
+        continue_with(_journal(numerics=new), _NOW, False, "run")
 
 
 def test_a_run_that_has_not_begun_takes_any():

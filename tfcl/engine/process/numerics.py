@@ -7,6 +7,7 @@ of three lists. What is in none of them belongs to what is learned.
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
 import typing
 
@@ -47,8 +48,18 @@ ROUNDING = (
     "Runtime.xla",
 )
 _REPLICAS = "replicas"
-# Of the machine, so it may differ; said, and recorded.
-_MACHINE = "threads of this machine"
+# Variables of the environment by which TensorFlow chooses its kernels.
+_VARIABLES = (
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)
+# Of the machine, so they may differ; said, and recorded.
+_THREADS, _VERSIONS = "threads of this machine", ("keras", "tensorflow")
+_MACHINE = (_THREADS, *_VERSIONS)
 
 
 def numerics(
@@ -57,6 +68,7 @@ def numerics(
     """The settings of this process that touch numbers, JSON-ready.
 
     Bindings have their names, settings of Keras "keras." before theirs.
+    Variables of the environment are left out where they are not set.
     """
     found = _bound(runtime, evaluation)
     threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -64,13 +76,15 @@ def numerics(
         **found,
         _REPLICAS: replicas,
         **{f"keras.{n}": v for n, v in keras_state.found().items()},
-        _MACHINE: threads or _cores(),
+        **{name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        _THREADS: threads or _cores(),
+        **{name: importlib.metadata.version(name) for name in _VERSIONS},
     }
 
 
 def shared(found: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `numerics` that are no machine's own."""
-    return {name: v for name, v in found.items() if name != _MACHINE}
+    return {name: v for name, v in found.items() if name not in _MACHINE}
 
 
 def _cores():
@@ -105,12 +119,14 @@ def continue_with(
     """
     begun = bool(journal.visits) or journal.position is not None
     old = (journal.numerics or _of_bindings(journal.bindings)) if begun else {}
-    changed = [
-        f"{name}: {old[name]!r} -> {now[name]!r}"
-        for name in now
-        if name in old and old[name] != now[name]
-    ]
-    refused = [each for each in changed if not each.startswith(_MACHINE)]
+    changed = {
+        name: f"{name}: {old.get(name)!r} -> {now.get(name)!r}"
+        for name in {**old, **now}
+        # What an older version did not note is not known.
+        if name in old or (journal.numerics and name in _VARIABLES)
+        if old.get(name) != now.get(name)
+    }
+    refused = [told for name, told in changed.items() if name not in _MACHINE]
     if refused and not allowed:
         raise UserError(
             f"--model_dir {model_dir} has learned with other settings that "
@@ -122,7 +138,7 @@ def continue_with(
         logging.warning(
             "The run goes on with other settings than before, so its numbers "
             "are not those of one run: %s.",
-            "; ".join(changed),
+            "; ".join(changed.values()),
         )
     journal.numerics = dict(now)
     if journal.position is not None:
