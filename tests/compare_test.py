@@ -69,7 +69,7 @@ def _seeds(tmp_path):
 
 def _rows(folders, **references):
     runs = comparison.read_runs(folders, **references)
-    return comparison.rows_of(runs, commands.HARMLESS)
+    return comparison.rows_of(runs, commands.SAME_ROW)
 
 
 def test_runs_that_differ_in_seeds_alone_are_one_row(seeds):
@@ -215,3 +215,27 @@ def test_runs_must_be_named(capsys):
         compare.main(["compare"])
     assert ended.value.code == 2
     assert "Which runs?" in capsys.readouterr().err
+
+
+def test_runs_of_different_precision_are_never_one_row(seeds, tmp_path):
+    """Whether a task was learned with it, or all of an older run."""
+    R = [[0.5, None], [0.5, 0.5]]
+    older = _run(tmp_path / "c", R, Runtime__precision="'mixed_bfloat16'")
+    explicit = _run(tmp_path / "d", R, Runtime__precision="'float32'")
+    mixed = _run(tmp_path / "e", R)
+    path = tmp_path / "e" / "results.json"
+    found = json.loads(path.read_text())
+    for task, precision in zip(found["tasks"], ("float32", "mixed_bfloat16")):
+        task["numerics"] = [{"Runtime.precision": precision}]
+    path.write_text(json.dumps(found))
+    rows = _rows([*seeds, older, explicit, mixed])
+    assert [[run.folder for run in row.runs] for row in rows] == [
+        [*seeds, explicit],
+        [older],
+        [mixed],
+    ]
+    assert [row.settings for row in rows] == [
+        "Runtime.precision = float32",
+        "Runtime.precision = mixed_bfloat16",
+        "Runtime.precision = float32, then mixed_bfloat16",
+    ]

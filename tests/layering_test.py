@@ -15,7 +15,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # From left to right. A layer may import what stands to its left; those in one
 # place know nothing of each other.
 _ORDER = (
-    ("base", "data_builders", "startup"),
+    ("base", "data_builders"),
     ("data", "layers", "metrics", "optimizers", "replay", "tapes"),
     ("models", "reporting"),
     ("methods",),
@@ -27,7 +27,8 @@ _ORDER = (
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
 _PROGRAMS = _ORDER[-1]
-_BASE = ("__init__", "arguments", "errors", "files", "randomness", "types")
+_BASE = ("__init__", "arguments", "errors", "files", "keras_state")
+_BASE += ("randomness", "types")
 # The former place of a program; it is no part of that layer.
 _PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
 # Rooms that serve their whole floor. All others are of one family, and the

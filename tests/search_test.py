@@ -11,6 +11,7 @@ import pytest
 
 from tests.testing import image_sets
 from tests.testing.running import no_figures
+from tests.testing.toy_run import disk_limit
 from tfcl import search as search_module
 from tfcl.configuration.ranges import parse_range
 from tfcl.engine.evaluator import Evaluator
@@ -259,3 +260,37 @@ def test_what_can_only_fail_ends_before_the_first_trial(
     # The same folder takes what was meant.
     with mock.patch.object(Search, "_value", lambda *_: 0.5):
         assert len(_search(tmp_path).run(1).trials) == 1
+
+
+def test_a_full_disk_under_the_trials_ends_in_one_line(tmp_path, monkeypatch):
+    told = "Cannot use .*search.sqlite3: disk I/O error. Make room"
+    with disk_limit(4000), pytest.raises(RunError, match=told) as error:
+        _search(tmp_path / "new")
+    assert "\n" not in str(error.value)
+    search = _search(tmp_path / "begun")
+    monkeypatch.setattr(search, "_load", lambda params: None)
+    monkeypatch.setattr(search, "_check_all_used", lambda: None)
+    ask = search._ask
+
+    def ask_on_a_full_disk():
+        with disk_limit(1000):
+            return ask()
+
+    monkeypatch.setattr(search, "_ask", ask_on_a_full_disk)
+    with pytest.raises(RunError, match=told) as error:
+        search.run(1)
+    assert "\n" not in str(error.value)
+    # What was noted before is there, and the search can go on.
+    assert _search(tmp_path / "begun").study.user_attrs["seed"] == 1
+
+
+def test_a_full_disk_under_the_summary_ends_in_one_line(tmp_path):
+    search = _search(tmp_path)
+    with disk_limit(10), pytest.raises(RunError, match="json.*Make room, and"):
+        search._write_summary()
+
+
+def test_errors_that_are_not_the_database_s_pass(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with search_module.commands.database_errors(tmp_path):
+            1 / 0  # noqa: B018

@@ -28,9 +28,8 @@ if typing.TYPE_CHECKING:
 _FOLDERS = "image_folders"
 _FOLDERS_TERMS = "Your own images: a folder of tasks as --manual_dir."
 
-_MANUAL_DIR = flags.DEFINE_string(
+_MANUAL_DIR = commands.define_path(
     "manual_dir",
-    None,
     "Folder of the files that you supply. Default: DATA_DIR/downloads/manual.",
 )
 _CHECK = flags.DEFINE_bool(

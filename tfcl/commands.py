@@ -4,40 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import logging as stdlib_logging
+import os
 import pathlib
+import sqlite3
 import sys
 import typing
 
 # isort: off
-import tfcl.startup  # noqa: F401  (before anything loads TensorFlow)
+import tfcl.engine.process.startup  # noqa: F401  (loads TensorFlow)
 import tensorflow as tf
 
 # isort: on
 from absl import app, flags, logging
 
 from tfcl import configuration
-from tfcl.configuration import parts
+from tfcl.configuration import messages, parts
+from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import Interrupted, RunError, TfclError, UserError
+from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from tfcl.engine.experiment import Experiment
 
 
-# They may change when a run goes on: they do not touch what is learned.
-HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
-# Of the run's own bindings: what to do at a step that could not be applied,
-# and whether SavedModels are written at the end.
-_HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
+# What does not make another row of a comparison: the same up to rounding.
+SAME_ROW = (*HARMLESS, *ROUNDING)
+
+
+_MAY_WRITE = "See to it that you may write there"
+# By what SQLite says; it does not tell a full disk from a broken one.
+_SQLITE_WAYS_OUT = {
+    "is full": "Make room",
+    "I/O error": "Make room, or see that the disk works",
+    "readonly": _MAY_WRITE,
+    "unable to open": _MAY_WRITE,
+    "locked": "End what else uses it",
+}
+# Flags whose values are paths.
+_PATHS: list[str] = []
+
+
+def define_path(name: str, text: str, required: bool = False) -> Any:
+    """Defines a flag whose value is a path; returns its holder.
+
+    `run` expands `~` in it and refuses URLs.
+    """
+    _PATHS.append(name)
+    return flags.DEFINE_string(name, None, text, required=required)
 
 
 def define_model_dir(required: bool = True) -> None:
     """Defines the flag `--model_dir`, unless another program has."""
     if "model_dir" not in flags.FLAGS:
-        flags.DEFINE_string("model_dir", None, "Folder of the run.")
+        define_path("model_dir", "Folder of the run.")
     if required:
         flags.mark_flag_as_required("model_dir")
 
@@ -45,10 +69,8 @@ def define_model_dir(required: bool = True) -> None:
 def define_data_dir() -> None:
     """Defines the flag `--data_dir`, unless another program has."""
     if "data_dir" not in flags.FLAGS:
-        flags.DEFINE_string(
-            "data_dir",
-            None,
-            "Folder of TFDS data sets. Default: $TFDS_DATA_DIR.",
+        define_path(
+            "data_dir", "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
         )
 
 
@@ -79,7 +101,10 @@ def gin_files() -> list[str]:
     """
     given = flags.FLAGS
     return parts.files(
-        given.gin_file, given.stream, given.method, given.network
+        [local_path(path, "--gin_file") for path in given.gin_file],
+        given.stream,
+        given.method,
+        given.network,
     )
 
 
@@ -88,12 +113,23 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
     def wrapped(argv):
         with one_line_errors():
-            main(argv)
+            _localise_paths()
+            main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
+    messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
+
+
+def _localise_paths():
+    given = flags.FLAGS
+    for name in _PATHS:
+        if given[name].value is not None:
+            given[name].value = local_path(given[name].value, f"--{name}")
+    if "data_dir" in given and not given["data_dir"].value:
+        local_path(os.environ.get("TFDS_DATA_DIR", ""), "TFDS_DATA_DIR")
 
 
 def _is_ours(record):
@@ -143,6 +179,34 @@ def explained() -> Iterator[None]:
         raise configuration.explain(error) from error
 
 
+@contextlib.contextmanager
+def database_errors(path: str | pathlib.Path) -> Iterator[None]:
+    """Ends in one line where an SQLite file cannot be read or written.
+
+    Raises:
+        RunError: With the file, what SQLite says, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, sqlite3.Error):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise RunError(
+            f"Cannot use {path}: {cause}. {_sqlite_way_out(str(cause))}, and "
+            "start the same command again."
+        ) from error
+
+
+def _sqlite_way_out(told):
+    for part, way_out in _SQLITE_WAYS_OUT.items():
+        if part in told:
+            return way_out
+    return "Restore it from a copy, or choose another --model_dir"
+
+
 def load_run(model_dir: str | pathlib.Path) -> None:
     """Loads the gin configuration that a run was made with.
 
@@ -171,7 +235,8 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 
     The stream's own bindings may differ (a longer stream): its learned tasks
-    are compared by their data. Its batch size may not.
+    are compared by their data. Its batch size may not. What touches numbers
+    alone, `Experiment.start` refuses.
 
     Raises:
         UserError: With the differing bindings.
@@ -180,7 +245,7 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
         return
     stream = bindings.get("Experiment.stream", "").lstrip("@")
     lines = configuration.differences(
-        run.journal.bindings, bindings, (*HARMLESS, *_HARMLESS_BINDINGS)
+        run.journal.bindings, bindings, (*HARMLESS, *ROUNDING, PRECISION)
     )
     kept = [
         line

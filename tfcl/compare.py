@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tfcl import commands
 from tfcl.errors import RunError, UserError
-from tfcl.files import write_atomically
+from tfcl.files import way_out, write_atomically
 from tfcl.reporting import comparison, drawing
 
 if typing.TYPE_CHECKING:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
         )
     given = flags.FLAGS
     runs = comparison.read_runs(argv[1:], given.single_task, given.joint)
-    rows = comparison.rows_of(runs, commands.HARMLESS)
+    rows = comparison.rows_of(runs, commands.SAME_ROW)
     Console().print(comparison.table(rows))
     if given.output:
         print(f"in {write(given.output, rows)}")
@@ -57,19 +57,19 @@ def write(
         except OSError as error:
             raise RunError(
                 f"Cannot write {pathlib.Path(folder) / name}: "
-                f"{error.strerror or error}. Give another --output."
+                f"{error.strerror or error}. {way_out(error)}, or give "
+                "another --output."
             ) from error
     return folder
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string(
+    commands.define_path(
         "single_task",
-        None,
         "Run of individual networks, one per task, to compare the others to.",
     )
-    flags.DEFINE_string(
-        "joint", None, "Run that trains jointly on all tasks so far, likewise."
+    commands.define_path(
+        "joint", "Run that trains jointly on all tasks so far, likewise."
     )
-    flags.DEFINE_string("output", None, "Folder for table, values, figure.")
+    commands.define_path("output", "Folder for table, values, figure.")
     commands.run(main)

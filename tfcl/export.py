@@ -18,8 +18,8 @@ if typing.TYPE_CHECKING:
 _TASKS = flags.DEFINE_multi_string(
     "task", [], "Name of a learned task; repeats. Default: all."
 )
-_FOLDER = flags.DEFINE_string(
-    "export_dir", None, "Where to write. Default: <model_dir>/export."
+_FOLDER = commands.define_path(
+    "export_dir", "Where to write. Default: <model_dir>/export."
 )
 _BUNDLE = flags.DEFINE_bool(
     "bundle",

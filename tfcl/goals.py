@@ -12,8 +12,8 @@ import typing
 from absl import flags
 
 from tfcl import commands
-from tfcl.errors import UserError
-from tfcl.files import write_atomically
+from tfcl.errors import RunError, UserError
+from tfcl.files import way_out, write_atomically
 from tfcl.reporting import results
 
 if typing.TYPE_CHECKING:
@@ -67,15 +67,25 @@ def main(argv: Sequence[str]) -> None:
 
 
 def write(path: str | pathlib.Path, goals: Mapping[str, float]) -> None:
-    """Writes goals for `GoalFile`, and says what they are."""
-    write_atomically(path, json.dumps(goals, indent=1) + "\n")
+    """Writes goals for `GoalFile`, and says what they are.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    try:
+        write_atomically(path, json.dumps(goals, indent=1) + "\n")
+    except OSError as error:
+        raise RunError(
+            f"Cannot write {path}: {error.strerror or error}. "
+            f"{way_out(error)}, or give another --output."
+        ) from error
     for name, accuracy in goals.items():
         print(f"{name}: {100 * accuracy:.1f} %")
     print(f"{len(goals)} goals in {path}")
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+    commands.define_path("output", "JSON file to write.", required=True)
     flags.DEFINE_enum(
         "take", "mean", sorted(_TAKE), "What counts of several runs."
     )

@@ -25,17 +25,21 @@ import sys
 import tempfile
 import typing
 
+# isort: off
+from tfcl import commands  # (before anything loads Keras)
+
+# isort: on
 import keras
 import numpy as np
 import optuna
 from absl import flags, logging
 
-from tfcl import commands, configuration, randomness
+from tfcl import configuration, randomness
 from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
-from tfcl.files import write_atomically
+from tfcl.files import local_path, way_out, write_atomically
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -92,7 +96,7 @@ class Search:
         data_dir: Folder | None = None,
         sampler: str = "tpe",
     ):
-        self.model_dir = pathlib.Path(model_dir)
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         self.gin_files = list(gin_files)
         self.gin_bindings = list(gin_bindings)
         self.ranges = dict(ranges)
@@ -105,13 +109,14 @@ class Search:
         self._experiment = None
         self.model_dir.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path = (self.model_dir / "search.sqlite3").absolute()
-        self.study = optuna.create_study(
-            storage=f"sqlite:///{path}",
-            study_name="search",
-            direction="maximize",
-            load_if_exists=True,
-        )
+        self._path = (self.model_dir / "search.sqlite3").absolute()
+        with commands.database_errors(self._path):
+            self.study = optuna.create_study(
+                storage=f"sqlite:///{self._path}",
+                study_name="search",
+                direction="maximize",
+                load_if_exists=True,
+            )
         self._check_same_search()
 
     def _check_same_search(self):
@@ -144,7 +149,12 @@ class Search:
         Raises:
             UserError: Before the first trial, if a binding or a range is
                 mistyped or has no effect: one line with its place.
+            RunError: If the trials cannot be noted.
         """
+        with commands.database_errors(self._path):
+            return self._run(n_trials)
+
+    def _run(self, n_trials):
         n_trials = self._checked_count(n_trials)
         # Do the names exist, do the values fit?
         for end in (0, -1):
@@ -321,9 +331,14 @@ class Search:
             "mean": float(np.mean(values)) if values else None,
             "trials": trials,
         }
-        write_atomically(
-            self.model_dir / "search.json", json.dumps(content, indent=1)
-        )
+        path = self.model_dir / "search.json"
+        try:
+            write_atomically(path, json.dumps(content, indent=1))
+        except OSError as error:
+            raise RunError(
+                f"Cannot write {path}: {error.strerror or error}. "
+                f"{way_out(error)}, and start the same command again."
+            ) from error
 
 
 def _command():

@@ -14,8 +14,9 @@ import typing
 
 if __name__ == "__main__" and "--list" in sys.argv[1:]:
     # At once: TensorFlow, which all that follows needs, takes seconds to load.
-    from tfcl.configuration import parts
+    from tfcl.configuration import messages, parts
 
+    messages.write_what_the_terminal_can()
     print(parts.listing())
     sys.exit()
 
@@ -35,6 +36,12 @@ if typing.TYPE_CHECKING:
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
+_ALLOW = flags.DEFINE_bool(
+    "allow_other_numerics",
+    False,
+    "Go on with another precision, number of threads or replicas or the like "
+    "than the run had so far.",
+)
 commands.define_data_dir()
 commands.define_model_dir(required=False)
 commands.define_gin()
@@ -53,6 +60,7 @@ def main(argv: Sequence[str]) -> None:
             distribution=_DISTRIBUTION.value,
             bindings=bindings,
             command=shlex.join(["python", "-m", "tfcl.train", *sys.argv[1:]]),
+            allow_other_numerics=_ALLOW.value,
         )
     configuration.check_all_used()
     commands.refuse_other_bindings(run, bindings)

@@ -83,11 +83,32 @@ def test_only_the_chief_writes_files(folders):
     assert not other.exists()
 
 
-def _start(folder, tf_config=None):
+def test_different_learning_rates_end_in_one_line_on_every_worker(tmp_path):
+    (tmp_path / "run.gin").write_text(_GIN)
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
+    rates = ("0.001", "0.002")
+    started = [
+        _start(
+            tmp_path / f"run_{k}",
+            {"cluster": cluster, "task": {"type": "worker", "index": k}},
+            f"--gin_bindings=LEARNING_RATE = {rate}",
+        )
+        for k, rate in enumerate(rates)
+    ]
+    _wait(started, wanted=2)
+    for k, (_, log) in enumerate(started):
+        line = log.read_text().splitlines()[-1]
+        assert line.startswith("tfcl: error: The workers do not do the same: ")
+        assert "learning_rate: 0.001 (worker 0), 0.002 (worker 1)" in line
+        assert not (tmp_path / f"run_{k}").exists()
+
+
+def _start(folder, tf_config=None, *further):
     """A training process; its stderr goes to a file beside the folder."""
     arguments = [
         f"--gin_file={folder.with_name('run.gin')}",
         f"--model_dir={folder}",
+        *further,
     ]
     environment = {k: v for k, v in os.environ.items() if k != "TF_CONFIG"}
     if tf_config is not None:
@@ -103,15 +124,16 @@ def _start(folder, tf_config=None):
         ), pathlib.Path(log.name)
 
 
-def _wait(started):
-    """Waits for processes to end well; kills what is left if one does not."""
+def _wait(started, wanted=0):
+    """Waits for the ends of processes; kills what is left if one differs."""
     try:
         for process, log in started:
             try:
                 code = process.wait(_SECONDS)
             except subprocess.TimeoutExpired:
                 code = f"none after {_SECONDS} s"
-            assert code == 0, f"{log.stem} ended with {code}: {log.read_text()}"
+            told = f"{log.stem} ended with {code}: {log.read_text()}"
+            assert code == wanted, told
     finally:
         for process, _ in started:
             process.kill()

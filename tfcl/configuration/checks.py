@@ -100,6 +100,7 @@ def check_parameter(
 
 def file_at(path: str) -> str | None:
     """Returns where a gin file is, None if in no folder that is searched."""
+    path = os.path.expanduser(path)
     found = (os.path.join(each, path) for each in gin_internals.search_path())
     return next(filter(os.path.isfile, found), None)
 

@@ -1,8 +1,10 @@
 """What a user reads when a configuration is wrong: one line each."""
 
 import ast
+import codecs
 import contextlib
 import difflib
+import sys
 from collections import abc
 from typing import Any
 
@@ -10,11 +12,45 @@ from tfcl.arguments import fits
 from tfcl.errors import UserError
 
 _MAX_LISTED = 12
+# How to write what a terminal of an older encoding has no character for.
+_PLAIN = {
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{PLUS-MINUS SIGN}": "+-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+}
 
 
 def one_line(text: Any) -> str:
     """The text with every run of white space as one blank."""
     return " ".join(str(text).split())
+
+
+def write_what_the_terminal_can() -> None:
+    """Lets standard output and error take any text, whatever their encoding.
+
+    Signs get a plain form, any other character that the encoding lacks is
+    written as Python would (`\\u4e2d`), so that no name ends a command.
+    """
+    codecs.register_error("tfcl.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Else none of the system's.
+            stream.reconfigure(errors="tfcl.plain")
+
+
+def _plain(error):
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_written(character) for character in lacking), error.end
+
+
+def _written(character):
+    plain = _PLAIN.get(character)
+    return plain or character.encode("ascii", "backslashreplace").decode()
 
 
 def fail(place: str, text: Any) -> UserError:

@@ -26,7 +26,8 @@ class EvaluationPolicy:
     """How accuracies are measured.
 
     Args:
-        batch_size: Examples per evaluation step; changes speed only.
+        batch_size: Examples per evaluation step; changes speed, and the last
+            digits of losses.
         record_peak: Also measure the test accuracy of the running task
             whenever the validation accuracy of its phase is strictly better
             than before (the "peak" of the LASEM protocol). It steers nothing.

@@ -11,10 +11,14 @@ import gin
 import keras
 from absl import logging
 
+from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
+from tfcl.engine.process.agreement import agree
+from tfcl.engine.process.cluster import read_cluster
+from tfcl.engine.process.numerics import continue_with, numerics, shared
 from tfcl.engine.recording import record_visit
 from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
@@ -29,6 +33,7 @@ from tfcl.engine.storage.start_files import StartFiles
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
+from tfcl.files import local_path
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
@@ -44,7 +49,10 @@ if typing.TYPE_CHECKING:
 
 
 @gin.configurable(
-    denylist=["model_dir", "data_dir", "distribution", "bindings", "command"]
+    denylist=[
+        *("model_dir", "data_dir", "distribution", "bindings", "command"),
+        "allow_other_numerics",
+    ]
 )
 class Experiment:
     """Everything that a run consists of.
@@ -64,6 +72,8 @@ class Experiment:
         on_nonfinite: "stop" or "skip", for a step whose loss or gradient is
             not finite; it is never applied.
         exports: Write a SavedModel per task at the end.
+        allow_other_numerics: Go on with another precision, number of
+            replicas or the like than the run had so far.
 
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
@@ -88,18 +98,22 @@ class Experiment:
         evaluation: EvaluationPolicy | None = None,
         on_nonfinite: Annotated[str, one_of(STOP, SKIP)] = STOP,
         exports: bool = True,
+        allow_other_numerics: bool = False,
     ):
-        self.model_dir = pathlib.Path(model_dir)
+        keras_state.refuse_other()
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         self.seed = seed
         self.command = command
         self.on_nonfinite = on_nonfinite
         self.exports = exports
+        self.allow_other_numerics = allow_other_numerics
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
         self.runtime = runtime or Runtime()
         self.runtime.apply()
         self.distribution = distribution
+        self._agree(distribution, bindings or {})
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
@@ -112,7 +126,24 @@ class Experiment:
             self.close()
             raise
 
+    def _agree(self, distribution, bindings):
+        """Several workers must be set alike in all but their own machines."""
+        if distribution != "multi_worker":
+            return
+        cluster = read_cluster()
+        if not cluster.is_alone:
+            facts = {
+                **bindings,
+                "Experiment.seed": self.seed,
+                "Experiment.on_nonfinite": self.on_nonfinite,
+                **shared(numerics(self.runtime, self.evaluation, 0)),
+                **results.versions(),
+            }
+            agree(cluster, facts, self.runtime.workers_timeout)
+
     def _set_up(self, stream, data_dir, method):
+        if data_dir is not None:
+            data_dir = local_path(data_dir, "data_dir")
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
         self.stream = stream(data_dir=data_dir)
@@ -191,8 +222,19 @@ class Experiment:
                 in TensorBoard.
 
         Raises:
-            UserError: If a file that the run began with has changed.
+            UserError: If a file that the run began with has changed, or a
+                setting that touches numbers.
         """
+        continue_with(
+            self.journal,
+            numerics(
+                self.runtime,
+                self.evaluation,
+                self.strategy.num_replicas_in_sync,
+            ),
+            self.allow_other_numerics,
+            self.model_dir,
+        )
         self._start_files.refuse_changed()
         if self.chief:
             self._start_files.keep()

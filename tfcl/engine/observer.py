@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from tfcl.errors import RunError
+from tfcl.files import way_out
 from tfcl.reporting import histograms
 from tfcl.reporting.summaries import Summaries
 
@@ -196,8 +197,8 @@ class _disk_errors:  # noqa: N801  (reads as a statement)
         if isinstance(error, OSError):
             raise RunError(
                 f"Cannot write TensorBoard files to {self.folder}: {error}. "
-                "The last checkpoint is intact: make room and start the same "
-                "command again."
+                f"The last checkpoint is intact. {way_out(error)}, and start "
+                "the same command again."
             ) from error
 
 

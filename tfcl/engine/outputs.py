@@ -66,6 +66,7 @@ class Outputs:
             global_step=journal.global_step,
             skipped_steps=journal.skipped_steps,
             bindings=journal.bindings,
+            numerics=journal.numerics,
         )
         return results.collect(self.facts, learned)
 

@@ -61,6 +61,7 @@ def record_visit(
         row=[each.accuracy for each in found.values()],
         losses=[each.loss for each in found.values()],
         top5=_top5_row(found, stream),
+        numerics=position.numerics,
         verification=None if verification is None else verification.to_json(),
     )
 

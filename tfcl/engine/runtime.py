@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import gin
@@ -10,7 +9,14 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of
+from tfcl.arguments import (
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    checked,
+    one_of,
+)
+from tfcl.engine.process.cluster import read_cluster
 from tfcl.errors import UserError
 
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
@@ -32,6 +38,8 @@ class Runtime:
             CPU runs are repeatable without it.
         cpu_devices: Logical CPUs to split the processor into, to try a
             distribution strategy without GPUs.
+        workers_timeout: Seconds to wait for all workers of
+            --distribution=multi_worker at the start.
     """
 
     @checked
@@ -45,6 +53,7 @@ class Runtime:
         xla: bool = False,
         deterministic: bool = False,
         cpu_devices: PositiveInt = 1,
+        workers_timeout: PositiveFloat = 600.0,
     ):
         self.threads = threads
         self.memory_growth = memory_growth
@@ -52,6 +61,7 @@ class Runtime:
         self.xla = xla
         self.deterministic = deterministic
         self.cpu_devices = cpu_devices
+        self.workers_timeout = workers_timeout
 
     def apply(self) -> None:
         """Sets the switches of this process."""
@@ -74,28 +84,33 @@ class Runtime:
         """The `tf.distribute.Strategy` for a `--distribution` flag.
 
         Raises:
-            UserError: If the name is unknown or TF_CONFIG is missing.
+            UserError: If the name is unknown, or TF_CONFIG is missing or
+                wrong.
         """
         if distribution == "none":
             return tf.distribute.get_strategy()
         if distribution == "mirrored":
             devices = tf.config.list_logical_devices("GPU")
             devices = devices or tf.config.list_logical_devices("CPU")
-            names = [device.name for device in devices]
-            logging.info("Mirrored over %s", names)
-            return tf.distribute.MirroredStrategy(names)
+            return _mirrored(devices)
         if distribution == "multi_worker":
-            if "TF_CONFIG" not in os.environ:
-                raise UserError(
-                    "--distribution=multi_worker needs the environment "
-                    "variable TF_CONFIG with the cluster's addresses and this "
-                    "worker's index; see docs/distribution.md."
-                )
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            if not read_cluster().is_alone:
+                return tf.distribute.MultiWorkerMirroredStrategy()
+            # TensorFlow's strategy for workers does not take a single one.
+            devices = tf.config.list_logical_devices("GPU")
+            if len(devices) > 1:
+                return _mirrored(devices)
+            return tf.distribute.get_strategy()
         raise UserError(
             f"--distribution must be one of {', '.join(DISTRIBUTIONS)}. "
             f"Received: {distribution!r}. Parameter servers are not offered."
         )
+
+
+def _mirrored(devices):
+    names = [device.name for device in devices]
+    logging.info("Mirrored over %s", names)
+    return tf.distribute.MirroredStrategy(names)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -6,6 +6,8 @@ import contextlib
 import contextvars
 import typing
 
+from tfcl.files import local_path
+
 if typing.TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator
@@ -37,11 +39,14 @@ def given(path: str | pathlib.Path) -> str | pathlib.Path:
         path: As the user gave it.
 
     Returns:
-        `path`, or that of a copy with the content that the run began with.
+        `path` with `~` expanded, or that of a copy with the content that the
+        run began with.
 
     Raises:
+        UserError: If it is a URL.
         RunError: If that content is lost.
     """
+    path = local_path(path, "file")
     keeper = _KEEPER.get()
     return path if keeper is None else keeper.given(path)
 

@@ -37,6 +37,8 @@ _COLUMNS = (
     ("minutes", "seconds", lambda seconds: f"{seconds / 60:.1f}", False),
 )
 
+_PRECISION, _FLOAT32 = "Runtime.precision", "float32"
+
 # Metrics that do not ask what a task had right after it was learned.
 _OF_THE_END: tuple[str, ...]
 _OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
@@ -185,7 +187,8 @@ def rows_of(runs: Sequence[Any], ignored: Sequence[str] = ()) -> list[Row]:
 
     Args:
         runs: Of `read_runs`.
-        ignored: Names of configurables whose bindings do not matter.
+        ignored: Names of configurables whose bindings do not matter, also
+            with a parameter: "Runtime.threads".
     """
     groups = {}
     for run in runs:
@@ -209,12 +212,25 @@ def _kind(results):
 
 def _told_apart_by(found, ignored):
     """The bindings of a run without seeds and what does not matter."""
-    return {
+    told = {
         name: value
         for name, value in found["bindings"].items()
         if not name.endswith((".seed", "_seed"))
         and name.partition(".")[0] not in ignored
+        and name not in ignored
     }
+    return {**told, _PRECISION: _precisions(found)}
+
+
+def _precisions(found):
+    """Those that its tasks were learned with; of older runs, what was bound."""
+    noted = [
+        numerics[_PRECISION]
+        for task in _in_order(found)
+        for numerics in task.get("numerics", [])
+    ]
+    bound = found["bindings"].get(_PRECISION, _FLOAT32).strip("'")
+    return ", then ".join(dict.fromkeys(noted or [bound]))
 
 
 def _settings(key, keys):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfcl import __version__
 from tfcl.errors import RunError, UserError
-from tfcl.files import read_json, write_atomically, write_json
+from tfcl.files import read_json, way_out, write_atomically, write_json
 from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import drawing, report, tracked
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
@@ -46,9 +46,10 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "stream": facts.stream,
         "seeds": _seeds(facts.seed, learned.bindings),
         "command": facts.command,
-        "versions": _versions(),
+        "versions": versions(),
         "distribution": facts.distribution,
         "replicas": facts.replicas,
+        "numerics": learned.numerics,
         "finished": len(visits) == len(facts.order),
         "seconds": learned.seconds,
         "global_step": learned.global_step,
@@ -124,7 +125,8 @@ def _seeds(seed, bindings):
 
 
 @functools.cache
-def _versions():
+def versions() -> dict[str, str]:
+    """Those of tfcl and of the packages that it computes with."""
     found = {p: importlib.metadata.version(p) for p in _PACKAGES}
     return {"tfcl": __version__, **found}
 
@@ -245,6 +247,6 @@ def _written(write):
     except OSError as error:
         raise RunError(
             f"Cannot write {getattr(error, 'filename', None) or 'a result'}: "
-            f"{error.strerror or error}. Everything learned is saved: make "
-            "room and start the same command again."
+            f"{error.strerror or error}. Everything learned is saved. "
+            f"{way_out(error)}, and start the same command again."
         ) from error

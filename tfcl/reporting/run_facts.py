@@ -48,6 +48,7 @@ class LearnedSoFar:
         global_step: Training steps.
         skipped_steps: Steps left out because they were not finite.
         bindings: `{gin name: value}`.
+        numerics: Settings of the newest process that touch numbers.
     """
 
     visits: list[dict[str, typing.Any]]
@@ -59,3 +60,4 @@ class LearnedSoFar:
     global_step: int
     skipped_steps: int
     bindings: dict[str, str]
+    numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)

@@ -1,7 +1,9 @@
 """One process per model directory; places that cannot be written (F12, F13)."""
 
+import errno
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -83,7 +85,7 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
     folder.mkdir()
     folder.chmod(0o555)
     if os.access(folder, os.W_OK):  # root may write everywhere
-        monkeypatch.setattr("builtins.open", _not_permitted)
+        monkeypatch.setattr("os.open", _not_permitted)
     with pytest.raises(UserError, match="Cannot write to --model_dir .*denied"):
         DirectoryLock(folder)
 
@@ -98,3 +100,80 @@ def test_a_full_disk_does_not_hinder_the_lock(tmp_path):
         with pytest.raises(UserError, match="in use by another process"):
             DirectoryLock(tmp_path)
         lock.release()
+
+
+# File systems without locks. The system's call is replaced.
+
+_WITHOUT = """
+import fcntl, os, sys
+def no_lock(*_): raise OSError(int(sys.argv[2]), "no locks here")
+fcntl.flock = no_lock
+from tfcl.engine.storage.lock import DirectoryLock
+lock = DirectoryLock(sys.argv[1])
+print("held", flush=True)
+if len(sys.argv) > 3:
+    os._exit(9)  # As by a kill: nothing is cleaned up.
+sys.stdin.read()
+lock.release()
+"""
+
+
+def _holder(folder, number, *further):
+    return subprocess.Popen(
+        [sys.executable, "-c", _WITHOUT, str(folder), str(number), *further],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(
+    name="number",
+    params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP],
+    ids=["ENOSYS", "ENOLCK", "EOPNOTSUPP"],
+)
+def _number(request, monkeypatch):
+    def no_lock(*_):
+        raise OSError(request.param, "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", no_lock)
+    return request.param
+
+
+def test_a_file_system_without_locks_still_has_one_process_per_folder(
+    tmp_path, number
+):
+    with _holder(tmp_path, number) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError) as error:
+            DirectoryLock(tmp_path)
+        told = str(error.value)
+        holder = f"process {other.pid} on {socket.gethostname()}"
+        assert f"in use by {holder}" in told
+        assert f"If it has ended, remove {tmp_path}/.lock.soft." in told
+        other.stdin.close()
+        assert other.wait(30) == 0
+    for _ in range(2):
+        DirectoryLock(tmp_path).release()
+    assert not (tmp_path / ".lock.soft").exists()
+
+
+def test_the_soft_lock_of_a_dead_process_is_taken_over(tmp_path, number):
+    with _holder(tmp_path, number, "dies") as other:
+        assert other.stdout.readline() == "held\n"
+        assert other.wait(30) == 9
+    assert (tmp_path / ".lock.soft").exists()
+    lock = DirectoryLock(tmp_path)
+    with pytest.raises(UserError, match=f"process {os.getpid()} on"):
+        DirectoryLock(tmp_path)
+    lock.release()
+
+
+def test_a_lock_that_fails_otherwise_is_no_other_process(tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("fcntl.flock", broken)
+    with pytest.raises(UserError, match="Cannot write to .*network.*works"):
+        DirectoryLock(tmp_path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib
 import os
 import typing
 
+import filelock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -16,6 +16,7 @@ from absl import logging
 from google.protobuf import json_format
 from tensorflow_datasets.core.download import download_manager, extractor
 
+from tfcl import files
 from tfcl.errors import UserError
 from tfcl.types import Folder
 
@@ -145,14 +146,20 @@ def only_one(builder: Any) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f".{builder.version}.lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logging.info("Waiting: another process prepares %s.", builder.name)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # Closing the file, or the death of the process, lets go.
+    path = folder / f".{builder.version}.lock"
+    try:
+        held = files.lock(path, wait=False)
+    except filelock.Timeout as error:
+        logging.info(
+            "Waiting: another process prepares %s and holds %s.",
+            builder.name,
+            error.lock_file,
+        )
+        held = files.lock(path, wait=True)
+    try:
         yield
+    finally:
+        held.release()
 
 
 def damage(builder: Any, tfds_split: str) -> tuple[str, str]:

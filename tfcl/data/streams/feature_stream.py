@@ -16,6 +16,7 @@ from absl import logging
 
 from tfcl.data.split import Split
 from tfcl.data.task import TaskStream
+from tfcl.files import local_path
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -64,10 +65,11 @@ def feature_stream(
             f"Received: output shape {model.output_shape}"
         )
     folder = pathlib.Path(
-        os.path.expanduser(
+        local_path(
             cache_dir
             or (data_dir and os.path.join(data_dir, "features"))
-            or "~/.cache/tfcl/features"
+            or "~/.cache/tfcl/features",
+            "feature_stream.cache_dir",
         )
     )
     name = _digest(model)

@@ -33,6 +33,7 @@ from tfcl.data.task_assembly import (
     checked_statistics,
 )
 from tfcl.errors import UserError
+from tfcl.files import local_path
 from tfcl.types import Folder
 
 
@@ -109,6 +110,7 @@ def folder_stream(
         ValueError: If an argument breaks its rule.
     """
     del data_dir
+    root = local_path(root, "folder_stream.root")
     image_shape = (*_size(image_size), channels)
     parts = {"validation": validation_fraction, "test": test_fraction}
     _check(parts)

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfcl.errors import RunError, UserError
+from tfcl.files import way_out
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
@@ -143,7 +144,7 @@ def write_saved_model(
         shutil.rmtree(temporary, ignore_errors=True)
         reason = str(error).split("\n", maxsplit=1)[0]
         raise RunError(
-            f"Cannot export '{final.name}' to {final.parent}: {reason}. Make "
-            "room and start the same command again."
+            f"Cannot export '{final.name}' to {final.parent}: {reason}. "
+            f"{way_out(error)}, and start the same command again."
         ) from error
     return final

@@ -8,6 +8,7 @@ import typing
 import tensorflow as tf
 from absl import logging
 
+from tfcl import keras_state
 from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.export import check_takes_images, export_task
@@ -15,7 +16,7 @@ from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import UserError
-from tfcl.files import read_json
+from tfcl.files import local_path, read_json
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
@@ -42,7 +43,8 @@ class LearnedTasks:
     """
 
     def __init__(self, model_dir: str | pathlib.Path, method: Method):
-        self.model_dir = pathlib.Path(model_dir)
+        keras_state.refuse_other()
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         self.method = method
         self.bank = Bank(self.model_dir / "tasks", writes=False)
         checkpoints = Checkpoints(
@@ -107,7 +109,7 @@ class LearnedTasks:
         self, entry: BankedTask, folder: str | pathlib.Path | None = None
     ) -> pathlib.Path:
         """Writes the SavedModel of a `BankedTask`; returns its path."""
-        folder = folder or self.model_dir / "export"
+        folder = local_path(folder or self.model_dir / "export", "folder")
         return export_task(self.method, entry, folder)
 
     def export_bundle(
@@ -116,5 +118,5 @@ class LearnedTasks:
         folder: str | pathlib.Path | None = None,
     ) -> pathlib.Path:
         """Writes several `BankedTask`s as one SavedModel; returns its path."""
-        folder = folder or self.model_dir / "export"
+        folder = local_path(folder or self.model_dir / "export", "folder")
         return export_bundle(self.method, entries, folder)

@@ -12,7 +12,7 @@ import numpy as np
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.errors import RunError, UserError
-from tfcl.files import read_json, write_atomically, write_json
+from tfcl.files import read_json, way_out, write_atomically, write_json
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ class Bank:
             shutil.rmtree(temporary, ignore_errors=True)
             raise RunError(
                 f"Cannot write task '{task.name}' to {self.folder}: {error}. "
-                "Make room and start the same command again."
+                f"{way_out(error)}, and start the same command again."
             ) from error
 
     def load(self, visit: int, name: str) -> BankedTask:

@@ -10,7 +10,7 @@ import typing
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.engine.storage.position import BestEpoch
 from tfcl.errors import RunError
-from tfcl.files import write_atomically
+from tfcl.files import way_out, write_atomically
 
 if typing.TYPE_CHECKING:
     from tfcl.engine.storage.journal import Journal
@@ -61,7 +61,8 @@ class BestWeights:
             except OSError as error:
                 raise RunError(
                     f"Cannot write the best weights to {self.folder}: "
-                    f"{error}. Make room and start the same command again."
+                    f"{error}. {way_out(error)}, and start the same command "
+                    "again."
                 ) from error
         sha = hashlib.sha256(content).hexdigest()
         return BestEpoch(epoch, accuracy, value, name, sha)

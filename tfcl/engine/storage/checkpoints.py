@@ -16,7 +16,7 @@ from absl import logging
 from tfcl.arguments import NonNegativeFloat, PositiveInt, at_least, checked
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
-from tfcl.files import write_atomically
+from tfcl.files import way_out, write_atomically
 from tfcl.models.variables import derive
 
 if typing.TYPE_CHECKING:
@@ -172,8 +172,8 @@ class Checkpoints:
                 reason = str(error).split("\n", maxsplit=1)[0]
                 raise RunError(
                     f"Cannot write a checkpoint to {self.folder}: {reason}. "
-                    "The last checkpoint is intact: make room and start the "
-                    "same command again."
+                    f"The last checkpoint is intact. {way_out(error)}, and "
+                    "start the same command again."
                 ) from error
         self._saved_at = time.monotonic()
 

@@ -33,6 +33,8 @@ class Journal(JsonRecord):
         saves: Checkpoints written.
         structure: The method's `structure()` at the last save.
         start_files: Files that the network begins with, see `StartFiles`.
+        numerics: Settings of the newest process that touch numbers, see
+            `tfcl.engine.process.numerics`.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -47,6 +49,7 @@ class Journal(JsonRecord):
     start_files: dict[str, dict[str, str]] = dataclasses.field(
         default_factory=dict
     )
+    numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]
@@ -95,6 +98,7 @@ class Journal(JsonRecord):
                 fingerprint=task.fingerprint(),
                 structure=self.structure,
             )
+            self.position.note_numerics(self.numerics)
 
     def end_task(self, record: VisitRecord) -> None:
         """Notes a finished task."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import socket
 
+import filelock
+
+from tfcl import files
 from tfcl.errors import UserError
 
 
@@ -15,7 +17,8 @@ class DirectoryLock:
     """Holds `model_dir` for this process until it ends.
 
     The operating system drops the lock when the process dies, however it
-    dies, so a stale lock cannot remain.
+    dies, so a stale lock cannot remain. Where the file system has no locks,
+    see `tfcl.files.lock`.
 
     Args:
         folder: `model_dir`; made if missing.
@@ -28,28 +31,36 @@ class DirectoryLock:
         path = pathlib.Path(folder) / ".lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+", encoding="utf-8")
+            self._lock = files.lock(path, wait=False)
+        except filelock.Timeout as error:
+            raise UserError(_in_use(folder, error.lock_file)) from error
         except OSError as error:
             raise UserError(
                 f"Cannot write to --model_dir {folder}: {error.strerror}. "
-                "Choose a folder that you may write to."
+                f"{files.way_out(error)}, or choose another folder."
             ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "another process"
-            self._file.close()
-            raise UserError(
-                f"--model_dir {folder} is in use by {holder}. Wait for it, "
-                "stop it, or choose another folder."
-            ) from error
-        holder = f"process {os.getpid()} on {socket.gethostname()}"
-        # Only a courtesy to others: a full disk is reported where it matters.
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._file.fileno(), 0)
-            os.write(self._file.fileno(), holder.encode())
+        if not isinstance(self._lock, filelock.SoftFileLock):
+            holder = f"process {os.getpid()} on {socket.gethostname()}"
+            # Only a courtesy to others: a full disk is reported where it
+            # matters.
+            with contextlib.suppress(OSError):
+                path.write_text(holder, encoding="utf-8")
 
     def release(self) -> None:
         """Releases the folder."""
-        self._file.close()
+        self._lock.release()
+
+
+def _in_use(folder, path):
+    lines = []
+    with contextlib.suppress(OSError, ValueError):
+        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+    holder, removal = (lines or [""])[0].strip(), ""
+    if path.endswith(".soft"):
+        # A process of another machine cannot be asked whether it lives.
+        holder = f"process {holder} on {''.join(lines[1:2])}"
+        removal = f" If it has ended, remove {path}."
+    return (
+        f"--model_dir {folder} is in use by {holder or 'another process'}. "
+        f"Wait for it, stop it, or choose another folder.{removal}"
+    )

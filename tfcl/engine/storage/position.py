@@ -81,6 +81,8 @@ class Position(JsonRecord):
         results: Of the finished phases, in their order.
         histories: `{"00_name": records of the epochs}` of finished phases.
         steps, epochs: Training steps and epochs of the task so far.
+        numerics: With what settings the task was worked on, each once, in
+            order; see `tfcl.engine.process.numerics`.
         seconds: Working time on the task so far.
         peak: `Peak`, None before the first.
         phase: `PhasePosition`, None between two phases.
@@ -97,6 +99,7 @@ class Position(JsonRecord):
     seconds: float = 0.0
     peak: Peak | None = None
     phase: PhasePosition | None = None
+    numerics: list[dict] = dataclasses.field(default_factory=list)
 
     @classmethod
     def from_json(cls, data: dict[str, typing.Any]) -> "Position":
@@ -114,6 +117,11 @@ class Position(JsonRecord):
         """The `phase` while one is running."""
         assert self.phase is not None, "between two phases"
         return self.phase
+
+    def note_numerics(self, numerics: dict[str, typing.Any]) -> None:
+        """Notes with what settings the task is worked on from now on."""
+        if numerics and numerics not in self.numerics:
+            self.numerics.append(numerics)
 
     def begin_phase(self) -> None:
         """Sets the place to the begin of a phase."""

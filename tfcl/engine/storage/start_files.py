@@ -12,6 +12,7 @@ import typing
 import keras
 
 from tfcl.errors import RunError, UserError
+from tfcl.files import way_out
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,8 +116,8 @@ class StartFiles:
             except OSError as error:
                 temporary.unlink(missing_ok=True)
                 raise RunError(
-                    f"Cannot keep '{name}' in {self.folder}: {error}. Make "
-                    "room and start the same command again."
+                    f"Cannot keep '{name}' in {self.folder}: {error}. "
+                    f"{way_out(error)}, and start the same command again."
                 ) from error
             self.notes[name] = {"file": file, "sha256": sha}
         self._writers = {}

@@ -33,6 +33,8 @@ class VisitRecord(JsonRecord):
             noted.
         top5: Test accuracies of the five best answers likewise, None for
             tasks of at most five classes; empty as `losses`.
+        numerics: With what settings that touch numbers it was learned, as of
+            `Position`; empty in records written before they were noted.
         verification: Of a task of pairs: accuracies of the folds and their
             deviation. Otherwise None, and no key in JSON.
     """
@@ -55,6 +57,7 @@ class VisitRecord(JsonRecord):
     row: list[float]
     losses: list[float] = dataclasses.field(default_factory=list)
     top5: list[float | None] = dataclasses.field(default_factory=list)
+    numerics: list[dict] = dataclasses.field(default_factory=list)
     verification: dict[str, typing.Any] | None = None
 
     def to_json(self) -> dict[str, typing.Any]:

@@ -11,6 +11,7 @@ import gin
 
 from tfcl.arguments import checked, fits, within
 from tfcl.errors import UserError
+from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ class GoalFile:
     """
 
     def __init__(self, path: str = gin.REQUIRED):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(local_path(path, "GoalFile.path"))
         self._goals: dict[str, float] = {}
 
     def check(self, task_names: Sequence[str]) -> None:

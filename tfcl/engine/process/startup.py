@@ -1,4 +1,4 @@
-"""Loads TensorFlow without its start-up remarks.
+"""Loads Keras on TensorFlow as tfcl needs it, without start-up remarks.
 
 On every machine without a GPU TensorFlow's C++ part writes a dozen lines
 before it can be told not to; they would bury the one line that matters. The
@@ -9,21 +9,25 @@ import os
 import sys
 import tempfile
 
+from tfcl import keras_state
+from tfcl.errors import UserError
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _load_tensorflow():
+def _load():
     try:
         stderr = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):
-        import tensorflow  # noqa: F401  (no real stderr, nothing to keep clean)
-
+        keras_state.pin()  # No real stderr, nothing to keep clean.
         return
     kept = os.dup(stderr)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), stderr)
         try:
-            import tensorflow  # noqa: F401
+            keras_state.pin()
+        except UserError:
+            raise
         except BaseException:
             # What it said may be the reason.
             said.seek(0)
@@ -34,4 +38,14 @@ def _load_tensorflow():
             os.close(kept)
 
 
-_load_tensorflow()
+keras_state.claim()
+if "TFDS_DATA_DIR" in os.environ:  # TFDS takes `~` for a name.
+    os.environ["TFDS_DATA_DIR"] = os.path.expanduser(
+        os.environ["TFDS_DATA_DIR"]
+    )
+try:
+    _load()
+except UserError as error:
+    # No command has begun that could tell it.
+    print(f"tfcl: error: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)

@@ -1,0 +1,194 @@
+"""Workers meet before TensorFlow connects them, and compare what they do.
+
+TensorFlow waits for a worker that never comes, without hearing a signal, and
+lets workers of different configurations learn side by side. So they meet
+before, at the address that TensorFlow's own server will have afterwards: every
+worker tells the first one its facts, a line of JSON, and is told those of all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+import typing
+
+from absl import logging
+
+from tfcl.engine.process.cluster import Cluster
+from tfcl.errors import Interrupted, RunError, UserError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+
+_KEY = "tfcl"  # Tells our lines from whatever else reaches the port.
+_PAUSE = 0.2  # Seconds between two looks.
+_PATIENCE = 10.0  # Seconds for one line of one worker.
+_LONGEST = 2**24  # Bytes of such a line.
+_SHOWN = 8  # Parameters that a message names.
+
+
+def agree(cluster: Cluster, facts: Mapping[str, Any], seconds: float) -> None:
+    """Waits for all workers, and sees to it that they do the same.
+
+    Args:
+        cluster: `Cluster` of more than one worker.
+        facts: `{name: JSON-ready value}` in which they must not differ.
+        seconds: How long to wait.
+
+    Raises:
+        UserError: On every worker, with the facts that differ.
+        RunError: If a worker does not come, or an address cannot be used.
+        Interrupted: If the process is asked to stop meanwhile.
+    """
+    deadline = time.monotonic() + seconds
+    logging.info("Waiting for %d workers", len(cluster.tasks))
+    with _stopped_by_sigterm():
+        if cluster.mine == 0:
+            every = _gathered(cluster, facts, deadline, seconds)
+        else:
+            every = _told(cluster, facts, deadline, seconds)
+    _compare(every)
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Nothing is begun yet, so there is nothing to save."""
+
+    def stop(signum, frame):
+        del signum, frame
+        raise Interrupted(
+            "Stopped on request while waiting for the other workers. Start "
+            "the same command again on all of them."
+        )
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python gives signals to the main thread alone.
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _gathered(cluster, facts, deadline, seconds):
+    """The first worker: collects the facts of all, and tells them to all."""
+    _, _, address = cluster.tasks[0]
+    every = {cluster.names[0]: facts}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(_server(cluster, address))
+        guests = []
+        while len(every) < len(cluster.tasks):
+            if time.monotonic() > deadline:
+                missing = [n for n in cluster.names if n not in every]
+                raise _nobody(", ".join(missing), seconds)
+            try:
+                guest, _ = server.accept()
+            except TimeoutError:
+                continue
+            stack.enter_context(guest)
+            said = _read(guest)
+            if said.get("name") in cluster.names[1:]:
+                every[said["name"]] = said["facts"]
+                guests.append(guest)
+        for guest in guests:
+            _write(guest, {"every": every})
+        for guest in guests:
+            # They close first, so that the port is at once TensorFlow's.
+            with contextlib.suppress(OSError):
+                guest.recv(1)
+    return every
+
+
+def _server(cluster, address):
+    try:
+        # At every address of the machine, as TensorFlow's server does.
+        server = socket.create_server(("", address[1]))
+    except OSError as error:
+        raise RunError(
+            f"{cluster.names[0]} cannot listen at port {address[1]}: "
+            f"{error.strerror}. End what uses it, or give another port in "
+            "TF_CONFIG of all workers."
+        ) from error
+    server.settimeout(_PAUSE)
+    return server
+
+
+def _told(cluster, facts, deadline, seconds):
+    """Any other worker: tells its facts, and hears those of all."""
+    _, _, address = cluster.tasks[0]
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _nobody(cluster.names[0], seconds)
+        try:
+            with socket.create_connection(address, min(left, 5.0)) as host:
+                own = {"name": cluster.names[cluster.mine], "facts": facts}
+                _write(host, own)
+                # It answers when all have come.
+                said = _read(host, deadline)
+        except OSError:  # Not there yet.
+            said = {}
+        if "every" in said:
+            return said["every"]
+        time.sleep(_PAUSE)
+
+
+def _nobody(missing, seconds):
+    return RunError(
+        f"No word of {missing} for {seconds:g} seconds. Start the same command "
+        "on all workers of TF_CONFIG, see to it that they reach each other, "
+        "or wait longer: Runtime.workers_timeout."
+    )
+
+
+def _write(connection, content):
+    with contextlib.suppress(OSError):  # It has gone; so it is told nothing.
+        connection.sendall(json.dumps({_KEY: content}).encode() + b"\n")
+
+
+def _read(connection, deadline=None):
+    """One line of ours; {} for anything else."""
+    end = time.monotonic() + _PATIENCE if deadline is None else deadline
+    line = b""
+    connection.settimeout(_PAUSE)
+    while not line.endswith(b"\n") and len(line) < _LONGEST:
+        if time.monotonic() > end:
+            return {}
+        try:
+            part = connection.recv(2**16)
+        except TimeoutError:
+            continue
+        except OSError:
+            return {}
+        if not part:
+            return {}
+        line += part
+    try:
+        said = json.loads(line)[_KEY]
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _compare(every):
+    names = sorted({name for facts in every.values() for name in facts})
+    differing = []
+    for name in names:
+        values = {w: facts.get(name, "not set") for w, facts in every.items()}
+        if len({json.dumps(value) for value in values.values()}) > 1:
+            told = ", ".join(f"{v} ({w})" for w, v in sorted(values.items()))
+            differing.append(f"{name}: {told}")
+    if differing:
+        rest = len(differing) - _SHOWN
+        more = f"; and {rest} more" if rest > 0 else ""
+        raise UserError(
+            f"The workers do not do the same: {'; '.join(differing[:_SHOWN])}"
+            f"{more}. Start the same command, with the same files, on all."
+        )
