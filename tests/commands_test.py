@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import typing
@@ -21,8 +22,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tfcl import configuration
-from tfcl.errors import UserError
+from tfcl import commands, configuration
+from tfcl.errors import RunError, UserError
 from tfcl.predict import read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -342,6 +343,32 @@ def test_evaluate_measures_what_was_recorded(life):
     for name, accuracy in zip(_NAMES, last):
         row = next(x for x in ended.out.splitlines() if name in x)
         assert row.count(f"{100 * accuracy:.2f}") == 2
+
+
+def test_numbers_of_an_earlier_state_are_told_and_end_non_zero(life, tmp_path):
+    folder = shutil.copytree(life.folder, tmp_path / "run")
+    newest = pathlib.Path(tf.train.latest_checkpoint(folder / "checkpoints"))
+    (path,) = newest.parent.glob(f"{newest.name}.data*")
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    ended = started(
+        "-m",
+        "tfcl.evaluate",
+        f"--model_dir={folder}",
+        f"--data_dir={life.data_dir}",
+    )
+    assert ended.code == 1
+    assert "EARLIER STATE, after 2 tasks" in " ".join(ended.out.split())
+    assert _NAMES[1] in ended.out and _NAMES[2] not in ended.out
+    line = ended.own_lines()[-1]
+    assert line.startswith("tfcl: error: These numbers are not of the run")
+    assert f"checkpoint {newest.name}, the newest, is damaged" in line
+
+
+def test_answers_of_the_newest_state_end_in_silence():
+    commands.refuse_earlier_state(None, "These answers")
+    with pytest.raises(RunError, match="These answers are not .* ckpt-3 is"):
+        commands.refuse_earlier_state("ckpt-3 is damaged", "These answers")
 
 
 def test_export_writes_the_task_that_is_named(life, tmp_path):

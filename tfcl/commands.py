@@ -167,6 +167,24 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
         return LearnedTasks(model_dir, configuration.build("Experiment.method"))
 
 
+def refuse_earlier_state(earlier: str | None, shown: str) -> None:
+    """Ends a command whose answers are not of the run's newest state.
+
+    Args:
+        earlier: What `earlier_state` says.
+        shown: What has been shown or written, for the message.
+
+    Raises:
+        RunError: If there is something to say.
+    """
+    if earlier is not None:
+        raise RunError(
+            f"{shown} are not of the run as it was last saved: {earlier}. "
+            "Restore the checkpoint from a copy, or let tfcl.train learn again "
+            "what is missing."
+        )
+
+
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 

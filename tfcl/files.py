@@ -46,8 +46,13 @@ def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
 
 def write_json(path: str | pathlib.Path, value: Any) -> None:
     """Writes `value` as JSON, atomically; NaN is refused (use None)."""
+    write_atomically(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The text that `write_json` writes."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomically(path, text + "\n")
+    return text + "\n"
 
 
 def read_json(path: str | pathlib.Path) -> Any:

@@ -17,6 +17,7 @@ from tfcl.engine.outputs import Outputs, run_facts
 from tfcl.engine.recording import record_visit
 from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
+from tfcl.engine.serving import written_again
 from tfcl.engine.steps import SKIP, STOP, StepRunner
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.best_weights import BestWeights
@@ -203,9 +204,16 @@ class Experiment:
         if self.journal.position is None:
             # Before any file tells of a stream that the method cannot take.
             self._checkpoints.restore(self.method, between_tasks=True)
+        self.journal.facts = self.outputs.facts.to_json()
+        self.journal.spec = self.spec.to_json()
         if self.chief:
             spec = json.dumps(self.spec.to_json(), indent=1)
             results.write_texts(self.model_dir, {**texts, "spec.json": spec})
+            if self.journal.visits:
+                # A kill, or damage, may have left others.
+                found = written_again.faults(self.model_dir)
+                content = self.outputs.publish()
+                written_again.say(self.model_dir, found, content["lost"])
         observer = self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,
@@ -280,6 +288,10 @@ class Experiment:
         """The content of `results.json`."""
         return self.outputs.results()
 
+    def earlier_state(self) -> str | None:
+        """Says that a damaged checkpoint was passed over, or None."""
+        return self._checkpoints.earlier_state()
+
     def measure_again(self) -> tuple[list[float], list[float]]:
         """Last row of R measured now, and as recorded.
 
@@ -293,6 +305,11 @@ class Experiment:
         if self.journal.position is not None:
             self._grow_to(self.journal.structure)
         self._checkpoints.restore(self.method, between_tasks=True)
+        found = written_again.faults(self.model_dir)
+        if self.chief and found:
+            if self.journal.facts is None:  # Of an older version.
+                self.journal.facts = self.outputs.facts.to_json()
+            written_again.write_again(self.model_dir, self.journal, found)
         last = len(self.journal.visits) - 1
         row = self.evaluator.row(self.stream, last)
         return row, self.journal.visits[last].row

@@ -31,6 +31,16 @@ class RunFacts:
     test_sizes: tuple[int, ...]
     order: tuple[int, ...]
 
+    def to_json(self) -> dict[str, typing.Any]:
+        """JSON-ready dictionary."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, typing.Any]) -> "RunFacts":
+        """The facts of `to_json`."""
+        lists = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
+        return cls(**{**data, **lists})
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnedSoFar:
@@ -48,6 +58,8 @@ class LearnedSoFar:
         global_step: Training steps.
         skipped_steps: Steps left out because they were not finite.
         bindings: `{gin name: value}`.
+        lost: What could not be read, and so is missing in the rest: a line
+            each.
     """
 
     visits: list[dict[str, typing.Any]]
@@ -59,3 +71,4 @@ class LearnedSoFar:
     global_step: int
     skipped_steps: int
     bindings: dict[str, str]
+    lost: tuple[str, ...] = ()

@@ -33,6 +33,9 @@ class Journal(JsonRecord):
         saves: Checkpoints written.
         structure: The method's `structure()` at the last save.
         start_files: Files that the network begins with, see `StartFiles`.
+        facts: What results tell besides, `RunFacts` as JSON; None in runs of
+            older versions until they go on.
+        spec: `StreamSpec` of the whole stream as JSON, None likewise.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -47,6 +50,8 @@ class Journal(JsonRecord):
     start_files: dict[str, dict[str, str]] = dataclasses.field(
         default_factory=dict
     )
+    facts: dict[str, typing.Any] | None = None
+    spec: dict[str, typing.Any] | None = None
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]
