@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import sys
 import typing
+from unittest import mock
 
 import gin
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from absl import flags
 
 from tfcl import commands, configuration
 from tfcl.errors import RunError, UserError
@@ -404,6 +406,59 @@ def test_a_misspelt_binding_ends_in_one_line(tmp_path):
     (line,) = ended.own_lines()
     assert line.startswith("tfcl: error: ") and "'epochs'" in line
     assert not (tmp_path / "run").exists()
+
+
+# What is refused before anything is written
+
+
+def test_a_flag_that_counts_once_is_refused_when_given_twice(tmp_path):
+    ended = started(
+        "-m",
+        "tfcl.train",
+        "--stream=digits_5",
+        "--method=clr",
+        "--method=lasem",
+        f"--model_dir={tmp_path / 'run'}",
+    )
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.own_lines()
+    assert line.startswith("tfcl: error: --method is given 2 times")
+    assert "'lasem'" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_that_may_repeat_do():
+    given = flags.FlagValues()
+    flags.DEFINE_multi_string("gin_file", [], "", flag_values=given)
+    flags.DEFINE_string("stream", None, "", flag_values=given)
+    flags.DEFINE_integer("top", 3, "", flag_values=given)
+    given(["train", "--gin_file=a", "--gin_file=b", "--stream=c"])
+    with mock.patch.object(commands.flags, "FLAGS", given):
+        commands.refuse_repeated_flags()
+        given.unparse_flags()
+        given(["train", "--stream=c", "--top=1", "--top=1"])
+        with pytest.raises(UserError, match="--top is given 2 times"):
+            commands.refuse_repeated_flags()
+
+
+def test_missing_weights_are_refused_before_the_data_are_prepared(
+    tmp_path, no_bindings_left
+):
+    absent = tmp_path / "absent.npz"
+    configuration.load(
+        ["gin/networks/cifar_resnet20.gin"], [f"WEIGHTS = '{absent}'"]
+    )
+    with pytest.raises(UserError, match="`cifar_resnet.weights`: no file"):
+        commands.refuse_missing_files(tmp_path / "run")
+    # A run that goes on has a copy; the file may come, or be a download.
+    (tmp_path / "old" / "checkpoints").mkdir(parents=True)
+    commands.refuse_missing_files(tmp_path / "old")
+    absent.touch()
+    commands.refuse_missing_files(tmp_path / "run")
+    configuration.load(
+        ["gin/networks/keras_resnet50.gin"], ["WEIGHTS = 'imagenet'"]
+    )
+    commands.refuse_missing_files(tmp_path / "run")
 
 
 # Kinds of images, in this process

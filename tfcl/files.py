@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import tempfile
 import typing
 
 if typing.TYPE_CHECKING:
     from typing import Any
+
+
+# What `mkstemp` makes of the arguments below; nobody else names files so.
+_LEFT_OVER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
@@ -42,6 +47,19 @@ def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
         if isinstance(error, OSError):
             error.filename = str(path)  # a failed write knows no name
         raise
+
+
+def sweep(folder: str | pathlib.Path) -> None:
+    """Removes what kills have left of `write_atomically` in a folder.
+
+    Other files stay, whatever they are called.
+
+    Args:
+        folder: With the folders below it; nobody else may write there now.
+    """
+    for path in pathlib.Path(folder).rglob(".*.tmp"):
+        if _LEFT_OVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: str | pathlib.Path, value: Any) -> None:

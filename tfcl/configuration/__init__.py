@@ -3,6 +3,7 @@
 from tfcl.configuration.binding import locations
 from tfcl.configuration.explaining import explain
 from tfcl.configuration.reading import build, check_all_used, load
+from tfcl.configuration.start_files import refuse_missing
 from tfcl.configuration.texts import (
     asked,
     bindings,
@@ -21,5 +22,6 @@ __all__ = [
     "load",
     "locations",
     "parse_bindings",
+    "refuse_missing",
     "used",
 ]

@@ -26,9 +26,11 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.engine.storage.saver import Saver
 from tfcl.engine.storage.start_files import StartFiles
+from tfcl.engine.traces import Traces
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
+from tfcl.files import sweep
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
@@ -40,6 +42,9 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import TaskStream, Visit
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
+
+
+_LOCK_FILE = ".lock"
 
 
 @gin.configurable(
@@ -108,8 +113,12 @@ class Experiment:
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
+        self._traces = Traces()
+        self._is_new = not self.model_dir.exists()
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
+            if self.chief:
+                sweep(self.model_dir)
             self._open_journal(bindings or {})
             self._set_up(stream, data_dir, method)
             self._connect()
@@ -220,6 +229,7 @@ class Experiment:
             len(self.stream.visits),
         )
         observer.texts(texts, self.journal.bindings)
+        observer.tell_again(self.journal, self.outputs.results)
         self._make_trainer(observer)
 
     def _make_trainer(self, observer):
@@ -319,10 +329,25 @@ class Experiment:
         return self.outputs.export(entry)
 
     def close(self) -> None:
-        """Releases the model directory."""
+        """Releases the model directory, and what has been traced.
+
+        A folder that this start has made and in which it wrote nothing is
+        removed.
+        """
         try:
             if self.observer is not None:
                 self.observer.close()
         finally:
+            self._traces.close()
             if self._lock is not None:
+                if self._is_new:
+                    _remove_empty(self.model_dir)
                 self._lock.release()
+
+
+def _remove_empty(model_dir):
+    """Removes a folder that holds the lock's file alone."""
+    names = [path.name for path in model_dir.glob("*")]
+    if names == [_LOCK_FILE]:
+        (model_dir / _LOCK_FILE).unlink()
+        model_dir.rmdir()

@@ -23,12 +23,16 @@ from tfcl.reporting.summaries import Summaries
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.engine.storage.journal import Journal
     from tfcl.methods.work import Phase, Work
+
+
+# Written last of all that is told of a learned task.
+_LAST_TAG = "run/learned_tasks"
 
 
 class Observer:
@@ -136,26 +140,51 @@ class Observer:
         )
         if self.summaries is None:
             return
-        step = journal.global_step
+        self._write_task(record, results, journal.global_step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def tell_again(
+        self, journal: Journal, results: Callable[[int], Mapping[str, Any]]
+    ) -> None:
+        """Writes what a kill has kept from being written of learned tasks.
+
+        Args:
+            journal: `Journal`.
+            results: Function from a number of visits to the results then.
+        """
+        if self.summaries is None:
+            return
+        step = 0
+        for number, record in enumerate(journal.visits, 1):
+            step += record.steps
+            if not self.summaries.has(_LAST_TAG, step):
+                self._write_task(record, results(number), step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def _write_task(self, record, results, step):
         names, rows = results["task_names"], results["accuracy_matrix"]
-        self.summaries.matrix(rows, names, results["visits"], step)
+        summaries = self.summaries
+        assert summaries is not None
+        summaries.matrix(rows, names, results["visits"], step)
         metrics = {
             name: value
             for name, value in results["metrics"].items()
             if isinstance(value, float)
         }
-        self.summaries.scalars("metrics", metrics, step)
-        each = dict(zip(names, row))
-        self.summaries.scalars("test_accuracy", each, step)
-        self.summaries.scalars("method", _numbers(record.notes), step)
+        summaries.scalars("metrics", metrics, step)
+        each = dict(zip(names, record.row))
+        summaries.scalars("test_accuracy", each, step)
+        summaries.scalars("method", _numbers(record.notes), step)
         for name, note in record.notes.items():
             if histograms.is_histograms(note):
                 for key, counts in note.items():
                     tag = f"{name}/{key}"
                     buckets = histograms.buckets(counts)
-                    self.summaries.histogram(tag, buckets, step)
-        with _disk_errors(self._folder):
-            self.summaries.flush()
+                    summaries.histogram(tag, buckets, step)
+        kind, _, name = _LAST_TAG.partition("/")
+        summaries.scalars(kind, {name: len(results["visits"])}, step)
 
     def figures(self, drawn: Mapping[str, Any], step: int) -> None:
         """Adds figures by name."""

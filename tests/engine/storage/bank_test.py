@@ -113,6 +113,14 @@ def test_changed_preprocessing_or_prior_is_refused(folder):
     assert Bank(folder / "tasks").history(0, "task_00")
 
 
+def test_a_folder_of_another_task_does_not_serve(folder):
+    tasks = folder / "tasks"
+    shutil.rmtree(tasks / "000_task_00")
+    shutil.copytree(tasks / "001_task_01", tasks / "000_task_00")
+    with pytest.raises(RunError, match="it holds task 'task_01'"):
+        Bank(tasks).load(0, "task_00")
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_lost_curves_cost_only_the_curves_and_are_told(folder, damage, caplog):
     path = folder / "tasks" / "000_task_00" / "history.npz"

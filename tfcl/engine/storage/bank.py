@@ -131,6 +131,8 @@ class Bank:
         try:
             note = _read_note(path)
             content = (path / "values.npz").read_bytes()
+            if note["name"] != name:
+                raise ValueError(f"it holds task '{note['name']}'")
             if hashlib.sha256(content).hexdigest() == note["sha256"]:
                 return BankedTask(note, from_npz(content))
         except (OSError, ValueError, LookupError, TypeError) as error:

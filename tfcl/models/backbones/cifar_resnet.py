@@ -9,6 +9,7 @@ import keras
 
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
@@ -20,7 +21,7 @@ _CHANNELS = (16, 32, 64)
 
 @gin.configurable(denylist=["image_shape"])
 def cifar_resnet(
-    image_shape: Shape, depth: int = 20, weights: str | None = None
+    image_shape: Shape, depth: int = 20, weights: StartFile | None = None
 ) -> keras.Model:
     """Residual network of three stages with 16, 32 and 64 channels.
 

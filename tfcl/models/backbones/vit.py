@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
@@ -39,7 +40,7 @@ def vit(
     mlp_ratio: float = 4.0,
     image_size: int | None = None,
     final_norm: str = "weights",
-    weights: str | None = None,
+    weights: StartFile | None = None,
 ) -> keras.Model:
     """Vision transformer in the form of timm's; by default ViT-B/16.
 
