@@ -30,8 +30,12 @@ if typing.TYPE_CHECKING:
 # They may change when a run goes on: they do not touch what is learned.
 HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
 # Of the run's own bindings: what to do at a step that could not be applied,
-# and whether SavedModels are written at the end.
-_HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")
+# whether SavedModels are written at the end, whether graphs are shown.
+_HARMLESS_BINDINGS = (
+    "Experiment.on_nonfinite",
+    "Experiment.exports",
+    "Experiment.graphs",
+)
 
 
 def define_model_dir(required: bool = True) -> None:

@@ -1,9 +1,11 @@
 """What a person sees is complete, also after a kill."""
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from tests.testing import toy_run
+from tfcl.methods.expansion.prognn import ProgNN
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,3 +78,46 @@ def test_a_start_sweeps_what_kills_have_left(tmp_path):
     toy_run.learn(tmp_path, stream=stream)
     assert not any(path.exists() for path in left)
     assert mine.exists()
+
+
+def _graphs(folder):
+    """The graphs on disk, in their order."""
+    found = []
+    for path in sorted((folder / "tensorboard").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            if event.WhichOneof("what") == "graph_def":
+                graph = tf.compat.v1.GraphDef()
+                graph.ParseFromString(event.graph_def)
+                found.append(graph)
+    return found
+
+
+def test_the_graph_of_the_network_is_shown_when_asked_for(tmp_path):
+    stream = toy_run.toy_stream((2, 2))
+    plain = toy_run.learn(tmp_path / "plain", stream=stream)
+    assert not _graphs(tmp_path / "plain")
+    shown = toy_run.learn(tmp_path / "shown", stream=stream, graphs=True)
+    toy_run.assert_same_outcome(shown, plain)
+    (graph,) = _graphs(tmp_path / "shown")
+    kinds = {node.op for node in graph.node}
+    kinds |= {
+        node.op for each in graph.library.function for node in each.node_def
+    }
+    assert {"Placeholder", "Conv2D", "MatMul"} <= kinds
+    # It is there, with the points, when the run has gone on.
+    again = toy_run.learn(
+        tmp_path / "shown", stream=toy_run.toy_stream((2, 2, 2))
+    )
+    assert again.found == 2
+    assert _graphs(tmp_path / "shown") == [graph]
+
+
+def test_the_graph_of_a_network_that_grows_is_shown_again(tmp_path):
+    toy_run.learn(
+        tmp_path,
+        ProgNN(toy_run.toy_training()),
+        toy_run.toy_stream((2, 2)),
+        graphs=True,
+    )
+    first, second = _graphs(tmp_path)
+    assert len(second.SerializeToString()) > len(first.SerializeToString())

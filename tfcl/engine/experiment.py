@@ -68,6 +68,8 @@ class Experiment:
         on_nonfinite: "stop" or "skip", for a step whose loss or gradient is
             not finite; it is never applied.
         exports: Write a SavedModel per task at the end.
+        graphs: Show the graph of the network that serves the tasks in
+            TensorBoard, again whenever it has changed.
 
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
@@ -91,6 +93,7 @@ class Experiment:
         evaluation: EvaluationPolicy | None = None,
         on_nonfinite: str = STOP,
         exports: bool = True,
+        graphs: bool = False,
     ):
         require(seed >= 0, "seed", "must not be negative", seed)
         require(
@@ -104,6 +107,7 @@ class Experiment:
         self.command = command
         self.on_nonfinite = on_nonfinite
         self.exports = exports
+        self.graphs = graphs
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
@@ -286,6 +290,8 @@ class Experiment:
         content = self.outputs.publish()
         assert self.observer is not None, "learning begins with `start`"
         self.observer.end_task(visit.task, self.journal, content)
+        if self.graphs and self.chief:
+            self.observer.graph(self.method, self.journal.global_step)
 
     def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""

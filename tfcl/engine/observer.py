@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 from rich.console import Console
 from rich.progress import (
@@ -18,16 +19,18 @@ from rich.progress import (
 )
 
 from tfcl.errors import RunError
+from tfcl.methods.protocols import serving_graph_of
 from tfcl.reporting import histograms
 from tfcl.reporting.summaries import Summaries
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.engine.storage.journal import Journal
+    from tfcl.methods.base import Method
     from tfcl.methods.work import Phase, Work
 
 
@@ -54,6 +57,8 @@ class Observer:
         self._bar: Progress | None = None
         self._line: TaskID | None = None
         self._num_visits = num_visits
+        self._graph: Hashable = None  # Name of the last graph shown.
+        self._graph_shown = False
         if folder is None:
             return
         with _disk_errors(folder):
@@ -192,6 +197,25 @@ class Observer:
             return
         for name, figure in drawn.items():
             self.summaries.image(name, figure, step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def graph(self, method: Method, step: int) -> None:
+        """Adds the graph from images to logits, if it is not the last one.
+
+        Args:
+            method: `Method` whose active task may be any finished one.
+            step: Global step.
+        """
+        name = serving_graph_of(method)
+        if self.summaries is None or (self._graph_shown and self._graph == name):
+            return
+        self._graph_shown, self._graph = True, name
+        images = tf.TensorSpec((None, *method.spec.image_shape), tf.float32)
+        # A function of its own: nothing that the run computes with is traced.
+        traced = tf.function(lambda images: method.predict(images))
+        graph = traced.get_concrete_function(images).graph
+        self.summaries.graph(graph.as_graph_def(), step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 

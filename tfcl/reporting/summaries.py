@@ -164,6 +164,11 @@ class Summaries:
         figure = figures.accuracy_matrix(R, task_names, visits)
         self.image("accuracy_matrix", figure, step)
 
+    def graph(self, graph_def: Any, step: int) -> None:
+        """Writes a graph, a `GraphDef`, for TensorBoard's Graphs page."""
+        content = graph_def.SerializeToString()
+        self._write(event_pb2.Event(step=int(step), graph_def=content))
+
     def text(self, tag: str, markdown: str, step: int) -> None:
         """Writes a text; indent lines by four spaces to show them as code."""
         self._add(text_summary.text_pb(tag, markdown), step)
@@ -278,7 +283,7 @@ def _file_name(old_files: list[pathlib.Path]) -> str:
 
 
 def _events_until(paths: list[pathlib.Path], global_step: int) -> list:
-    """All valid summary events on disk up to `global_step`, in their order.
+    """All valid points and graphs on disk up to `global_step`, in their order.
 
     A file that ends in the middle of a record (its writer was killed) is
     read as far as it goes.
@@ -289,6 +294,6 @@ def _events_until(paths: list[pathlib.Path], global_step: int) -> list:
             event = event_pb2.Event.FromString(data)
             if event.session_log.status == event_pb2.SessionLog.START:
                 events = [each for each in events if each.step < event.step]
-            elif event.HasField("summary"):
+            elif event.WhichOneof("what") in ("summary", "graph_def"):
                 events.append(event)
     return [event for event in events if event.step <= global_step]
