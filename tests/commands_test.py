@@ -11,18 +11,21 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import typing
+from unittest import mock
 
 import gin
 import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from absl import flags
 
-from tfcl import configuration
-from tfcl.errors import UserError
+from tfcl import commands, configuration
+from tfcl.errors import RunError, UserError
 from tfcl.predict import read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -344,6 +347,32 @@ def test_evaluate_measures_what_was_recorded(life):
         assert row.count(f"{100 * accuracy:.2f}") == 2
 
 
+def test_numbers_of_an_earlier_state_are_told_and_end_non_zero(life, tmp_path):
+    folder = shutil.copytree(life.folder, tmp_path / "run")
+    newest = pathlib.Path(tf.train.latest_checkpoint(folder / "checkpoints"))
+    (path,) = newest.parent.glob(f"{newest.name}.data*")
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    ended = started(
+        "-m",
+        "tfcl.evaluate",
+        f"--model_dir={folder}",
+        f"--data_dir={life.data_dir}",
+    )
+    assert ended.code == 1
+    assert "EARLIER STATE, after 2 tasks" in " ".join(ended.out.split())
+    assert _NAMES[1] in ended.out and _NAMES[2] not in ended.out
+    line = ended.own_lines()[-1]
+    assert line.startswith("tfcl: error: These numbers are not of the run")
+    assert f"checkpoint {newest.name}, the newest, is damaged" in line
+
+
+def test_answers_of_the_newest_state_end_in_silence():
+    commands.refuse_earlier_state(None, "These answers")
+    with pytest.raises(RunError, match="These answers are not .* ckpt-3 is"):
+        commands.refuse_earlier_state("ckpt-3 is damaged", "These answers")
+
+
 def test_export_writes_the_task_that_is_named(life, tmp_path):
     ended = started(
         "-m",
@@ -377,6 +406,59 @@ def test_a_misspelt_binding_ends_in_one_line(tmp_path):
     (line,) = ended.own_lines()
     assert line.startswith("tfcl: error: ") and "'epochs'" in line
     assert not (tmp_path / "run").exists()
+
+
+# What is refused before anything is written
+
+
+def test_a_flag_that_counts_once_is_refused_when_given_twice(tmp_path):
+    ended = started(
+        "-m",
+        "tfcl.train",
+        "--stream=digits_5",
+        "--method=clr",
+        "--method=lasem",
+        f"--model_dir={tmp_path / 'run'}",
+    )
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = ended.own_lines()
+    assert line.startswith("tfcl: error: --method is given 2 times")
+    assert "'lasem'" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_that_may_repeat_do():
+    given = flags.FlagValues()
+    flags.DEFINE_multi_string("gin_file", [], "", flag_values=given)
+    flags.DEFINE_string("stream", None, "", flag_values=given)
+    flags.DEFINE_integer("top", 3, "", flag_values=given)
+    given(["train", "--gin_file=a", "--gin_file=b", "--stream=c"])
+    with mock.patch.object(commands.flags, "FLAGS", given):
+        commands.refuse_repeated_flags()
+        given.unparse_flags()
+        given(["train", "--stream=c", "--top=1", "--top=1"])
+        with pytest.raises(UserError, match="--top is given 2 times"):
+            commands.refuse_repeated_flags()
+
+
+def test_missing_weights_are_refused_before_the_data_are_prepared(
+    tmp_path, no_bindings_left
+):
+    absent = tmp_path / "absent.npz"
+    configuration.load(
+        ["gin/networks/cifar_resnet20.gin"], [f"WEIGHTS = '{absent}'"]
+    )
+    with pytest.raises(UserError, match="`cifar_resnet.weights`: no file"):
+        commands.refuse_missing_files(tmp_path / "run")
+    # A run that goes on has a copy; the file may come, or be a download.
+    (tmp_path / "old" / "checkpoints").mkdir(parents=True)
+    commands.refuse_missing_files(tmp_path / "old")
+    absent.touch()
+    commands.refuse_missing_files(tmp_path / "run")
+    configuration.load(
+        ["gin/networks/keras_resnet50.gin"], ["WEIGHTS = 'imagenet'"]
+    )
+    commands.refuse_missing_files(tmp_path / "run")
 
 
 # Kinds of images, in this process

@@ -13,7 +13,8 @@ keras_state.claim()
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
-from tensorflow.python.framework import ops  # noqa: E402
+
+from tfcl.engine.traces import forget_custom_gradients  # noqa: E402
 
 keras_state.pin()
 
@@ -27,24 +28,12 @@ tf.config.set_logical_device_configuration(
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 
-# By `tf.custom_gradient`, each traced function that uses one adds an entry,
-# which holds its graph, and with it the method and all its values, for good.
-_gradients = ops.gradient_registry._registry
-
-
-def _forgotten():
-    """Drops the entries of custom gradients; returns how many."""
-    names = [name for name in _gradients if name.startswith("CustomGradient-")]
-    for name in names:
-        del _gradients[name]
-    return len(names)
-
 
 @pytest.fixture(autouse=True)
 def _freed_graphs():
     """Frees the graphs of a test when it ends."""
     yield
-    if _forgotten():
+    if forget_custom_gradients():
         gc.collect()
 
 

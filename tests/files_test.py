@@ -20,6 +20,7 @@ from tfcl.errors import UserError
 from tfcl.files import (
     local_path,
     read_json,
+    sweep,
     way_out,
     write_atomically,
     write_json,
@@ -52,6 +53,25 @@ def test_a_failed_rename_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_only_what_a_kill_has_left_of_this_program_is_swept(tmp_path):
+    kept = [".notes.tmp", "mine.tmp", ".a.b.ABCDEFGH.tmp", ".lock", ".x.tmp/a"]
+    for name in kept:
+        write_atomically(tmp_path / "tasks" / name, "kept")
+    with pytest.raises(KeyboardInterrupt):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("os.replace", _kill)
+            patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
+            write_atomically(tmp_path / "tasks" / "results.json", "half")
+    assert len(list((tmp_path / "tasks").iterdir())) == len(kept) + 1
+    sweep(tmp_path)
+    found = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(found) == sorted(tmp_path / "tasks" / name for name in kept)
+
+
+def _kill(*_):
+    raise KeyboardInterrupt
 
 
 def _fail(*_):

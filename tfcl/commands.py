@@ -108,11 +108,28 @@ def gin_files() -> list[str]:
     )
 
 
+def refuse_repeated_flags() -> None:
+    """Refuses a flag that is given twice where only one can count.
+
+    Raises:
+        UserError: With the flag; flags that may repeat do not.
+    """
+    for name, value in flags.FLAGS.flag_values_dict().items():
+        flag = flags.FLAGS[name]
+        several = isinstance(value, list) or flag.present < 2
+        if not several:
+            raise UserError(
+                f"--{name} is given {flag.present} times, and only the last, "
+                f"{value!r}, would count. Give it once."
+            )
+
+
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Runs `main(argv)`, with errors in one line and their exit code."""
 
     def wrapped(argv):
         with one_line_errors():
+            refuse_repeated_flags()
             _localise_paths()
             main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
@@ -229,6 +246,37 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
         runtime = configuration.build("Experiment.runtime")
         (runtime or Runtime()).apply()
         return LearnedTasks(model_dir, configuration.build("Experiment.method"))
+
+
+def refuse_missing_files(model_dir: str | pathlib.Path) -> None:
+    """Refuses to begin a run whose network's files are not there.
+
+    Its data would be prepared first, which may take an hour. A run that goes
+    on has copies.
+
+    Raises:
+        UserError: With the binding and the path.
+    """
+    if not (pathlib.Path(model_dir) / "checkpoints").exists():
+        configuration.refuse_missing()
+
+
+def refuse_earlier_state(earlier: str | None, shown: str) -> None:
+    """Ends a command whose answers are not of the run's newest state.
+
+    Args:
+        earlier: What `earlier_state` says.
+        shown: What has been shown or written, for the message.
+
+    Raises:
+        RunError: If there is something to say.
+    """
+    if earlier is not None:
+        raise RunError(
+            f"{shown} are not of the run as it was last saved: {earlier}. "
+            "Restore the checkpoint from a copy, or let tfcl.train learn again "
+            "what is missing."
+        )
 
 
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from absl import flags
 from rich.console import Console
 
 from tfcl import commands
+from tfcl.engine.serving.written_again import mend_results
 from tfcl.errors import RunError, UserError
 from tfcl.files import way_out, write_atomically
 from tfcl.reporting import comparison, drawing
@@ -31,6 +32,9 @@ def main(argv: Sequence[str]) -> None:
             "[--single_task=RUN] [--joint=RUN] [--output=FOLDER]"
         )
     given = flags.FLAGS
+    for folder in (*argv[1:], given.single_task, given.joint):
+        if folder is not None:
+            mend_results(folder)
     runs = comparison.read_runs(argv[1:], given.single_task, given.joint)
     rows = comparison.rows_of(runs, commands.SAME_ROW)
     Console().print(comparison.table(rows))

@@ -34,7 +34,11 @@ def main(argv: Sequence[str]) -> None:
         found, recorded = run.measure_again()
     finally:
         run.close()
-    table = Table("task", "recorded %", "now %", title=str(run.model_dir))
+    earlier = run.earlier_state()
+    title = str(run.model_dir)
+    if earlier is not None:
+        title += f": EARLIER STATE, after {len(recorded)} tasks"
+    table = Table("task", "recorded %", "now %", title=title)
     for task, old, new in zip(run.stream, recorded, found):
         table.add_row(task.name, f"{100 * old:.2f}", f"{100 * new:.2f}")
     Console().print(table)
@@ -43,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
             "The accuracies differ from the recorded ones: data, bank or "
             "TensorFlow version have changed since the run."
         )
+    commands.refuse_earlier_state(earlier, "These numbers")
 
 
 if __name__ == "__main__":

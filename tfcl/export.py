@@ -37,9 +37,10 @@ def main(argv: Sequence[str]) -> None:
     entries = map(learned.find, _TASKS.value or learned.names)
     if _BUNDLE.value:
         print(learned.export_bundle(list(entries), _FOLDER.value))
-        return
-    for entry in entries:
-        print(learned.export(entry, _FOLDER.value))
+    else:
+        for entry in entries:
+            print(learned.export(entry, _FOLDER.value))
+    commands.refuse_earlier_state(learned.earlier_state, "These exports")
 
 
 if __name__ == "__main__":

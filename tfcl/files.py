@@ -126,6 +126,10 @@ def local_path(path: str | pathlib.Path, name: str) -> str:
     return found
 
 
+# What `mkstemp` makes of the arguments below; nobody else names files so.
+_LEFT_OVER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+
+
 def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
     """Writes `content` to `path` so that a kill leaves the old or the new file.
 
@@ -160,10 +164,28 @@ def write_atomically(path: str | pathlib.Path, content: bytes | str) -> None:
         raise
 
 
+def sweep(folder: str | pathlib.Path) -> None:
+    """Removes what kills have left of `write_atomically` in a folder.
+
+    Other files stay, whatever they are called.
+
+    Args:
+        folder: With the folders below it; nobody else may write there now.
+    """
+    for path in pathlib.Path(folder).rglob(".*.tmp"):
+        if _LEFT_OVER.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: str | pathlib.Path, value: Any) -> None:
     """Writes `value` as JSON, atomically; NaN is refused (use None)."""
+    write_atomically(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The text that `write_json` writes."""
     text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomically(path, text + "\n")
+    return text + "\n"
 
 
 def read_json(path: str | pathlib.Path) -> Any:

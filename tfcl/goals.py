@@ -12,6 +12,7 @@ import typing
 from absl import flags
 
 from tfcl import commands
+from tfcl.engine.serving.written_again import mend_results
 from tfcl.errors import RunError, UserError
 from tfcl.files import way_out, write_atomically
 from tfcl.reporting import results
@@ -63,6 +64,8 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             "Which runs? python -m tfcl.goals RUN [RUN ...] --output=goals.json"
         )
+    for folder in argv[1:]:
+        mend_results(folder)
     write(flags.FLAGS.output, goals_of(argv[1:], flags.FLAGS.take))
 
 

@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
             f"{entry.class_names[k]} {probabilities[k]:.4f}" for k in best
         )
         print(f"{path}: {told}")
+    commands.refuse_earlier_state(learned.earlier_state, "These answers")
 
 
 if __name__ == "__main__":

@@ -255,6 +255,7 @@ class Search:
         # Layers without a name are counted anew, as in a process of its own.
         keras.backend.clear_session()
         self._load(params)
+        commands.refuse_missing_files(folder)
         with commands.explained():
             return Experiment(
                 model_dir=folder,

@@ -53,25 +53,27 @@ def main(argv: Sequence[str]) -> None:
     del argv  # Without the flags, which the results should tell.
     configuration.load(commands.gin_files(), flags.FLAGS.gin_bindings)
     bindings = configuration.bindings()
+    model_dir = flags.FLAGS.model_dir or _default_folder()
+    commands.refuse_missing_files(model_dir)
     with commands.explained():
         run = Experiment(
-            model_dir=flags.FLAGS.model_dir or _default_folder(),
+            model_dir=model_dir,
             data_dir=flags.FLAGS.data_dir,
             distribution=_DISTRIBUTION.value,
             bindings=bindings,
             command=shlex.join(["python", "-m", "tfcl.train", *sys.argv[1:]]),
             allow_other_numerics=_ALLOW.value,
         )
-    configuration.check_all_used()
-    commands.refuse_other_bindings(run, bindings)
-    _stop_on_sigterm(run)
-    run.start(
-        {
-            "config.gin": configuration.asked(),
-            "operative_config.gin": configuration.used(),
-        }
-    )
     try:
+        configuration.check_all_used()
+        commands.refuse_other_bindings(run, bindings)
+        _stop_on_sigterm(run)
+        run.start(
+            {
+                "config.gin": configuration.asked(),
+                "operative_config.gin": configuration.used(),
+            }
+        )
         learn_stream(run)
     finally:
         run.close()

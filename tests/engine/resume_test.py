@@ -18,7 +18,7 @@ from tfcl import configuration
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.storage.checkpoints import CheckpointPolicy
-from tfcl.errors import Interrupted
+from tfcl.errors import Interrupted, RunError
 from tfcl.methods.base import Update
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.lasem.static_transfer import StaticTransfer
@@ -444,3 +444,23 @@ def _wait_for_checkpoint(model_dir, number, process):
 
 def _output(model_dir):
     return pathlib.Path(f"{model_dir}.log").read_text(encoding="utf-8")
+
+
+def _broken_stream(data_dir):
+    raise RunError("no such data")
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path):
+    with pytest.raises(RunError, match="no such data"):
+        toy_run.open_run(tmp_path / "run", stream=_broken_stream)
+    assert not (tmp_path / "run").exists()
+    # One that was there stays.
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunError, match="no such data"):
+        toy_run.open_run(tmp_path / "mine", stream=_broken_stream)
+    assert (tmp_path / "mine").exists()
+    # And one that holds something.
+    toy_run.learn(tmp_path / "run", stream=toy_run.toy_stream((2,)))
+    with pytest.raises(RunError, match="no such data"):
+        toy_run.open_run(tmp_path / "run", stream=_broken_stream)
+    assert (tmp_path / "run" / "results.json").exists()

@@ -168,6 +168,42 @@ class ResumeTest(tf.test.TestCase):
             [(10 * k + 10, float(k)) for k in range(12)] + [(130, 11.0)],
         )
 
+    def test_many_starts_leave_one_file_with_every_point_once(self):
+        for k in range(15):
+            self._write(10 * k, (10 * k + 10,), float(k), close=k % 2)
+            self.assertLen(list(self.folder.iterdir()), 1)
+        wanted = [(10 * k + 10, float(k)) for k in range(15)]
+        self.assertEqual(_points(self.folder, "train/loss"), wanted)
+        self.assertEqual(_page_points(self.folder, "train/loss"), wanted)
+
+    def test_a_board_that_is_looking_sees_every_point_once(self):
+        self._write(0, (10, 20, 30), 1.0)
+        reader = _read(self.folder)
+        self._write(20, (30, 40), 2.0)
+        reader.Reload()
+        points = [(e.step, e.value) for e in reader.Scalars("train/loss")]
+        self.assertEqual(points, [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0)])
+
+    def test_a_kill_while_files_are_joined_loses_nothing(self):
+        self._write(0, (10, 20), 1.0)
+        (old,) = self.folder.iterdir()
+        content = old.read_bytes()
+        # Before the new file has its name.
+        (self.folder / ".unfinished.tmp").write_bytes(content[:50])
+        self.assertEqual(
+            _points(self.folder, "train/loss"), [(10, 1.0), (20, 1.0)]
+        )
+        # After that, before the old file is gone.
+        self._write(20, (30,), 2.0)
+        old.write_bytes(content)
+        wanted = [(10, 1.0), (20, 1.0), (30, 2.0)]
+        self.assertEqual(_points(self.folder, "train/loss"), wanted)
+        self._write(30, (40,), 3.0)
+        self.assertLen(list(self.folder.iterdir()), 1)
+        self.assertEqual(
+            _points(self.folder, "train/loss"), [*wanted, (40, 3.0)]
+        )
+
     def test_a_file_cut_within_a_record_does_not_hide_what_follows(self):
         self._write(0, (10, 20, 30), 1.0)
         (path,) = self.folder.iterdir()

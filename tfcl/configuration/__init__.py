@@ -2,6 +2,7 @@
 
 from tfcl.configuration.explaining import explain
 from tfcl.configuration.reading import build, check_all_used, load
+from tfcl.configuration.start_files import refuse_missing
 from tfcl.configuration.texts import (
     asked,
     bindings,
@@ -19,5 +20,6 @@ __all__ = [
     "explain",
     "load",
     "parse_bindings",
+    "refuse_missing",
     "used",
 ]

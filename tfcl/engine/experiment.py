@@ -22,6 +22,7 @@ from tfcl.engine.process.numerics import continue_with, numerics, shared
 from tfcl.engine.recording import record_visit
 from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
+from tfcl.engine.serving import written_again
 from tfcl.engine.steps import SKIP, STOP, StepRunner
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.best_weights import BestWeights
@@ -30,10 +31,11 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.engine.storage.saver import Saver
 from tfcl.engine.storage.start_files import StartFiles
+from tfcl.engine.traces import Traces
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
-from tfcl.files import local_path
+from tfcl.files import local_path, sweep
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
@@ -46,6 +48,9 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import TaskStream, Visit
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
+
+
+_LOCK_FILE = ".lock"
 
 
 @gin.configurable(
@@ -74,6 +79,8 @@ class Experiment:
         exports: Write a SavedModel per task at the end.
         allow_other_numerics: Go on with another precision, number of
             replicas or the like than the run had so far.
+        graphs: Show the graph of the network that serves the tasks in
+            TensorBoard, again whenever it has changed.
 
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
@@ -99,6 +106,7 @@ class Experiment:
         on_nonfinite: Annotated[str, one_of(STOP, SKIP)] = STOP,
         exports: bool = True,
         allow_other_numerics: bool = False,
+        graphs: bool = False,
     ):
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
@@ -107,6 +115,7 @@ class Experiment:
         self.on_nonfinite = on_nonfinite
         self.exports = exports
         self.allow_other_numerics = allow_other_numerics
+        self.graphs = graphs
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
@@ -117,8 +126,12 @@ class Experiment:
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
+        self._traces = Traces()
+        self._is_new = not self.model_dir.exists()
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
+            if self.chief:
+                sweep(self.model_dir)
             self._open_journal(bindings or {})
             self._set_up(stream, data_dir, method)
             self._connect()
@@ -241,15 +254,23 @@ class Experiment:
         if self.journal.position is None:
             # Before any file tells of a stream that the method cannot take.
             self._checkpoints.restore(self.method, between_tasks=True)
+        self.journal.facts = self.outputs.facts.to_json()
+        self.journal.spec = self.spec.to_json()
         if self.chief:
             spec = json.dumps(self.spec.to_json(), indent=1)
             results.write_texts(self.model_dir, {**texts, "spec.json": spec})
+            if self.journal.visits:
+                # A kill, or damage, may have left others.
+                found = written_again.faults(self.model_dir)
+                content = self.outputs.publish()
+                written_again.say(self.model_dir, found, content["lost"])
         observer = self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,
             len(self.stream.visits),
         )
         observer.texts(texts, self.journal.bindings)
+        observer.tell_again(self.journal, self.outputs.results)
         self._make_trainer(observer)
 
     def _make_trainer(self, observer):
@@ -306,6 +327,8 @@ class Experiment:
         content = self.outputs.publish()
         assert self.observer is not None, "learning begins with `start`"
         self.observer.end_task(visit.task, self.journal, content)
+        if self.graphs and self.chief:
+            self.observer.graph(self.method, self.journal.global_step)
 
     def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""
@@ -317,6 +340,10 @@ class Experiment:
     def results(self) -> dict[str, Any]:
         """The content of `results.json`."""
         return self.outputs.results()
+
+    def earlier_state(self) -> str | None:
+        """Says that a damaged checkpoint was passed over, or None."""
+        return self._checkpoints.earlier_state()
 
     def measure_again(self) -> tuple[list[float], list[float]]:
         """Last row of R measured now, and as recorded.
@@ -331,6 +358,11 @@ class Experiment:
         if self.journal.position is not None:
             self._grow_to(self.journal.structure)
         self._checkpoints.restore(self.method, between_tasks=True)
+        found = written_again.faults(self.model_dir)
+        if self.chief and found:
+            if self.journal.facts is None:  # Of an older version.
+                self.journal.facts = self.outputs.facts.to_json()
+            written_again.write_again(self.model_dir, self.journal, found)
         last = len(self.journal.visits) - 1
         row = self.evaluator.row(self.stream, last)
         return row, self.journal.visits[last].row
@@ -340,10 +372,25 @@ class Experiment:
         return self.outputs.export(entry)
 
     def close(self) -> None:
-        """Releases the model directory."""
+        """Releases the model directory, and what has been traced.
+
+        A folder that this start has made and in which it wrote nothing is
+        removed.
+        """
         try:
             if self.observer is not None:
                 self.observer.close()
         finally:
+            self._traces.close()
             if self._lock is not None:
+                if self._is_new:
+                    _remove_empty(self.model_dir)
                 self._lock.release()
+
+
+def _remove_empty(model_dir):
+    """Removes a folder that holds the lock's file alone."""
+    names = [path.name for path in model_dir.glob("*")]
+    if names == [_LOCK_FILE]:
+        (model_dir / _LOCK_FILE).unlink()
+        model_dir.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 from rich.console import Console
 from rich.progress import (
@@ -19,17 +20,23 @@ from rich.progress import (
 
 from tfcl.errors import RunError
 from tfcl.files import way_out
+from tfcl.methods.protocols import serving_graph_of
 from tfcl.reporting import histograms
 from tfcl.reporting.summaries import Summaries
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.engine.storage.journal import Journal
+    from tfcl.methods.base import Method
     from tfcl.methods.work import Phase, Work
+
+
+# Written last of all that is told of a learned task.
+_LAST_TAG = "run/learned_tasks"
 
 
 class Observer:
@@ -51,6 +58,8 @@ class Observer:
         self._bar: Progress | None = None
         self._line: TaskID | None = None
         self._num_visits = num_visits
+        self._graph: Hashable = None  # Name of the last graph shown.
+        self._graph_shown = False
         if folder is None:
             return
         with _disk_errors(folder):
@@ -137,26 +146,51 @@ class Observer:
         )
         if self.summaries is None:
             return
-        step = journal.global_step
+        self._write_task(record, results, journal.global_step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def tell_again(
+        self, journal: Journal, results: Callable[[int], Mapping[str, Any]]
+    ) -> None:
+        """Writes what a kill has kept from being written of learned tasks.
+
+        Args:
+            journal: `Journal`.
+            results: Function from a number of visits to the results then.
+        """
+        if self.summaries is None:
+            return
+        step = 0
+        for number, record in enumerate(journal.visits, 1):
+            step += record.steps
+            if not self.summaries.has(_LAST_TAG, step):
+                self._write_task(record, results(number), step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def _write_task(self, record, results, step):
         names, rows = results["task_names"], results["accuracy_matrix"]
-        self.summaries.matrix(rows, names, results["visits"], step)
+        summaries = self.summaries
+        assert summaries is not None
+        summaries.matrix(rows, names, results["visits"], step)
         metrics = {
             name: value
             for name, value in results["metrics"].items()
             if isinstance(value, float)
         }
-        self.summaries.scalars("metrics", metrics, step)
-        each = dict(zip(names, row))
-        self.summaries.scalars("test_accuracy", each, step)
-        self.summaries.scalars("method", _numbers(record.notes), step)
+        summaries.scalars("metrics", metrics, step)
+        each = dict(zip(names, record.row))
+        summaries.scalars("test_accuracy", each, step)
+        summaries.scalars("method", _numbers(record.notes), step)
         for name, note in record.notes.items():
             if histograms.is_histograms(note):
                 for key, counts in note.items():
                     tag = f"{name}/{key}"
                     buckets = histograms.buckets(counts)
-                    self.summaries.histogram(tag, buckets, step)
-        with _disk_errors(self._folder):
-            self.summaries.flush()
+                    summaries.histogram(tag, buckets, step)
+        kind, _, name = _LAST_TAG.partition("/")
+        summaries.scalars(kind, {name: len(results["visits"])}, step)
 
     def figures(self, drawn: Mapping[str, Any], step: int) -> None:
         """Adds figures by name."""
@@ -164,6 +198,27 @@ class Observer:
             return
         for name, figure in drawn.items():
             self.summaries.image(name, figure, step)
+        with _disk_errors(self._folder):
+            self.summaries.flush()
+
+    def graph(self, method: Method, step: int) -> None:
+        """Adds the graph from images to logits, if it is not the last one.
+
+        Args:
+            method: `Method` whose active task may be any finished one.
+            step: Global step.
+        """
+        name = serving_graph_of(method)
+        if self.summaries is None or (
+            self._graph_shown and self._graph == name
+        ):
+            return
+        self._graph_shown, self._graph = True, name
+        images = tf.TensorSpec((None, *method.spec.image_shape), tf.float32)
+        # A function of its own: nothing that the run computes with is traced.
+        traced = tf.function(lambda images: method.predict(images))
+        graph = traced.get_concrete_function(images).graph
+        self.summaries.graph(graph.as_graph_def(), step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 

@@ -9,6 +9,7 @@ from tfcl.engine.observer import Observer
 from tfcl.engine.serving.export import export_task
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.journal import Journal
+from tfcl.errors import RunError
 from tfcl.methods.base import Method
 from tfcl.methods.protocols import SupportsPointMaps
 from tfcl.reporting import results, stream_figures
@@ -50,24 +51,10 @@ class Outputs:
         self._bank = bank
         self._writes = writes
 
-    def results(self) -> dict:
-        """The content of `results.json`."""
-        journal, width = self._journal, len(self._stream)
-        learned = LearnedSoFar(
-            visits=[record.to_json() for record in journal.visits],
-            histories=[
-                self._bank.history(record.visit, record.name)
-                for record in journal.visits
-            ],
-            accuracy_matrix=journal.accuracy_matrix(width),
-            loss_matrix=journal.loss_matrix(width),
-            top5_matrix=journal.top5_matrix(width),
-            seconds=journal.seconds,
-            global_step=journal.global_step,
-            skipped_steps=journal.skipped_steps,
-            bindings=journal.bindings,
-            numerics=journal.numerics,
-        )
+    def results(self, visits: int | None = None) -> dict:
+        """The content of `results.json`, now or after the first `visits`."""
+        width = len(self._stream)
+        learned = learned_so_far(self._journal, self._bank, width, visits)
         return results.collect(self.facts, learned)
 
     def publish(self) -> dict:
@@ -90,7 +77,7 @@ class Outputs:
         content = self.publish()
         learned = self._stream.learned_versions(len(self._journal.visits) - 1)
         histories = {
-            task.index: self._bank.history(visit, task.name)
+            task.index: _curves(self._bank, visit, task.name)[0]
             for task, visit in learned
         }
         drawn = self.stream_figures()
@@ -114,7 +101,7 @@ class Outputs:
                 maps = self._method.point_maps(task)
             found = stream_figures.stream_figures(
                 maps,
-                self._bank.history(visit, task.name),
+                _curves(self._bank, visit, task.name)[0],
                 self._journal.visits[visit].phases,
                 split_points(task),
             )
@@ -125,6 +112,43 @@ class Outputs:
     def export(self, entry: BankedTask) -> pathlib.Path:
         """Writes the SavedModel of a task; returns its path."""
         return export_task(self._method, entry, self.model_dir / "export")
+
+
+def learned_so_far(
+    journal: Journal, bank: Bank, width: int, visits: int | None = None
+) -> LearnedSoFar:
+    """What reports are made of, from journal and bank alone.
+
+    Args:
+        journal: `Journal`.
+        bank: `Bank` of the run, for the training curves. What is damaged is
+            left out, and noted as lost.
+        width: Tasks of the stream.
+        visits: Number of visits to tell of; None for all.
+    """
+    records = journal.visits[:visits]
+    curves = [_curves(bank, record.visit, record.name) for record in records]
+    return LearnedSoFar(
+        visits=[record.to_json() for record in records],
+        histories=[arrays for arrays, _ in curves],
+        accuracy_matrix=journal.accuracy_matrix(width)[:visits],
+        loss_matrix=journal.loss_matrix(width)[:visits],
+        top5_matrix=journal.top5_matrix(width)[:visits],
+        seconds=journal.seconds,
+        global_step=journal.global_step,
+        skipped_steps=journal.skipped_steps,
+        bindings=journal.bindings,
+        numerics=journal.numerics,
+        lost=tuple(fault for _, fault in curves if fault),
+    )
+
+
+def _curves(bank, visit, name):
+    """Training curves, and why there are none, or None."""
+    try:
+        return bank.history(visit, name), None
+    except RunError as error:
+        return {}, str(error)
 
 
 def run_facts(

@@ -11,9 +11,9 @@ import numpy as np
 
 from tfcl import __version__
 from tfcl.errors import RunError, UserError
-from tfcl.files import read_json, way_out, write_atomically, write_json
+from tfcl.files import json_text, read_json, way_out, write_atomically
 from tfcl.metrics import accuracy_matrix, matrix_csv
-from tfcl.reporting import drawing, report, tracked
+from tfcl.reporting import checksums, drawing, report, tracked
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 if typing.TYPE_CHECKING:
@@ -63,6 +63,7 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "earlier_visits": [v for v in visits if v not in tasks],
         "metrics": _metrics(facts, learned, tasks) if tasks else {},
         "bindings": learned.bindings,
+        "lost": list(learned.lost),
     }
 
 
@@ -135,6 +136,7 @@ def write_texts(
     model_dir: str | pathlib.Path, texts: Mapping[str, str]
 ) -> None:
     """Writes `{file name: text}` into the model directory."""
+    model_dir = pathlib.Path(model_dir)
     for name, text in texts.items():
         _written(lambda n=name, t=text: write_atomically(model_dir / n, t))
 
@@ -145,9 +147,15 @@ def write_numbers(
     """Writes results.json, metrics.json, accuracy_matrix.csv and the like.
 
     Under the names that SPG's program gives them, too: acc.csv, loss.csv and
-    metrics_latest.json.
+    metrics_latest.json. Their checksums go to results.sha256, last.
     """
     model_dir = pathlib.Path(model_dir)
+    texts = _texts(results)
+    write_texts(model_dir, {**texts, checksums.NAME: checksums.text(texts)})
+
+
+def _texts(results):
+    """The content of each file of numbers, by its name."""
     rows = [
         [np.nan if v is None else v for v in row]
         for row in results["accuracy_matrix"]
@@ -166,16 +174,14 @@ def write_numbers(
         "accuracy_matrix": results["accuracy_matrix"],
         "metrics": results["metrics"],
     }
-    for name, content in (("results", results), ("metrics", metrics)):
-        path, plain = model_dir / f"{name}.json", _plain(content)
-        _written(lambda p=path, c=plain: write_json(p, c))
-    losses = tracked.loss_csv(results)
-    texts = {"accuracy_matrix.csv": csv, "acc.csv": csv, "loss.csv": losses}
-    for name, text in texts.items():
-        _written(lambda n=name, t=text: write_atomically(model_dir / n, t))
-    latest = _plain(tracked.latest(results))
-    path = model_dir / "metrics_latest.json"
-    _written(lambda: write_json(path, latest))
+    return {
+        "results.json": json_text(_plain(results)),
+        "metrics.json": json_text(_plain(metrics)),
+        "accuracy_matrix.csv": csv,
+        "acc.csv": csv,
+        "loss.csv": tracked.loss_csv(results),
+        "metrics_latest.json": json_text(_plain(tracked.latest(results))),
+    }
 
 
 def _plain(value):
@@ -224,7 +230,8 @@ def read(model_dir: str | pathlib.Path) -> dict[str, Any]:
     """The content of a run's `results.json`.
 
     Raises:
-        UserError: If the folder holds none.
+        UserError: If the folder holds none, or a file of numbers is not as
+            the run has written it.
     """
     try:
         found = read_json(pathlib.Path(model_dir) / "results.json")
@@ -234,6 +241,12 @@ def read(model_dir: str | pathlib.Path) -> dict[str, Any]:
             f"{model_dir} has no results of a run: {error}. Give the "
             "--model_dir of runs that have learned at least one task."
         ) from error
+    faults = checksums.faults(model_dir)
+    if faults:
+        raise UserError(
+            f"The results in {model_dir} are damaged: {'; '.join(faults)}. "
+            "Start the run's tfcl.train command again, which writes them anew."
+        )
     if not names:
         raise UserError(
             f"{model_dir} has not learned a task yet. Wait for its first."

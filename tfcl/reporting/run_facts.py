@@ -31,6 +31,16 @@ class RunFacts:
     test_sizes: tuple[int, ...]
     order: tuple[int, ...]
 
+    def to_json(self) -> dict[str, typing.Any]:
+        """JSON-ready dictionary."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, typing.Any]) -> "RunFacts":
+        """The facts of `to_json`."""
+        lists = {k: tuple(v) for k, v in data.items() if isinstance(v, list)}
+        return cls(**{**data, **lists})
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnedSoFar:
@@ -49,6 +59,8 @@ class LearnedSoFar:
         skipped_steps: Steps left out because they were not finite.
         bindings: `{gin name: value}`.
         numerics: Settings of the newest process that touch numbers.
+        lost: What could not be read, and so is missing in the rest: a line
+            each.
     """
 
     visits: list[dict[str, typing.Any]]
@@ -61,3 +73,4 @@ class LearnedSoFar:
     skipped_steps: int
     bindings: dict[str, str]
     numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    lost: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pathlib
 import time
 import typing
@@ -24,6 +26,10 @@ if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# No name of an event file: TensorBoard does not read it.
+_UNFINISHED = ".unfinished.tmp"
+
+
 class Summaries:
     """Writes TensorBoard event files that survive a kill and a full disk.
 
@@ -32,12 +38,12 @@ class Summaries:
     error is kept, later points are dropped, and `flush()` and `close()`
     raise it.
 
-    Each object writes a new file, which begins with a `SessionLog.START`
-    event at `global_step + 1`. TensorBoard then drops every earlier point at
-    that step or after it, that is, all points written after the checkpoint.
-    What is on disk up to and including `global_step` stays and is not
-    written a second time: a point whose tag and step are there already is
-    left out.
+    Each object writes a new file, which takes the place of those before it:
+    all points up to and including `global_step` are copied, and what was
+    written after the checkpoint is left out. It begins with a
+    `SessionLog.START` event, at which a TensorBoard that is looking drops
+    what it has read. A point whose tag and step are there already is not
+    written a second time.
 
     Call `flush()` before each checkpoint, so that no point older than the
     checkpoint is lost when the process is killed. Not for use by several
@@ -55,19 +61,45 @@ class Summaries:
         self._folder = pathlib.Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         old_files = _event_files(self._folder)
-        self._present = _points_until(old_files, int(global_step))
+        kept = _events_until(old_files, int(global_step))
+        self._present = {
+            (value.tag, event.step)
+            for event in kept
+            for value in event.summary.value
+        }
         self._error = None
         self._path = self._folder / _file_name(old_files)
+        temporary = self._folder / _UNFINISHED
         try:
-            self._writer = tf.io.TFRecordWriter(str(self._path))
+            self._writer = tf.io.TFRecordWriter(str(temporary))
         except tf.errors.OpError as error:
             raise self._os_error(error) from error
+        self._begin(kept, temporary)
+        for path in old_files:
+            path.unlink()
+
+    def _begin(self, kept, temporary):
+        """Writes the begin of the file, which then gets its name."""
         self._write(event_pb2.Event(file_version="brain.Event:2"))
         # Also in a new run: TensorBoard's slow loader ignores a run's first.
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        step = int(global_step) + 1
-        self._write(event_pb2.Event(session_log=start, step=step))
-        self.flush()
+        self._write(event_pb2.Event(session_log=start, step=0))
+        for event in kept:
+            self._write(event, event.wall_time)
+        try:
+            self.flush()
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except BaseException:
+            with contextlib.suppress(tf.errors.OpError):
+                self._writer.close()
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def has(self, tag: str, step: int) -> bool:
+        """Whether a point was on disk when the run went on."""
+        return (tag, step) in self._present
 
     def scalars(
         self,
@@ -132,6 +164,11 @@ class Summaries:
         figure = figures.accuracy_matrix(R, task_names, visits)
         self.image("accuracy_matrix", figure, step)
 
+    def graph(self, graph_def: Any, step: int) -> None:
+        """Writes a graph, a `GraphDef`, for TensorBoard's Graphs page."""
+        content = graph_def.SerializeToString()
+        self._write(event_pb2.Event(step=int(step), graph_def=content))
+
     def text(self, tag: str, markdown: str, step: int) -> None:
         """Writes a text; indent lines by four spaces to show them as code."""
         self._add(text_summary.text_pb(tag, markdown), step)
@@ -193,10 +230,10 @@ class Summaries:
         if summary.value:
             self._write(event_pb2.Event(step=step, summary=summary))
 
-    def _write(self, event) -> None:
+    def _write(self, event, wall_time=None) -> None:
         if self._error is not None:
             return
-        event.wall_time = time.time()
+        event.wall_time = wall_time or time.time()
         try:
             self._writer.write(event.SerializeToString())
         except tf.errors.OpError as error:
@@ -245,19 +282,18 @@ def _file_name(old_files: list[pathlib.Path]) -> str:
     return f"events.out.tfevents.{seconds:010d}.tfcl"
 
 
-def _points_until(
-    paths: list[pathlib.Path], global_step: int
-) -> set[tuple[str, int]]:
-    """(tag, step) of all valid points on disk up to `global_step`.
+def _events_until(paths: list[pathlib.Path], global_step: int) -> list:
+    """All valid points and graphs on disk up to `global_step`, in their order.
 
     A file that ends in the middle of a record (its writer was killed) is
     read as far as it goes.
     """
-    points = set()
+    events = []
     for path in paths:
         for data in event_file_loader.RawEventFileLoader(str(path)).Load():
             event = event_pb2.Event.FromString(data)
             if event.session_log.status == event_pb2.SessionLog.START:
-                points = {point for point in points if point[1] < event.step}
-            points |= {(value.tag, event.step) for value in event.summary.value}
-    return {point for point in points if point[1] <= global_step}
+                events = [each for each in events if each.step < event.step]
+            elif event.WhichOneof("what") in ("summary", "graph_def"):
+                events.append(event)
+    return [event for event in events if event.step <= global_step]

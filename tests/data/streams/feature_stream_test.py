@@ -90,6 +90,38 @@ def test_a_damaged_file_is_made_anew(tmp_path):
         assert one.fingerprint() == other.fingerprint()
 
 
+@pytest.mark.parametrize("place", [0, 60, 200, -40, -1])
+def test_a_flipped_bit_of_the_cache_is_found_and_said(tmp_path, caplog, place):
+    wanted = feature_stream(_TWO, _network, cache_dir=str(tmp_path))
+    path = sorted(tmp_path.iterdir())[0]
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    content[place] ^= 4
+    path.write_bytes(content)
+    with caplog.at_level("WARNING", logger="absl"):
+        found = feature_stream(_TWO, _network, cache_dir=str(tmp_path))
+    assert f"{path} cannot be read" in caplog.text
+    assert path.read_bytes() == whole
+    for one, other in zip(found, wanted):
+        assert one.fingerprint() == other.fingerprint()
+
+
+def test_cached_features_of_other_images_are_found(tmp_path, caplog):
+    wanted = feature_stream(_TWO, _network, cache_dir=str(tmp_path))
+    # Of two splits with as many images.
+    largest = max(path.stat().st_size for path in tmp_path.iterdir())
+    one, other = [
+        path
+        for path in sorted(tmp_path.iterdir())
+        if path.stat().st_size == largest
+    ][:2]
+    one.write_bytes(other.read_bytes())
+    found = feature_stream(_TWO, _network, cache_dir=str(tmp_path))
+    assert f"{one} cannot be read" in caplog.text
+    for task, task_wanted in zip(found, wanted):
+        assert task.fingerprint() == task_wanted.fingerprint()
+
+
 def test_a_network_must_end_in_features(tmp_path):
     def maps(image_shape):
         inputs = keras.Input(image_shape)

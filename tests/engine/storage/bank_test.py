@@ -9,6 +9,7 @@ import pytest
 from tests.testing import toy_run
 from tfcl.engine.storage.bank import Bank
 from tfcl.errors import RunError, UserError
+from tfcl.files import read_json, write_json
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,13 +73,75 @@ def test_a_run_says_which_task_is_damaged_and_goes_on_when_it_is_back(
     toy_run.assert_same_outcome(found, wanted)
 
 
-def test_lost_curves_cost_only_the_curves(folder):
+def _flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_no_flipped_bit_of_the_facts_of_a_task_passes(folder, finished):
+    path = folder / "tasks" / "000_task_00" / "task.json"
+    whole, bank = path.read_bytes(), Bank(folder / "tasks")
+    wanted = finished.run.bank.load(0, "task_00")
+    for place in range(len(whole)):
+        _flip(path, place)
+        try:
+            found = bank.load(0, "task_00")
+        except RunError as error:
+            assert "task_00" in str(error)
+        else:  # The layout of the file, or the name of a checksum.
+            for name in ("index", "name", "class_names", "notes"):
+                assert getattr(found, name) == getattr(wanted, name)
+            assert found.preprocessing == wanted.preprocessing
+        path.write_bytes(whole)
+
+
+def test_changed_preprocessing_or_prior_is_refused(folder):
+    path = folder / "tasks" / "000_task_00" / "task.json"
+    whole = read_json(path)
+    for change in (
+        {"preprocessing": {**whole["preprocessing"], "mean": [0.0] * 3}},
+        {"notes": {**whole["notes"], "configuration": "10"}},
+    ):
+        write_json(path, {**whole, **change})
+        with pytest.raises(RunError, match="task.json is damaged, its check"):
+            Bank(folder / "tasks").load(0, "task_00")
+    # A task of an older version has no such checksum.
+    del whole["facts_sha256"], whole["history_sha256"]
+    write_json(path, whole)
+    assert Bank(folder / "tasks").load(0, "task_00").index == 0
+    assert Bank(folder / "tasks").history(0, "task_00")
+
+
+def test_a_folder_of_another_task_does_not_serve(folder):
+    tasks = folder / "tasks"
+    shutil.rmtree(tasks / "000_task_00")
+    shutil.copytree(tasks / "001_task_01", tasks / "000_task_00")
+    with pytest.raises(RunError, match="it holds task 'task_01'"):
+        Bank(tasks).load(0, "task_00")
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_lost_curves_cost_only_the_curves_and_are_told(folder, damage, caplog):
     path = folder / "tasks" / "000_task_00" / "history.npz"
     bank = Bank(folder / "tasks")
     assert "train/loss" in bank.history(0, "task_00")
-    path.write_bytes(path.read_bytes()[:-9])
-    assert bank.history(0, "task_00") == {}
+    if damage == "flipped":
+        _flip(path, 300)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        path.unlink()
+    with pytest.raises(RunError, match="training curves of task 'task_00'"):
+        bank.history(0, "task_00")
     assert bank.load(0, "task_00").values
+    # The next start says so in one line, and so do the results.
+    with caplog.at_level("WARNING", logger="absl"):
+        again = toy_run.learn(folder, stream=toy_run.toy_stream((2, 3)))
+    said = [r for r in caplog.records if "training curves" in r.message]
+    assert len(said) == 1
+    (line,) = again.results["lost"]
+    assert line == said[0].message and str(path) in line
 
 
 def test_an_unknown_task_is_refused_with_the_known_ones(folder):

@@ -103,6 +103,36 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
     assert len(warnings) == 1, caplog.text
 
 
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+@pytest.mark.parametrize("state", [None, "missing", "text"])
+def test_an_earlier_state_is_told_from_the_newest(killed, damage, state):
+    checkpoints = Checkpoints(killed / "checkpoints", CheckpointPolicy())
+    checkpoints.newest()
+    assert checkpoints.earlier_state() is None
+    newest, previous = _numbers(killed)
+    for kind in ("data", "index"):
+        _damage(killed, newest, kind, DAMAGES[damage])
+    if state is not None:
+        _rewrite(killed / "checkpoints" / "checkpoint", STATES[state])
+    checkpoints = Checkpoints(killed / "checkpoints", CheckpointPolicy())
+    checkpoints.newest()
+    told = checkpoints.earlier_state()
+    if state is not None and damage == "missing":
+        return  # Nothing is left that tells of it.
+    assert f"ckpt-{newest}, the newest, is damaged or gone" in told
+    assert f"earlier state of ckpt-{previous}" in told
+
+
+def test_a_save_cut_short_by_a_kill_is_no_lost_state(tmp_path):
+    with toy_run.Snapshots(tmp_path / "run", tmp_path / "copies") as copies:
+        toy_run.learn(tmp_path / "run", stream=toy_run.toy_stream((2,)))
+    for label in ("half a save", "save without index", "save not noted"):
+        folder = copies.last(label)[1] / "checkpoints"
+        checkpoints = Checkpoints(folder, CheckpointPolicy())
+        assert checkpoints.newest() is not None
+        assert checkpoints.earlier_state() is None, label
+
+
 def test_no_flipped_bit_passes_unseen(killed):
     newest, _ = _numbers(killed)
     (path,) = (killed / "checkpoints").glob(f"ckpt-{newest}.data*")

@@ -158,7 +158,16 @@ def _kept(tmp_path, content=b"content"):
     return StartFiles(tmp_path / "start", files.notes), original
 
 
-def test_the_copy_is_read_and_the_original_will_do(tmp_path):
+def test_half_a_copy_that_a_kill_has_left_is_swept(tmp_path):
+    files = StartFiles(tmp_path / "start", {})
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / ".0_a.npz").write_text("half")
+    (tmp_path / "start" / ".mine").write_text("kept")
+    files.keep()
+    assert [p.name for p in (tmp_path / "start").iterdir()] == [".mine"]
+
+
+def test_the_copy_is_read_and_the_original_will_do(tmp_path, caplog):
     files, original = _kept(tmp_path)
     copy = tmp_path / "start" / "0_a.npz"
     assert files.given(original) == str(copy)
@@ -166,6 +175,7 @@ def test_the_copy_is_read_and_the_original_will_do(tmp_path):
     copy.write_bytes(b"damaged")
     again = StartFiles(tmp_path / "start", files.notes)
     assert again.given(original) == str(original)
+    assert f"{copy} is missing or damaged" in caplog.text
     original.unlink()
     lost = StartFiles(tmp_path / "start", files.notes)
     with pytest.raises(RunError, match=r"0_a\.npz.*damaged.*a\.npz' back"):

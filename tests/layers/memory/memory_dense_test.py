@@ -56,7 +56,6 @@ def test_memory_dense(options):
         ({"key_sets": 2}, "key_sets"),
         ({"key_sets": 0}, "key_sets"),
         ({"units": 0}, "units"),
-        ({"units": 4, "key_sets": 2, "layer_norm": "variance"}, "layer_norm"),
     ],
 )
 def test_wrong_options_are_named(options, name):

@@ -1,5 +1,7 @@
 """Heads of unequal tasks in one layer against heads on their own."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -47,6 +49,40 @@ def test_each_task_answers_as_on_its_own():
         np.testing.assert_allclose(
             together[:, first : first + size], alone(inputs), atol=1e-6
         )
+
+
+@pytest.mark.parametrize("kind", ["variance", "deviation"])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_each_task_has_a_layer_norm_of_its_own(kind, use_bias):
+    """As in the published program, where each head is a layer."""
+    memory = dataclasses.replace(_MEMORY, layer_norm=kind, use_bias=use_bias)
+    generator = np.random.default_rng(0)
+    sizes, inputs = (3, 1, 2), generator.normal(size=(5, 6)).astype("float32")
+    layer = TaskMemories(sizes, memory)
+    layer.build(inputs.shape)
+    # Gains and offsets that differ from task to task.
+    layer.memories.assign(generator.normal(size=layer.memories.shape))
+    together = layer(inputs).numpy()
+    np.testing.assert_allclose(layer.read(inputs)[0], together, atol=1e-5)
+    width, tail = 6 + int(use_bias), 2 * 6
+    for task, size in enumerate(sizes):
+        alone = MemoryDense(size, memory)
+        alone.build(inputs.shape)
+        alone.keys.assign(layer.keys[task : task + 1])
+        rows = layer.memories.numpy()[4 * task : 4 * task + 4]
+        own = np.concatenate([rows[:, : size * width], rows[:, -tail:]], 1)
+        alone.memories.assign(own)
+        first = sum(sizes[:task])
+        np.testing.assert_allclose(
+            together[:, first : first + size], alone(inputs), atol=1e-5
+        )
+    # A new layer's gains are 1 and its offsets 0.
+    fresh = TaskMemories(sizes, memory)
+    fresh.build(inputs.shape)
+    np.testing.assert_array_equal(
+        fresh.memories.numpy()[:, -tail:],
+        np.tile([1.0, 0.0], (12, 1)).repeat(6, 1),
+    )
 
 
 def test_sizes_must_be_positive():

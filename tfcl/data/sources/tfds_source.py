@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import sys
 
 import numpy as np
@@ -186,7 +187,20 @@ def _remedy(builder, place):
         return "Remove the cause (a download needs the internet)"
     folder = os.path.join(builder.data_dir_root, "downloads", "manual")
     text = " ".join(instructions.split()).rstrip(".")
-    return f"{text}. The folder for this is '{place.shown(folder)}': fill it"
+    remedy = f"{text}. The folder for this is '{place.shown(folder)}': fill it"
+    if getattr(builder, "COUNTS", None):
+        remedy += (
+            ", or, to take what is there as a part of the release, build it by "
+            f"`{_build_command(place)}`,"
+        )
+    return remedy
+
+
+def _build_command(place):
+    words = ["python", "-m", "tfcl.build", place.name]
+    if place.data_dir:
+        words.append(f"--data_dir={place.data_dir}")
+    return shlex.join(words)
 
 
 def _prepare(builder, downloads):

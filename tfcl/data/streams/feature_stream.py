@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pathlib
-import tempfile
 import typing
 
 import gin
@@ -16,12 +16,15 @@ from absl import logging
 
 from tfcl.data.split import Split
 from tfcl.data.task import TaskStream
-from tfcl.files import local_path
+from tfcl.files import local_path, write_atomically
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+_DIGEST = hashlib.sha256().digest_size
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -37,7 +40,8 @@ def feature_stream(
     Features are computed batch by batch, without augmentation, and kept in
     files that are named after the images, the network's layers and its
     weights: any run on the same data reads them instead of computing them
-    again.
+    again. A file ends in a checksum; a damaged one is made anew, with a
+    warning.
 
     Args:
         stream: Stream factory, a function of `data_dir`.
@@ -160,7 +164,11 @@ def _computed(split, model, size):
 def _cached(path, shape):
     """The array of a file, None without one or if it is damaged."""
     try:
-        found = np.load(path, allow_pickle=False)
+        content = path.read_bytes()
+        body, checksum = content[:-_DIGEST], content[-_DIGEST:]
+        if _checksum(path, body) != checksum:
+            raise ValueError("its checksum is missing or differs")
+        found = np.load(io.BytesIO(body), allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as error:
@@ -170,15 +178,18 @@ def _cached(path, shape):
     return found if fits else None
 
 
+def _checksum(path, body):
+    # With the name: another file under this name is not of these images.
+    return hashlib.sha256(path.name.encode() + body).digest()
+
+
 def _keep(vectors, path):
-    """Writes an array under its name only when it is complete."""
+    """Writes an array, then its checksum, which NumPy does not mind."""
+    buffer = io.BytesIO()
+    np.save(buffer, vectors)
+    body = buffer.getvalue()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, suffix=".tmp", delete=False
-        ) as file:
-            np.save(file, vectors)
-        os.replace(file.name, path)
+        write_atomically(path, body + _checksum(path, body))
     except OSError as error:
         logging.warning(
             "The features cannot be kept in %s (%s): the next run computes "

@@ -33,6 +33,7 @@ HARMLESS = (
     "CheckpointPolicy",
     "EvaluationPolicy.record_peak",
     "Experiment.exports",
+    "Experiment.graphs",
     "Experiment.on_nonfinite",
     "Runtime.cpu_devices",  # The replicas that come of it are noted.
     "Runtime.memory_growth",

@@ -132,7 +132,7 @@ def export_bundle(
         Path of the SavedModel.
 
     Raises:
-        UserError: If the method's tasks do not share a network, or their
+        UserError: If the method does not support bundles, or the tasks'
             images have different shapes.
         RunError: If the disk is full or not writable.
     """
@@ -144,8 +144,10 @@ def export_bundle(
         )
     if not isinstance(method, SupportsBundle):
         raise UserError(
-            f"The tasks of {method.name} do not share a network that could be "
-            "stored once. Export them one by one, without --bundle."
+            f"{method.name} makes no bundle, whether its tasks share a network "
+            "or not: a bundle needs a method that says how one pass serves "
+            "images of several tasks (SupportsBundle; here CLR). Export the "
+            "tasks one by one, without --bundle."
         )
     network = method.bundle([(e.values, e.index) for e in entries])
     module = ServedBundle(network, entries)

@@ -15,7 +15,7 @@ from tfcl.engine.serving.export import check_takes_images, export_task
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
-from tfcl.errors import UserError
+from tfcl.errors import RunError, UserError
 from tfcl.files import local_path, read_json
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
@@ -36,6 +36,10 @@ class LearnedTasks:
     Args:
         model_dir: Folder of the run.
         method: The run's method, not yet set up.
+
+    Attributes:
+        earlier_state: Says that the newest checkpoint is damaged and all is
+            of one before it, or None.
 
     Raises:
         UserError: If the run has not learned a task yet.
@@ -66,7 +70,8 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
-        spec = StreamSpec.from_json(read_json(self.model_dir / "spec.json"))
+        self.earlier_state = checkpoints.earlier_state()
+        spec = _spec(journal, self.model_dir / "spec.json")
         files = StartFiles(self.model_dir / "start", journal.start_files)
         with kept_by(files):
             method.setup(spec, seed=0)
@@ -120,3 +125,35 @@ class LearnedTasks:
         """Writes several `BankedTask`s as one SavedModel; returns its path."""
         folder = local_path(folder or self.model_dir / "export", "folder")
         return export_bundle(self.method, entries, folder)
+
+
+def _spec(journal, path):
+    """The `StreamSpec`: the journal's, and of older runs that of spec.json."""
+    try:
+        data = read_json(path)
+        found = StreamSpec.from_json(data)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        data, found, fault = None, None, str(error)
+    if journal.spec is not None:
+        wanted = StreamSpec.from_json(journal.spec)
+        if found != wanted:
+            logging.warning(
+                "%s is not as the run wrote it; the journal's copy is used. "
+                "tfcl.train writes it anew.",
+                path,
+            )
+        return wanted
+    if found is None:
+        raise RunError(
+            f"{path} cannot be read: {fault}. Start the run's tfcl.train "
+            "command again, which writes it anew."
+        )
+    for record in journal.visits:
+        names = found.class_names[record.index : record.index + 1]
+        if names != (tuple(record.class_names),):
+            raise RunError(
+                f"{path} is damaged: task '{record.name}' has other classes "
+                "than the run has learned. Start the run's tfcl.train command "
+                "again, which writes it anew."
+            )
+    return found

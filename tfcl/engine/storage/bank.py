@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pathlib
 import shutil
 import typing
@@ -20,6 +21,9 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.task import Visit
     from tfcl.types import Values
+
+
+_OWN_SUM = "facts_sha256"
 
 
 class BankedTask:
@@ -54,8 +58,8 @@ class Bank:
 
     The number is that of the visit: a task seen again gets a folder of its
     own. `003_flowers/values.npz` holds the slot's values, `task.json` names,
-    preprocessing, the method's notes and the checksum of the values,
-    `history.npz` the training curves. A folder appears by one rename.
+    preprocessing, the method's notes and checksums of them and of both other
+    files, `history.npz` the training curves. A folder appears by one rename.
 
     Args:
         folder: `model_dir/tasks`.
@@ -82,7 +86,7 @@ class Bank:
             notes: JSON-ready dictionary.
             history: `{name: array}` of training curves.
         """
-        content, task = to_npz(values), visit.task
+        content, curves, task = to_npz(values), to_npz(history), visit.task
         note = {
             "index": task.index,
             "name": task.name,
@@ -90,7 +94,9 @@ class Bank:
             "preprocessing": task.preprocessing.to_json(),
             "notes": notes,
             "sha256": hashlib.sha256(content).hexdigest(),
+            "history_sha256": hashlib.sha256(curves).hexdigest(),
         }
+        note[_OWN_SUM] = _checksum(note)
         if not self.writes:
             self._unwritten[visit.number] = BankedTask(note, values)
             return
@@ -100,7 +106,7 @@ class Bank:
         try:
             temporary.mkdir(parents=True)
             write_atomically(temporary / "values.npz", content)
-            write_atomically(temporary / "history.npz", to_npz(history))
+            write_atomically(temporary / "history.npz", curves)
             write_json(temporary / "task.json", note)
             # Left over from a run that was killed before it could note the
             # task as finished; the same task, learned to the same bits.
@@ -123,28 +129,47 @@ class Bank:
             return self._unwritten[visit]
         path = self._path(visit, name)
         try:
-            note = read_json(path / "task.json")
+            note = _read_note(path)
             content = (path / "values.npz").read_bytes()
-            sha = note["sha256"]
+            if note["name"] != name:
+                raise ValueError(f"it holds task '{note['name']}'")
+            if hashlib.sha256(content).hexdigest() == note["sha256"]:
+                return BankedTask(note, from_npz(content))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(
                 f"Task '{name}' cannot be read from {path}: {error}. Restore "
                 "the folder from a copy."
             ) from error
-        if hashlib.sha256(content).hexdigest() != sha:
-            raise RunError(
-                f"{path / 'values.npz'} is damaged: its checksum differs "
-                "from task.json. Restore the folder from a copy."
-            )
-        return BankedTask(note, from_npz(content))
+        raise RunError(
+            f"{path / 'values.npz'} is damaged: its checksum differs from "
+            "task.json. Restore the folder from a copy."
+        )
 
     def history(self, visit: int, name: str) -> dict[str, np.ndarray]:
-        """`{name: array}` of training curves; empty if unreadable."""
-        path = self._path(visit, name) / "history.npz"
-        try:
-            return from_npz(path.read_bytes())
-        except (OSError, ValueError):
+        """`{name: array}` of training curves.
+
+        Workers other than the chief, which may not see the folder, get none.
+
+        Raises:
+            RunError: If the file is missing or damaged. Curves are kept
+                nowhere else.
+        """
+        path = self._path(visit, name)
+        file = path / "history.npz"
+        if not self.writes and not file.exists():
             return {}
+        try:
+            content = file.read_bytes()
+            sha = _read_note(path).get("history_sha256")  # None in older runs
+            if sha not in (None, hashlib.sha256(content).hexdigest()):
+                raise ValueError("its checksum differs from task.json")
+            return from_npz(content)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"The training curves of task '{name}' cannot be read from "
+                f"{file}: {error}. They are kept nowhere else; restore the "
+                "file from a copy."
+            ) from error
 
     def names(self) -> dict[str, int]:
         """`{task name: newest visit}` of the tasks in the bank."""
@@ -171,3 +196,20 @@ class Bank:
 
     def _path(self, visit, name):
         return self.folder / f"{visit:03d}_{name}"
+
+
+def _read_note(path):
+    """The content of a `task.json`; `ValueError` if it is damaged."""
+    note = read_json(path / "task.json")
+    if not isinstance(note, dict):
+        raise ValueError("task.json holds no facts of a task")
+    # Notes of older versions have no checksum of their own.
+    if note.get(_OWN_SUM, _checksum(note)) != _checksum(note):
+        raise ValueError("task.json is damaged, its checksum differs")
+    return note
+
+
+def _checksum(note):
+    """SHA-256 of a task's facts, whatever the layout of their file."""
+    facts = {name: fact for name, fact in note.items() if name != _OWN_SUM}
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -72,6 +72,8 @@ class Checkpoints:
         self.writes = writes
         self._restore_path: str | None = None
         self._found: list[int] = []
+        # Number of the newest save that was complete, and of the one in use.
+        self._complete = self._used = 0
         self._saved_at = time.monotonic()
 
     # Reading
@@ -86,6 +88,7 @@ class Checkpoints:
         """
         self._remove_leftovers()
         numbers = sorted(set(self._numbers()), reverse=True)
+        self._complete = self._newest_complete(max(numbers, default=0))
         for number in numbers:
             path = self.folder / f"ckpt-{number}"
             try:
@@ -99,11 +102,10 @@ class Checkpoints:
                     reason,
                 )
                 continue
-            self._restore_path = str(path)
+            self._restore_path, self._used = str(path), number
             self._found = numbers[::-1]
             return Journal.loads(text)
-        # The state file appears when a first save is complete; parts of a
-        # first save that never completed hold nothing to lose.
+        # Parts of a first save that never completed hold nothing to lose.
         if (self.folder / "checkpoint").exists() or max(numbers, default=0) > 1:
             raise RunError(
                 f"No checkpoint in {self.folder} can be read, so the run "
@@ -111,6 +113,31 @@ class Checkpoints:
                 "a new run in another --model_dir."
             )
         return None
+
+    def earlier_state(self) -> str | None:
+        """Says that what `newest` found is not the newest state, or None.
+
+        A save that a kill has cut short is no state: only one that was
+        complete and cannot be read any more is missed.
+        """
+        if self._used >= self._complete:
+            return None
+        return (
+            f"checkpoint ckpt-{self._complete}, the newest, is damaged or "
+            f"gone; this is the earlier state of ckpt-{self._used}"
+        )
+
+    def _newest_complete(self, last):
+        """Number of the newest complete save, by TensorFlow's state file.
+
+        Of a damaged state file it is `last`.
+        """
+        if not (self.folder / "checkpoint").exists() and last <= 1:
+            return 0  # It appears when a first save is complete.
+        state = tf.train.get_checkpoint_state(str(self.folder))
+        path = "" if state is None else state.model_checkpoint_path
+        match = re.search(r"ckpt-(\d+)$", path)
+        return last if match is None else int(match.group(1))
 
     def restore(self, method: Method, between_tasks: bool) -> None:
         """Assigns the variables of the checkpoint that `newest` found.

@@ -35,6 +35,9 @@ class Journal(JsonRecord):
         start_files: Files that the network begins with, see `StartFiles`.
         numerics: Settings of the newest process that touch numbers, see
             `tfcl.engine.process.numerics`.
+        facts: What results tell besides, `RunFacts` as JSON; None in runs of
+            older versions until they go on.
+        spec: `StreamSpec` of the whole stream as JSON, None likewise.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -50,6 +53,8 @@ class Journal(JsonRecord):
         default_factory=dict
     )
     numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+    facts: dict[str, typing.Any] | None = None
+    spec: dict[str, typing.Any] | None = None
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]

@@ -10,6 +10,7 @@ import shutil
 import typing
 
 import keras
+from absl import logging
 
 from tfcl.errors import RunError, UserError
 from tfcl.files import way_out
@@ -68,6 +69,12 @@ class StartFiles:
                 if _checksum(place) == note["sha256"]:
                     self._found[name] = place
                     break
+                if original not in (None, place):
+                    logging.warning(
+                        "%s is missing or damaged: the original of the same "
+                        "content is looked for. Put a copy of it there.",
+                        kept,
+                    )
             else:
                 way_out = "Restore it from a copy"
                 if original is not None:
@@ -105,6 +112,8 @@ class StartFiles:
         Raises:
             RunError: If the disk is full or not writable.
         """
+        for left_over in self.folder.glob(".[0-9]*_*"):
+            left_over.unlink()  # Half a copy: its process was killed.
         for name, write in self._writers.items():
             file = f"{len(self.notes)}_{pathlib.Path(name).name}"
             temporary = self.folder / f".{file}"

@@ -100,12 +100,6 @@ class MemoryDense(keras.layers.Layer):
             f"must divide units={units}, or be None",
             sets,
         )
-        require(
-            sets in (None, 1, units) or memory.layer_norm is None,
-            "layer_norm",
-            "must be None with `key_sets`",
-            memory.layer_norm,
-        )
         self.units = units
         self.memory = memory
         self.key = key
@@ -264,14 +258,21 @@ class MemoryDense(keras.layers.Layer):
             tail = blend[..., -2 * size :]
             blend = blend[..., : -2 * size]
         width = size + int(self.memory.use_bias)
-        weights = tf.reshape(blend, [-1, self.units, width])
+        per_set = self.units // self._key_sets
+        weights = tf.reshape(blend, [-1, self._key_sets, per_set, width])
         bias = weights[..., size] if self.memory.use_bias else 0.0
         weights = weights[..., :size]
         if self.memory.layer_norm:
+            # One gain and offset for all units of a key set.
+            tail = tail[:, :, None]
             weights *= tail[..., :size]
             bias += tf.reduce_sum(weights * tail[..., size:], axis=-1)
             inputs = self._normalised(inputs)
-        return tf.linalg.matvec(weights, inputs) + bias
+        weights = tf.reshape(weights, [-1, self.units, size])
+        outputs = tf.linalg.matvec(weights, inputs)
+        if self.memory.use_bias or self.memory.layer_norm:
+            outputs += tf.reshape(bias, [-1, self.units])
+        return outputs
 
     def _normalised(self, inputs):
         centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)

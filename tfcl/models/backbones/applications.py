@@ -15,6 +15,7 @@ import numpy as np
 from tfcl.errors import UserError
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
+from tfcl.models.start_files import StartFile
 from tfcl.models.variables import give_weights
 
 if typing.TYPE_CHECKING:
@@ -29,7 +30,7 @@ _DEVIATIONS = (0.229, 0.224, 0.225)  # Of ImageNet's pixels / 255.
 def keras_application(
     image_shape: Shape,
     network: str = gin.REQUIRED,
-    weights: str | None = None,
+    weights: StartFile | None = None,
     mean: float | tuple = 0.0,
     std: float | tuple = 1.0,
 ) -> keras.Model:
@@ -91,7 +92,7 @@ def keras_application(
 
 @gin.configurable
 def application_classifier(
-    network: str = gin.REQUIRED, weights: str = _IMAGENET
+    network: str = gin.REQUIRED, weights: StartFile = _IMAGENET
 ) -> keras.Model:
     """The last layer of a network of `keras.applications`.
 

@@ -11,6 +11,7 @@ import keras
 from tfcl.arguments import Range, checked
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
@@ -26,7 +27,7 @@ _Depth = Annotated[
 @gin.configurable(denylist=["image_shape"])
 @checked
 def cifar_resnet(
-    image_shape: Shape, depth: _Depth = 20, weights: str | None = None
+    image_shape: Shape, depth: _Depth = 20, weights: StartFile | None = None
 ) -> keras.Model:
     """Residual network of three stages with 16, 32 and 64 channels.
 

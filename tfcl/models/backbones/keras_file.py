@@ -10,6 +10,7 @@ import keras
 
 from tfcl.errors import UserError
 from tfcl.models import start_files
+from tfcl.models.start_files import StartFile
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
@@ -18,7 +19,9 @@ if typing.TYPE_CHECKING:
 
 @gin.configurable(denylist=["image_shape"])
 def keras_file(
-    image_shape: Shape, path: str = gin.REQUIRED, features: str | None = None
+    image_shape: Shape,
+    path: StartFile = gin.REQUIRED,
+    features: str | None = None,
 ) -> keras.Model:
     """The model of a file up to its features.
 

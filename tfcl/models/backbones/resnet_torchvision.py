@@ -9,6 +9,7 @@ import gin
 from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
 from tfcl.models.backbones.cpg_resnet import cpg_resnet
 from tfcl.models.backbones.torchvision_names import part
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
@@ -22,7 +23,7 @@ _KINDS = {"conv": "conv", "bn": "norm"}
 
 @gin.configurable(denylist=["image_shape"])
 def resnet_torchvision(
-    image_shape: Shape, depth: int = 50, weights: str | None = None
+    image_shape: Shape, depth: int = 50, weights: StartFile | None = None
 ) -> keras.Model:
     """Residual network v1.5 in the form of torchvision's.
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
@@ -42,7 +43,7 @@ def vit(
     mlp_ratio: float = 4.0,
     image_size: int | None = None,
     final_norm: Annotated[str, one_of("weights", "fresh")] = "weights",
-    weights: str | None = None,
+    weights: StartFile | None = None,
 ) -> keras.Model:
     """Vision transformer in the form of timm's; by default ViT-B/16.
 

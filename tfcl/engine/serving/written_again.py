@@ -1,0 +1,111 @@
+"""Results that are damaged or gone, written again from the journal."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+import typing
+
+from absl import logging
+
+from tfcl.engine.outputs import learned_so_far
+from tfcl.engine.storage.bank import Bank
+from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.storage.lock import DirectoryLock
+from tfcl.errors import UserError
+from tfcl.reporting import checksums, results
+from tfcl.reporting.run_facts import RunFacts
+
+if typing.TYPE_CHECKING:
+    from tfcl.engine.storage.journal import Journal
+
+
+def mend_results(model_dir: str | pathlib.Path) -> None:
+    """Writes the results of a run again if they are not as it wrote them.
+
+    Args:
+        model_dir: Folder of a run that no process has open. Without a
+            journal it is left as it is.
+
+    Raises:
+        UserError: If another process has the run open, or the run is of an
+            older version, whose journal does not tell all that results do.
+        RunError: If its checkpoints are damaged, too.
+    """
+    folder = pathlib.Path(model_dir)
+    if not (folder / "checkpoints").is_dir() or not _doubtful(folder):
+        return
+    lock = DirectoryLock(folder)
+    try:
+        journal = _journal(folder)
+        if journal is not None and journal.visits:
+            missing = [f"{checksums.NAME} is missing"]
+            write_again(folder, journal, faults(folder) or missing)
+    finally:
+        lock.release()
+
+
+def _doubtful(folder):
+    """Whether results are damaged, for longer than a run needs to write."""
+    if (folder / checksums.NAME).exists() and faults(folder):
+        time.sleep(1.0)
+    if faults(folder):
+        return True
+    if (folder / checksums.NAME).exists():
+        return False
+    # Older versions wrote no checksums, and no such facts.
+    journal = _journal(folder)
+    return journal is not None and journal.facts is not None
+
+
+def _journal(folder):
+    return Checkpoints(
+        folder / "checkpoints", CheckpointPolicy(), writes=False
+    ).newest()
+
+
+def faults(model_dir: pathlib.Path) -> list[str]:
+    """What of the results is not as it was written, a text each."""
+    if not (model_dir / "results.json").exists():
+        return ["results.json is missing"]
+    return checksums.faults(model_dir)
+
+
+def write_again(
+    folder: pathlib.Path, journal: Journal, found: list[str]
+) -> None:
+    """Writes the results that follow from a journal, and says why.
+
+    Args:
+        folder: Of the run, which this process holds.
+        journal: `Journal` with a visit.
+        found: Of `faults`.
+
+    Raises:
+        UserError: If the journal is of an older version.
+    """
+    if journal.facts is None:
+        raise UserError(
+            f"The results in {folder} are damaged: {'; '.join(found)}. The "
+            "journal, of an older version, does not tell all of them: start "
+            "the run's tfcl.train command again, which writes them anew."
+        )
+    facts = RunFacts.from_json(journal.facts)
+    bank = Bank(folder / "tasks")
+    learned = learned_so_far(journal, bank, len(facts.task_names))
+    content = results.collect(facts, learned)
+    results.write_numbers(content, folder)
+    say(folder, found, content["lost"])
+
+
+def say(folder: pathlib.Path, found: list[str], lost: list[str]) -> None:
+    """Warns of results that were written again, and of what they lack."""
+    if found:
+        logging.warning(
+            "The results in %s were damaged (%s): written again from the "
+            "journal.",
+            folder,
+            "; ".join(found),
+        )
+    for line in lost:
+        logging.warning("%s", line)
