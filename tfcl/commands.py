@@ -19,7 +19,13 @@ from tfcl import configuration
 from tfcl.configuration import parts
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.errors import Interrupted, RunError, TfclError, UserError
+from tfcl.errors import (
+    Interrupted,
+    RunError,
+    TfclError,
+    UserError,
+    printable,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,8 +98,16 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
+    logging.get_absl_handler().setFormatter(SafeFormatter())
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
+
+
+class SafeFormatter(logging.PythonFormatter):
+    """As absl writes a line of the log, but names cannot control a terminal."""
+
+    def format(self, record: stdlib_logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
 
 
 def _is_ours(record):
@@ -125,7 +139,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _end(error):
     kind = "stopped" if isinstance(error, Interrupted) else "error"
-    message = " ".join(str(error).split())
+    message = printable(" ".join(str(error).split()))
     print(f"tfcl: {kind}: {message}", file=sys.stderr)
     sys.exit(error.exit_code)
 
