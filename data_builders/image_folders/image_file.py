@@ -97,8 +97,9 @@ def decode(
         BadImage: If it is no image or a damaged one.
         OSError: If the file cannot be read, is none, or is too large.
     """
-    name, content = "An image", source
-    if not isinstance(source, bytes):
+    if isinstance(source, bytes):
+        name, content = "An image", source
+    else:
         name = repr(os.fspath(source))
         content = regular_files.read(source, rules.largest_file)
     values, notes = open_image(content, rules)

@@ -16,19 +16,17 @@ _DIM = 0.25
 
 
 class Range(NamedTuple):
-    """The numbers of one image of more than 8 bits, or of several.
+    """The numbers of one image of more than 8 bits.
 
     Attributes:
         floating: Whether they are floating numbers.
         low: The smallest.
         high: The largest.
-        count: Of images.
     """
 
     floating: bool
     low: float
     high: float
-    count: int = 1
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Range":
@@ -87,7 +85,7 @@ def decide(
             "is white. Say it: white = ..., or save them with 8 bits."
         )
     told = (
-        f"{place}: {sum(each.count for each in ranges)} of {total} images hold "
+        f"{place}: {len(ranges)} of {total} images hold "
         f"{kind} {numbers}; white is {_text(white)}"
         f"{'' if given else ' (if that is wrong: white = ...)'}."
     )
@@ -115,10 +113,9 @@ def _warning(place, ranges, total, white):
         odd.append(f"numbers up to {_text(high)} are cut to white")
     if low < 0:
         odd.append(f"numbers from {_text(low)} to 0 are cut to black")
-    count = sum(each.count for each in ranges)
-    if count < total:
+    if len(ranges) < total:
         odd.append(
-            f"the other {total - count} images have 8 bits, with white at 255"
+            f"the other {total - len(ranges)} images have 8 bits, with white at 255"
         )
     if not odd:
         return ""

@@ -125,14 +125,14 @@ class FolderSplits:
                 shared[pair].append([names[name] for name in pair])
         most = sorted(shared, key=lambda pair: -len(shared[pair]))
         for one, other in most[:_SHOWN]:
-            mine = shared[one, other]
-            first = [self._sources[index].name for index in mine[0]]
+            both = shared[one, other]
+            first = [self._sources[index].name for index in both[0]]
             logging.warning(
                 "Task '%s': %d of the %d different images of class '%s' are "
                 "among the %d of class '%s', too, the first as '%s' and '%s'. "
                 "No answer to them is right: keep each in one class.",
                 self._task_name,
-                len(mine),
+                len(both),
                 sizes[one],
                 one,
                 sizes[other],

@@ -31,6 +31,7 @@ from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from typing import Any
 
     from tfcl.types import Shape
 
@@ -129,7 +130,7 @@ class ImageFiles(Images):
 
     def digest(self) -> str:
         """Text that differs where files do, or what is made of them."""
-        made = (self.shape, self._resize)
+        made: tuple[Any, ...] = (self.shape, self._resize)
         # As it was before there was a choice.
         if self._rules.white not in (None, WHITE_OF_16_BITS):
             made += (self._rules.white,)
