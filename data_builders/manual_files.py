@@ -14,6 +14,8 @@ import pathlib
 
 from absl import logging
 
+from data_builders import regular_files
+
 _CHUNK = 1 << 24  # Bytes read at a time for a checksum.
 _SHOWN = 3  # Paths named in a message about missing ones.
 _WAY_OUT = ": complete it"
@@ -187,6 +189,8 @@ def content(path):
 def opened(path):
     """A file opened for reading bytes, with the errors of `content`."""
     try:
+        if os.path.exists(path):  # On the disk, not in a bucket.
+            regular_files.opened(path).close()
         with path.open("rb") as file:
             yield file
     except FileNotFoundError:

@@ -8,6 +8,7 @@ share what a start has shown.
 import csv
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
@@ -24,6 +25,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl import commands, configuration
 from tfcl.errors import RunError, UserError
 from tfcl.predict import read_image
@@ -527,6 +529,15 @@ def test_the_first_image_of_an_animation_counts(tmp_path):
     assert read_image(path).tolist() == np.full((2, 3, 3), 7).tolist()
 
 
+def test_an_image_is_read_by_the_white_of_its_task(tmp_path):
+    pixels = (noise(5, 4).astype(np.uint16) << 4) | 0xF
+    path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
+    read = read_image(path, DEFAULT_RULES._replace(white=4095.0))
+    np.testing.assert_array_equal(
+        read[..., 0], np.rint(pixels * (255.0 / 4095.0))
+    )
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"no image", b"P6\n1x 2\n255\n" + bytes(6), b"\x89PNG\r\n\x1a\n"],
@@ -545,6 +556,25 @@ def test_half_an_image_is_refused(tmp_path):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="no readable image"):
         read_image(path)
+
+
+def test_messages_and_logs_cannot_control_the_terminal(capsys):
+    with pytest.raises(SystemExit), commands.one_line_errors():
+        raise UserError("class 'a\x1b]0;b\x07' of\ntwo lines")
+    told = capsys.readouterr().err
+    assert told == "tfcl: error: class 'a\\x1b]0;b\\x07' of two lines\n"
+    record = logging.LogRecord("x", 20, "f.py", 1, "a\x1b[2J\nb", (), None)
+    shown = commands.SafeFormatter().format(record)
+    assert "\x1b" not in shown and shown.endswith("a\\x1b[2J\nb")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no such files")
+def test_a_pipe_and_an_endless_device_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    for name, kind in (("a.png", "a named pipe"), ("b.png", "a device")):
+        with pytest.raises(UserError, match=f"no readable image: it is {kind}"):
+            read_image(tmp_path / name)
 
 
 def test_a_missing_image_and_a_folder_are_refused(tmp_path):

@@ -149,6 +149,7 @@ _WIDER = {
     "published_starts_test",
     "real_folders_test",
     "replay/further_columns_test",
+    "security_test",
     "words_test",
 }
 

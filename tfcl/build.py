@@ -11,6 +11,8 @@ import typing
 
 from absl import flags
 
+from data_builders.image_folders.image_file import Rules
+from data_builders.regular_files import LARGEST
 from tfcl import commands
 from tfcl.data.sources import (
     catalog,
@@ -19,7 +21,7 @@ from tfcl.data.sources import (
     set_building,
     set_check,
 )
-from tfcl.errors import UserError
+from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,29 @@ _ON_BAD_IMAGE = flags.DEFINE_enum(
     "error",
     ("error", "skip"),
     f"For {_FOLDERS}: stop at a file that is no image, or leave it out.",
+)
+_WHITE = flags.DEFINE_float(
+    "white",
+    None,
+    f"For {_FOLDERS}: the number that is white in images of more than 8 bits, "
+    "such as 4095. Default: decided for each task by its largest number.",
+)
+_TWO_CHANNELS = flags.DEFINE_enum(
+    "two_channels",
+    "error",
+    ("error", "grey"),
+    f"For {_FOLDERS}: refuse images of two channels, or take the first.",
+)
+_LARGEST_FILE = flags.DEFINE_integer(
+    "largest_file",
+    LARGEST,
+    f"For {_FOLDERS}: bytes that an image file may hold.",
+    lower_bound=1,
+)
+_LISTS_MAY_LEAVE_ROOT = flags.DEFINE_bool(
+    "lists_may_leave_root",
+    False,
+    f"For {_FOLDERS}: allow lists to name images outside of --manual_dir.",
 )
 flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its former name.
 commands.define_data_dir()
@@ -110,7 +135,7 @@ def _build(name):
         print("If the images have changed, delete that folder first.")
     skipped = builder.builder_config.bad.skipped
     for path, fault in skipped:
-        print(f"Left out: '{path}' {fault}")
+        print(f"Left out: '{printable(path)}' {printable(fault)}")
     print(f"--gin_bindings=\"folder_stream.root = '{builder.data_dir}'\"")
 
 
@@ -148,6 +173,8 @@ def _builder(name):
             _size(_IMAGE_SIZE.value),
             _RESIZE.value,
             _ON_BAD_IMAGE.value == "skip",
+            Rules(_LARGEST_FILE.value, _white(), _TWO_CHANNELS.value),
+            _LISTS_MAY_LEAVE_ROOT.value,
         )
     if name not in catalog.CATALOG and difflib.get_close_matches(
         name, [_FOLDERS, *catalog.CATALOG], n=1
@@ -156,6 +183,13 @@ def _builder(name):
             f"Unknown data set '{name}'. Did you mean '{_FOLDERS}'?"
         )
     return set_building.catalog_builder(name, data_dir)
+
+
+def _white():
+    white = _WHITE.value
+    if white is not None and not 0.0 < white < float("inf"):
+        raise UserError(f"--white is a number above 0. Received: {white}")
+    return white
 
 
 def _size(text):

@@ -22,7 +22,13 @@ from tfcl.configuration import messages, parts
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.errors import Interrupted, RunError, TfclError, UserError
+from tfcl.errors import (
+    Interrupted,
+    RunError,
+    TfclError,
+    UserError,
+    printable,
+)
 from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
@@ -136,6 +142,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(_is_ours)
+    logging.get_absl_handler().setFormatter(SafeFormatter())
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
 
@@ -147,6 +154,13 @@ def _localise_paths():
             given[name].value = local_path(given[name].value, f"--{name}")
     if "data_dir" in given and not given["data_dir"].value:
         local_path(os.environ.get("TFDS_DATA_DIR", ""), "TFDS_DATA_DIR")
+
+
+class SafeFormatter(logging.PythonFormatter):
+    """As absl writes a line of the log, but names cannot control a terminal."""
+
+    def format(self, record: stdlib_logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
 
 
 def _is_ours(record):
@@ -178,7 +192,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _end(error):
     kind = "stopped" if isinstance(error, Interrupted) else "error"
-    message = " ".join(str(error).split())
+    message = printable(" ".join(str(error).split()))
     print(f"tfcl: {kind}: {message}", file=sys.stderr)
     sys.exit(error.exit_code)
 

@@ -1,4 +1,15 @@
-"""The ways in which a command ends early, each with its exit code."""
+"""The ways in which a command ends early, each with its exit code.
+
+And how names that others gave are written into messages.
+"""
+
+import unicodedata
+
+# Letters to control terminals and the direction of writing, halves of pairs,
+# which no encoding takes. Of other groups than these, all are shown.
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Joiners, without which some scripts and emoji cannot be written.
+_NEEDED = "\u200c\u200d"
 
 
 class TfclError(Exception):
@@ -30,3 +41,28 @@ class Interrupted(TfclError):
     """
 
     exit_code = 75
+
+
+def printable(text: object, lines: bool = False) -> str:
+    """A text in which everything can be seen, and printed in UTF-8.
+
+    What cannot is written as in Python: `\\x1b`, `\\u202e`. So a name can
+    neither colour a terminal nor turn a line around; bytes of a file's name
+    that are no text are written `\\xe9`.
+
+    Args:
+        text: Anything, of which the text is taken.
+        lines: Whether ends of lines stay, and tabs become blanks.
+    """
+    text = str(text)
+    if not lines:
+        return "".join(map(_shown, text))
+    return "\n".join(map(printable, text.expandtabs(4).split("\n")))
+
+
+def _shown(letter):
+    if "\udc80" <= letter <= "\udcff":  # A byte, as Python keeps it in names.
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    if letter in _NEEDED or unicodedata.category(letter) not in _HIDDEN:
+        return letter
+    return letter.encode("unicode_escape").decode("ascii")

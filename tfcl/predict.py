@@ -7,9 +7,11 @@ import typing
 import numpy as np
 from absl import flags
 
+from data_builders.image_folders.image_file import Rules
+from data_builders.regular_files import LARGEST
 from tfcl import commands
 from tfcl.data.sources.image_files import read_image
-from tfcl.errors import UserError
+from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,9 @@ if typing.TYPE_CHECKING:
 
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
+_LARGEST_FILE = flags.DEFINE_integer(
+    "largest_file", LARGEST, "Bytes that an image file may hold.", lower_bound=1
+)
 commands.define_model_dir()
 flags.mark_flag_as_required("task")
 
@@ -28,17 +33,23 @@ def main(argv: Sequence[str]) -> None:
             "Name at least one image: python -m tfcl.predict "
             "--model_dir=... --task=... a.png b.jpg"
         )
-    images = [read_image(path) for path in argv[1:]]
     learned = commands.open_learned(flags.FLAGS.model_dir)
     assert _TASK.value is not None, "the flag is required"
     entry = learned.find(_TASK.value)
+    rules = Rules(
+        _LARGEST_FILE.value,
+        entry.preprocessing.white,
+        entry.preprocessing.two_channels,
+    )
+    images = [read_image(path, rules) for path in argv[1:]]
     for path, image in zip(argv[1:], images):
         probabilities = learned.probabilities(entry, image[None])[0]
         best = np.argsort(-probabilities)[: _TOP.value]
         told = ", ".join(
-            f"{entry.class_names[k]} {probabilities[k]:.4f}" for k in best
+            f"{printable(entry.class_names[k])} {probabilities[k]:.4f}"
+            for k in best
         )
-        print(f"{path}: {told}")
+        print(f"{printable(path)}: {told}")
     commands.refuse_earlier_state(learned.earlier_state, "These answers")
 
 

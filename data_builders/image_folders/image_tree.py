@@ -5,7 +5,17 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+from data_builders.image_folders import image_lists
+from data_builders.image_folders.tree_faults import (
+    SUFFIXES,
+    BadImages,
+    TreeError,
+    check_distinct,
+    check_encoding,
+    composed,
+    named_like_an_image,
+)
+
 SPLITS = ("train", "validation", "test")
 # What the folders and lists of the splits may be called, in any capitals.
 _SPLIT_NAMES = {
@@ -23,42 +33,11 @@ _LAYOUT = (
 )
 
 
-class TreeError(ValueError):
-    """A folder that cannot be learned; names file, rule and way out."""
-
-
-class BadImages:
-    """What happens to files that cannot be used.
-
-    Args:
-        skip: Leave them out and count them, instead of raising.
-
-    Attributes:
-        skipped: `(path, fault)` of the files left out.
-    """
-
-    def __init__(self, skip: bool = False):
-        self.skip = skip
-        self.skipped = []
-
-    def __call__(self, path, fault):
-        """Takes note of a file.
-
-        Raises:
-            TreeError: Unless such files are skipped.
-        """
-        if not self.skip:
-            raise TreeError(
-                f"'{path}' {fault}. Repair or remove it, or leave all such "
-                "files out with on_bad_image = 'skip'."
-            )
-        self.skipped.append((path, fault))
-
-
 def find_images(
     root: str | os.PathLike,
     bad: BadImages,
     tasks: Sequence[str] | None = None,
+    leave_root: bool = False,
 ) -> dict:
     """The image files of a folder of tasks.
 
@@ -73,11 +52,13 @@ def find_images(
         bad: What to do with files that are no images by their names.
         tasks: Names of the tasks to take, in this order. None takes all,
             sorted by name.
+        leave_root: Whether paths of lists may lead out of `root`.
 
     Returns:
         `{task: {split: {class: [paths]}}}`. Splits are some of `SPLITS`,
         always "train". Classes are sorted by name, those of lists that are
-        all numbers by value; paths by name, those of lists as listed.
+        all numbers by value; paths by name, those of lists as listed. Tasks
+        are called by the composed form of their names, classes as in train.
 
     Raises:
         TreeError: If the folder is not laid out as said.
@@ -88,7 +69,9 @@ def find_images(
             f"'{root}' is no folder. Give the folder that holds one folder "
             f"per task: {_LAYOUT}."
         )
-    folders = {path.name: path for path in _listing(root) if path.is_dir()}
+    paths = [path for path in _listing(root) if path.is_dir()]
+    check_distinct([path.name for path in paths], root, "tasks")
+    folders = {composed(path.name): path for path in paths}
     if not folders:
         raise TreeError(f"'{root}' holds no folder of a task: {_LAYOUT}.")
     if all(name.lower() in _SPLIT_NAMES for name in folders):
@@ -96,9 +79,9 @@ def find_images(
             f"'{root}' holds the splits of one task. Put them into a folder "
             f"of the task's own: {root.name}/<task>/train/<class>/*.jpg."
         )
-    _check_capitals(folders, root, "tasks")
     chosen = chosen_tasks(tasks, folders, root)
-    return {name: _task(folders[name], bad) for name in chosen}
+    inside = None if leave_root else root
+    return {name: _task(folders[name], bad, inside) for name in chosen}
 
 
 def chosen_tasks(tasks, known, root):
@@ -110,12 +93,13 @@ def chosen_tasks(tasks, known, root):
         root: The folder, for the message.
 
     Returns:
-        `tasks` or `known`.
+        `tasks`, in the composed form of their names, or `known`.
 
     Raises:
         TreeError: If a task is not there; names the nearest.
     """
-    for name in tasks or ():
+    tasks = [composed(name) for name in tasks or ()]
+    for name in tasks:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
@@ -126,7 +110,7 @@ def chosen_tasks(tasks, known, root):
     return tasks or known
 
 
-def _task(folder, bad):
+def _task(folder, bad, inside):
     lists, splits, classes, beside = {}, {}, [], []
     for path in _listing(folder):
         stem, suffix = path.stem.lower(), path.suffix.lower()
@@ -156,12 +140,26 @@ def _task(folder, bad):
             f"'{folder}' holds no train{'.txt' if lists else ''}, from which "
             "to learn. Add it; the other splits may be missing."
         )
-    read = _listed if lists else _classes
-    found = {s: read(given[s], bad) for s in SPLITS if s in given}
-    if not given:
-        found = {"train": _classes(folder, bad)}
+    found = {"train": _classes(folder, bad)} if not given else {}
+    for split in SPLITS:
+        if split in lists:
+            found[split] = image_lists.read(lists[split], bad, inside)
+        elif split in splits:
+            found[split] = _classes(splits[split], bad)
+    found = _called_as_in_train(found)
     _check_task(folder, found)
     return found
+
+
+def _called_as_in_train(found):
+    names = {composed(name): name for name in found["train"]}
+    return {
+        split: {
+            names.get(composed(name), name): paths
+            for name, paths in classes.items()
+        }
+        for split, classes in found.items()
+    }
 
 
 def _put(found, split, path):
@@ -187,7 +185,7 @@ def _classes(folder, bad):
     folders = {path.name: path for path in _listing(folder) if path.is_dir()}
     if not folders:
         raise TreeError(f"'{folder}' holds no folder of a class: {_LAYOUT}.")
-    _check_capitals(folders, folder, "classes")
+    check_distinct(folders, folder, "classes")
     return {name: _images(path, bad) for name, path in folders.items()}
 
 
@@ -199,50 +197,9 @@ def _images(folder, bad):
                 f"'{path}' is a folder inside of a class's folder. Move its "
                 f"images one level up, or check the layout: {_LAYOUT}."
             )
-        if _named_like_an_image(path, bad):
+        if named_like_an_image(path, bad):
             found.append(path)
     return found
-
-
-def _named_like_an_image(path, bad):
-    if path.suffix.lower() in SUFFIXES:
-        return True
-    bad(path, f"has none of the endings {' '.join(SUFFIXES)}")
-    return False
-
-
-def _listed(file, bad):
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TreeError(
-            f"'{file}' cannot be read ({error}). Save it as text in UTF-8."
-        ) from error
-    found = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        # Paths may hold blanks, labels may not.
-        parts = line.strip().rsplit(None, 1)
-        if len(parts) < 2:
-            raise TreeError(
-                f"'{file}', line {number}: a line is 'path label'. "
-                f"Received: {line.strip()!r}"
-            )
-        path = file.parent / parts[0]
-        mine = found.setdefault(parts[1], [])
-        if not path.is_file():
-            bad(path, f"(line {number} of '{file}') does not exist")
-        elif _named_like_an_image(path, bad):
-            mine.append(path)
-    if not found:
-        raise TreeError(f"'{file}' lists no image. Fill or delete it.")
-    _check_capitals(found, file, "classes")
-    numbers = all(label.isdecimal() for label in found)
-    return {
-        label: found[label]
-        for label in sorted(found, key=int if numbers else None)
-    }
 
 
 def _check_task(folder, found):
@@ -262,18 +219,6 @@ def _check_task(folder, found):
         )
 
 
-def _check_capitals(names, place, what):
-    seen = {}
-    for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            raise TreeError(
-                f"'{place}': the {what} '{other}' and '{name}' differ by "
-                "capitals only, which many file systems do not tell apart. "
-                "Join or rename them."
-            )
-
-
 def _listing(folder):
     """What a folder holds, by name, without hidden files and junk."""
     try:
@@ -283,8 +228,13 @@ def _listing(folder):
             f"'{folder}' cannot be read ({error.strerror}). Give yourself the "
             f"right to: chmod -R u+rX '{folder}'."
         ) from error
-    return [
+    paths = [
         path
         for path in paths
         if not path.name.startswith(".") and path.name.lower() not in _JUNK
     ]
+    for path in paths:
+        # Names of images are nowhere written: only those of folders matter.
+        if not path.name.isascii() and path.is_dir():
+            check_encoding(path)
+    return paths

@@ -135,6 +135,18 @@ def test_the_specification_says_what_a_method_needs():
     assert StreamSpec.from_json(spec.to_json()) == spec
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "鳥"])
+def test_a_name_too_long_for_files_is_refused_before_training(letter, tmp_path):
+    fits = letter * (200 // len(letter.encode()))
+    _stream(name=fits)
+    # The longest that is put around it: a temporary file of a figure.
+    longest = f".{fits}_configuration_probability.png.abcdefgh.tmp"
+    (tmp_path / longest).write_bytes(b"")
+    message = _fault(name=fits + letter)
+    assert "a task name has at most 200 bytes" in message
+    assert "Rename the task" in message and len(message) < 300
+
+
 def test_the_fingerprint_sees_names_and_data():
     task = _TASKS[0]
     fingerprint = task.fingerprint()

@@ -2,9 +2,12 @@
 
 import contextlib
 import io
+import os
 import pathlib
 import shutil
+import sys
 import tempfile
+import unittest
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +15,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from data_builders.image_folders import image_folders_dataset_builder
-from data_builders.image_folders.image_file import decode
+from data_builders.image_folders.image_file import DEFAULT_RULES, decode
 from data_builders.image_folders.image_tree import TreeError
-from tests.testing.folders import draw, draw_task
+from tests.testing.folders import draw, draw_task, save
 from tfcl.data.sources import folder_package
 from tfcl.data.streams.folder_stream import folder_stream
 from tfcl.errors import UserError
@@ -125,6 +128,51 @@ class PackageTest(tf.test.TestCase):
         copy.write_bytes((self.root / "birds/train/robin/0.png").read_bytes())
         with self.assertRaisesRegex(UserError, "robin/0.png' .*same content"):
             self._opened(self._packed())
+
+    def test_white_is_decided_before_packing_and_kept_with_the_set(self):
+        values = np.random.default_rng(0).integers(0, 4096, (9, 8, 6))
+        for k, class_name in enumerate(["mini", "beetle"] * 4):
+            path = self.root / "cars" / class_name / f"deep_{k}.png"
+            save(path, values[k].astype(np.uint16))
+        packed = self._packed(resize="crop")
+        found = self._opened(packed, tasks=["cars"]).tasks[0]
+        wanted = self._opened(self.root, tasks=["cars"]).tasks[0]
+        self.assertEqual(found.preprocessing, wanted.preprocessing)
+        self.assertEqual(found.preprocessing.white, 4095.0)
+        for name in ("train", "validation", "test"):
+            rows = np.arange(len(getattr(wanted, name)))
+            self.assertAllEqual(
+                getattr(found, name).images[rows],
+                getattr(wanted, name).images[rows],
+            )
+        other = self._opened(packed, tasks=["birds"]).tasks[0]
+        self.assertIsNone(other.preprocessing.white)
+
+    def test_two_channels_are_packed_if_asked_for_and_noted(self):
+        pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 2), np.uint8)
+        save(self.root / "cars/mini/0.png", pixels)
+        with self.assertRaisesRegex(TreeError, "has two channels"):
+            self._packed()
+        rules = DEFAULT_RULES._replace(two_channels="grey")
+        task = self._opened(self._packed(rules=rules)).tasks[0]
+        self.assertEqual(task.preprocessing.two_channels, "grey")
+
+    def test_lists_may_lead_out_of_the_folder_if_asked_for(self):
+        outside = draw(self.root.parent / "out/9.png", key=9)
+        listed = [f"../cars/mini/{k}.png {k % 2}" for k in range(8)]
+        (self.root / "boats").mkdir()
+        text = "\n".join([*listed, f"{outside} 0"])
+        (self.root / "boats/train.txt").write_text(text)
+        with self.assertRaisesRegex(TreeError, "leads out of"):
+            self._packed()
+        packed = self._packed(leave_root=True)
+        self.assertLen(self._opened(packed, tasks=["boats"]).tasks[0].train, 5)
+
+    @unittest.skipUnless(sys.platform == "linux", "names are texts")
+    def test_images_with_names_that_are_no_text_are_packed(self):
+        draw(self.root / "cars/mini" / os.fsdecode(b"caf\xe9.png"), key=5)
+        task = self._opened(self._packed(), tasks=["cars"]).tasks[0]
+        self.assertLen(task.train, 15 - 2 - 3)
 
     def test_bad_files_stop_the_packing_or_are_left_out(self):
         (self.root / "cars/mini/0.png").write_bytes(b"no image")

@@ -6,6 +6,7 @@ import html.parser
 import io
 import math
 import pathlib
+import unicodedata
 
 import numpy as np
 import rich.console
@@ -321,6 +322,23 @@ class TablesTest(tf.test.TestCase):
         text = self._print(_results())
         for name in _results()["task_names"]:
             self.assertIn(name, text)
+
+    def test_names_of_classes_are_nothing_but_names(self):
+        names = ["<script>alert(1)</script>", "$x_{$", "a\x1b[31mb\u202ec"]
+        results = _results()
+        results["tasks"][0]["class_names"] = names
+        results["task_names"][0] = results["tasks"][0]["name"] = "a\x00b"
+        path = pathlib.Path(self.get_temp_dir()) / "report.html"
+        report.write_report(results, {}, path)
+        text = path.read_text(encoding="utf-8")
+        page = _Page(text)
+        self.assertNotIn("script", page.tags)
+        self.assertIn(names[0], page.text)
+        self.assertIn(names[1], page.text)
+        self.assertIn(r"a\x1b[31mb\u202ec", page.text)
+        self.assertIn(r"a\x00b", page.text)
+        hidden = {c for c in text if unicodedata.category(c) in ("Cc", "Cf")}
+        self.assertEqual(hidden, {"\n"})
 
     def test_the_summary_is_one_line(self):
         self.assertEqual(

@@ -33,6 +33,11 @@ class Preprocessing:
             keeps its proportions: resized until it just covers that shape,
             then cut to its middle. "bilinear" stretches it by a bilinear
             filter, as torchvision does by default.
+        white: The number that is white in image files of more than 8 bits;
+            None if the task has learned none. For those who open files, as
+            the next is: a call takes 8 bits.
+        two_channels: What to do with files of two channels, see
+            `data_builders.image_folders.image_file.Rules`.
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing
@@ -44,6 +49,8 @@ class Preprocessing:
     mean: tuple
     std: tuple
     resize: str = "stretch"
+    white: float | None = None
+    two_channels: str = "error"
 
     def __call__(self, images: Tensor) -> Tensor:
         pixels = grey_levels(images, self.image_shape, self.resize)
@@ -57,7 +64,12 @@ class Preprocessing:
         return (pixels * tf.constant(1.0 / 255.0, tf.float32) - mean) / std
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        files: dict[str, Any] = {}
+        if self.white is not None:
+            files["white"] = float(self.white)
+        if self.two_channels != "error":
+            files["two_channels"] = self.two_channels
+        return files | {
             "image_shape": list(self.image_shape),
             "mean": [float(v) for v in self.mean],
             "std": [float(v) for v in self.std],
@@ -72,6 +84,8 @@ class Preprocessing:
             tuple(value["std"]),
             # Tasks banked before there was a choice.
             value.get("resize", "stretch"),
+            value.get("white"),
+            value.get("two_channels", "error"),
         )
 
 

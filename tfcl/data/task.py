@@ -11,8 +11,11 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
+
+
+LONGEST_NAME = 200  # Bytes of a task's name in UTF-8.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,7 +25,7 @@ class Task:
     Args:
         index: Position in the stream, from 0.
         name: Unique in the stream; names files, so letters, digits, `_`, `-`
-            and `.` only.
+            and `.` only, at most `LONGEST_NAME` bytes.
         class_names: Name of each local label 0..C-1.
         train: Training split.
         validation: Held-out part of the training data.
@@ -156,7 +159,7 @@ class TaskStream:
             order = range(len(self.tasks))
         if not self.tasks:
             raise ValueError(f"Stream '{name}' has no task.")
-        _check_names(self)
+        check_task_names(name, [task.name for task in self.tasks])
         for task in self.tasks:
             _check_task(self, task)
         self.visits = _visits(self.tasks, list(order))
@@ -205,19 +208,35 @@ def _visits(tasks, order):
     return tuple(visits)
 
 
-def _check_names(stream):
-    names = [task.name for task in stream.tasks]
+def check_task_names(stream: str, names: Sequence[str]) -> None:
+    """Refuses names of tasks that could not be kept apart or name files.
+
+    Args:
+        stream: Name of the stream, for the message.
+        names: Of its tasks.
+
+    Raises:
+        ValueError: If one comes twice, is too long or has other letters.
+    """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(
-            f"Stream '{stream.name}': task names must be unique, but these "
+            f"Stream '{stream}': task names must be unique, but these "
             f"come twice: {repeated}. Rename one of each."
         )
     for name in names:
         if not name or not all(c.isalnum() or c in "_-." for c in name):
             raise ValueError(
-                f"Stream '{stream.name}': a task name holds letters, digits, "
+                f"Stream '{stream}': a task name holds letters, digits, "
                 f"'_', '-' and '.' only. Received: {name!r}"
+            )
+        # With what is put around it, a name must not be longer than the 255
+        # bytes that file systems allow.
+        if len(name.encode()) > LONGEST_NAME:
+            raise ValueError(
+                f"Stream '{stream}': a task name has at most "
+                f"{LONGEST_NAME} bytes in UTF-8, for it names files. Received "
+                f"{len(name.encode())}: {name[:40]!r}... Rename the task."
             )
 
 

@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from tfcl.errors import printable
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
@@ -165,7 +167,7 @@ def add_colour_bar(figure: Figure, axes: Axes, scale: Any, label: str) -> None:
 
 def short_name(name: str, limit: int = 24) -> str:
     """The name on one line, cut in its middle if it is long."""
-    name = " ".join(str(name).split())
+    name = printable(" ".join(str(name).split()))
     if len(name) <= limit:
         return name
     return f"{name[: limit // 2]}…{name[-(limit // 2 - 1) :]}"

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfcl import files
+from tfcl.errors import printable
 from tfcl.reporting import drawing, figures, histograms, tables
 from tfcl.reporting.training_figures import task_figures
 
@@ -364,7 +365,7 @@ def _words(name: str) -> str:
 
 def _text(value) -> str:
     """Any value as text that is safe between tags and in quotes."""
-    return html.escape(str(value), quote=True)
+    return html.escape(printable(value, lines=True), quote=True)
 
 
 def _table(header, rows, numeric: str = "") -> str:

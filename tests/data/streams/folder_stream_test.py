@@ -10,7 +10,7 @@ import pytest
 
 from tests.testing.folders import draw, draw_task, save
 from tfcl.data.lazy_images import CachedImages
-from tfcl.data.sources import image_files
+from tfcl.data.sources import image_files, task_images
 from tfcl.data.sources.image_files import read_image
 from tfcl.data.streams import folder_stream as folder_stream_module
 from tfcl.data.streams.folder_stream import folder_stream
@@ -218,7 +218,7 @@ def test_each_split_can_be_standardised_by_itself(tree):
 def test_large_tasks_stay_in_their_files(tree, monkeypatch):
     """More than fits: birds has 15 images, cars 30; of 360 bytes each."""
     birds, cars = opened(tree).tasks
-    monkeypatch.setattr(folder_stream_module, "LARGEST_IN_MEMORY", 15 * 360)
+    monkeypatch.setattr(task_images, "LARGEST_IN_MEMORY", 15 * 360)
     one, other = opened(tree).tasks
     assert isinstance(one.train.images, np.ndarray)
     assert isinstance(other.train.images, image_files.ImageFiles)
@@ -280,7 +280,7 @@ def break_image(path):
         (break_image, "1.png' is no readable image"),
         (lambda p: p.write_bytes(b""), "1.png' is no readable image: it is"),
         (lambda p: p.write_bytes(b"text"), "1.png' is no readable image"),
-        (lambda p: p.rename(p.with_suffix(".tiff")), "1.tiff' has none of the"),
+        (lambda p: p.rename(p.with_suffix(".tga")), "1.tga' has none of the"),
         (lambda p: p.rename(p.with_suffix("")), "1' has none of the endings"),
     ],
     ids=["cut", "empty", "text", "unknown ending", "no ending"],
@@ -473,14 +473,14 @@ def test_what_may_not_be_read_is_named(tree):
         found = fault(tree)
     assert "cars/mini' cannot be read (Permission denied)" in found
     assert "chmod" in found
-    read = pathlib.Path.read_bytes
+    read = os.open
 
-    def locked(path):
-        if path.name == "1.png":
+    def locked(path, *arguments, **options):
+        if os.fspath(path).endswith("1.png"):
             raise PermissionError(13, "Permission denied", os.fspath(path))
-        return read(path)
+        return read(path, *arguments, **options)
 
-    with mock.patch.object(pathlib.Path, "read_bytes", locked):
+    with mock.patch.object(os, "open", locked):
         assert "1.png' cannot be read: Permission denied" in fault(tree)
 
 

@@ -9,6 +9,7 @@ import typing
 
 import tensorflow_datasets as tfds
 
+from data_builders.image_folders.image_file import DEFAULT_RULES, Rules
 from data_builders.image_folders.image_folders_dataset_builder import (
     Builder,
     FolderConfig,
@@ -34,6 +35,8 @@ def package_builder(
     image_size: tuple[int, int] | None,
     resize: str,
     skip_bad: bool = False,
+    rules: Rules = DEFAULT_RULES,
+    leave_root: bool = False,
 ) -> Any:
     """The TFDS builder that packs a folder of tasks.
 
@@ -43,6 +46,8 @@ def package_builder(
         image_size: `(height, width)` in pixels; None keeps every size.
         resize: See `Preprocessing`.
         skip_bad: Leave out files that are no images.
+        rules: How files are read.
+        leave_root: Whether paths of lists may lead out of `root`.
 
     Returns:
         A builder whose set is `<data_dir>/image_folders/<name>/1.0.0`, the
@@ -55,6 +60,8 @@ def package_builder(
             name=f"{name}_full",
             description="Images in their own size.",
             bad=bad,
+            rules=rules,
+            leave_root=leave_root,
         )
     else:
         height, width = image_size
@@ -65,6 +72,8 @@ def package_builder(
             image_shape=shape,
             fit=functools.partial(fitted, image_shape=shape, resize=resize),
             bad=bad,
+            rules=rules,
+            leave_root=leave_root,
         )
     if data_dir is not None:
         data_dir = os.path.expanduser(data_dir)
@@ -75,6 +84,29 @@ def is_package(root: str | pathlib.Path) -> bool:
     """Whether a folder is a TFDS set rather than one of tasks."""
     path = pathlib.Path(root).expanduser()
     return (path / "dataset_info.json").exists()
+
+
+def packed_by(root: str | pathlib.Path, task: str) -> Rules | None:
+    """The rules by which the files of a packed task were read.
+
+    Packed images have 8 bits, but those that a learned task is to classify
+    are read as its own were.
+
+    Args:
+        root: Folder of a set, or of tasks.
+        task: Name of one of its tasks.
+
+    Returns:
+        None if the folder is not packed.
+    """
+    if not is_package(root):
+        return None
+    how = set_in(root).info.metadata or {}
+    white = how.get("white", {}).get(task)
+    return DEFAULT_RULES._replace(
+        white=None if white is None else float(white),
+        two_channels=how.get("two_channels", DEFAULT_RULES.two_channels),
+    )
 
 
 def open_package(

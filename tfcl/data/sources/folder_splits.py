@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import fractions
+import itertools
 import typing
 
 import numpy as np
@@ -18,6 +20,9 @@ if typing.TYPE_CHECKING:
 
     from data_builders.image_folders.image_tree import BadImages
     from tfcl.data.sources.image_files import Source
+
+
+_SHOWN = 5  # Pairs of classes that share images, with their counts.
 
 
 class FolderSplits:
@@ -104,6 +109,42 @@ class FolderSplits:
             f"image(s){same}, at least {needed} are needed{why}. Add "
             "images, or folders of those splits, or remove the class."
         )
+
+    def tell_of_two_classes(self) -> None:
+        """Warns of images that are under more than one class."""
+        places = collections.defaultdict(dict)
+        sizes = collections.Counter()
+        for classes in self._pools.values():
+            for name, mine in classes.items():
+                sizes[name] += len({self._digests[index] for index in mine})
+                for index in mine:
+                    places[self._digests[index]].setdefault(name, index)
+        shared = collections.defaultdict(list)
+        for names in places.values():
+            for pair in itertools.combinations(sorted(names), 2):
+                shared[pair].append([names[name] for name in pair])
+        most = sorted(shared, key=lambda pair: -len(shared[pair]))
+        for one, other in most[:_SHOWN]:
+            both = shared[one, other]
+            first = [self._sources[index].name for index in both[0]]
+            logging.warning(
+                "Task '%s': %d of the %d different images of class '%s' are "
+                "among the %d of class '%s', too, the first as '%s' and '%s'. "
+                "No answer to them is right: keep each in one class.",
+                self._task_name,
+                len(both),
+                sizes[one],
+                one,
+                sizes[other],
+                other,
+                *first,
+            )
+        if len(most) > _SHOWN:
+            logging.warning(
+                "Task '%s': so it is with %d further pairs of classes.",
+                self._task_name,
+                len(most) - _SHOWN,
+            )
 
     def part_duplicates(self) -> None:
         """Sees to it that no image is in two splits.

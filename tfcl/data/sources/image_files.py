@@ -14,13 +14,24 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from data_builders.image_folders.image_file import BadImage, decode
+from data_builders import regular_files
+from data_builders.image_folders.image_file import (
+    DEFAULT_RULES,
+    WHITE_OF_16_BITS,
+    BadImage,
+    Rules,
+    decode,
+    levels,
+    open_image,
+)
+from data_builders.image_folders.white_point import Range
 from tfcl.data.lazy_images import Images
 from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from typing import Any
 
     from tfcl.types import Shape
 
@@ -50,25 +61,34 @@ class Reading(typing.NamedTuple):
 
     Attributes:
         digest: SHA-256 of the content; "" if it could not be read.
-        pixels: uint8 `(height, width, channels)`; None with a fault.
+        pixels: uint8 `(height, width, channels)`; None with a fault, and
+            while nobody has said which number is white.
         fault: What is wrong with the file, or None.
+        numbers: `Range` of an image of more than 8 bits; None of others.
+        notes: What is odd with a file that could be read.
     """
 
     digest: str
     pixels: np.ndarray | None
     fault: str | None
+    numbers: Range | None = None
+    notes: tuple[str, ...] = ()
 
 
-def read_image(path: str | pathlib.Path) -> np.ndarray:
+def read_image(
+    path: str | pathlib.Path, rules: Rules = DEFAULT_RULES
+) -> np.ndarray:
     """An image file as uint8 `(height, width, 3)`.
 
-    See `data_builders.image_folders.image_file.decode`.
+    Args:
+        path: The file.
+        rules: See `data_builders.image_folders.image_file.decode`.
 
     Raises:
         UserError: If the file is missing or no image.
     """
     try:
-        return decode(path)
+        return decode(path, rules)
     except FileNotFoundError as error:
         raise UserError(f"No such image: {path}") from error
     except OSError as error:
@@ -87,6 +107,8 @@ class ImageFiles(Images):
             decoded.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
         resize: See `Preprocessing`.
+        rules: How files are read; with the white of their data set, if some
+            are of more than 8 bits.
     """
 
     def __init__(
@@ -94,19 +116,27 @@ class ImageFiles(Images):
         sources: Sequence[Source],
         image_shape: Shape,
         resize: str = "stretch",
+        rules: Rules = DEFAULT_RULES,
     ):
         self._sources = tuple(sources)
         self._resize = resize
+        self._rules = rules
         super().__init__(len(self._sources), image_shape)
 
     def taken(self, rows: np.ndarray) -> ImageFiles:
         """The images at `rows`, not decoded."""
         chosen = [self._sources[row] for row in rows]
-        return ImageFiles(chosen, self._image_shape, self._resize)
+        return ImageFiles(chosen, self._image_shape, self._resize, self._rules)
 
     def digest(self) -> str:
         """Text that differs where files do, or what is made of them."""
-        sha = hashlib.sha256(str((self.shape, self._resize)).encode())
+        made: tuple[Any, ...] = (self.shape, self._resize)
+        # As it was before there was a choice.
+        if self._rules.white not in (None, WHITE_OF_16_BITS):
+            made += (self._rules.white,)
+        if self._rules.two_channels != DEFAULT_RULES.two_channels:
+            made += (self._rules.two_channels,)
+        sha = hashlib.sha256(str(made).encode())
         for source in self._sources:
             assert source.digest is not None
             sha.update(source.digest.encode())
@@ -125,12 +155,13 @@ class ImageFiles(Images):
         pixels = np.empty((len(indices), *self._image_shape), np.uint8)
         chosen = [self._sources[index] for index in indices]
         with contextlib.closing(
-            read_all(chosen, self._image_shape, self._resize)
+            read_all(chosen, self._image_shape, self._resize, self._rules)
         ) as readings:
             for place, reading in enumerate(readings):
-                if reading.fault:
+                if reading.pixels is None:
+                    fault = reading.fault or "has more than 8 bits now"
                     raise UserError(
-                        f"'{chosen[place].name}' {reading.fault}. It was a "
+                        f"'{chosen[place].name}' {fault}. It was an "
                         "image when the run began: put it back and start "
                         "again."
                     )
@@ -139,7 +170,10 @@ class ImageFiles(Images):
 
 
 def read_all(
-    sources: Sequence[Source], image_shape: Shape, resize: str = "stretch"
+    sources: Sequence[Source],
+    image_shape: Shape,
+    resize: str = "stretch",
+    rules: Rules = DEFAULT_RULES,
 ) -> Generator[Reading]:
     """Reads images, several at once.
 
@@ -147,31 +181,39 @@ def read_all(
         sources: List of `Source`.
         image_shape: `(height, width, channels)`; channels is 1 or 3.
         resize: See `Preprocessing`.
+        rules: How files are read. Without a white, images of more than 8 bits
+            give their numbers only.
 
     Yields:
         A `Reading` per source, in their order. Whoever stops early closes the
         generator: its threads cannot wait for themselves.
     """
-    read = functools.partial(_read, tuple(image_shape), resize)
+    read = functools.partial(_read, tuple(image_shape), resize, rules)
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         # By parts, or results would pile up before they are taken.
         for first in range(0, len(sources), 16 * _AT_ONCE):
             yield from pool.map(read, sources[first : first + 16 * _AT_ONCE])
 
 
-def _read(image_shape, resize, source):
+def _read(image_shape, resize, rules, source):
     digest = ""
     try:
         content = source.file
         if not isinstance(content, bytes):
-            content = pathlib.Path(content).read_bytes()
+            content = regular_files.read(content, rules.largest_file)
         digest = source.digest or hashlib.sha256(content).hexdigest()
-        pixels = decode(content)
+        opened = open_image(content, rules)
+        numbers, pixels = None, None
+        if opened.is_deep:
+            numbers = Range.of(opened.values)
+        if numbers is None or rules.white is not None:
+            pixels = levels(opened.values, rules.white)
+            pixels = fitted(pixels, image_shape, resize)
     except OSError as error:
         return Reading(digest, None, f"cannot be read: {error.strerror}")
     except BadImage as error:
         return Reading(digest, None, str(error))
-    return Reading(digest, fitted(pixels, image_shape, resize), None)
+    return Reading(digest, pixels, None, numbers, opened.notes)
 
 
 def fitted(pixels: np.ndarray, image_shape: Shape, resize: str) -> np.ndarray:

@@ -1,38 +1,30 @@
 """A user's own images as a stream: one folder per task."""
 
-import contextlib
+import dataclasses
+import functools
 import pathlib
 from collections.abc import Sequence
 from typing import Annotated
 
 import gin
-import numpy as np
 from absl import logging
 
 from data_builders.image_folders import image_tree
+from data_builders.image_folders.image_file import Rules
+from data_builders.regular_files import LARGEST
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import (
-    LARGEST_IN_MEMORY,
-    LARGEST_STREAM,
-    CachedImages,
-    ImagesSource,
-    decoded_bytes,
-)
+from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources import folder_package
-from tfcl.data.sources.folder_splits import FolderSplits
-from tfcl.data.sources.image_files import (
-    ImageFiles,
-    Source,
-    read_all,
-)
-from tfcl.data.task import TaskStream
+from tfcl.data.sources.image_files import Source
+from tfcl.data.sources.task_images import TaskImages
+from tfcl.data.task import TaskStream, check_task_names
 from tfcl.data.task_assembly import (
     Statistics,
     assemble_task,
     checked_statistics,
 )
-from tfcl.errors import UserError
+from tfcl.errors import UserError, printable
 from tfcl.files import local_path
 from tfcl.types import Folder
 
@@ -51,6 +43,10 @@ def folder_stream(
     on_bad_image: Annotated[str, one_of("error", "skip")] = "error",
     in_memory: bool = True,
     data_seed: int = 0,
+    white: Annotated[float, within("(0, inf)")] | None = None,
+    two_channels: Annotated[str, one_of("error", "grey")] = "error",
+    largest_file: PositiveInt = LARGEST,
+    lists_may_leave_root: bool = False,
     batch_size: PositiveInt = 16,
     data_dir: Folder | None = None,
 ) -> TaskStream:
@@ -62,9 +58,9 @@ def folder_stream(
     - `<class>/*.jpg`, or
     - `train.txt` (`validation.txt`, `test.txt`) with lines `path label`.
 
-    Images are .jpg, .jpeg, .png, .webp, .bmp or .gif of any size and kind
-    (`data_builders.image_folders.image_file.decode`). Labels follow the
-    sorted names of the classes. Validation or test images, where the user
+    Images are .jpg, .jpeg, .png, .webp, .bmp, .gif, .tif or .tiff of any size
+    and kind (`data_builders.image_folders.image_file.decode`). Labels follow
+    the sorted names of the classes. Validation or test images, where the user
     gives none, are cut from the training images of each class: of n
     different ones `max(1, floor(n * fraction))`, drawn by `data_seed`.
 
@@ -98,6 +94,16 @@ def folder_stream(
             GiB only those in use. False decodes all each time they are
             needed, as it is with larger tasks.
         data_seed: Seed of the cut.
+        white: The number that is white in images of more than 8 bits, such as
+            4095 for 12 bits in 16-bit files. None decides it for each task by
+            its largest number, says so and warns if that is odd
+            (`data_builders.image_folders.white_point`). Learned tasks treat
+            the images that they classify alike.
+        two_channels: "error" takes files of two channels for bad images:
+            grey, and what may be opacity or data; "grey" takes the first.
+        largest_file: Bytes that a file may hold; larger ones are bad images,
+            as pipes and devices are.
+        lists_may_leave_root: Whether paths in lists may lead out of `root`.
         batch_size: Examples per training step over all replicas.
         data_dir: Accepted like every stream's, not needed.
 
@@ -116,34 +122,48 @@ def folder_stream(
     _check(parts)
     statistics = checked_statistics(statistics, channels)
     bad = image_tree.BadImages(skip=on_bad_image == "skip")
-    learned, held = [], 0
+    open_task = functools.partial(
+        TaskImages,
+        image_shape=image_shape,
+        resize=resize,
+        bad=bad,
+        rules=Rules(largest_file, white, two_channels),
+    )
     try:
-        found = _found(root, bad, tasks)
-        for name, pools in found.items():
-            logging.info("Reading the images of task '%s'.", name)
-            read = _TaskReader(name, pools, image_shape, resize, bad)
-            # Only what came before decides, so that a longer stream goes on.
-            splits, class_names = read.splits(
-                parts, data_seed, in_memory, now=held < LARGEST_STREAM
-            )
-            held += decoded_bytes(splits)
-            learned.append(
-                assemble_task(
-                    len(learned),
-                    name,
-                    class_names,
-                    splits,
-                    statistics,
-                    learned,
-                    resize,
-                )
-            )
+        found = _found(root, bad, tasks, lists_may_leave_root)
+        check_task_names(_name_of(root), list(found))  # Before all is read.
+        cut = (parts, data_seed, in_memory)
+        made = _tasks(root, found, open_task, cut, statistics, resize)
     except image_tree.TreeError as error:
         raise UserError(str(error)) from error
     _tell_of_skipped(bad.skipped)
-    for task in learned:
+    for task in made:
         _check_fills_a_batch(task, batch_size)
-    return TaskStream(_name_of(root), learned, batch_size)
+    return TaskStream(_name_of(root), made, batch_size)
+
+
+def _tasks(root, found, open_task, cut, statistics, resize):
+    made, held = [], 0
+    for name, pools in found.items():
+        logging.info("Reading the images of task '%s'.", name)
+        images = open_task(name, pools)
+        # Only what came before decides, so that a longer stream goes on.
+        splits, class_names = images.splits(*cut, now=held < LARGEST_STREAM)
+        held += decoded_bytes(splits)
+        task = assemble_task(
+            len(made), name, class_names, splits, statistics, made, resize
+        )
+        rules = folder_package.packed_by(root, name) or images.rules
+        made.append(_as_read(task, rules))
+    return made
+
+
+def _as_read(task, rules):
+    """A task that says how its files were read."""
+    preprocessing = dataclasses.replace(
+        task.preprocessing, white=rules.white, two_channels=rules.two_channels
+    )
+    return dataclasses.replace(task, preprocessing=preprocessing)
 
 
 def _tell_of_skipped(files):
@@ -167,13 +187,15 @@ def _name_of(root):
     path = pathlib.Path(root).expanduser().resolve()
     if folder_package.is_package(root):
         path = path.parent  # Above the folder of the version.
-    return path.name or "folders"
+    # Any bytes may be in it, and it is written into results.
+    return printable(path.name) or "folders"
 
 
-def _found(root, bad, tasks):
+def _found(root, bad, tasks, leave_root):
     """`{task: {split: {class: [Source]}}}` of a tree or of its TFDS set."""
     if folder_package.is_package(root):
         return folder_package.open_package(root, tasks)
+    trees = image_tree.find_images(root, bad, tasks, leave_root)
     return {
         task: {
             split: {
@@ -182,71 +204,8 @@ def _found(root, bad, tasks):
             }
             for split, classes in splits.items()
         }
-        for task, splits in image_tree.find_images(root, bad, tasks).items()
+        for task, splits in trees.items()
     }
-
-
-class _TaskReader:
-    """Reads all files of a task, once."""
-
-    def __init__(self, name, pools, image_shape, resize, bad):
-        self._name = name
-        self._shape = (image_shape, resize)
-        self._bad = bad
-        self._sources = []
-        self._pools = {}
-        for split, classes in pools.items():
-            self._pools[split] = {}
-            for class_name, sources in classes.items():
-                first = len(self._sources)
-                self._sources += sources
-                places = range(first, len(self._sources))
-                self._pools[split][class_name] = places
-
-    def splits(self, parts, seed, in_memory, now):
-        """`(images, labels)` of the three splits, and the class names."""
-        size = len(self._sources) * int(np.prod(self._shape[0]))
-        in_memory = in_memory and size <= LARGEST_IN_MEMORY
-        digests, kept, broken = [], [], set()
-        with contextlib.closing(
-            read_all(self._sources, *self._shape)
-        ) as readings:
-            for index, reading in enumerate(readings):
-                digests.append(reading.digest)
-                kept.append(reading.pixels if in_memory and now else None)
-                if reading.fault:
-                    self._bad(self._sources[index].name, reading.fault)
-                    broken.add(index)
-        usable = {
-            split: {
-                name: [index for index in places if index not in broken]
-                for name, places in classes.items()
-            }
-            for split, classes in self._pools.items()
-        }
-        splits = FolderSplits(
-            self._name, self._sources, digests, usable, self._bad
-        )
-        splits.complete(parts, seed)
-        splits.part_duplicates()
-        result = []
-        for indices, labels in splits.chosen():
-            if in_memory and now:
-                images = np.empty((len(indices), *self._shape[0]), np.uint8)
-                for place, index in enumerate(indices):
-                    images[place] = kept[index]
-                    kept[index] = None  # Not twice in memory.
-            else:
-                chosen = [
-                    self._sources[index]._replace(digest=digests[index])
-                    for index in indices
-                ]
-                images = ImageFiles(chosen, *self._shape)
-                if in_memory:
-                    source = ImagesSource(images)
-                    images = CachedImages(source, np.arange(len(chosen)))
-            result.append((images, labels))
-        return result, splits.class_names
 
 
 def _size(image_size):

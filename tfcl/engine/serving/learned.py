@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import typing
+import unicodedata
 
 import tensorflow as tf
 from absl import logging
@@ -85,6 +86,9 @@ class LearnedTasks:
 
     def find(self, name: str) -> BankedTask:
         """The `BankedTask` named `name`, or a `UserError` with the names."""
+        if name not in self.names:
+            # Tasks of folders are called by the composed form of their names.
+            name = unicodedata.normalize("NFC", name)
         if name not in self.names:
             raise UserError(
                 f"No learned task '{name}' in --model_dir {self.model_dir}. "

@@ -56,7 +56,9 @@ class StartFiles:
         """See `tfcl.models.start_files`."""
         name = f"built/{name}.keras"  # no file of a user's
         if name in self.notes:
-            return keras.models.load_model(self._kept(name), compile=False)
+            return keras.models.load_model(
+                self._kept(name), compile=False, safe_mode=True
+            )
         model = build()
         self._writers[name] = model.save
         return model
