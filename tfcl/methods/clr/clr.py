@@ -78,6 +78,8 @@ class CLR(NetworkMethod, SupportsBundle):
         Learning", ICCV 2023, section 3.
     """
 
+    keeps_shared = True
+
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,

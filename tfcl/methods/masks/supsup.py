@@ -54,6 +54,8 @@ class SupSup(NetworkMethod):
         "Supermasks in Superposition", NeurIPS 2020, scenario GG.
     """
 
+    keeps_shared = True
+
     def __init__(
         self, training: TaskTraining = gin.REQUIRED, share: float = 0.5
     ):

@@ -17,8 +17,10 @@ import keras
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory.memory_dense import MemoryDense
 from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
+from tfcl.models.layer_names import with_own_names
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.online.pixels import pixels
+from tfcl.models.start_weights import starts_from_its_weights
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -33,7 +35,7 @@ def linear_network(
     use_bias: bool = True,
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
 ) -> OnlineNetwork:
     """LP: one dense layer, on pixels or on a backbone's features.
 
@@ -45,12 +47,13 @@ def linear_network(
             features; None takes the values of an image as they are.
         frozen: Whether a backbone is frozen.
         pretrained: Whether one that is trained starts from the weights that it
-            comes with; False draws new ones.
+            comes with; False draws new ones. None does so if it comes with
+            some; a line of the log says what was done.
     """
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     head = torch_dense(classes, network.output_shape[-1], use_bias, name="head")
     return OnlineNetwork(
-        [(network, head)], backbone is not None and not frozen, pretrained
+        [(network, head)], backbone is not None and not frozen, kept
     )
 
 
@@ -62,7 +65,7 @@ def mlp_network(
     use_bias: bool = True,
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
 ) -> OnlineNetwork:
     """MLP: dense, tanh, dense.
 
@@ -81,7 +84,7 @@ def mlp_network(
             "Argument `hidden_units` must be positive. "
             f"Received: hidden_units={hidden_units}"
         )
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     hidden = torch_dense(
         hidden_units,
         network.output_shape[-1],
@@ -91,7 +94,7 @@ def mlp_network(
     )
     network = keras.Model(network.inputs[0], hidden(network.outputs[0]))
     head = torch_dense(classes, hidden_units, use_bias, name="head")
-    return OnlineNetwork([(network, head)], True, pretrained)
+    return OnlineNetwork([(network, head)], True, kept)
 
 
 def _with_memory_options(factory):
@@ -128,7 +131,7 @@ def memory_network(
     dtype: str = "float32",
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
     **options,
 ) -> OnlineNetwork:
     """MH: a `MemoryDense`, on pixels or on a backbone's features.
@@ -160,12 +163,12 @@ def memory_network(
             "memory_network.key_update = 'winner' or scramble = False. "
             f"Received: scramble={scramble}, key_update={key_update!r}"
         )
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     head = MemoryDense(classes, name="head", dtype=dtype, **options)
     return OnlineNetwork(
         [(network, head)],
         backbone is not None and not frozen,
-        pretrained,
+        kept,
         update_first=update_first,
     )
 
@@ -215,11 +218,14 @@ def torch_dense(
     )
 
 
-def _backbone(image_shape, backbone, frozen):
-    if backbone is not None:
-        network = backbone(image_shape=image_shape)
-        if frozen:
-            # Layer by layer: what stands behind them may be trained.
-            network.trainable = False
-        return network
-    return pixels(image_shape)
+def _backbone(image_shape, backbone, frozen, pretrained):
+    """The backbone, and whether its present weights are its start values."""
+    if backbone is None:
+        return pixels(image_shape), bool(pretrained)
+    network = with_own_names(backbone, image_shape=image_shape)
+    if frozen:
+        # Layer by layer: what stands behind them may be trained.
+        network.trainable = False
+        return network, bool(pretrained)  # Frozen ones keep theirs anyway.
+    asked, option = pretrained, "pretrained"
+    return network, starts_from_its_weights(network, asked, option)
