@@ -15,6 +15,7 @@ from tfcl.methods.clr.clr import CLR
 from tfcl.methods.clr.parallel_convolutions import ParallelConvolutions
 from tfcl.methods.cpg.packnet import PackNet
 from tfcl.methods.expansion.prognn import ProgNN
+from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.optimizers.schedules import Constant
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
@@ -172,6 +173,20 @@ def test_old_logits_keep_their_bits_whatever_a_layer_assigns(name, moving):
         logits.append(method.predict(images).numpy())
     np.testing.assert_array_equal(*logits)
     assert np.ptp(logits[0]) > 0
+
+
+def test_a_layer_may_move_what_nobody_keeps():
+    backbone = _backbone((8, 8, 3), "spectral")
+    kept = backbone.get_layer("second").weights
+    before = [weight.numpy() for weight in backbone.weights]
+    require_still(backbone, (8, 8, 3), kept, True, "Some")
+    moving = backbone.get_layer("moving").weights
+    require_still(backbone, (8, 8, 3), moving, False, "Some")
+    with pytest.raises(ValueError, match="what Some keeps"):
+        require_still(backbone, (8, 8, 3), moving, True, "Some")
+    # And looking moves nothing.
+    for weight, value in zip(backbone.weights, before):
+        np.testing.assert_array_equal(weight.numpy(), value)
 
 
 def test_the_message_names_layer_variable_and_way_out():

@@ -118,7 +118,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         self.steps = self.make_steps()
         self._build(1.0)
         require(
-            not self.untrained or self.training.pretrained,
+            not self.untrained or bool(self.training.pretrained),
             "untrained",
             "must be empty unless the backbone starts from its weights",
             sorted(self.untrained),
