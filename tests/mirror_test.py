@@ -86,7 +86,6 @@ _COVERED = {
         "methods/cpg/cpg_phases methods/cpg/served_networks"
     ),
     "methods/expansion/den_test": ("methods/expansion/growing_network"),
-    "methods/lasem/brute_force_test": ("models/surgery/selective"),
     "methods/lasem/lasem_test": (
         "methods/lasem/layer_choice methods/lasem/searching_method "
         "methods/machine_memory"
@@ -144,6 +143,8 @@ _WIDER = {
     "gin_networks_test",
     "layering_test",
     "methods/cpg/cpg_replicas_test",
+    "methods/early_checks_test",
+    "methods/stored_names_test",
     "mirror_test",
     "models/backbones/cpg_start_values_test",
     "published_starts_test",

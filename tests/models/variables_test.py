@@ -1,12 +1,17 @@
 """Names, start values and storage of a model's variables."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from tfcl.errors import RunError
+from tfcl.layers.faces.verification_head import VerificationHead
 from tfcl.layers.task_head import TaskHead
 from tfcl.layers.transfer.selective_conv2d import CHOSEN, SelectiveConv2D
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
+from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import (
     Owned,
@@ -235,44 +240,98 @@ def test_a_layer_s_constants_follow_what_is_restored():
     np.testing.assert_allclose(other(images), images, rtol=1e-6)
 
 
-def test_a_smaller_array_fills_the_leading_block():
-    owned = [_owned("kernel", (3, 4)), _owned("bias", (4,))]
-    restore(
-        owned,
-        {
-            "kernel": np.arange(6, dtype=np.float32).reshape(3, 2),
-            "bias": np.ones(2, np.float32),
-        },
-    )
+def _head_variables():
+    """Kernel and bias of a head of four classes, and a plain kernel."""
+    kernel, bias = _owned("head/kernel", (3, 4)), _owned("head/bias", (4,))
+    return [
+        dataclasses.replace(kernel, class_axis=-1),
+        dataclasses.replace(bias, class_axis=-1),
+        _owned("conv/kernel", (3, 4)),
+    ]
+
+
+def _values_of_two_classes():
+    return {
+        "head/kernel": np.arange(6, dtype=np.float32).reshape(3, 2),
+        "head/bias": np.ones(2, np.float32),
+        "conv/kernel": np.ones((3, 4), np.float32),
+    }
+
+
+def test_a_head_of_fewer_classes_fills_the_leading_columns():
+    owned = _head_variables()
+    restore(owned, _values_of_two_classes())
     values = stored(owned)
-    assert values["kernel"].tolist() == [
+    assert values["head/kernel"].tolist() == [
         [0.0, 1.0, 0.0, 0.0],
         [2.0, 3.0, 0.0, 0.0],
         [4.0, 5.0, 0.0, 0.0],
     ]
-    assert values["bias"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert values["head/bias"].tolist() == [1.0, 1.0, 0.0, 0.0]
 
 
-def test_a_missing_array_becomes_zeros():
-    owned = [
-        _owned("kept"),
-        _owned("gone"),
-        _owned("whole", (2,), "zeros", dtype="int32"),
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("conv/kernel", (3, 2)),
+        ("conv/kernel", (2, 4)),
+        ("head/kernel", (2, 4)),
+        ("head/kernel", (2, 2)),
+        ("head/kernel", (3, 5)),
+        ("head/bias", (5,)),
+        ("head/bias", ()),
+        ("head/bias", (2, 1)),
+    ],
+)
+def test_no_axis_is_padded_but_the_classes_of_a_head(name, shape):
+    owned = _head_variables()
+    wanted = tuple({o.name: o for o in owned}[name].variable.shape)
+    values = {**_values_of_two_classes(), name: np.zeros(shape, np.float32)}
+    with pytest.raises(RunError) as caught:
+        restore(owned, values)
+    for part in (f"'{name}'", str(shape), str(wanted)):
+        assert part in str(caught.value)
+    # Nothing is half restored.
+    assert all((o.variable.numpy() == 7.0).all() for o in owned)
+
+
+def test_the_classes_of_every_head_are_its_only_padded_axis():
+    heads = [
+        TaskHead(5, hidden_units=(4,), name="head"),
+        VerificationHead(5, 4, 6, name="head"),
     ]
-    restore(owned, {"kept": np.ones((3, 2), np.float32)})
-    values = stored(owned)
-    assert values["kept"].all()
-    assert not values["gone"].any()
-    assert values["whole"].tolist() == [0, 0]
-    assert values["whole"].dtype == np.int32
+    for head in heads:
+        network = TaskNetwork(_flat(), head)
+        axes = {
+            o.name: o.class_axis
+            for o in network.backbone_variables + network.head_variables
+            if o.class_axis is not None
+        }
+        last = len(head.kernels) - 1
+        wanted = {f"kernel_{last}": -1, f"bias_{last}": -1, "columns": 0}
+        if isinstance(head, VerificationHead):
+            wanted["angular_kernel"] = -1
+        assert axes == {f"head/{k}": v for k, v in wanted.items()}
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (3, 3), (3,), (3, 2, 1)])
-def test_an_array_that_does_not_fit_is_refused(shape):
-    owned = _owned("backbone/kernel")
-    with pytest.raises(
-        ValueError, match="'backbone/kernel' has shape"
-    ) as caught:
-        restore([owned], {"backbone/kernel": np.zeros(shape, np.float32)})
-    assert str(shape) in str(caught.value)
-    assert (owned.variable.numpy() == 7.0).all()
+def _flat():
+    return _model(layers.Conv2D(4, 3, name="conv"), layers.Flatten())
+
+
+def test_an_array_that_no_one_has_declared_absent_is_an_error():
+    owned = [_owned("kept"), _owned("gone")]
+    values = {"kept": np.ones((3, 2), np.float32)}
+    with pytest.raises(RunError, match="no values are stored for 'gone'"):
+        restore(owned, values)
+    assert (owned[0].variable.numpy() == 7.0).all()
+    restore(owned, values, absent=["gone"])
+    assert stored(owned)["kept"].all()
+    assert not stored(owned)["gone"].any()
+
+
+def test_an_array_of_no_variable_is_an_error():
+    owned = [_owned("conv2d/kernel")]
+    value = np.ones((3, 2), np.float32)
+    with pytest.raises(RunError, match="no variables 'conv2d_3/kernel'"):
+        restore(owned, {"conv2d/kernel": value, "conv2d_3/kernel": value})
+    assert (owned[0].variable.numpy() == 7.0).all()

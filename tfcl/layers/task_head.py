@@ -196,6 +196,16 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         ]
         return listed + [("columns", self.columns, _Range())]
 
+    def class_axes(self) -> dict[str, int]:
+        """`{variable: axis}` along which `trimmed` leaves out places."""
+        last = len(self.kernels) - 1
+        return {f"kernel_{last}": -1, f"bias_{last}": -1, "columns": 0}
+
+    def left_out(self, values: Values) -> list[str]:
+        """Names that `trimmed` has taken out of bank values as a whole."""
+        del values
+        return []
+
     def lower(self) -> list[Lowered]:
         """Plain Dense layers of the active task: list of (layer, weights)."""
         layers = []

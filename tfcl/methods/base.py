@@ -13,7 +13,7 @@ from tfcl.layers.fast.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     import keras
@@ -235,10 +235,22 @@ class Method(abc.ABC):
         `validation_accuracy` if it is not the last phase's."""
         return {}
 
+    def left_out(self, values: Values) -> Collection[str]:
+        """Names of slot variables that `bank_values` has left out.
+
+        They become zeros when the task is activated; every other name that
+        is missing in the bank is an error.
+
+        Args:
+            values: Bank values of the task.
+        """
+        del values
+        return ()
+
     def activate(self, values: Values, task_index: int) -> None:
         """Puts a finished task's bank values into the slot."""
         del task_index
-        restore(self.slot, values)
+        restore(self.slot, values, self.left_out(values))
 
     def read_variables(self) -> list[Owned]:
         """The shared variables on which the active task's logits depend."""

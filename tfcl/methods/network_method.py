@@ -15,12 +15,13 @@ from tfcl.methods.base import (
     trainable,
     values_of,
 )
+from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     import keras
@@ -61,6 +62,12 @@ class NetworkMethod(Method, SupportsEmbedding):
     takes_losses = False
     """Whether every task may have a loss and head columns of its own."""
 
+    keeps_shared = False
+    """Whether finished tasks rely on `shared` variables never to change."""
+
+    shared_in_training = True
+    """Whether later tasks' steps call the backbone in training mode."""
+
     tensor_norms: TensorNorms | None = None
     """Optional `TensorNorms`: a penalty on `normed_weights()`."""
 
@@ -91,12 +98,22 @@ class NetworkMethod(Method, SupportsEmbedding):
         head = self.make_head(spec)
         self._network = self.training.network(backbone, head)
         self.divide(self._network)
+        if self.keeps_shared:
+            kept = [owned.variable for owned in self.shared]
+            self.require_still(backbone, kept)
         self.state = self.random_state
         self.redraw(self.shared, "shared")
         self._trained = trainable(self.shared) + trainable(self.slot)
         self.build_optimizer(
             "main", self.training.make_optimizer(), self._trained
         )
+
+    def require_still(
+        self, backbone: keras.Model, kept: Sequence[keras.Variable]
+    ) -> None:
+        """Refuses layers that change `kept`; see `frozen_layers`."""
+        shape, training = self.spec.image_shape, self.shared_in_training
+        require_still(backbone, shape, kept, training, type(self).__name__)
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:
         """The backbone; a lifted backbone where a method has own layers."""
@@ -235,6 +252,9 @@ class NetworkMethod(Method, SupportsEmbedding):
 
     def bank_values(self) -> Values:
         return self.head.trimmed(stored(self.slot))
+
+    def left_out(self, values: Values) -> Collection[str]:
+        return self.head.left_out(values)
 
     def activate(self, values: Values, task_index: int) -> None:
         super().activate(values, task_index)

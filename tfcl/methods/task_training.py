@@ -23,7 +23,9 @@ from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
+from tfcl.models.layer_names import with_own_names
 from tfcl.models.network import TaskNetwork
+from tfcl.models.start_weights import starts_from_its_weights
 from tfcl.optimizers.rmsprop import RMSPropTF1
 
 if typing.TYPE_CHECKING:
@@ -61,7 +63,9 @@ class TaskTraining(TrainingOptions):
         head_truncated: Whether they are truncated at two deviations.
         head_bias: Start value of the head's biases.
         pretrained: True starts from the backbone's weights, False draws new
-            ones by its initializers.
+            ones by its initializers. None starts from its weights if it
+            comes with some: out of a file, a download, or a user's function.
+            A line of the log says what was done.
         drop_remainder: Leave out the last, smaller batch of an epoch.
         validate_every: Epochs between validations.
         stop: Optional early-stopping rule.
@@ -94,7 +98,7 @@ class TaskTraining(TrainingOptions):
         head_stddev: float = 0.05,
         head_truncated: bool = True,
         head_bias: float = 0.2,
-        pretrained: bool = False,
+        pretrained: bool | None = None,
         drop_remainder: bool = True,
         validate_every: NonNegativeInt = 1,
         stop: Callable[[Clock], Any] | None = None,
@@ -115,7 +119,8 @@ class TaskTraining(TrainingOptions):
         self.head_stddev = head_stddev
         self.head_truncated = head_truncated
         self.head_bias = head_bias
-        self.pretrained = pretrained
+        # True or False as soon as there is a backbone.
+        self.pretrained = self._asked_pretrained = pretrained
         self.drop_remainder = drop_remainder
         self.validate_every = validate_every
         self.stop = stop
@@ -128,7 +133,13 @@ class TaskTraining(TrainingOptions):
 
     def backbone(self, spec: StreamSpec, **options) -> keras.Model:
         """A new backbone for a stream; options such as `width` go to it."""
-        return self.make_backbone(image_shape=spec.image_shape, **options)
+        model = with_own_names(
+            self.make_backbone, image_shape=spec.image_shape, **options
+        )
+        self.pretrained = starts_from_its_weights(
+            model, self._asked_pretrained, "TaskTraining.pretrained"
+        )
+        return model
 
     def head(
         self, max_classes: int, num_outputs: int | None = None
@@ -218,7 +229,7 @@ class TaskTraining(TrainingOptions):
 
     def network(self, backbone: keras.Model, head: TaskHead) -> TaskNetwork:
         """Backbone and head as a `TaskNetwork`."""
-        return TaskNetwork(backbone, head, self.pretrained)
+        return TaskNetwork(backbone, head, bool(self.pretrained))
 
     def decayed(
         self, owned: Sequence[Owned], gradients: Sequence[Tensor], replicas: int

@@ -7,7 +7,7 @@ import typing
 import keras
 
 from tfcl.models.surgery.fold import folded
-from tfcl.models.surgery.lift import lower
+from tfcl.models.surgery.lift import lower, require_graphs
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 if typing.TYPE_CHECKING:
@@ -42,14 +42,21 @@ class TaskNetwork:
                 "end it with Flatten or global pooling. "
                 f"Received: output shape {shape}"
             )
+        require_graphs(backbone)
         self.backbone = backbone
         self.head = head
         _synchronize(backbone)
         if not head.built:
             head.build(shape)
         self.backbone_variables = owned_variables(backbone, pretrained)
+        axes = head.class_axes()
         self.head_variables = [
-            Owned.of(f"{head.name}/{name}", variable, initializer)
+            Owned.of(
+                f"{head.name}/{name}",
+                variable,
+                initializer,
+                class_axis=axes.get(name),
+            )
             for name, variable, initializer in head.owned_variables()
         ]
 

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from tfcl import randomness
+from tfcl.errors import RunError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any
 
     from tfcl.types import Values
@@ -28,6 +29,9 @@ class Owned:
             variable had when it was listed is its start value.
         derive: Function that brings up to date what a layer derives from the
             variable; None for layers that compute with it directly.
+        class_axis: The axis along which the classes of a task lie, whose end
+            a task of fewer classes leaves out of the bank. None for all
+            variables but those of a head.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Owned:
     initializer: typing.Callable | None = None
     pristine: np.ndarray | None = None
     derive: typing.Callable | None = None
+    class_axis: int | None = None
 
     @classmethod
     def of(
@@ -43,12 +48,13 @@ class Owned:
         variable: Any,
         initializer: Any | None = None,
         derive: Any | None = None,
+        class_axis: int | None = None,
     ) -> Owned:
         """An `Owned`; without initializer it keeps the present value."""
         pristine = None
         if initializer is None:
             pristine = variable.numpy()
-        return cls(name, variable, initializer, pristine, derive)
+        return cls(name, variable, initializer, pristine, derive, class_axis)
 
     def fresh(self, seed: int) -> np.ndarray:
         """The start value drawn with `seed` (an integer)."""
@@ -182,35 +188,79 @@ def stored(owned: Sequence[Owned]) -> Values:
     return {item.name: item.variable.numpy() for item in owned}
 
 
-def restore(owned: Sequence[Owned], values: Values) -> None:
-    """Assigns `{name: array}`; a missing array becomes zeros.
+def restore(
+    owned: Sequence[Owned], values: Values, absent: Collection[str] = ()
+) -> None:
+    """Assigns `{name: array}`: one array for each variable, and no other.
 
-    An array smaller than its variable (a head of fewer classes than the
-    widest task) fills the leading block, the rest becomes zeros.
+    Nothing is assigned if one does not fit.
+
+    Args:
+        owned: List of `Owned`.
+        values: `{name: array}`. An array may be shorter than its variable
+            along `Owned.class_axis` alone (a head of fewer classes than the
+            widest task): the rest becomes zeros.
+        absent: Names that may be missing; such a variable becomes zeros.
 
     Raises:
-        ValueError: If an array does not fit into its variable.
+        RunError: If an array does not fit into its variable, is missing, or
+            belongs to none.
     """
-    for item in owned:
-        shape = tuple(item.variable.shape)
-        value = values.get(item.name)
-        if value is None:
-            item.variable.assign(np.zeros(shape, item.variable.dtype))
-            continue
-        if value.ndim != len(shape) or any(
-            v > s for v, s in zip(value.shape, shape)
-        ):
-            raise ValueError(
-                f"Stored value of '{item.name}' has shape {value.shape}, the "
-                f"variable {shape}: they belong to different networks."
-            )
-        if value.shape != shape:
-            padded = np.zeros(shape, value.dtype)
-            padded[tuple(slice(0, n) for n in value.shape)] = value
-            value = padded
+    _refuse_other_names(owned, values, absent)
+    arrays = [_fitting(item, values.get(item.name)) for item in owned]
+    for item, array in zip(owned, arrays):
         # Half the time of Keras' own way, which checks the shape again.
-        item.variable.value.assign(value, read_value=False)
+        item.variable.value.assign(array, read_value=False)
     derive(owned)
+
+
+def _refuse_other_names(owned, values, absent):
+    names = [item.name for item in owned]
+    missing = [n for n in names if n not in values and n not in absent]
+    unknown = sorted(set(values) - set(names))
+    if not missing and not unknown:
+        return
+    found = []
+    if missing:
+        found.append(f"no values are stored for {_listed_names(missing)}")
+    if unknown:
+        found.append(
+            f"the network has no variables {_listed_names(unknown)}, of which "
+            "values are stored"
+        )
+    raise RunError(
+        f"The stored values belong to another network: {', and '.join(found)}. "
+        "Open the run with the method and the backbone that it was learned "
+        "with, whose layers must bear the same names."
+    )
+
+
+def _listed_names(names):
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(f"'{name}'" for name in names[:4]) + more
+
+
+def _fitting(item, value):
+    """A stored array in the shape of its variable, zeros for None."""
+    shape = tuple(item.variable.shape)
+    if value is None:
+        return np.zeros(shape, item.variable.dtype)
+    if value.shape == shape:
+        return value
+    axis = item.class_axis
+    grown = None
+    if axis is not None and value.ndim == len(shape):
+        grown = list(value.shape)
+        grown[axis] = max(grown[axis], shape[axis])
+    if grown is None or tuple(grown) != shape:
+        raise RunError(
+            f"Stored value of '{item.name}' has shape {value.shape}, the "
+            f"variable {shape}: they belong to different networks. Open the "
+            "run with the method and the backbone that it was learned with."
+        )
+    padded = np.zeros(shape, value.dtype)
+    padded[tuple(slice(0, n) for n in value.shape)] = value
+    return padded
 
 
 def derive(owned: Sequence[Owned]) -> None:

@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from tfcl.errors import UserError
 from tfcl.models import start_files, torch_files
+from tfcl.models.start_weights import note_source
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -122,6 +123,7 @@ def assign_arrays(
                 f"{array.shape}. Choose the network that the file is of."
             )
         weight.assign(array.astype(weight.dtype))
+    note_source(model, f"the weights of '{path}'")
 
 
 def _keras_order(array, weight, name):

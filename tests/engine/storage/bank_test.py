@@ -198,7 +198,7 @@ def test_values_of_another_shape_are_refused(finished):
     values = dict(entry.values)
     name = "head/kernel_0"
     values[name] = np.zeros((1000, 6), np.float32)
-    with pytest.raises(ValueError, match="different networks"):
+    with pytest.raises(RunError, match="different networks"):
         finished.run.method.activate(values, 0)
 
 

@@ -29,7 +29,12 @@ def _head(**kwargs):
 
 def _owned(head):
     return [
-        Owned.of(f"head/{name}", variable, initializer)
+        Owned.of(
+            f"head/{name}",
+            variable,
+            initializer,
+            class_axis=head.class_axes().get(name),
+        )
         for name, variable, initializer in head.owned_variables()
     ]
 
@@ -81,7 +86,7 @@ class VerificationHeadTest(parameterized.TestCase, tf.test.TestCase):
         else:
             self.assertEqual(size, (_FEATURES + 1) * 4 + 4 * 4 + 4)
         other = _head()
-        restore(_owned(other), values)
+        restore(_owned(other), values, head.left_out(values))
         other.use_columns(values["head/columns"])
         self.assertAllEqual(other(self.features), logits)
 

@@ -156,8 +156,9 @@ def test_what_cannot_be_taken_untrained_is_named(tmp_path, name, make, message):
 
 
 def test_untrained_tasks_need_pretrained_weights():
+    method = cpg(untrained={"task_00": _classifier})
     with pytest.raises(ValueError, match="`untrained` must be empty unless"):
-        cpg(untrained={"task_00": _classifier})
+        method.setup(tiny_stream()().spec(), seed=0)
 
 
 def test_tasks_have_pruning_of_their_own(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden
+from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
 from tfcl.models.surgery.fold import folded
 
 _IMAGES = np.random.default_rng(0).normal(size=(2, 9, 8, 3))
@@ -87,3 +88,38 @@ def test_filters_are_not_folded_because_borders_would_differ(case):
     single += data["fused_bias"]
     same = np.abs(single - data["y"]).max(axis=(0, 3)) < 1e-12
     np.testing.assert_array_equal(same, data["exact_mask"])
+
+
+@keras.saving.register_keras_serializable(package="tfcl_tests")
+class _Standardised(keras.layers.Conv2D):
+    """Computes with another kernel than the one that it stores."""
+
+    def call(self, inputs):
+        kernel = self.kernel / keras.ops.max(keras.ops.abs(self.kernel))
+        return self.convolution_op(inputs, kernel)
+
+
+def test_a_convolution_with_a_rule_of_its_own_is_not_folded():
+    model = _randomised(
+        keras.Sequential(
+            [
+                keras.Input((9, 8, 3)),
+                _Standardised(4, 3, use_bias=False),
+                keras.layers.BatchNormalization(),
+            ]
+        )
+    )
+    served = folded(model)
+    assert len(_norms(served)) == 1
+    np.testing.assert_array_equal(served(_IMAGES), model(_IMAGES))
+
+
+def test_batch_norm_behind_a_convolution_that_hears_columns_stays():
+    inputs = [keras.Input((9, 8, 3)) for _ in range(2)]
+    lateral = LateralConv2D(4, 3, columns=1, lateral_units=2)
+    outputs = keras.layers.BatchNormalization()(lateral(inputs))
+    model = _randomised(keras.Model(inputs, outputs))
+    served = folded(model)
+    assert len(_norms(served)) == 1
+    pair = [_IMAGES, _IMAGES[::-1]]
+    np.testing.assert_array_equal(served(pair), model(pair))

@@ -159,6 +159,16 @@ class VerificationHead(TaskHead):
         ]
         return super().owned_variables() + own
 
+    def class_axes(self) -> dict[str, int]:
+        return {**super().class_axes(), _ANGULAR: -1}
+
+    def left_out(self, values: Values) -> list[str]:
+        columns = values.get(f"{self.name}/columns", np.zeros(1))
+        names: tuple[str, ...] = (*_EMBEDDING, _ANGULAR)
+        if columns[0] >= self.plain_classes:
+            names = ("kernel_0", "bias_0")
+        return [f"{self.name}/{name}" for name in names]
+
     def lower(self) -> list[Lowered]:
         """Plain Dense layers; `x u = |x| cos(theta)` for unit columns u."""
         if not self.verifies:

@@ -31,6 +31,9 @@ class FrozenBackbone(NetworkMethod):
         tensor_norms: Optional `TensorNorms`: a penalty on the head.
     """
 
+    keeps_shared = True
+    shared_in_training = False  # In that of the first task alone.
+
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,

@@ -59,6 +59,8 @@ class Individual(NetworkMethod):
             trains.
     """
 
+    keeps_shared = True  # There is nothing, and no draws in inference.
+
     @checked
     def __init__(
         self,
@@ -105,7 +107,11 @@ class Individual(NetworkMethod):
         columns = values[f"{self.head.name}/columns"]
         if np.array_equal(columns, self.head.active_columns):
             taken = self.slot
-        restore(taken, values)
+        restore(
+            taken,
+            {v.name: values[v.name] for v in taken if v.name in values},
+            self.head.left_out(values),
+        )
         self.training.begin_task(self.head, task)
 
     def phases(self, task: Task) -> Phases:

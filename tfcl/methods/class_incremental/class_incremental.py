@@ -27,6 +27,7 @@ from tfcl.methods.class_incremental.classifier_alignment import AlignmentOrder
 from tfcl.methods.class_incremental.task_heads import KINDS, MEMORY, TaskHeads
 from tfcl.methods.class_incremental.virtual_batch import VirtualBatch
 from tfcl.methods.work import Accumulate
+from tfcl.models.layer_names import with_own_names
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.variables import Owned, statistic
 
@@ -154,7 +155,9 @@ class ClassIncremental(Method):
     def _build_network(self, spec):
         """Network, optimizers and what gathers their gradients."""
         training = self.training
-        backbone = self.make_backbone(image_shape=spec.image_shape)
+        backbone = with_own_names(
+            self.make_backbone, image_shape=spec.image_shape
+        )
         self._network = OnlineNetwork(
             [(backbone, self.heads.layer)],
             trains_backbone=training.trains_backbone,

@@ -79,6 +79,8 @@ class CLR(NetworkMethod, SupportsBundle):
         Learning", ICCV 2023, section 3.
     """
 
+    keeps_shared = True
+
     @checked
     def __init__(
         self,

@@ -45,6 +45,9 @@ class ParallelConvolutions(NetworkMethod):
         and `li50`).
     """
 
+    keeps_shared = True
+    shared_in_training = False
+
     def __init__(
         self,
         training: TaskTraining = gin.REQUIRED,

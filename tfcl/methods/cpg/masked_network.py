@@ -12,6 +12,7 @@ from tfcl.layers.masked.masked_dense import MaskedDense
 from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.methods.cpg.masked_steps import MaskedSteps
 from tfcl.methods.cpg.served_networks import ServedNetworks
+from tfcl.methods.cpg.weight_shares import say_shares, weight_shares
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
 from tfcl.metrics.ownership import ownership
@@ -88,13 +89,6 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         )
         self.untrained = dict(untrained or {})
         require(
-            not self.untrained or training.pretrained,
-            "untrained",
-            "must be empty unless TaskTraining.pretrained is true and the "
-            "backbone comes with weights (gin/networks/keras_resnet50.gin)",
-            sorted(self.untrained),
-        )
-        require(
             not self.untrained or not training.hidden_units,
             "untrained",
             "must be empty if TaskTraining.hidden_units puts layers before "
@@ -123,6 +117,15 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         self.served = ServedNetworks(self._plain)
         self.steps = self.make_steps()
         self._build(1.0)
+        require(
+            not self.untrained or bool(self.training.pretrained),
+            "untrained",
+            "must be empty unless the backbone starts from its weights",
+            sorted(self.untrained),
+        )
+        backbone = self._network.backbone
+        self.require_still(backbone, [v.variable for v in self.shared])
+        say_shares(self.name, backbone)
         self.redraw(self.shared, "shared")
 
     def _plain(self, width):
@@ -378,6 +381,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
             for depth, layer in enumerate(self.masked)
         }
         notes = {"width": self.width, "ownership": self._shares(owners, picks)}
+        notes["weights"] = weight_shares(self._network.backbone)
         for share in ("own", "free", "shared"):
             notes[f"{share}_by_layer"] = {
                 name: shares[share] for name, shares in layers.items()
@@ -393,7 +397,4 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
 def _of_earlier(kernel, owner, number):
     """Kernel and owners with 0 where no earlier task owns the weight."""
     earlier = (owner > 0) & (owner < number)
-    return (
-        np.where(earlier, kernel, np.zeros((), kernel.dtype)),
-        np.where(earlier, owner, np.zeros((), owner.dtype)),
-    )
+    return [np.where(earlier, a, a.dtype.type(0)) for a in (kernel, owner)]

@@ -97,12 +97,13 @@ class ServedNetworks:
             values: Bank values: picks, and all that is not masked.
         """
         network, names = self.network(width), set()
+        values = {k: v for k, v in values.items() if k != "width"}
         for layer in masked:
             kernel, owner = self.blocks(
                 width, layer, layer.kernel.numpy(), layer.owner.numpy()
             )
             known = (owner > 0) & (owner <= number)
-            bits = values.get(f"{layer.name}/picks")
+            bits = values.pop(f"{layer.name}/picks", None)
             if bits is not None:
                 earlier = known & (owner < number)
                 count = np.count_nonzero(earlier)
@@ -116,6 +117,6 @@ class ServedNetworks:
             for owned in network.backbone_variables + network.head_variables
             if owned.name not in names
         ]
-        restore(others, values)
+        restore(others, values, network.head.left_out(values))
         # A head may be wider today than when the task was learned.
         network.head.use_columns(values[f"{network.head.name}/columns"])

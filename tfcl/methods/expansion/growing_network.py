@@ -192,6 +192,12 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         padded = np.zeros((positions, self.widths[-1], classes), kernel.dtype)
         padded[:, :units] = kernel
         values[self._head_kernel] = padded.reshape(-1, classes)
+        for gate in self.gates:
+            # Units that came later are closed.
+            name = f"{gate.name}/{gate.open.name}"
+            known = values[name]
+            values[name] = np.zeros(gate.open.shape, known.dtype)
+            values[name][: len(known)] = known
         super().activate(values, task_index)
 
     def bank_notes(self) -> dict[str, Any]:

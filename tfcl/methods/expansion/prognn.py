@@ -14,6 +14,7 @@ from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
+from tfcl.models.surgery.lift import lift
 from tfcl.models.surgery.rewire import rewire
 from tfcl.models.surgery.selective import convolutions
 from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
@@ -66,6 +67,11 @@ class ProgNN(NetworkMethod, SupportsGrowth):
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         self._backbone = self.training.backbone(spec)
+        _require_plain(self._backbone)
+        frozen = lift(self._backbone, {})
+        for layer in leaf_layers(frozen):
+            layer.trainable = False
+        self.require_still(frozen, frozen.weights)
         self._head = self.make_head(spec)
 
     @property
@@ -168,13 +174,32 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         return {"columns_heard": columns - 1}
 
     def activate(self, values: Values, task_index: int) -> None:
-        self._activate(int(values["column"]))
-        restore(self._network.head_variables, values)
+        values = dict(values)
+        self._activate(int(values.pop("column")))
+        restore(self._network.head_variables, values, self.left_out(values))
         self.head.use_columns(values[f"{self.head.name}/columns"])
 
     def read_variables(self) -> list[Owned]:
         read = {id(v) for v in self._network.backbone.weights}
         return [v for v in self.shared if id(v.variable) in read]
+
+
+def _require_plain(backbone):
+    """Refuses what could not hear other columns, before the first one."""
+    heard = convolutions(backbone)[1:]
+    found = [
+        f"{la.name}: groups={la.groups}, data_format={la.data_format}"
+        for la in leaf_layers(backbone)
+        if la.name in heard
+        and (la.groups != 1 or la.data_format != "channels_last")
+    ]
+    require(
+        not found,
+        "TaskTraining.backbone",
+        "must have convolutions of channels last and without groups, the "
+        "first one apart: later columns hear earlier ones through them",
+        found,
+    )
 
 
 class _Column:

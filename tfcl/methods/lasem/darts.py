@@ -17,7 +17,7 @@ from tfcl.methods.base import Update, values_of
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import added
-from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.rewire import rewire_throughout
 from tfcl.optimizers.schedules import Clock
 
 if typing.TYPE_CHECKING:
@@ -90,15 +90,19 @@ class DARTS(SearchingMethod):
         self.build_optimizer("selection", optimizer, [self.logits])
 
     def _mixture(self, backbone):
+        mixed = {
+            id(layer): MixedConv2D(
+                layer, self.logits, depth, name=f"{layer.name}_mixed"
+            )
+            for depth, layer in enumerate(self.layers)
+        }
+
         def call(layer, *args, **kwargs):
             if not isinstance(layer, SelectiveConv2D):
                 return layer(*args, **kwargs)
-            depth = self.layers.index(layer)
-            return MixedConv2D(
-                layer, self.logits, depth, name=f"{layer.name}_mixed"
-            )(*args)
+            return mixed[id(layer)](*args)
 
-        return rewire(backbone, call)
+        return rewire_throughout(backbone, call)
 
     # One task
 

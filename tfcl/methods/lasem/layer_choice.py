@@ -111,8 +111,25 @@ class LayerChoice:
     def without_unused(self, values: Values) -> Values:
         """Bank values without what the configuration does not use."""
         values = dict(values)
-        for layer, shared in zip(self.layers, self.sharing):
-            unused = layer.own_variables if shared else layer.transfer_variables
-            for variable in unused:
-                del values[f"{layer.name}/{variable.name}"]
+        for name in self._unused(self.sharing):
+            del values[name]
         return values
+
+    def left_out(self, values: Values) -> list[str]:
+        """Names that `without_unused` has taken out of bank values."""
+        return self._unused(
+            [
+                values.get(f"{layer.name}/{layer.selection.name}", 0.0) > 0.5
+                for layer in self.layers
+            ]
+        )
+
+    def _unused(self, sharing):
+        """Names of what a configuration does not use."""
+        return [
+            f"{layer.name}/{variable.name}"
+            for layer, shared in zip(self.layers, sharing)
+            for variable in (
+                layer.own_variables if shared else layer.transfer_variables
+            )
+        ]

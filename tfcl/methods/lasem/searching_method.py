@@ -14,7 +14,7 @@ from tfcl.models.surgery.prefix_tree import chosen_layers
 from tfcl.models.surgery.selective import selective_backbone
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any
 
     import keras
@@ -136,6 +136,9 @@ class SearchingMethod(NetworkMethod):
 
     def bank_values(self) -> Values:
         return self.choice.without_unused(super().bank_values())
+
+    def left_out(self, values: Values) -> Collection[str]:
+        return [*super().left_out(values), *self.choice.left_out(values)]
 
     def bank_notes(self) -> dict[str, Any]:
         return {"configuration": self.choice.name}

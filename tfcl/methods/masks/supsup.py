@@ -55,6 +55,8 @@ class SupSup(NetworkMethod):
         "Supermasks in Superposition", NeurIPS 2020, scenario GG.
     """
 
+    keeps_shared = True
+
     @checked
     def __init__(
         self,

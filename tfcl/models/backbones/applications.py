@@ -16,6 +16,7 @@ from tfcl.errors import UserError
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
 from tfcl.models.start_files import StartFile
+from tfcl.models.start_weights import note_source
 from tfcl.models.variables import give_weights
 
 if typing.TYPE_CHECKING:
@@ -45,7 +46,7 @@ def keras_application(
         network: Name in `keras.applications`, such as "ResNet50".
         weights: "imagenet" downloads Keras' own, a path reads a file of
             weights without the top, None draws new ones. They are start
-            values with `TaskTraining.pretrained = True` only.
+            values unless `TaskTraining.pretrained` is False.
         mean: Mean that the stream subtracts from pixels / 255, a number or
             one per channel.
         std: Deviation by which it divides them, likewise.
@@ -86,8 +87,12 @@ def keras_application(
         return keras.Model(inputs, model.outputs[0], name=network.lower())
 
     if weights == _IMAGENET:
-        return start_files.built(network, build)
-    return build()
+        model = start_files.built(network, build)
+    else:
+        model = build()
+    if weights is not None:
+        note_source(model, f"the weights '{weights}' of {network}")
+    return model
 
 
 @gin.configurable

@@ -42,8 +42,8 @@ def cifar_resnet(
         weights: Path of a `.npz` file with "stage1/block1/conv1/kernel", ...
             or of a state dict with "layer1.0.conv1.weight", ... as
             `.safetensors` or `.npz`; the classifier is left out. None draws
-            new weights. They are start values with
-            `TaskTraining.pretrained = True` only.
+            new weights. They are start values unless
+            `TaskTraining.pretrained` is False.
 
     Returns:
         A functional `keras.Model`: `(batch, height, width, channels)`,

@@ -11,6 +11,7 @@ import keras
 from tfcl.errors import UserError
 from tfcl.models import start_files
 from tfcl.models.start_files import StartFile
+from tfcl.models.start_weights import note_source
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
@@ -40,7 +41,7 @@ def keras_file(
         A functional `keras.Model`: `(batch, height, width, channels)` to
         `(batch, features)`; a map is averaged over height and width. All its
         layers are trainable, whatever the file says. Its weights are start
-        values with `TaskTraining.pretrained = True` only.
+        values unless `TaskTraining.pretrained` is False.
 
     Raises:
         UserError: If the file cannot be read, holds another kind of model,
@@ -70,6 +71,7 @@ def keras_file(
         model.inputs[0], outputs, name=name.replace("/", "_")
     )
     _set_trainable(backbone)
+    note_source(backbone, f"the weights of '{path}'")
     return backbone
 
 

@@ -36,8 +36,8 @@ def resnet_torchvision(
         weights: Path of a state dict with torchvision's names
             ("layer1.0.conv1.weight"), as `.pth`, `.safetensors` or `.npz`;
             the classifier and other arrays are left out. None draws new
-            weights. They are start values with
-            `TaskTraining.pretrained = True` only.
+            weights. They are start values unless
+            `TaskTraining.pretrained` is False.
 
     Returns:
         A functional `keras.Model`: `(batch, height, width, channels)`,

@@ -9,6 +9,7 @@ import gin
 import keras
 
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
+from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 from tfcl.models.width import Width
 
@@ -24,7 +25,7 @@ def spherenet(
     width: float = 1.0,
     channels: tuple = (64, 128, 256, 512),
     units: tuple = (1, 2, 4, 1),
-    weights: str | None = None,
+    weights: StartFile | None = None,
 ) -> keras.Model:
     """Stages of residual units with PReLU and without batch norm.
 
@@ -40,8 +41,8 @@ def spherenet(
         units: Residual units of each stage; the default makes SphereNet-20.
         weights: Path of a state dict with SphereFace's names ("conv1_1.weight",
             "relu1_1.weight"), as `.pth`, `.safetensors` or `.npz`; dense layers
-            are left out. None draws new weights. They are start values with
-            `TaskTraining.pretrained = True` only.
+            are left out. None draws new weights. They are start values unless
+            `TaskTraining.pretrained` is False.
 
     Returns:
         A functional `keras.Model` of plain layers: `(batch, height, width,

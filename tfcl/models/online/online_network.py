@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfcl.layers.memory.memory_dense import MemoryDense
-from tfcl.models.surgery.lift import lower
+from tfcl.models.surgery.lift import lower, require_graphs
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 if typing.TYPE_CHECKING:
@@ -62,6 +62,7 @@ class OnlineNetwork:
         self.pretrained = pretrained
         self.owned, self._live = [], []
         for number, (backbone, head) in enumerate(self.members):
+            require_graphs(backbone)
             if not head.built:
                 head.build(backbone.output_shape)
             if not trains_backbone:

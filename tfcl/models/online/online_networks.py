@@ -18,8 +18,10 @@ from tfcl.arguments import PositiveInt, checked
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory.memory_dense import MemoryDense
 from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
+from tfcl.models.layer_names import with_own_names
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.online.pixels import pixels
+from tfcl.models.start_weights import starts_from_its_weights
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -34,7 +36,7 @@ def linear_network(
     use_bias: bool = True,
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
 ) -> OnlineNetwork:
     """LP: one dense layer, on pixels or on a backbone's features.
 
@@ -46,12 +48,13 @@ def linear_network(
             features; None takes the values of an image as they are.
         frozen: Whether a backbone is frozen.
         pretrained: Whether one that is trained starts from the weights that it
-            comes with; False draws new ones.
+            comes with; False draws new ones. None does so if it comes with
+            some; a line of the log says what was done.
     """
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     head = torch_dense(classes, network.output_shape[-1], use_bias, name="head")
     return OnlineNetwork(
-        [(network, head)], backbone is not None and not frozen, pretrained
+        [(network, head)], backbone is not None and not frozen, kept
     )
 
 
@@ -64,7 +67,7 @@ def mlp_network(
     use_bias: bool = True,
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
 ) -> OnlineNetwork:
     """MLP: dense, tanh, dense.
 
@@ -78,7 +81,7 @@ def mlp_network(
     Raises:
         ValueError: If `hidden_units` is not positive.
     """
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     hidden = torch_dense(
         hidden_units,
         network.output_shape[-1],
@@ -88,7 +91,7 @@ def mlp_network(
     )
     network = keras.Model(network.inputs[0], hidden(network.outputs[0]))
     head = torch_dense(classes, hidden_units, use_bias, name="head")
-    return OnlineNetwork([(network, head)], True, pretrained)
+    return OnlineNetwork([(network, head)], True, kept)
 
 
 def _with_memory_options(factory):
@@ -125,7 +128,7 @@ def memory_network(
     dtype: str = "float32",
     backbone: Callable[..., keras.Model] | None = None,
     frozen: bool = True,
-    pretrained: bool = False,
+    pretrained: bool | None = None,
     **options,
 ) -> OnlineNetwork:
     """MH: a `MemoryDense`, on pixels or on a backbone's features.
@@ -157,12 +160,12 @@ def memory_network(
             "memory_network.key_update = 'winner' or scramble = False. "
             f"Received: scramble={scramble}, key_update={key_update!r}"
         )
-    network = _backbone(image_shape, backbone, frozen)
+    network, kept = _backbone(image_shape, backbone, frozen, pretrained)
     head = MemoryDense(classes, name="head", dtype=dtype, **options)
     return OnlineNetwork(
         [(network, head)],
         backbone is not None and not frozen,
-        pretrained,
+        kept,
         update_first=update_first,
     )
 
@@ -209,11 +212,14 @@ def torch_dense(
     )
 
 
-def _backbone(image_shape, backbone, frozen):
-    if backbone is not None:
-        network = backbone(image_shape=image_shape)
-        if frozen:
-            # Layer by layer: what stands behind them may be trained.
-            network.trainable = False
-        return network
-    return pixels(image_shape)
+def _backbone(image_shape, backbone, frozen, pretrained):
+    """The backbone, and whether its present weights are its start values."""
+    if backbone is None:
+        return pixels(image_shape), bool(pretrained)
+    network = with_own_names(backbone, image_shape=image_shape)
+    if frozen:
+        # Layer by layer: what stands behind them may be trained.
+        network.trainable = False
+        return network, bool(pretrained)  # Frozen ones keep theirs anyway.
+    asked, option = pretrained, "pretrained"
+    return network, starts_from_its_weights(network, asked, option)

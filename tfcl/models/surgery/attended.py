@@ -49,8 +49,12 @@ def attended(backbone: keras.Model, scale: float) -> keras.Model:
         The model, which shares the backbone's layers, and a list of
         `Attended` from input to output.
 
+    Layers without weights that come before the first of them, such as a
+    network's own way to see colours, have no units to protect: they stay.
+
     Raises:
-        ValueError: If the backbone is no such chain.
+        ValueError: If the backbone is no such chain, or a convolution has
+            groups.
     """
     hidden, last = [], []
 
@@ -63,11 +67,12 @@ def attended(backbone: keras.Model, scale: float) -> keras.Model:
             )
         outputs = layer(*args, **kwargs)
         if type(layer) in (keras.layers.Conv2D, keras.layers.Dense):
+            _refuse_groups(layer)
             gates = HardAttention(scale, name=f"{layer.name}_attention")
             below = hidden[-1].gates if hidden else None
             hidden.append(Attended(layer, below, gates))
             outputs = gates(outputs)
-        elif not isinstance(layer, _PASSIVE):
+        elif not isinstance(layer, _PASSIVE) and (hidden or layer.weights):
             raise ValueError(
                 f"Layer '{layer.name}' ({type(layer).__name__}) is no "
                 "convolution, dense layer, ReLU, dropout or pooling: gates "
@@ -77,3 +82,12 @@ def attended(backbone: keras.Model, scale: float) -> keras.Model:
         return outputs
 
     return rewire(backbone, call), hidden
+
+
+def _refuse_groups(layer):
+    if getattr(layer, "groups", 1) != 1:
+        raise ValueError(
+            f"Layer '{layer.name}' has groups: which units below a weight "
+            "belongs to is not known to the gates. Use a backbone without. "
+            f"Received: groups={layer.groups}"
+        )

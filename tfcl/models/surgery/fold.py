@@ -7,14 +7,20 @@ import typing
 import keras
 import numpy as np
 
+from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
 from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
 
 if typing.TYPE_CHECKING:
     pass
 
 
-# Plain layers whose output is linear in their kernel's last axes.
-_FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+# Layers whose output is linear in their kernel's last axes. Of subclasses it
+# is not known what they do with kernel and inputs.
+_FOLDABLE = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    SmallMapConv2D,
+)
 
 
 def serving_scale(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +95,7 @@ class _Folding:
 
 def _is_linear(layer):
     return (
-        isinstance(layer, _FOLDABLE)
-        and not isinstance(layer, keras.layers.Conv2DTranspose)
+        type(layer) in _FOLDABLE
         and layer.activation is keras.activations.linear
         and layer.data_format == "channels_last"
     )

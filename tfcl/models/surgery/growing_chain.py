@@ -43,7 +43,8 @@ class GrowingChain:
 
     Args:
         backbone: Functional model, a chain of `Conv2D`, `Dense` and layers
-            without weights that keep channels apart.
+            without weights that keep channels apart; before the first unit,
+            any that change no number of channels.
         dense: Further `keras.layers.Dense` on top, not built.
 
     Attributes:
@@ -140,7 +141,8 @@ def _chain(backbone):
                 "layer before it; units can be added to a plain chain only. "
                 "Use a backbone without branches."
             )
-        if not isinstance(layer, _PASSIVE) and not _has_units(layer):
+        before = not any(map(_has_units, layers)) and _keeps_channels(layer)
+        if not (isinstance(layer, _PASSIVE) or _has_units(layer) or before):
             raise ValueError(
                 f"Layer '{layer.name}' ({type(layer).__name__}) is no "
                 "convolution, dense layer, activation or pooling: it is not "
@@ -162,6 +164,15 @@ def _chain(backbone):
 
     rewire(backbone, call)
     return layers
+
+
+def _keeps_channels(layer):
+    """Whether a layer may stand before all units: it has none of its own."""
+    return (
+        not layer.weights
+        and layer.output.shape[-1] == layer.input.shape[-1]
+        and len(layer.output.shape) == len(layer.input.shape)
+    )
 
 
 def _has_units(layer):

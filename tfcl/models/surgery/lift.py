@@ -38,6 +38,7 @@ def lift(
             "Argument `backbone` must be a functional or a built sequential "
             f"Keras model. Received: {type(backbone).__name__}"
         )
+    require_graphs(backbone)
     pairs = []
 
     def clone(layer):
@@ -68,6 +69,28 @@ def lift(
         elif getattr(old, "weights", None):  # bare operations have none
             give_weights(new, old.get_weights())
     return model
+
+
+def require_graphs(model: keras.Model) -> None:
+    """Refuses inner models that are no graphs of layers.
+
+    Such a model cannot be copied, so that no task could be exported.
+
+    Raises:
+        ValueError: With the model.
+    """
+    for layer in model.layers:
+        if not isinstance(layer, keras.Model):
+            continue
+        if not getattr(layer, "inputs", None):
+            raise ValueError(
+                f"Inner model '{layer.name}' ({type(layer).__name__}) of "
+                f"'{model.name}' has no graph of layers, without which its "
+                "tasks cannot be exported. Make it by keras.Model(inputs, "
+                "outputs) or keras.Sequential with an Input, or derive it "
+                "from keras.layers.Layer."
+            )
+        require_graphs(layer)
 
 
 def lower(model: keras.Model) -> keras.Model:

@@ -89,10 +89,13 @@ def configuration_name(sharing: Any) -> str:
 
 
 def chosen_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a lifted model with a choice, input to output."""
+    """The layers of a lifted model with a choice, input to output.
+
+    Those of inner models are among them.
+    """
     return [
         layer
-        for layer in model.layers
+        for layer in leaf_layers(model)
         if isinstance(layer, SelectiveConv2D) and layer.sharing == CHOSEN
     ]
 

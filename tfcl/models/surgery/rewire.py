@@ -74,17 +74,36 @@ def with_arguments(
     Returns:
         A functional model.
     """
-    inner = {}
 
     def call(layer, *args, **kwargs):
-        if isinstance(layer, keras.Model):
-            # One that is used twice is gone through once.
-            if id(layer) not in inner:
-                inner[id(layer)] = rewire(layer, call)
-            return inner[id(layer)](*args, **kwargs)
         if isinstance(layer, layer_type):
             kwargs = {**kwargs, **arguments}
         return layer(*args, **kwargs)
+
+    return rewire_throughout(model, call)
+
+
+def rewire_throughout(
+    model: keras.Model, call_function: Callable[..., Any]
+) -> keras.Model:
+    """`rewire` that goes through inner models, too.
+
+    Args:
+        model: As of `rewire`.
+        call_function: As of `rewire`; gets no inner model, but its layers.
+
+    Returns:
+        A functional model.
+    """
+    inner = {}
+
+    def call(layer, *args, **kwargs):
+        if not isinstance(layer, keras.Model):
+            return call_function(layer, *args, **kwargs)
+        # One that is used twice is gone through once.
+        if id(layer) not in inner:
+            inner[id(layer)] = rewire(layer, call)
+        return inner[id(layer)](*args, **kwargs)
 
     return rewire(model, call)
 

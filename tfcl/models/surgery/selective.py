@@ -33,7 +33,21 @@ def selective_backbone(
         transfer: Mechanism of `tfcl.methods.lasem.transfers`.
         sharing: Function from a convolution's number, input to output, to
             "shared", "task" or "chosen".
+
+    Raises:
+        ValueError: If a convolution is wrapped in another layer, where it
+            can be neither found nor shared.
     """
+    for layer in leaf_layers(backbone):
+        held = getattr(layer, "layer", None)
+        if isinstance(layer, keras.layers.Wrapper) and isinstance(
+            held, keras.layers.Conv2D
+        ):
+            raise ValueError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) holds the "
+                f"convolution '{held.name}', which could not be shared. Use "
+                "the convolution itself in its place."
+            )
     convs = convolutions(backbone)
 
     def selective(conv):
