@@ -11,6 +11,7 @@ import keras
 from absl import logging
 
 from tfcl.arguments import require
+from tfcl.data.scenario import withheld_task
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
@@ -119,7 +120,10 @@ class Experiment:
     def _set_up(self, stream, data_dir, method):
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
-        self.stream = stream(data_dir=data_dir)
+        with withheld_task(method.refuse_unknown_task):
+            self.stream = stream(data_dir=data_dir)
+        if not self.stream.task_known:
+            method.refuse_unknown_task(self.stream.name)
         self.spec = self.stream.spec()
         self.method = method
         # For weights whose initializer no one can name, whatever the stream
@@ -195,8 +199,10 @@ class Experiment:
                 in TensorBoard.
 
         Raises:
-            UserError: If a file that the run began with has changed.
+            UserError: If a file that the run began with has changed, or the
+                method refuses the tasks.
         """
+        self.method.check_stream(self.stream)
         self._start_files.refuse_changed()
         if self.chief:
             self._start_files.keep()
