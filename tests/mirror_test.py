@@ -71,6 +71,7 @@ _COVERED = {
     "methods/augmented_training_test": ("methods/task_training"),
     "methods/class_incremental/class_incremental_test": (
         "data/streams/class_incremental_stream engine/serving/export "
+        "methods/class_incremental/growing_heads "
         "methods/class_incremental/head_training "
         "methods/class_incremental/task_heads"
     ),
@@ -82,8 +83,9 @@ _COVERED = {
     "methods/cpg/cpg_method_golden_test": (
         "methods/cpg/masked_network methods/cpg/masked_steps"
     ),
+    "methods/cpg/cpg_phases_test": ("methods/cpg/ownership_notes"),
     "methods/cpg/cpg_test": (
-        "methods/cpg/cpg_phases methods/cpg/served_networks"
+        "methods/cpg/cpg_checks methods/cpg/served_networks"
     ),
     "methods/expansion/den_test": ("methods/expansion/growing_network"),
     "methods/lasem/lasem_test": (
@@ -135,6 +137,7 @@ _WIDER = {
     "build_samples_test",
     "configuration/mistakes_test",
     "engine/clock_test",
+    "engine/longer_streams_test",
     "engine/multi_worker_test",
     "examples_test",
     "exports_test",

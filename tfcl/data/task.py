@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import typing
 
+from absl import logging
+
 from tfcl.arguments import PositiveInt, checked
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
@@ -37,6 +39,8 @@ class Task:
             the stream's.
         domains: Domain of each group of the splits, integers; for images
             of the data. Empty where that is not known.
+        own_classes: The names of the classes that the task itself brings, if
+            `class_names` also holds those of other tasks; else None.
     """
 
     index: int
@@ -49,14 +53,26 @@ class Task:
     earlier: tuple = ()
     batch_size: int | None = None
     domains: tuple = ()
+    own_classes: tuple | None = None
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
 
     def fingerprint(self) -> str:
-        """Digest of names and data: equal tasks, equal text."""
-        sha = hashlib.sha256(repr((self.name, self.class_names)).encode())
+        """Digest of names and data: equal tasks, equal text.
+
+        The classes of other tasks do not count: later ones may bring more.
+        """
+        own = self.own_classes
+        return self._digest(self.class_names if own is None else own)
+
+    def former_fingerprint(self) -> str:
+        """What versions up to 0.2 noted: with the classes of all tasks."""
+        return self._digest(self.class_names)
+
+    def _digest(self, names):
+        sha = hashlib.sha256(repr((self.name, names)).encode())
         for split in (self.train, self.validation, self.test):
             sha.update(split.digest().encode())
         return sha.hexdigest()
@@ -128,10 +144,14 @@ class TaskStream:
     Args:
         name: Name of the stream, for reports.
         tasks: `Task`s with indices 0, 1, ....
-        batch_size: Examples per training step over all replicas.
+        batch_size: Examples per training step over all replicas. A task with
+            fewer training examples takes them all in every step.
         order: Indices of tasks in the order of learning, in which tasks may
             come again; their first visits come in the order of `tasks`.
             Defaults to each task once.
+        task_known: Whether a test image comes with its task. Methods that
+            need it refuse a stream of which this is False; see
+            `tfcl.data.scenario`.
 
     Attributes:
         visits: `Visit`s in their order.
@@ -140,8 +160,7 @@ class TaskStream:
         ValueError: If a task could not be learned or measured: no task,
             repeated names, a single class, a label without a class name, an
             empty split, images of different shapes, a class in two tasks
-            under the same name inside one task, or fewer training examples
-            than one batch.
+            under the same name inside one task.
     """
 
     @checked
@@ -151,9 +170,11 @@ class TaskStream:
         tasks: Iterable[Task],
         batch_size: PositiveInt,
         order: Iterable[int] | None = None,
+        task_known: bool = True,
     ):
         self.name = name
-        self.tasks = tuple(tasks)
+        self.task_known = task_known
+        self.tasks = tuple(_in_batches(task, batch_size) for task in tasks)
         self.batch_size = batch_size
         if order is None:
             order = range(len(self.tasks))
@@ -188,6 +209,21 @@ class TaskStream:
             class_names=tuple(tuple(t.class_names) for t in self.tasks),
             batch_size=self.batch_size,
         )
+
+
+def _in_batches(task, batch_size):
+    """A task with its own batch size, if it cannot fill a batch."""
+    size, count = task.batch_size or batch_size, len(task.train)
+    if not 0 < count < size:
+        return task
+    logging.warning(
+        "Task '%s' has %d training examples, fewer than batch_size=%d: each of "
+        "its steps takes all of them.",
+        task.name,
+        count,
+        size,
+    )
+    return dataclasses.replace(task, batch_size=count)
 
 
 def _visits(tasks, order):
@@ -273,10 +309,3 @@ def _check_task(stream, task):
                 f"{place}: labels must be 0..{task.num_classes - 1}, one per "
                 f"class name. Received: labels {low}..{high}"
             )
-    size = task.batch_size or stream.batch_size
-    if len(task.train) < size:
-        raise ValueError(
-            f"{where}: a batch of {size} is larger than the "
-            f"task's {len(task.train)} training examples. Set a smaller "
-            "batch_size in the stream's gin file."
-        )

@@ -13,6 +13,7 @@ from absl import logging
 
 from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
+from tfcl.data.scenario import withheld_task
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
@@ -159,7 +160,10 @@ class Experiment:
             data_dir = local_path(data_dir, "data_dir")
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
-        self.stream = stream(data_dir=data_dir)
+        with withheld_task(method.refuse_unknown_task):
+            self.stream = stream(data_dir=data_dir)
+        if not self.stream.task_known:
+            method.refuse_unknown_task(self.stream.name)
         self.spec = self.stream.spec()
         self.method = method
         # For weights whose initializer no one can name, whatever the stream
@@ -236,7 +240,7 @@ class Experiment:
 
         Raises:
             UserError: If a file that the run began with has changed, or a
-                setting that touches numbers.
+                setting that touches numbers, or the method refuses the tasks.
         """
         continue_with(
             self.journal,
@@ -248,6 +252,7 @@ class Experiment:
             self.allow_other_numerics,
             self.model_dir,
         )
+        self.method.check_stream(self.stream)
         self._start_files.refuse_changed()
         if self.chief:
             self._start_files.keep()

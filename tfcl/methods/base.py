@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
+from tfcl.errors import UserError
 from tfcl.layers.fast.packed_draws import packed_draws
 from tfcl.models.variables import redraw, restore, stored
 
@@ -18,12 +19,20 @@ if typing.TYPE_CHECKING:
 
     import keras
 
-    from tfcl.data.task import StreamSpec, Task
+    from tfcl.data.task import StreamSpec, Task, TaskStream
     from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
     from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.models.variables import Owned
     from tfcl.types import Shape, Tensor, Values
+
+
+_WITHOUT_TASK = (
+    "ClassIncremental (gin/methods/class_incremental.gin, "
+    "class_incremental_vit.gin, slca.gin), FineTuning with heads='one', "
+    "Rehearsal, OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, "
+    "GDumb, Ensemble"
+)
 
 
 class Batch(typing.NamedTuple):
@@ -149,6 +158,11 @@ class Method(abc.ABC):
     metric_shapes: dict[str, Shape] = {"accuracy": ()}
     """Shape of each metric of `train_step` (the loss comes by itself)."""
 
+    needs_task = True
+    """Whether a test image is answered by what its own task keeps: a head, a
+    mask, a column. False promises the same logits whichever task is active, so
+    that a stream may withhold the task (`TaskStream.task_known`)."""
+
     # Spec and recall are None until the engine has set the method up.
     spec: StreamSpec
     recall: Callable[[int], Values]
@@ -175,6 +189,34 @@ class Method(abc.ABC):
         Args:
             spec: `StreamSpec`.
             seed: Integer from which all start values are drawn.
+        """
+
+    def refuse_unknown_task(self, stream: str) -> None:
+        """Refuses a stream whose test images come without their task.
+
+        Runs before the stream prepares its data.
+
+        Args:
+            stream: What the message calls it.
+
+        Raises:
+            UserError: If the method needs the task.
+        """
+        if self.needs_task:
+            raise UserError(
+                f"{self.name} answers a test image by what it keeps for the "
+                f"image's task, and {stream} does not tell the task: the "
+                "accuracies would not be class-incremental. Methods that fit: "
+                f"{_WITHOUT_TASK}. Or give the stream within it as it is, for "
+                "task-incremental learning."
+            )
+
+    def check_stream(self, stream: TaskStream) -> None:
+        """Refuses, before the first step, tasks that cannot be learned as
+        asked: what only their sizes tell, not the `StreamSpec`.
+
+        Raises:
+            UserError: With the task, the rule and the way out.
         """
 
     @abc.abstractmethod
@@ -214,6 +256,20 @@ class Method(abc.ABC):
     def name(self) -> str:
         """What reports call the method."""
         return type(self).__name__
+
+    @property
+    def task_state(self) -> list[keras.Variable]:
+        """Those of `state` that every task sets before it reads them. A run
+        that goes on with a further task does without them: they may be as
+        wide as the widest task."""
+        return []
+
+    @property
+    def widening(self) -> list[keras.Variable]:
+        """Variables, shared or of `state`, that have entries for every class
+        or task of the stream. Where a longer stream has more, the stored ones
+        fill the leading block and the rest keeps its start value."""
+        return []
 
     def begin_evaluation(self) -> None:
         """Called before the running task is validated."""

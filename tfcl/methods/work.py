@@ -55,6 +55,9 @@ class Phase:
             as its losses, not validated; after it the best weights return
             (at first those of the phase's begin), and the phase goes on.
         jit_compile: Compile the whole loop by XLA; needs `drop_remainder`.
+        facts: Function without arguments to `{name: number}`, called when the
+            phase has ended: what it measures of the weights that stay goes
+            into the result, so that a resumed run knows it too.
 
     Attributes:
         result: Set by the engine at the end: `epochs`, `train/...`,
@@ -85,6 +88,7 @@ class Phase:
     validation_batch_size: int | None = None
     on_nonfinite: Annotated[str, one_of(*_ON_BAD)] = AS_THE_RUN
     jit_compile: bool | None = None
+    facts: typing.Callable[[], dict] | None = None
     result: dict | None = None
 
     def __post_init__(self):

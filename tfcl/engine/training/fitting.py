@@ -182,6 +182,8 @@ class Fitting:
                 if name.startswith("validation/"):
                     result[name] = known.get(name, math.nan)
         self._best_values = None
+        if phase.facts is not None:
+            result.update(phase.facts())
         return result
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import typing
 from typing import Annotated
 
 import gin
 import numpy as np
+from absl import logging
 
 from tfcl.arguments import (
     NonNegativeFloat,
@@ -19,6 +19,7 @@ from tfcl.arguments import (
     within,
 )
 from tfcl.methods.base import steps_per_epoch
+from tfcl.methods.cpg.cpg_checks import check_growth, check_picking
 from tfcl.methods.cpg.cpg_phases import RESET
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.cpg.masked_steps import MaskedSteps
@@ -32,7 +33,7 @@ if typing.TYPE_CHECKING:
 
     import keras
 
-    from tfcl.data.task import Task
+    from tfcl.data.task import Task, TaskStream
     from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
@@ -121,9 +122,9 @@ class CPG(MaskedNetwork):
         task_margins: dict[str, NonNegativeFloat] | None = None,
     ):
         super().__init__(training, picks, threshold, initial_score, untrained)
-        _check_growth(training, max_width)
+        check_growth(training, max_width)
         self.task_margins = dict(task_margins or {})
-        _check_picking(
+        check_picking(
             training, picks, picking_schedule, picking_epochs, pick_again
         )
         self.goals, self.pruning = goals, pruning
@@ -172,6 +173,10 @@ class CPG(MaskedNetwork):
         return [*self._kept, *self._kept_picks]
 
     @property
+    def task_state(self) -> list[keras.Variable]:
+        return [*self._kept, *self._kept_picks]
+
+    @property
     def _returned(self):
         return [owned.variable for owned in self.shared + self._plain_owned]
 
@@ -189,6 +194,12 @@ class CPG(MaskedNetwork):
             layer.scores.assign(scores)
 
     # One task
+
+    def check_stream(self, stream: TaskStream) -> None:
+        for task in stream:
+            if self.ratios_by_hand.get(task.name) != 0:
+                steps = self._steps_per_epoch(task)
+                self._ladder(task.name).check_ramp(task.name, steps)
 
     def begin_task(self, task: Task) -> None:
         known = self.spec.task_names
@@ -210,7 +221,9 @@ class CPG(MaskedNetwork):
             if task.index and self.pick_again is not None:
                 yield from self._pick_again(accuracy)
         # What is reported as the task's accuracy.
-        yield Validate("final")
+        final = (yield Validate("final"))[_ACCURACY]
+        # Pruning, and picking again, may have crossed the goal.
+        self._notes["goal_missed"] = final < self._least(task, goal)
 
     def _ladder(self, task_name):
         return self.task_pruning.get(task_name, self.pruning)
@@ -225,6 +238,14 @@ class CPG(MaskedNetwork):
         while True:
             decided = yield Decision("own_weights", self.own_weights)
             owned = decided["value"]
+            if not owned:
+                logging.warning(
+                    "Task '%s' owns no weight at width %g: the tasks before it "
+                    "released none. It learns biases, norms, its head and, if "
+                    "tasks pick, its picks.",
+                    task.name,
+                    self.width,
+                )
             untrained = task.name in self.untrained
             if untrained:
                 result = yield Validate("untrained")
@@ -241,7 +262,7 @@ class CPG(MaskedNetwork):
             ):
                 break
             self.grow(min(self.width + self.width_step, self.max_width), task)
-        self._notes = {"goal": goal, "goal_missed": missed, "tried": tried}
+        self._notes = {"goal": goal, "tried": tried}
         return goal, missed, accuracy, owned
 
     def _finetune(self, task, owned):
@@ -277,7 +298,7 @@ class CPG(MaskedNetwork):
         left = self.spec.num_tasks - task.index
         needed = 1.0 - round(1.0 / left, 1)
         by_hand = self.ratios_by_hand.get(task.name)
-        chosen, ratio, accuracies = accuracy, 0.0, {"0": accuracy}
+        chosen, accuracies, sparsities = accuracy, {"0": accuracy}, {}
         reached = 0.0
         self._keep()
         for target in self._ladder(task.name).ratios:
@@ -290,26 +311,39 @@ class CPG(MaskedNetwork):
                 break
             reached, accuracy = target, result[_ACCURACY]
             accuracies[f"{target:g}"] = accuracy
+            sparsities[f"{target:g}"] = result.get("sparsity")
             reaches = accuracy >= self._least(task, goal)
             if missed or by_hand is not None or reaches:
-                chosen, ratio = accuracy, target
+                chosen = accuracy
                 self._keep()
             elif self._ladder(task.name).ends_below_goal:
                 break
         self._return()
-        self._notes.update(ratio=ratio, accuracy_of_ratio=accuracies)
+        self._notes.update(
+            accuracy_of_target=accuracies, sparsity_of_target=sparsities
+        )
         return chosen
 
     def _prune(self, task, initial, target):
         """One run of gradual pruning; returns its result."""
         self.reset_optimizers()
-        dropped = self.training.drop_remainder
-        size = task.batch_size or self.spec.batch_size
-        steps = steps_per_epoch(len(task.train), size, dropped)
         ladder = self._ladder(task.name)
+        steps = self._steps_per_epoch(task)
         self.steps.begin_ramp(ladder.ramp(initial, target, steps))
         step = self.steps.prune if task.index else self.steps.first_prune
-        return (yield ladder.phase(target, step, dropped))
+        return (
+            yield ladder.phase(
+                target,
+                step,
+                self.training.drop_remainder,
+                lambda: {"sparsity": self.sparsity()},
+            )
+        )
+
+    def _steps_per_epoch(self, task):
+        size = task.batch_size or self.spec.batch_size
+        dropped = self.training.drop_remainder
+        return steps_per_epoch(len(task.train), size, dropped)
 
     def _pick_again(self, chosen):
         """Trains what is left once more, and keeps what is better.
@@ -330,44 +364,3 @@ class CPG(MaskedNetwork):
 
     def bank_notes(self) -> dict[str, Any]:
         return {**super().bank_notes(), **self._notes}
-
-
-def _check_growth(training, max_width):
-    require(
-        max_width == 1 or _takes_width(training.make_backbone),
-        "max_width",
-        "must be 1 for a backbone that takes no `width` (such as "
-        "keras_application), since it cannot grow; cpg_vgg, cpg_resnet, "
-        "lasem_cnn and spherenet can",
-        max_width,
-    )
-
-
-def _takes_width(backbone):
-    parameters = inspect.signature(backbone).parameters
-    return "width" in parameters or any(
-        each.kind is each.VAR_KEYWORD for each in parameters.values()
-    )
-
-
-def _check_picking(
-    training, picks, picking_schedule, picking_epochs, pick_again
-):
-    require(
-        not picks or picking_schedule is not None,
-        "picking_schedule",
-        "must be a schedule for methods that pick",
-        picking_schedule,
-    )
-    require(
-        picks or pick_again is None,
-        "pick_again",
-        "must be None for methods that do not pick",
-        pick_again,
-    )
-    require(
-        picking_epochs is None or training.stop is None,
-        "picking_epochs",
-        "must be None if TaskTraining.stop may end the training at any epoch",
-        picking_epochs,
-    )

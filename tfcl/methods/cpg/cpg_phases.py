@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import gin
+from absl import logging
 
 from tfcl.arguments import PositiveInt, checked, one_of, require
+from tfcl.errors import UserError
 from tfcl.methods.work import Phase
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
 from tfcl.optimizers.schedules import EarlyStopping
@@ -24,6 +26,9 @@ RESET = "reset"
 KEEP = "keep"
 BETTER = "better"
 PUBLISHED = "published"
+ADAPT = "adapt"
+REFUSE = "refuse"
+_EVENTS = 4  # At least, of a ramp that is adapted and has so many steps.
 _ACCURACY = "validation/accuracy"
 
 
@@ -41,6 +46,10 @@ class PruningLadder:
             its last.
         ends_below_goal: End with the first run that falls short of the goal;
             False tries all ratios.
+        short_ramp: What is done where `frequency` is beyond the ramp (a small
+            task), so that not one pruning event would come: "adapt" prunes
+            four times or more within the ramp, as far as it has the steps,
+            and the log says so; "refuse" ends the run before its first step.
 
     Reference:
         Hung et al., NeurIPS 2019; default values of experiment 1 (CIFAR-100)
@@ -57,6 +66,7 @@ class PruningLadder:
         frequency: PositiveInt = 10,
         keep_best: bool = False,
         ends_below_goal: bool = False,
+        short_ramp: Annotated[str, one_of(ADAPT, REFUSE)] = ADAPT,
     ):
         rising = all(a < b for a, b in zip((0.0, *ratios), (*ratios, 1.0)))
         require(
@@ -78,16 +88,75 @@ class PruningLadder:
         self.frequency = frequency
         self.keep_best = keep_best
         self.ends_below_goal = ends_below_goal
+        self.short_ramp = short_ramp
+
+    def last_step(self, steps_per_epoch: int) -> int:
+        """The last step of a run after which it may prune, from 0 on.
+
+        The ramp ends with it, but a run without epochs behind the ramp has one
+        step less.
+        """
+        ramp, whole = self.ramp_epochs, self.epochs
+        return min(ramp * steps_per_epoch, whole * steps_per_epoch - 1)
+
+    def frequency_of(self, steps_per_epoch: int) -> int:
+        """Steps between pruning events: `frequency`, unless none would come."""
+        last = self.last_step(steps_per_epoch)
+        if self.frequency <= last:
+            return self.frequency
+        return max(1, last // _EVENTS)
+
+    def check_ramp(self, task: str, steps_per_epoch: int) -> None:
+        """Says, or refuses, that a task's ramp is too short for `frequency`.
+
+        Args:
+            task: Its name.
+            steps_per_epoch: Of the task.
+
+        Raises:
+            UserError: If the ladder is to refuse such a task, or its runs have
+                a single step.
+        """
+        last = self.last_step(steps_per_epoch)
+        if self.frequency <= last:
+            return
+        found = (
+            f"a pruning run of task '{task}' could prune up to step {last} "
+            f"(ramp_epochs={self.ramp_epochs} of epochs={self.epochs}, "
+            f"steps per epoch: {steps_per_epoch}), but the first time is "
+            f"step frequency={self.frequency}"
+        )
+        if not last:
+            raise UserError(f"PruningLadder: {found}. Set more `epochs`.")
+        if self.short_ramp == REFUSE:
+            raise UserError(
+                f"PruningLadder: {found}, so it would never prune. Set a "
+                f"`frequency` of at most {last}, more `ramp_epochs`, or "
+                f"`short_ramp` = '{ADAPT}'."
+            )
+        logging.warning(
+            "PruningLadder: %s; it prunes every %d steps instead "
+            "(PruningLadder.short_ramp).",
+            found,
+            self.frequency_of(steps_per_epoch),
+        )
 
     def ramp(
         self, initial: float, target: float, steps_per_epoch: int
     ) -> GradualSparsity:
         """The `GradualSparsity` of a run."""
         end = self.ramp_epochs * steps_per_epoch
-        return GradualSparsity(initial, target, 0, end, self.frequency)
+        frequency = self.frequency_of(steps_per_epoch)
+        return GradualSparsity(initial, target, 0, end, frequency)
 
-    def phase(self, target: float, step: Any, drop_remainder: bool) -> Phase:
-        """The `Phase` of the run to a ratio."""
+    def phase(
+        self,
+        target: float,
+        step: Any,
+        drop_remainder: bool,
+        facts: Callable[[], dict] | None = None,
+    ) -> Phase:
+        """The `Phase` of the run to a ratio; `facts` as of `Phase`."""
         return Phase(
             name=f"prune_{target:g}",
             epochs=self.epochs,
@@ -96,6 +165,7 @@ class PruningLadder:
             drop_remainder=drop_remainder,
             restore_best=self.keep_best,
             best_after=self.ramp_epochs if self.keep_best else 0,
+            facts=facts,
         )
 
 

@@ -11,11 +11,11 @@ from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
 from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.methods.cpg.masked_steps import MaskedSteps
+from tfcl.methods.cpg.ownership_notes import ownership_notes
 from tfcl.methods.cpg.served_networks import ServedNetworks
 from tfcl.methods.cpg.weight_shares import say_shares, weight_shares
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
-from tfcl.metrics.ownership import ownership
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.leading_block import widened
 from tfcl.models.surgery.lift import lift
@@ -370,28 +370,19 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         self.served.serve(width, self.masked, task_index + 1, values)
 
     def bank_notes(self) -> dict[str, Any]:
-        owners = [layer.owner.numpy() for layer in self.masked]
-        picks = None
-        if self.picks and self._index:
-            picks = [
-                layer.scores.numpy() > layer.threshold for layer in self.masked
-            ]
-        layers = {
-            layer.name: self._shares([owners[depth]], picks and [picks[depth]])
-            for depth, layer in enumerate(self.masked)
+        notes = ownership_notes(
+            self.masked, self._index + 1, self.width, self.picks
+        )
+        return {
+            "width": self.width,
+            "weights": weight_shares(self._network.backbone),
+            **notes,
         }
-        notes = {"width": self.width, "ownership": self._shares(owners, picks)}
-        notes["weights"] = weight_shares(self._network.backbone)
-        for share in ("own", "free", "shared"):
-            notes[f"{share}_by_layer"] = {
-                name: shares[share] for name, shares in layers.items()
-            }
-        return notes
 
-    def _shares(self, owners, picks):
-        shares = ownership(owners, self._index + 1, self.width, picks)
-        # JSON has no NaN.
-        return {k: None if np.isnan(v) else v for k, v in shares.items()}
+    def sparsity(self) -> float | None:
+        """The share of its weights that the task in training has released."""
+        notes = ownership_notes(self.masked, self._index + 1)
+        return notes["sparsity"]
 
 
 def _of_earlier(kernel, owner, number):

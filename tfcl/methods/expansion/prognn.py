@@ -8,7 +8,7 @@ import gin
 import keras
 import numpy as np
 
-from tfcl.arguments import PositiveFloat, checked
+from tfcl.arguments import PositiveFloat, checked, require
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
 from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
@@ -170,8 +170,10 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         return {**values, "column": np.array(self._active, np.int32)}
 
     def bank_notes(self) -> dict[str, Any]:
-        columns = self._active + 1
-        return {"columns_heard": columns - 1}
+        # A network of one convolution has no layer that hears others.
+        layers = self._columns[self._active].layers.values()
+        heard = [la.columns for la in layers if isinstance(la, LateralConv2D)]
+        return {"columns_heard": max(heard, default=0)}
 
     def activate(self, values: Values, task_index: int) -> None:
         values = dict(values)
