@@ -109,7 +109,12 @@ def _gathered(cluster, facts, deadline, seconds):
 def _server(cluster, address):
     try:
         # At every address of the machine, as TensorFlow's server does.
-        server = socket.create_server(("", address[1]))
+        both = socket.has_dualstack_ipv6()
+        server = socket.create_server(
+            ("", address[1]),
+            family=socket.AF_INET6 if both else socket.AF_INET,
+            dualstack_ipv6=both,
+        )
     except OSError as error:
         raise RunError(
             f"{cluster.names[0]} cannot listen at port {address[1]}: "

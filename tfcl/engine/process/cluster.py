@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import typing
 
 from tfcl.errors import UserError
 
@@ -117,7 +118,7 @@ def _task(task):
     return job, int(index)
 
 
-def _refuse(what):
+def _refuse(what: str) -> typing.NoReturn:
     raise UserError(
         f"The environment variable {_NAME} {what}. Give it the form {_EXAMPLE}."
     )
