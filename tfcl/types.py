@@ -1,7 +1,7 @@
 """Names of the types that annotations use again and again."""
 
 import os
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,13 @@ Neither TensorFlow nor Keras ships types, so a checker can tell nothing of them.
 
 Folder: TypeAlias = str | os.PathLike
 """The path of a folder."""
+
+StartFile: TypeAlias = Annotated[str, "a start file"]
+"""The path of a file that a network begins with.
+
+It is read when the network is built, which is after the data have been
+prepared: who starts a run asks for it before.
+"""
 
 Shape: TypeAlias = tuple[Any, ...]
 """The shape of a tensor: integers, and None for an axis that varies."""

@@ -7,7 +7,7 @@ from tfcl.configuration.binding import Binding, macros, winning
 from tfcl.configuration.gin_internals import configurables
 from tfcl.configuration.messages import fail
 from tfcl.configuration.values import resolve
-from tfcl.models.start_files import StartFile
+from tfcl.types import StartFile
 
 _DOWNLOAD = "imagenet"
 

@@ -242,13 +242,10 @@ class Experiment:
             UserError: If a file that the run began with has changed, or a
                 setting that touches numbers, or the method refuses the tasks.
         """
+        replicas = self.strategy.num_replicas_in_sync
         continue_with(
             self.journal,
-            numerics(
-                self.runtime,
-                self.evaluation,
-                self.strategy.num_replicas_in_sync,
-            ),
+            numerics(self.runtime, self.evaluation, replicas),
             self.allow_other_numerics,
             self.model_dir,
         )

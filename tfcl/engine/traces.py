@@ -1,4 +1,4 @@
-"""Memory that traced functions would keep for good."""
+"""Memory that traced functions would keep until its process ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if typing.TYPE_CHECKING:
 
 
 # By `tf.custom_gradient`, each traced function that uses one adds an entry,
-# which holds its graph, and with it the method and all its values, for good.
-# TensorFlow has no public way to remove one.
+# which holds its graph, and with it the method and all its values, until the
+# process ends. TensorFlow has no public way to remove one.
 _REGISTRY = ops.gradient_registry._registry
 
 

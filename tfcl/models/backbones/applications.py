@@ -15,9 +15,9 @@ import numpy as np
 from tfcl.errors import UserError
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
-from tfcl.models.start_files import StartFile
 from tfcl.models.start_weights import note_source
 from tfcl.models.variables import give_weights
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Shape

@@ -11,8 +11,8 @@ import keras
 from tfcl.arguments import Range, checked
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Shape

@@ -10,9 +10,9 @@ import keras
 
 from tfcl.errors import UserError
 from tfcl.models import start_files
-from tfcl.models.start_files import StartFile
 from tfcl.models.start_weights import note_source
 from tfcl.models.surgery.rewire import maker
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Shape

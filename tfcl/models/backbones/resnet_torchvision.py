@@ -9,8 +9,8 @@ import gin
 from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
 from tfcl.models.backbones.cpg_resnet import cpg_resnet
 from tfcl.models.backbones.torchvision_names import part
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     import keras

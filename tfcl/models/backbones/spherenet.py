@@ -9,9 +9,9 @@ import gin
 import keras
 
 from tfcl.models.backbones.cpg_vgg import fan_out_normal
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 from tfcl.models.width import Width
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ import tensorflow as tf
 from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
+from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Shape
