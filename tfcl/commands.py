@@ -15,6 +15,7 @@ import tensorflow as tf
 # isort: on
 from absl import app, flags, logging
 
+from data_builders.regular_files import LARGEST
 from tfcl import configuration
 from tfcl.configuration import parts
 from tfcl.engine.runtime import Runtime
@@ -55,6 +56,17 @@ def define_data_dir() -> None:
             "data_dir",
             None,
             "Folder of TFDS data sets. Default: $TFDS_DATA_DIR.",
+        )
+
+
+def define_largest_file() -> None:
+    """Defines the flag `--largest_file`, unless another program has."""
+    if "largest_file" not in flags.FLAGS:
+        flags.DEFINE_integer(
+            "largest_file",
+            LARGEST,
+            "Bytes that an image file of yours may hold.",
+            lower_bound=1,
         )
 
 
