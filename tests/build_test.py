@@ -10,6 +10,7 @@ import subprocess
 import sys
 from unittest import mock
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -17,7 +18,7 @@ from tensorflow_datasets.core.download import download_manager
 
 from data_builders.digits import digits_dataset_builder
 from tests.testing.build_command import one_line, run_build
-from tests.testing.folders import draw_task
+from tests.testing.folders import draw_task, save
 from tfcl.data.sources import catalog
 from tfcl.data.streams.folder_stream import folder_stream
 
@@ -114,6 +115,41 @@ def test_folders_are_packed_for_the_stream(run, tmp_path):
     for name in ("image_folders", str(folder)):
         code, out, _ = run(name, check=True, **values)
         assert (code, out) == (0, "train: 8 records in 1 file(s), whole\n")
+
+
+def test_files_are_packed_by_the_rules_of_the_flags(run, tmp_path):
+    draw_task(tmp_path / "my", "b", {"x": 4, "y": 4})
+    outside = save(tmp_path / "1.png", np.full((6, 5), 2000, np.uint16))
+    two = save(tmp_path / "my/b/2.png", np.full((6, 5, 2), 9, np.uint8))
+    lines = [f"{outside} 0", f"{two} 1", "../b/x/0.png 0", "../b/y/0.png 1"]
+    (tmp_path / "my/a").mkdir()
+    (tmp_path / "my/a/train.txt").write_text("\n".join(lines))
+    two.rename(tmp_path / "my/a/2.png")
+    lines[1] = "2.png 1"
+    (tmp_path / "my/a/train.txt").write_text("\n".join(lines))
+    values = {
+        "data_dir": str(tmp_path / "data"),
+        "manual_dir": str(tmp_path / "my"),
+        "image_size": "6x5",
+    }
+    for name, value, message in (
+        ("lists_may_leave_root", True, "leads out of"),
+        ("two_channels", "grey", "has two channels"),
+        ("white", 4000.0, ""),
+    ):
+        if message:
+            assert message in one_line(run("image_folders", **values))
+        values[name] = value
+    assert "more than the 10 that" in one_line(
+        run("image_folders", largest_file=10, **values)
+    )
+    assert "--white is a number" in one_line(
+        run("image_folders", **{**values, "white": -1.0})
+    )
+    assert run("image_folders", **values)[0] == 0
+    packed = tmp_path / "data/image_folders/my_6x5_stretch/1.0.0"
+    held = tfds.builder_from_directory(packed).info.metadata
+    assert dict(held) == {"white": {"a": 4000.0}, "two_channels": "grey"}
 
 
 # What goes wrong

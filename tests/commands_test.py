@@ -24,9 +24,11 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 from absl import flags
+from absl.testing import flagsaver
 
 from data_builders.image_folders.image_file import DEFAULT_RULES
-from tfcl import commands, configuration
+from tfcl import commands, configuration, predict
+from tfcl.data.preprocessing import Preprocessing
 from tfcl.errors import RunError, UserError
 from tfcl.predict import read_image
 
@@ -566,6 +568,28 @@ def test_messages_and_logs_cannot_control_the_terminal(capsys):
     record = logging.LogRecord("x", 20, "f.py", 1, "a\x1b[2J\nb", (), None)
     shown = commands.SafeFormatter().format(record)
     assert "\x1b" not in shown and shown.endswith("a\\x1b[2J\nb")
+
+
+def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
+    task = Preprocessing((4, 4, 3), (0.0,), (1.0,), "stretch", 4095.0, "grey")
+    entry = mock.Mock(class_names=("a\x1b[31m", "b"), preprocessing=task)
+    learned = mock.Mock()
+    learned.find.return_value = entry
+    learned.probabilities.return_value = np.array([[0.75, 0.25]])
+    pixels = (noise(5, 4).astype(np.uint16) << 4) | 0xF
+    path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
+    two = saved(PIL.Image.fromarray(noise(5, 4, 2)), tmp_path / "b.png")
+    flags.FLAGS.mark_as_parsed()
+    with (
+        mock.patch.object(commands, "open_learned", return_value=learned),
+        flagsaver.flagsaver(task="t", model_dir="m"),
+    ):
+        predict.main(["predict", str(path), str(two)])
+    given = [each.args[1][0] for each in learned.probabilities.call_args_list]
+    wanted = np.rint(pixels * (255.0 / 4095.0))
+    np.testing.assert_array_equal(given[0][..., 0], wanted)
+    np.testing.assert_array_equal(given[1][..., 0], noise(5, 4, 2)[..., 0])
+    assert capsys.readouterr().out.startswith(f"{path}: a\\x1b[31m 0.7500, b")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no such files")

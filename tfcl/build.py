@@ -12,7 +12,6 @@ import typing
 from absl import flags
 
 from data_builders.image_folders.image_file import Rules
-from data_builders.regular_files import LARGEST
 from tfcl import commands
 from tfcl.data.sources import (
     catalog,
@@ -73,12 +72,6 @@ _TWO_CHANNELS = flags.DEFINE_enum(
     ("error", "grey"),
     f"For {_FOLDERS}: refuse images of two channels, or take the first.",
 )
-_LARGEST_FILE = flags.DEFINE_integer(
-    "largest_file",
-    LARGEST,
-    f"For {_FOLDERS}: bytes that an image file may hold.",
-    lower_bound=1,
-)
 _LISTS_MAY_LEAVE_ROOT = flags.DEFINE_bool(
     "lists_may_leave_root",
     False,
@@ -86,6 +79,7 @@ _LISTS_MAY_LEAVE_ROOT = flags.DEFINE_bool(
 )
 flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its former name.
 commands.define_data_dir()
+commands.define_largest_file()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -173,7 +167,7 @@ def _builder(name):
             _size(_IMAGE_SIZE.value),
             _RESIZE.value,
             _ON_BAD_IMAGE.value == "skip",
-            Rules(_LARGEST_FILE.value, _white(), _TWO_CHANNELS.value),
+            Rules(flags.FLAGS.largest_file, _white(), _TWO_CHANNELS.value),
             _LISTS_MAY_LEAVE_ROOT.value,
         )
     if name not in catalog.CATALOG and difflib.get_close_matches(

@@ -17,6 +17,7 @@ import tensorflow as tf
 # isort: on
 from absl import app, flags, logging
 
+from data_builders.regular_files import LARGEST
 from tfcl import configuration
 from tfcl.configuration import messages, parts
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
@@ -77,6 +78,17 @@ def define_data_dir() -> None:
     if "data_dir" not in flags.FLAGS:
         define_path(
             "data_dir", "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
+        )
+
+
+def define_largest_file() -> None:
+    """Defines the flag `--largest_file`, unless another program has."""
+    if "largest_file" not in flags.FLAGS:
+        flags.DEFINE_integer(
+            "largest_file",
+            LARGEST,
+            "Bytes that an image file of yours may hold.",
+            lower_bound=1,
         )
 
 

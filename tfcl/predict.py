@@ -8,9 +8,8 @@ import numpy as np
 from absl import flags
 
 from data_builders.image_folders.image_file import Rules
-from data_builders.regular_files import LARGEST
 from tfcl import commands
-from tfcl.data.sources.image_files import read_image
+from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:
@@ -19,9 +18,7 @@ if typing.TYPE_CHECKING:
 
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
-_LARGEST_FILE = flags.DEFINE_integer(
-    "largest_file", LARGEST, "Bytes that an image file may hold.", lower_bound=1
-)
+commands.define_largest_file()
 commands.define_model_dir()
 flags.mark_flag_as_required("task")
 
@@ -33,11 +30,13 @@ def main(argv: Sequence[str]) -> None:
             "Name at least one image: python -m tfcl.predict "
             "--model_dir=... --task=... a.png b.jpg"
         )
+    for path in argv[1:]:  # Before the network is built.
+        check_image(path, flags.FLAGS.largest_file)
     learned = commands.open_learned(flags.FLAGS.model_dir)
     assert _TASK.value is not None, "the flag is required"
     entry = learned.find(_TASK.value)
     rules = Rules(
-        _LARGEST_FILE.value,
+        flags.FLAGS.largest_file,
         entry.preprocessing.white,
         entry.preprocessing.two_channels,
     )

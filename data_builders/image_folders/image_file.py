@@ -156,7 +156,7 @@ def open_image(content: bytes, rules: Rules) -> Opened:
     if orientation is None:
         notes.append("has EXIF notes that cannot be read: taken as upright")
         orientation = 1
-    if not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BadImage(f"{_UNREADABLE}: it holds infinity or no numbers")
     return Opened(upright.turned(values, orientation), tuple(notes))
 

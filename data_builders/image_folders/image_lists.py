@@ -71,8 +71,9 @@ def _check_inside(path, inside, where):
     if inside is None:
         return
     # As written: what `..` behind a link means is up to the link's owner.
-    top, full = os.path.abspath(inside), os.path.abspath(path)
-    if not pathlib.PurePath(full).is_relative_to(top):
+    full = pathlib.PurePath(os.path.abspath(path))
+    tops = (os.path.abspath(inside), os.path.realpath(inside))
+    if not any(full.is_relative_to(top) for top in tops):
         raise TreeError(
             f"{where}: {str(path)!r} leads out of '{inside}'. Images of a "
             "list lie below the folder of the tasks; if you know the list, "

@@ -115,7 +115,8 @@ def _warning(place, ranges, total, white):
         odd.append(f"numbers from {_text(low)} to 0 are cut to black")
     if len(ranges) < total:
         odd.append(
-            f"the other {total - len(ranges)} images have 8 bits, with white at 255"
+            f"the other {total - len(ranges)} images have 8 bits, with white "
+            "at 255"
         )
     if not odd:
         return ""

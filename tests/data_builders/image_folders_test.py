@@ -145,8 +145,9 @@ class PackageTest(tf.test.TestCase):
                 getattr(found, name).images[rows],
                 getattr(wanted, name).images[rows],
             )
-        other = self._opened(packed, tasks=["birds"]).tasks[0]
-        self.assertIsNone(other.preprocessing.white)
+        for white in (None, 1000.0):  # Of which the set says nothing.
+            given = self._opened(packed, tasks=["birds"], white=white)
+            self.assertEqual(given.tasks[0].preprocessing.white, white)
 
     def test_two_channels_are_packed_if_asked_for_and_noted(self):
         pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 2), np.uint8)

@@ -127,6 +127,13 @@ def test_a_list_may_name_other_folders_inside(tmp_path, monkeypatch):
         assert len(found(each, tasks=["a"])["a"]["train"]["x"]) == 2
 
 
+def test_a_list_may_name_the_folder_that_a_link_leads_to(tmp_path):
+    root = listed(tmp_path, f"{tmp_path}/my/b/2.png x")
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    assert len(found(link, tasks=["a"])["a"]["train"]["x"]) == 2
+
+
 @pytest.mark.parametrize("line", ["a\0b.png x", "x" * 5000 + ".png x"])
 def test_paths_that_cannot_be_are_told(tmp_path, line):
     assert "does not exist" in fault(listed(tmp_path, line), tasks=["a"])

@@ -86,8 +86,8 @@ def is_package(root: str | pathlib.Path) -> bool:
     return (path / "dataset_info.json").exists()
 
 
-def packed_by(root: str | pathlib.Path, task: str) -> Rules | None:
-    """The rules by which the files of a packed task were read.
+def packed_by(root: str | pathlib.Path, task: str, rules: Rules) -> Rules:
+    """The rules by which the files of a task were read before packing.
 
     Packed images have 8 bits, but those that a learned task is to classify
     are read as its own were.
@@ -95,17 +95,15 @@ def packed_by(root: str | pathlib.Path, task: str) -> Rules | None:
     Args:
         root: Folder of a set, or of tasks.
         task: Name of one of its tasks.
-
-    Returns:
-        None if the folder is not packed.
+        rules: What holds where the set says nothing, or is none.
     """
     if not is_package(root):
-        return None
+        return rules
     how = set_in(root).info.metadata or {}
-    white = how.get("white", {}).get(task)
-    return DEFAULT_RULES._replace(
+    white = how.get("white", {}).get(task, rules.white)
+    return rules._replace(
         white=None if white is None else float(white),
-        two_channels=how.get("two_channels", DEFAULT_RULES.two_channels),
+        two_channels=how.get("two_channels", rules.two_channels),
     )
 
 

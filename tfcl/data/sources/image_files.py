@@ -87,8 +87,30 @@ def read_image(
     Raises:
         UserError: If the file is missing or no image.
     """
-    try:
+    with _told_of(path):
         return decode(path, rules)
+
+
+def check_image(path: str | pathlib.Path, largest: int) -> None:
+    """Refuses a file that is no image, whatever task it is for.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may hold.
+
+    Raises:
+        UserError: If the file is missing or no image.
+    """
+    rules = Rules(largest, two_channels="grey")
+    with _told_of(path):
+        open_image(regular_files.read(path, largest), rules)
+
+
+@contextlib.contextmanager
+def _told_of(path):
+    """What is wrong with a file that a user has named, as `UserError`."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UserError(f"No such image: {path}") from error
     except OSError as error:

@@ -153,7 +153,7 @@ def _tasks(root, found, open_task, cut, statistics, resize):
         task = assemble_task(
             len(made), name, class_names, splits, statistics, made, resize
         )
-        rules = folder_package.packed_by(root, name) or images.rules
+        rules = folder_package.packed_by(root, name, images.rules)
         made.append(_as_read(task, rules))
     return made
 
