@@ -18,7 +18,9 @@ _DOTTED = re.compile(r"(tfcl|tests)(\.\w+)+")
 # reaches the module by its imports. Paths below tests/ and tfcl/.
 _COVERED = {
     "build_test": ("data/sources/set_building data/sources/set_check"),
-    "commands_test": ("evaluate export predict startup train"),
+    "commands_test": (
+        "configuration/start_files evaluate export predict startup train"
+    ),
     "compare_test": ("reporting/comparison"),
     "configuration/mistakes_test": (
         "configuration/explaining configuration/values"

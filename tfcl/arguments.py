@@ -36,6 +36,12 @@ _ACCEPTED: dict[Any, Any] = {
 }
 
 
+# Annotation of an argument that names a file with which a network begins. It is
+# read when the network is built, which is after the data have been prepared:
+# who starts a run asks for it before.
+StartFile = typing.Annotated[str, "a start file"]
+
+
 def require(condition: bool, argument: str, rule: str, value: Any) -> None:
     """Raises the usual ValueError unless `condition` holds.
 

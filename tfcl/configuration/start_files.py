@@ -2,12 +2,12 @@
 
 import os
 
+from tfcl.arguments import StartFile
 from tfcl.configuration import checks
 from tfcl.configuration.binding import Binding, macros, winning
 from tfcl.configuration.gin_internals import configurables
 from tfcl.configuration.messages import fail
 from tfcl.configuration.values import resolve
-from tfcl.models.start_files import StartFile
 
 _DOWNLOAD = "imagenet"
 

@@ -1,4 +1,4 @@
-"""Memory that traced functions would keep for good."""
+"""Memory that traced functions would keep until the process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if typing.TYPE_CHECKING:
 
 
 # By `tf.custom_gradient`, each traced function that uses one adds an entry,
-# which holds its graph, and with it the method and all its values, for good.
+# which holds its graph, and with it the method and all its values, for ever.
 # TensorFlow has no public way to remove one.
 _REGISTRY = ops.gradient_registry._registry
 

@@ -12,11 +12,6 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
 
-# Annotation of an argument that names such a file. It is read when the network
-# is built, which is after the data have been prepared: who starts a run asks
-# for it before.
-StartFile = typing.Annotated[str, "a start file"]
-
 _KEEPER = contextvars.ContextVar("keeper of start files", default=None)
 
 

@@ -12,10 +12,10 @@ import gin
 import keras
 import numpy as np
 
+from tfcl.arguments import StartFile
 from tfcl.errors import UserError
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
-from tfcl.models.start_files import StartFile
 from tfcl.models.variables import give_weights
 
 if typing.TYPE_CHECKING:

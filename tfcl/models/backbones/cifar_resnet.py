@@ -7,9 +7,9 @@ import typing
 import gin
 import keras
 
+from tfcl.arguments import StartFile
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.models.backbones.torchvision_names import part
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:

@@ -8,9 +8,9 @@ import typing
 import gin
 import keras
 
+from tfcl.arguments import StartFile
 from tfcl.errors import UserError
 from tfcl.models import start_files
-from tfcl.models.start_files import StartFile
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:

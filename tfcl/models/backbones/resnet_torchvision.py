@@ -6,10 +6,10 @@ import typing
 
 import gin
 
+from tfcl.arguments import StartFile
 from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
 from tfcl.models.backbones.cpg_resnet import cpg_resnet
 from tfcl.models.backbones.torchvision_names import part
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import StartFile
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
-from tfcl.models.start_files import StartFile
 from tfcl.models.weight_files import assign_arrays
 
 if typing.TYPE_CHECKING:
