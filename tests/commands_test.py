@@ -460,7 +460,8 @@ def test_missing_weights_are_refused_before_the_data_are_prepared(
     absent.touch()
     commands.refuse_missing_files(tmp_path / "run")
     configuration.load(
-        ["gin/networks/keras_resnet50.gin"], ["WEIGHTS = 'imagenet'"]
+        ["gin/networks/keras_resnet50.gin"],
+        ["WEIGHTS = 'imagenet'", "PICTURE_MEAN = None", "PICTURE_STD = None"],
     )
     commands.refuse_missing_files(tmp_path / "run")
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pathlib
+import re
 
 import pytest
 from tensorflow_datasets.core import dataset_metadata
@@ -49,6 +50,20 @@ def test_every_configuration_is_in_the_catalog(folder):
     assert set(configs or [folder]) <= known
 
 
+@pytest.mark.parametrize("folder", _PUBLISHED)
+def test_readmes_that_refuse_a_part_name_the_command_that_takes_it(folder):
+    text = (_ROOT / folder / "README.md").read_text(encoding="utf-8")
+    text = " ".join(text.split())
+    assert "another number" not in text and "other numbers are" not in text
+    counted = "fewer is taken by" in text
+    assert not counted or _builder(folder).COUNTS
+    for name in re.findall(r"`python -m tfcl.build (\w+)`", text):
+        assert name in catalog.CATALOG, name
+    if counted:
+        assert "`--whole` refuses it" in text
+        assert "`tfcl.train` names that command" in text
+
+
 @pytest.mark.parametrize("folder", _FOLDERS)
 def test_examples_have_ids(folder, tmp_path):
     assert "id" in _builder(folder)(data_dir=str(tmp_path)).info.features
@@ -68,5 +83,9 @@ class EmptyFolderTest(harness.OpenedTest):
                 # The first words of the remedy, and where the files go.
                 self.assertIn(instructions[:40], message)
                 self.assertLess(len(message), 1500)
+                # Parts are taken by this command alone.
+                command = f"`python -m tfcl.build {name} --data_dir="
+                takes_parts = bool(getattr(builder, "COUNTS", None))
+                self.assertEqual(command in message, takes_parts)
             tried += 1
         self.assertGreater(tried, 25)

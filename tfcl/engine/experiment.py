@@ -131,8 +131,6 @@ class Experiment:
         self._is_new = not self.model_dir.exists()
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
-            if self.chief:
-                sweep(self.model_dir)
             self._open_journal(bindings or {})
             self._set_up(stream, data_dir, method)
             self._connect()
@@ -173,6 +171,8 @@ class Experiment:
             method.setup(self.spec, self.seed)
 
     def _open_journal(self, bindings):
+        if self.chief:
+            sweep(self.model_dir)
         folder = self.model_dir / "checkpoints"
         self._checkpoints = Checkpoints(folder, self.policy, self.chief)
         self._best_weights = BestWeights(

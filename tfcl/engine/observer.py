@@ -209,9 +209,8 @@ class Observer:
             step: Global step.
         """
         name = serving_graph_of(method)
-        if self.summaries is None or (
-            self._graph_shown and self._graph == name
-        ):
+        known = self._graph_shown and self._graph == name
+        if self.summaries is None or known:
             return
         self._graph_shown, self._graph = True, name
         images = tf.TensorSpec((None, *method.spec.image_shape), tf.float32)

@@ -1,6 +1,7 @@
 """All tasks in one SavedModel, against the tasks one by one."""
 
 import functools
+import types
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import UserError
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.clr.clr import CLR
+from tfcl.methods.spg.spg import SPG
 
 _COUNTS = (2, 3, 2)
 
@@ -156,6 +158,15 @@ def test_each_task_has_its_own_preprocessing(open_run, tmp_path):
     entries[2].preprocessing = Preprocessing((16, 16, 3), (0.0,), (1.0,))
     with pytest.raises(UserError, match="one shape"):
         tasks.export_bundle(entries, tmp_path)
+
+
+def test_no_method_is_told_that_its_tasks_share_no_network(tmp_path):
+    """SPG's share one and make no bundle all the same."""
+    entry = types.SimpleNamespace(name="one")
+    with pytest.raises(UserError) as error:
+        export_bundle(SPG(_training(hidden_units=())), [entry], tmp_path)
+    assert "SPG makes no bundle" in str(error.value)
+    assert "do not share" not in str(error.value)
 
 
 def test_methods_without_a_common_network_are_told(tmp_path):

@@ -79,10 +79,8 @@ def test_each_task_has_a_layer_norm_of_its_own(kind, use_bias):
     # A new layer's gains are 1 and its offsets 0.
     fresh = TaskMemories(sizes, memory)
     fresh.build(inputs.shape)
-    np.testing.assert_array_equal(
-        fresh.memories.numpy()[:, -tail:],
-        np.tile([1.0, 0.0], (12, 1)).repeat(6, 1),
-    )
+    tails = fresh.memories.numpy()[:, -tail:]
+    np.testing.assert_array_equal(tails, [[1.0] * 6 + [0.0] * 6] * 12)
 
 
 def test_sizes_must_be_positive():

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from unittest import mock
 
 import keras
 import numpy as np
@@ -402,6 +403,59 @@ def test_only_the_first_old_head_may_scramble():
     np.testing.assert_array_equal(layer.scrambles, [1, 0, 1])
 
 
+@pytest.mark.parametrize("moves", [True, False])
+def test_keys_move_in_the_second_stage_when_they_are_not_frozen(moves):
+    """The newest head's, by the layer's own rule; old heads scramble alone."""
+    method = _method(
+        memory={**_MEMORY, "age_threshold": 0, "match_threshold": 2.0},
+        keys_in_alignment=moves,
+    )
+    stream = _stream()
+    method.setup(stream.spec(), 0)
+    method.current.assign(1)
+    layer = method.heads.layer
+    features = tf.random.stateless_normal((32, layer.features), [1, 2])
+    drawn = mock.patch.object(method.statistics, "drawn")
+    before = [v.numpy() for v in layer.state_variables]
+    state = layer.state()
+    _, reading = layer.read(features)
+    wanted = {
+        rate: layer.updated(state, reading, **changes)
+        for rate, changes in ((None, {}), (0.0, {"key_rate": 0.0}))
+    }
+    split = stream.tasks[1].train
+    batch = batch_of(np.float32(split.images[:1]), split.labels[:1])
+    with drawn as function:
+        function.return_value = features
+        update = method.alignment_step(batch)
+        update.before_apply()
+    found = [v.numpy() for v in layer.state_variables]
+    if not moves:
+        for old, new in zip(before, found):
+            np.testing.assert_array_equal(old, new)
+        return
+    for number, (old, new) in enumerate(zip(before, found)):
+        parts = (wanted[0.0], wanted[None])
+        for task, value in enumerate([*parts, None]):
+            value = old if value is None else value[number].numpy()
+            one, other = (each.reshape(3, -1)[task] for each in (new, value))
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(layer.scrambles, [1, 1, 0])
+    # Keys: of the newest head more than the scrambled one. (Old ones are
+    # brought to unit length again.)
+    moved = (np.abs(found[0] - before[0]) > 1e-5).any(-1).sum(-1)
+    assert moved[0] == 1 and moved[1] > 1 and moved[2] == 0
+
+
+def test_keys_that_move_in_the_second_stage_survive_kills(tmp_path):
+    toy_run.assert_kills_change_nothing(
+        tmp_path,
+        lambda: _method(keys_in_alignment=True),
+        moments=2,
+        stream=_stream,
+    )
+
+
 def test_every_class_is_drawn_equally_often():
     order = AlignmentOrder(classes=5, size=4)
     drawn = []
@@ -453,6 +507,8 @@ def test_what_does_not_fit_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=f"`{name}`.*Received"):
             make(**{name: value})
+    with pytest.raises(ValueError, match="`keys_in_alignment` needs"):
+        _method(alignment=None, keys_in_alignment=True)
     with pytest.raises(ValueError, match="`old_scrambles`.*linear"):
         _method(head="linear", old_scrambles="all")
     spec = _stream().spec()

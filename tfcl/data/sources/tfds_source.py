@@ -171,6 +171,7 @@ def _prepared(source, place):
             f"{place}: not found as '{place.shown(builder.data_dir)}' and "
             f"cannot be prepared there ({prepared_sets.brief(error, 300)}). "
             f"{_remedy(builder, place)} and run again, or {place.elsewhere}."
+            f"{_way_with_parts(builder, place)}"
         ) from error
     if not builder.is_prepared():
         # TFDS takes a folder without this file for a finished one.
@@ -187,20 +188,17 @@ def _remedy(builder, place):
         return "Remove the cause (a download needs the internet)"
     folder = os.path.join(builder.data_dir_root, "downloads", "manual")
     text = " ".join(instructions.split()).rstrip(".")
-    remedy = f"{text}. The folder for this is '{place.shown(folder)}': fill it"
-    if getattr(builder, "COUNTS", None):
-        remedy += (
-            ", or, to take what is there as a part of the release, build it by "
-            f"`{_build_command(place)}`,"
-        )
-    return remedy
+    return f"{text}. The folder for this is '{place.shown(folder)}': fill it"
 
 
-def _build_command(place):
+def _way_with_parts(builder, place):
+    """The command that takes what is there as a part of the release."""
+    if not getattr(builder, "COUNTS", None):
+        return ""
     words = ["python", "-m", "tfcl.build", place.name]
     if place.data_dir:
         words.append(f"--data_dir={place.data_dir}")
-    return shlex.join(words)
+    return f" A part of the release is taken by `{shlex.join(words)}`."
 
 
 def _prepare(builder, downloads):

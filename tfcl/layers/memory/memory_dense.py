@@ -263,8 +263,7 @@ class MemoryDense(keras.layers.Layer):
         bias = weights[..., size] if self.memory.use_bias else 0.0
         weights = weights[..., :size]
         if self.memory.layer_norm:
-            # One gain and offset for all units of a key set.
-            tail = tail[:, :, None]
+            tail = tail[:, :, None]  # Of all units of a key set.
             weights *= tail[..., :size]
             bias += tf.reduce_sum(weights * tail[..., size:], axis=-1)
             inputs = self._normalised(inputs)

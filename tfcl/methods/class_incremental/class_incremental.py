@@ -24,7 +24,14 @@ from tfcl.methods.base import (
 )
 from tfcl.methods.class_incremental.class_statistics import ClassStatistics
 from tfcl.methods.class_incremental.classifier_alignment import AlignmentOrder
-from tfcl.methods.class_incremental.task_heads import KINDS, MEMORY, TaskHeads
+from tfcl.methods.class_incremental.task_heads import (
+    ALL,
+    FIRST,
+    KINDS,
+    MEMORY,
+    NONE,
+    TaskHeads,
+)
 from tfcl.methods.class_incremental.virtual_batch import VirtualBatch
 from tfcl.methods.work import Accumulate
 from tfcl.models.layer_names import with_own_names
@@ -45,7 +52,6 @@ if typing.TYPE_CHECKING:
     from tfcl.types import Tensor, Values
 
 
-NONE, FIRST, ALL = "none", "first", "all"
 _STATISTICS_BATCH = 64  # Images per step, at least.
 
 
@@ -75,6 +81,10 @@ class ClassIncremental(Method):
             a new task: "none"; as in the published program where the backbone
             is trained, "first" (with --freeze_keys_ca) or "all".
         alignment: `ClassifierAlignment`, stage 2; None goes without.
+        keys_in_alignment: Memory heads update themselves in stage 2, too, as
+            in the published program without --freeze_keys_ca: the newest as
+            in stage 1, old ones by scrambling alone. False freezes keys and
+            counters there.
 
     Raises:
         ValueError: If an argument is out of range, or the stream is not one
@@ -85,7 +95,7 @@ class ClassIncremental(Method):
         Statistics take 4 bytes per class and pair of features, and 8 more
         per class of one task; so do checkpoints, each. They are of the time
         of their task, also where the backbone goes on to learn. Old heads
-        are frozen in stage 1, with keys and counters; keys also in stage 2.
+        are frozen in stage 1, with keys and counters.
     """
 
     _network: OnlineNetwork
@@ -101,6 +111,7 @@ class ClassIncremental(Method):
         memory: dict | None = None,
         old_scrambles: Annotated[str, one_of(NONE, FIRST, ALL)] = NONE,
         alignment: ClassifierAlignment | None = None,
+        keys_in_alignment: bool = False,
     ):
         super().__init__()
         require(
@@ -108,6 +119,12 @@ class ClassIncremental(Method):
             "old_scrambles",
             f"must be '{NONE}' for linear heads",
             old_scrambles,
+        )
+        require(
+            not keys_in_alignment or (head == MEMORY and alignment is not None),
+            "keys_in_alignment",
+            "needs memory heads and an `alignment`",
+            keys_in_alignment,
         )
         self.make_backbone = backbone
         self.training = training
@@ -117,6 +134,7 @@ class ClassIncremental(Method):
         self.memory = dict(memory or {})
         self.old_scrambles = old_scrambles
         self.alignment = alignment
+        self.keys_in_alignment = keys_in_alignment
 
     # Set-up
 
@@ -275,15 +293,11 @@ class ClassIncremental(Method):
         )
         gradients, due, keep = self._virtual.gathered(gradients, batch.step)
 
-        def own_update():
-            before = network.values()
-            network.assign(before, self._resting(before, after))
-
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, seen[0])},
             gradients=self._parted(gradients, self._parts),
-            before_apply=own_update,
+            before_apply=lambda: self._update_itself(after, self.old_scrambles),
             transform_gradients=self._decay(lambda task: task == self._now()),
             apply_if=due,
             after_apply=keep,
@@ -301,31 +315,14 @@ class ClassIncremental(Method):
             for name in names
         ]
 
-    def _resting(self, before, after):
-        """Values after the network's own update, where they may change.
-
-        The backbone's may; of the heads those of the current key set, and of
-        old ones as `old_scrambles` says.
-        """
-        memories = self._network.memory_places
-        current = self._now()
-        values = [
-            self.heads.changed(new, old, lambda task: task == current)
-            if place in memories and new is not old
-            else new
-            for place, (new, old) in enumerate(zip(after(before), before))
-        ]
-        if self.old_scrambles == NONE:
-            return values
-        last = 1 if self.old_scrambles == FIRST else len(self.heads.sizes)
-        scrambled = after(before, key_rate=0.0)
-        for place in memories:
-            values[place] = self.heads.changed(
-                scrambled[place],
-                values[place],
-                lambda task: (task < current) & (task < last),
-            )
-        return values
+    def _update_itself(self, after, old_scrambles):
+        """Assigns what the network's own update may change."""
+        network = self._network
+        before = network.values()
+        values = self.heads.updated_values(
+            before, after, network.memory_places, self._now(), old_scrambles
+        )
+        network.assign(before, values)
 
     def _decay(self, tasks):
         """`Update.transform_gradients` of backbone and heads of some tasks."""
@@ -350,14 +347,22 @@ class ClassIncremental(Method):
         seed = tf.random.experimental.stateless_fold_in(batch.seed, 1)
         with tf.GradientTape() as tape:
             assert self.alignment is not None, "`phases` asks for its step"
-            loss, accuracy = self.alignment.loss(
+            loss, accuracy, reading = self.alignment.loss(
                 self.heads, self.statistics, labels, current, seed
             )
         gradients = tape.gradient(loss, self._network.variables)
+
+        def own_update():
+            if self.keys_in_alignment:
+                places = self._network.memory_places
+                after = self.heads.after(reading, places, seed)
+                self._update_itself(after, ALL)
+
         return Update(
             loss=loss,
             metrics={"accuracy": accuracy},
             gradients=self._parted(gradients, ["main"]),
+            before_apply=own_update,
             transform_gradients=self._decay(lambda task: task <= current),
             after_apply=keep,
         )

@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.data.split import Split
+    from tfcl.layers.memory.memory_update import Reading
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.class_incremental.class_statistics import ClassStatistics
     from tfcl.methods.class_incremental.task_heads import TaskHeads
@@ -128,8 +129,8 @@ class ClassifierAlignment:
         labels: Tensor,
         current: Tensor,
         seed: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of features drawn for labels, and their accuracy.
+    ) -> tuple[Tensor, Tensor, Reading | None]:
+        """Loss of features drawn for labels, accuracy, and their `Reading`.
 
         Args:
             heads: `TaskHeads`.
@@ -143,12 +144,13 @@ class ClassifierAlignment:
             tasks = labels // heads.size(current)
         factors = mean_factors(tasks, current)
         features = statistics.drawn(labels, factors, seed)
-        logits = heads.known(heads.logits(features), current)
+        logits, reading = heads.read(features)
+        logits = heads.known(logits, current)
         tasks = tf.where(heads.tasks <= current, heads.tasks, -1)
         aligned = aligned_logits(logits, tasks, current + 1, self.temperature)
         loss = tf.reduce_mean(cross_entropy(labels, aligned))
         right = tf.argmax(logits, -1, output_type=tf.int32) == labels
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+        return loss, tf.reduce_mean(tf.cast(right, tf.float32)), reading
 
 
 class AlignmentOrder:

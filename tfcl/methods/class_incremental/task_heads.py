@@ -17,11 +17,13 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from tfcl.layers.memory.memory_update import Reading
     from tfcl.types import Tensor
 
 
 MEMORY, LINEAR = "memory", "linear"
 KINDS = (MEMORY, LINEAR)
+NONE, FIRST, ALL = "none", "first", "all"  # Old heads that scramble units.
 _NOT_SEEN = -1e9
 
 
@@ -76,11 +78,11 @@ class TaskHeads:
         """Number of classes of a task."""
         return tf.gather(np.array(self.sizes, np.int32), current)
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Logits in a training step that leaves keys as they are."""
+    def read(self, features: Tensor) -> tuple[Tensor, Reading | None]:
+        """Logits in a training step, and the `Reading` of a memory."""
         if self._is_memory:
-            return self.layer.read(features)[0]
-        return self.layer(features)
+            return self.layer.read(features)
+        return self.layer(features), None
 
     def own(self, logits: Tensor, current: Tensor) -> Tensor:
         """Logits, those of other tasks' classes masked."""
@@ -104,6 +106,58 @@ class TaskHeads:
         new, old = (tf.reshape(v, [count, -1]) for v in (new, old))
         chosen = tasks(tf.range(count))[:, None]
         return tf.reshape(tf.where(chosen, new, old), shape)
+
+    def updated_values(
+        self,
+        before: Sequence[Tensor],
+        after: Callable[..., Sequence[Tensor]],
+        places: Sequence[int],
+        current: Tensor,
+        old_scrambles: str,
+    ) -> list[Tensor]:
+        """Values after the own update of a network, where they may change.
+
+        The backbone's may; of the heads those of the current key set, and of
+        old ones as `old_scrambles` says.
+
+        Args:
+            before: Values of the network's variables.
+            after: Function from them to the updated values, which takes
+                changes of the memories' `UpdateRule`.
+            places: Of the memories' variables among them.
+            current: Number of the newest task, int32 scalar.
+            old_scrambles: "none", "first" or "all".
+        """
+        values = [
+            self.changed(new, old, lambda task: task == current)
+            if place in places and new is not old
+            else new
+            for place, (new, old) in enumerate(zip(after(before), before))
+        ]
+        if old_scrambles == NONE:
+            return values
+        last = 1 if old_scrambles == FIRST else len(self.sizes)
+        scrambled = after(before, key_rate=0.0)
+        for place in places:
+            values[place] = self.changed(
+                scrambled[place],
+                values[place],
+                lambda task: (task < current) & (task < last),
+            )
+        return values
+
+    def after(
+        self, reading: Reading, places: Sequence[int], seed: Tensor
+    ) -> Callable[..., list[Tensor]]:
+        """The function `after` of `updated_values`, of these heads."""
+
+        def updated(values, **changes):
+            state = self.layer.state_of([values[place] for place in places])
+            state = self.layer.updated(state, reading, seed, **changes)
+            changed = dict(zip(places, state))
+            return [changed.get(k, value) for k, value in enumerate(values)]
+
+        return updated
 
     def trained(
         self, gradient: Tensor, tasks: Callable[[Tensor], Tensor]
