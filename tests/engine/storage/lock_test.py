@@ -6,10 +6,12 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tests.testing import toy_run
+from tfcl import files
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
 
@@ -177,3 +179,16 @@ def test_a_lock_that_fails_otherwise_is_no_other_process(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", broken)
     with pytest.raises(UserError, match="Cannot write to .*network.*works"):
         DirectoryLock(tmp_path)
+
+
+def test_who_waits_gets_the_lock_when_the_other_lets_go(tmp_path, number):
+    """As builders of one data set do, also where there are no locks."""
+    with _holder(tmp_path, number) as other:
+        assert other.stdout.readline() == "held\n"
+        timer = threading.Timer(0.5, other.stdin.close)
+        timer.start()
+        lock = files.lock(tmp_path / ".lock", wait=True)
+        assert timer.finished.is_set()
+        assert lock.is_locked
+        lock.release()
+        assert other.wait(30) == 0
