@@ -461,7 +461,7 @@ def test_missing_weights_are_refused_before_the_data_are_prepared(
     commands.refuse_missing_files(tmp_path / "run")
     configuration.load(
         ["gin/networks/keras_resnet50.gin"],
-        ["WEIGHTS = 'imagenet'", "PICTURE_MEAN = None", "PICTURE_STD = None"],
+        ["WEIGHTS = 'imagenet'", "PICTURE_MEAN = 0.0", "PICTURE_STD = 1.0"],
     )
     commands.refuse_missing_files(tmp_path / "run")
 
