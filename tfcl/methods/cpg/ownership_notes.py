@@ -11,11 +11,9 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from tfcl.layers.masked.masked_kernel import MaskedKernel
-
 
 def ownership_notes(
-    masked: Sequence[MaskedKernel],
+    masked: Sequence[Any],
     number: int,
     width: float = 1.0,
     picks: bool = False,
@@ -23,7 +21,7 @@ def ownership_notes(
     """Counts the owners and picks as they stand.
 
     Args:
-        masked: Layers, in the backbone's order.
+        masked: Layers with a `MaskedKernel`, in the backbone's order.
         number: Of the task, from 1.
         width: q, see `ownership`.
         picks: Whether tasks pick among earlier weights.
