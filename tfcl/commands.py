@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
 
 
 # They may change when a run goes on: they do not touch what is learned.
-HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "Runtime")
+HARMLESS = ("CheckpointPolicy", "EvaluationPolicy", "MemoryLimits", "Runtime")
 # Of the run's own bindings: what to do at a step that could not be applied,
 # and whether SavedModels are written at the end.
 _HARMLESS_BINDINGS = ("Experiment.on_nonfinite", "Experiment.exports")

@@ -10,10 +10,9 @@ from absl import logging
 from data_builders.image_folders import image_tree
 from tfcl.data.arguments import check_choice
 from tfcl.data.lazy_images import (
-    LARGEST_IN_MEMORY,
-    LARGEST_STREAM,
     CachedImages,
     ImagesSource,
+    MemoryLimits,
     decoded_bytes,
 )
 from tfcl.data.preprocessing import RESIZES
@@ -43,6 +42,7 @@ def folder_stream(
     in_memory: bool = True,
     data_seed: int = 0,
     batch_size: int = 16,
+    memory: MemoryLimits | None = None,
     data_dir: str | None = None,
 ) -> TaskStream:
     """Tasks out of folders of images; no code, no list of classes.
@@ -85,11 +85,11 @@ def folder_stream(
         on_bad_image: "error" stops at a file that is no image, or that is
             in two splits; "skip" leaves it out and warns with the count.
         in_memory: Hold images decoded, 1 byte per pixel and channel, as far
-            as that is at most a GiB per task; of the tasks after the first 4
-            GiB only those in use. False decodes all each time they are
-            needed, as it is with larger tasks.
+            as `memory` allows. False decodes all each time they are needed.
         data_seed: Seed of the cut.
-        batch_size: Examples per training step over all replicas.
+        batch_size: Examples per training step over all replicas; a task with
+            fewer training images takes them all in every step.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Accepted like every stream's, not needed.
 
     Returns:
@@ -106,6 +106,7 @@ def folder_stream(
     _check(resize, channels, parts, on_bad_image)
     statistics = checked_statistics(statistics, channels)
     bad = image_tree.BadImages(skip=on_bad_image == "skip")
+    memory = memory or MemoryLimits()
     learned, held = [], 0
     try:
         found = _found(root, bad, tasks)
@@ -114,7 +115,7 @@ def folder_stream(
             read = _TaskReader(name, pools, image_shape, resize, bad)
             # Only what came before decides, so that a longer stream goes on.
             splits, class_names = read.splits(
-                parts, data_seed, in_memory, now=held < LARGEST_STREAM
+                parts, data_seed, *memory.after(held, in_memory)
             )
             held += decoded_bytes(splits)
             learned.append(
@@ -131,8 +132,6 @@ def folder_stream(
     except image_tree.TreeError as error:
         raise UserError(str(error)) from error
     _tell_of_skipped(bad.skipped)
-    for task in learned:
-        _check_fills_a_batch(task, batch_size)
     return TaskStream(_name_of(root), learned, batch_size)
 
 
@@ -140,16 +139,6 @@ def _tell_of_skipped(files):
     if files:
         logging.warning(
             "Left out %d file(s), the first: '%s' %s.", len(files), *files[0]
-        )
-
-
-def _check_fills_a_batch(task, batch_size):
-    if len(task.train) < batch_size:
-        raise ValueError(
-            f"Task '{task.name}': a batch of {batch_size} is larger than "
-            f"the task's {len(task.train)} training images. Add some, or "
-            "make batches smaller: "
-            f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
         )
 
 
@@ -193,17 +182,25 @@ class _TaskReader:
                 places = range(first, len(self._sources))
                 self._pools[split][class_name] = places
 
-    def splits(self, parts, seed, in_memory, now):
-        """`(images, labels)` of the three splits, and the class names."""
-        size = len(self._sources) * int(np.prod(self._shape[0]))
-        in_memory = in_memory and size <= LARGEST_IN_MEMORY
-        digests, kept, broken = [], [], set()
+    def splits(self, parts, seed, now, largest):
+        """`(images, labels)` of the three splits, and the class names.
+
+        Pixels are held if the task has at most `largest` bytes of them; from
+        now on, or while they are in use.
+        """
+        count, shape = len(self._sources), self._shape[0]
+        size = count * int(np.prod(shape))
+        in_memory = size <= largest
+        held = in_memory and now
+        kept = np.empty((count if held else 0, *shape), np.uint8)
+        digests, broken = [], set()
         with contextlib.closing(
             read_all(self._sources, *self._shape)
         ) as readings:
             for index, reading in enumerate(readings):
                 digests.append(reading.digest)
-                kept.append(reading.pixels if in_memory and now else None)
+                if held and not reading.fault:
+                    kept[index] = reading.pixels
                 if reading.fault:
                     self._bad(self._sources[index].name, reading.fault)
                     broken.add(index)
@@ -220,12 +217,14 @@ class _TaskReader:
         splits.complete(parts, seed)
         splits.part_duplicates()
         result = []
-        for indices, labels in splits.chosen():
-            if in_memory and now:
-                images = np.empty((len(indices), *self._shape[0]), np.uint8)
-                for place, index in enumerate(indices):
-                    images[place] = kept[index]
-                    kept[index] = None  # Not twice in memory.
+        found = splits.chosen()
+        if held:
+            move_rows(kept, np.concatenate([indices for indices, _ in found]))
+        begin = 0
+        for indices, labels in found:
+            if held:
+                images = kept[begin : begin + len(indices)]
+                begin += len(indices)
             else:
                 chosen = [
                     self._sources[index]._replace(digest=digests[index])
@@ -234,9 +233,31 @@ class _TaskReader:
                 images = ImageFiles(chosen, *self._shape)
                 if in_memory:
                     source = ImagesSource(images)
-                    images = CachedImages(source, np.arange(len(chosen)))
+                    places = np.arange(len(chosen))
+                    images = CachedImages(source, places, largest)
             result.append((images, labels))
         return result, splits.class_names
+
+
+def move_rows(array: np.ndarray, wanted: np.ndarray) -> None:
+    """Brings rows of an array to its front, in place.
+
+    A second array would double what a task takes.
+
+    Args:
+        array: `(n, ...)`; the order of its other rows is not kept.
+        wanted: Different row numbers, `(k,)`; row `wanted[i]` comes to i.
+    """
+    place = np.arange(len(array))  # Where each row is now.
+    row = np.arange(len(array))  # Which row is at each place.
+    for to, number in enumerate(wanted):
+        at = place[number]
+        if at == to:
+            continue
+        array[[to, at]] = array[[at, to]]
+        other = row[to]
+        row[to], row[at] = number, other
+        place[number], place[other] = to, at
 
 
 def _size(image_size):
