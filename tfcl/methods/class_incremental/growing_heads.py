@@ -32,8 +32,8 @@ class GrowingHeads(Method, SupportsGrowth):
     _heads: list[Owned]
     _unaligned: list[keras.Variable]
 
-    # Whether the sizes of the tasks that were learned are known to fit. Versions
-    # that did not note them learned runs that cannot be widened safely.
+    # Whether the learned tasks are known to be of sizes that fit. Runs of
+    # versions that did not note them cannot be widened safely.
     _follows = False
 
     @property
