@@ -63,20 +63,14 @@ def files_parsed_once():
 
 
 def _scenarios(method):
-    """What a method's file, or the one that it includes, says it learns."""
-    text = (parts.FOLDER / f"methods/{method}.gin").read_text("utf-8")
-    found = None
-    for line in text.splitlines():
-        if line.startswith('include "gin/methods/'):
-            found = _scenarios(line.split("/")[-1].removesuffix('.gin"'))
-        if line.startswith("SCENARIOS = "):
-            found = [word for word in _TRIED_ON if f'"{word}"' in line]
+    found = parts.scenarios_of(method)
     assert found, f"{method} does not say what it learns"
+    assert {*found} <= {*_TRIED_ON}
     return found
 
 
 def _scenario(stream):
-    return parts._scenario_of(stream)
+    return parts.scenario_of(stream)
 
 
 def _bindings(stream):
@@ -99,11 +93,18 @@ def test_a_pair_is_read_or_refused_in_one_line(stream, files_parsed_once):
             else:
                 assert said.startswith(f"gin/methods/{method}.gin learns ")
                 assert f"gin/streams/{stream}.gin is another kind" in said
-                named = said.partition("Streams for this method: ")[2]
-                named = named.rstrip(".").partition(" and ")[0].split(", ")
+                others, _, named = said.partition(" Streams for this method: ")
+                named = _listed(named)
                 assert {_scenario(n) for n in named} <= {*_scenarios(method)}
+                others = others.partition("Methods for this stream: ")[2]
+                others = _listed(others)
+                assert all(_scenario(stream) in _scenarios(n) for n in others)
         else:
             assert fits, f"{stream} and {method} should be refused"
+
+
+def _listed(text):
+    return text.rstrip(".").partition(" and ")[0].split(", ")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,10 @@ def test_every_method_learns(method, tmp_path, monkeypatch):
     if method in _PRETRAINED:
         stream = "clr_folders"
     traced = stream in ("digits_5", "ci_digits")
-    _take_two_steps(monkeypatch, tmp_path, stream, method, traced)
+    learner = _take_two_steps(monkeypatch, tmp_path, stream, method, traced)
+    # A file must not offer what its method refuses, nor hide what it can.
+    without = {"classes", "online"} & {*_scenarios(method)}
+    assert learner.needs_task == (not without), method
 
 
 @pytest.mark.parametrize("stream", _STREAMS)
@@ -144,7 +148,7 @@ def _take_two_steps(monkeypatch, folder, stream, method, traced=False):
     gin_runs.stand_in(monkeypatch)
     gin_runs.load_pair(monkeypatch, folder, stream, method)
     with commands.explained():
-        gin_runs.run_pair(folder, traced)
+        return gin_runs.run_pair(folder, traced)
 
 
 @pytest.mark.large
@@ -249,3 +253,12 @@ def test_the_listing_has_a_sentence_for_everything():
         (line,) = (each for each in said if each.split()[:1] == [name])
         assert len(line.split()) > 3
     assert any(line.startswith("  gin/lasem_cifar100.gin ") for line in said)
+
+
+def test_the_listing_says_what_goes_together():
+    lines = filter(None, parts.listing().splitlines())
+    said = {line.split()[0]: line for line in lines}
+    assert said["ewc"].endswith(" [tasks]")
+    assert said["fine_tuning"].endswith(" [tasks, classes]")
+    assert said["ci_digits"].endswith(" [classes]")
+    assert said["[classes]"].endswith("not known at test")

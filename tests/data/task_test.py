@@ -93,13 +93,13 @@ def test_a_task_of_one_class_is_refused(names):
     assert f"Received: {list(names)}" in message
 
 
-def test_a_batch_larger_than_a_task_is_refused():
-    message = _fault(batch_size=13)
-    # Both tasks have twelve; the first is met first.
-    assert "task 'task_00': a batch of 13" in message
-    assert "12 training examples" in message
-    assert "batch_size" in message
-    assert _stream(batch_size=12).batch_size == 12
+def test_a_task_smaller_than_a_batch_takes_all_it_has():
+    # Both tasks have twelve.
+    stream = _stream(batch_size=13)
+    assert stream.batch_size == stream.spec().batch_size == 13
+    assert [task.batch_size for task in stream] == [12, 12]
+    assert [visit.task.batch_size for visit in stream.visits] == [12, 12]
+    assert [task.batch_size for task in _stream(batch_size=12)] == [None, None]
 
 
 @pytest.mark.parametrize("batch_size", [0, -4])

@@ -273,13 +273,14 @@ def built(folder):
 
 
 def run_pair(folder, traced=False):
-    """Builds what is loaded and takes two steps."""
+    """Builds what is loaded and takes two steps; returns the method."""
     run = built(folder)
     # A trace costs more than the steps themselves.
     tf.config.run_functions_eagerly(not traced)
     try:
         configuration.check_all_used()
         take_two_steps(run)
+        return run.method
     finally:
         tf.config.run_functions_eagerly(False)
         run.close()

@@ -46,11 +46,13 @@ _DATA = "tfcl.data.streams."
 _SCENARIO, _SCENARIOS = "SCENARIO", "SCENARIOS"
 _SHOWN = 8  # Streams that a message names.
 _PRETRAINED = "PRETRAINED_BACKBONE"  # A network that comes with weights.
+# What it is, and what is known of a test image.
 _IS = {
-    "tasks": "tasks that are known by name, learned in epochs",
-    "classes": "tasks that bring classes to one set of answers",
-    "faces": "tasks on faces, one of them measured by pairs",
-    "online": "one stream that is seen once",
+    "tasks": "tasks that are known by name, learned in epochs, also at test",
+    "classes": "tasks that bring classes to one set of answers, not known at "
+    "test",
+    "faces": "tasks on faces, one of them measured by pairs, known at test",
+    "online": "one stream that is seen once, without tasks at test",
 }
 
 
@@ -192,15 +194,22 @@ def _check_scenario(macros):
         return
     learns = "; or ".join(_IS[each] for each in method.value)
     fitting = [
-        name for name in names(STREAMS) if _scenario_of(name) in method.value
+        name for name in names(STREAMS) if scenario_of(name) in method.value
     ]
-    rest = len(fitting) - _SHOWN
-    more = f" and {rest} more (--list)" if rest > 0 else ""
+    others = [
+        name for name in names(METHODS) if stream.value in scenarios_of(name)
+    ]
     raise UserError(
         f"{_shown(method)} learns {learns}. {_shown(stream)} is another kind: "
-        f"{_IS[stream.value]}. Streams for this method: "
-        f"{', '.join(fitting[:_SHOWN])}{more}."
+        f"{_IS[stream.value]}. Methods for this stream: "
+        f"{_some(others)}. Streams for this method: {_some(fitting)}."
     )
+
+
+def _some(listed):
+    rest = len(listed) - _SHOWN
+    more = f" and {rest} more (--list)" if rest > 0 else ""
+    return f"{', '.join(listed[:_SHOWN])}{more}"
 
 
 def _check_pretrained(macros, reached):
@@ -229,16 +238,27 @@ def _shown(binding):
     return binding.within[0].path if binding.within else binding.place
 
 
-def _scenario_of(name):
+def scenario_of(stream: str) -> str:
     """What a stream's file, or the one that it includes, says it is."""
-    text = _text(STREAMS, name)
-    found, include = None, f'include "gin/{STREAMS}/'
-    for line in text.splitlines():
+    (found,) = _said(STREAMS, stream, _SCENARIO)
+    return found
+
+
+def scenarios_of(method: str) -> list[str]:
+    """What a method's file, or the one that it includes, says it learns."""
+    return _said(METHODS, method, _SCENARIOS)
+
+
+def _said(kind, name, macro):
+    """The words of a macro in a file, else in the files that it includes."""
+    found: list[str] = []
+    include = f'include "gin/{kind}/'
+    for line in _text(kind, name).splitlines():
         if line.startswith(include):
             stem = line.removeprefix(include).partition(".gin")[0]
-            found = _scenario_of(stem)
-        if line.startswith(f"{_SCENARIO} = "):
-            found = line.split('"')[1]
+            found = _said(kind, stem, macro)
+        if line.startswith(f"{macro} = "):
+            found = line.split('"')[1::2]
     return found
 
 
@@ -339,12 +359,22 @@ def listing() -> str:
     for title, found in [*blocks, ("Published rows: --gin_file=PATH", rows)]:
         width = max(len(name) for name, _ in found)
         lines += [title, *(f"  {n:<{width}}  {said}" for n, said in found), ""]
-    return "\n".join(lines)
+    lines += ["In brackets is what goes together, by scenario:"]
+    width = max(map(len, _IS))
+    lines += [f"  {f'[{n}]':<{width + 2}}  {_IS[n]}" for n in _IS]
+    return "\n".join([*lines, ""])
 
 
 def _of(kind) -> list[tuple[str, str]]:
-    folder = FOLDER / kind
-    return [(name, sentence(folder / f"{name}.gin")) for name in names(kind)]
+    """Names and sentences, with the scenarios where there are some."""
+    said = {STREAMS: lambda name: [scenario_of(name)], METHODS: scenarios_of}
+    found = []
+    for name in names(kind):
+        text = sentence(FOLDER / kind / f"{name}.gin")
+        if kind in said:
+            text += f" [{', '.join(said[kind](name))}]"
+        found.append((name, text))
+    return found
 
 
 def sentence(path: pathlib.Path) -> str:

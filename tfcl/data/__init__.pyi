@@ -6,6 +6,7 @@ from .augmentation import PadAndCrop as PadAndCrop
 from .augmentation import RandomFlip as RandomFlip
 from .augmentation import RandomResizedCrop as RandomResizedCrop
 from .class_pools import ClassPools as ClassPools
+from .lazy_images import MemoryLimits as MemoryLimits
 from .pairs import PairSplit as PairSplit
 from .preprocessing import Preprocessing as Preprocessing
 from .sources.catalog import DataSource as DataSource

@@ -118,7 +118,12 @@ class ClassPools:
         return self.sources[0].class_names
 
     def take(
-        self, classes: Any, counts: Any, task_name: str, now: bool = True
+        self,
+        classes: Any,
+        counts: Any,
+        task_name: str,
+        now: bool = True,
+        largest: int | None = None,
     ) -> Any:
         """The first images of each class, labelled by its place in the list.
 
@@ -127,7 +132,7 @@ class ClassPools:
             counts: Images per class of each of the three splits; None for
                 all.
             task_name: For messages.
-            now: As of `load`.
+            now, largest: As of `load`.
 
         Returns:
             `(images, labels)` of train, validation and test.
@@ -144,9 +149,15 @@ class ClassPools:
                         task_name, which, label, len(part), count
                     )
             chosen.append([part[:count] for part in parts])
-        return self.load(chosen, task_name, now)
+        return self.load(chosen, task_name, now, largest)
 
-    def load(self, chosen: Any, task_name: str, now: bool = True) -> Any:
+    def load(
+        self,
+        chosen: Any,
+        task_name: str,
+        now: bool = True,
+        largest: int | None = None,
+    ) -> Any:
         """The chosen images, decoded now or, of a large source, later.
 
         Args:
@@ -154,6 +165,7 @@ class ClassPools:
                 into its source.
             task_name: For messages.
             now: False decodes later in any case.
+            largest: As of `images_of`.
 
         Returns:
             As `take`.
@@ -169,7 +181,7 @@ class ClassPools:
                     f"{self._remedies[1]}"
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-            images = images_of(source, np.concatenate(parts), now)
+            images = images_of(source, np.concatenate(parts), now, largest)
             result.append((images, labels.astype(np.int32)))
         return result
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import hashlib
 import typing
 
+import gin
 import numpy as np
+
+from tfcl.arguments import require
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +24,41 @@ LARGEST_IN_MEMORY = 2**30
 # Tasks of a stream beyond this many decoded bytes wait until they are used.
 LARGEST_STREAM = 2**32
 _PART = 1024
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class MemoryLimits:
+    """How much memory decoded images may take; nothing else depends on it.
+
+    Args:
+        task: Bytes of a task of folders, or of a part of a data set, up to
+            which its images are held decoded. Those of a larger one are
+            decoded each time they are needed.
+        stream: Bytes of decoded tasks from which on further ones wait until
+            they are used, and then share room for `task` bytes.
+    """
+
+    task: int = LARGEST_IN_MEMORY
+    stream: int = LARGEST_STREAM
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            require(
+                isinstance(value, int) and value >= 0,
+                name,
+                "must be a number of bytes, at least 0",
+                value,
+            )
+
+    def after(self, held: int, holds: bool = True) -> tuple[bool, int]:
+        """`(now, largest)` of `images_of` once tasks take `held` bytes.
+
+        Args:
+            held: Decoded bytes of the tasks before.
+            holds: False holds nothing.
+        """
+        return held < self.stream, self.task if holds else -1
 
 
 def decoded_bytes(splits: Any) -> int:
@@ -101,18 +140,28 @@ class LazyImages(Images):
 class CachedImages(LazyImages):
     """Lazy images that are decoded at once and kept while they are in use.
 
-    All of them share room for `LARGEST_IN_MEMORY` bytes, so that the tasks of
-    a long stream follow each other; what was used least recently makes room.
+    All of them share the room, so that the tasks of a long stream follow each
+    other; what was used least recently makes room.
+
+    Args:
+        source, indices: As of `LazyImages`.
+        room: Bytes in which all have to fit; None for `LARGEST_IN_MEMORY`.
     """
 
     _decoded: typing.ClassVar[dict] = {}
+
+    def __init__(
+        self, source: Any, indices: np.ndarray, room: int | None = None
+    ):
+        super().__init__(source, indices)
+        self._room = room
 
     def __getitem__(self, rows):
         return self._whole()[rows]
 
     def taken(self, rows: np.ndarray) -> CachedImages:
         """The images at `rows`, not decoded."""
-        return CachedImages(self._source, self._indices[rows])
+        return CachedImages(self._source, self._indices[rows], self._room)
 
     def uncached(self) -> LazyImages:
         """The same, decoded anew whenever they are asked for."""
@@ -125,13 +174,13 @@ class CachedImages(LazyImages):
             pixels = self._source.images(self._indices)
         # The last one is the newest; the owner is kept for its id.
         kept[id(self)] = (self, pixels)
-        while len(kept) > 1 and self._room() < 0:
+        room = LARGEST_IN_MEMORY if self._room is None else self._room
+        while len(kept) > 1 and self._used() > room:
             kept.pop(next(iter(kept)))
         return pixels
 
-    def _room(self):
-        used = sum(pixels.nbytes for _, pixels in self._decoded.values())
-        return LARGEST_IN_MEMORY - used
+    def _used(self):
+        return sum(pixels.nbytes for _, pixels in self._decoded.values())
 
 
 class ImagesSource:
@@ -190,7 +239,10 @@ def _uncached(part):
 
 
 def images_of(
-    source: Any, indices: np.ndarray, now: bool = True
+    source: Any,
+    indices: np.ndarray,
+    now: bool = True,
+    largest: int | None = None,
 ) -> np.ndarray | Images:
     """Images of a source: in memory if the whole source would fit.
 
@@ -198,19 +250,22 @@ def images_of(
         source: As for `LazyImages`, with a length.
         indices: `(n,)` integers.
         now: False decodes when the images are first asked for.
+        largest: Bytes of a decoded source up to which it is held; None for
+            `LARGEST_IN_MEMORY`.
 
     Returns:
-        uint8 array if the source has at most `LARGEST_IN_MEMORY` bytes when
-        decoded. Else, or not `now`, `CachedImages`; `LazyImages` if these
-        images of a larger source are more than half of that: those of a
-        task's other splits shall stay, too.
+        uint8 array if the source has at most `largest` bytes when decoded.
+        Else, or not `now`, `CachedImages`; `LazyImages` if these images of a
+        larger source are more than half of that: those of a task's other
+        splits shall stay, too.
     """
+    largest = LARGEST_IN_MEMORY if largest is None else largest
     each = int(np.prod(source.image_shape))
-    whole = len(source) * each <= LARGEST_IN_MEMORY
+    whole = len(source) * each <= largest
     if whole and now:
         return source.images(indices)
-    if whole or len(indices) * each <= LARGEST_IN_MEMORY // 2:
-        return CachedImages(source, indices)
+    if whole or len(indices) * each <= largest // 2:
+        return CachedImages(source, indices, largest)
     return LazyImages(source, indices)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfcl.arguments import Range, require
 from tfcl.data.preprocessing import Preprocessing
-from tfcl.data.split import Split, channel_statistics, standardised
+from tfcl.data.split import Split, channel_statistics
 from tfcl.data.task import Task
 
 if typing.TYPE_CHECKING:
@@ -95,11 +95,17 @@ def assemble_task(
         made = [Split(images, labels, mean, std) for images, labels in splits]
     else:
         # A user's single image has no set of its own: serving uses the
-        # training statistics in both modes.
-        mean, std = channel_statistics(train)
-        reference = train if statistics == "train" else None
+        # training statistics in both modes. Once per set: images that are in
+        # no memory are decoded for them.
+        own = [channel_statistics(train)]
+        if statistics == "split":
+            own += [channel_statistics(images) for images, _ in splits[1:]]
+        else:
+            own *= len(splits)
+        mean, std = own[0]
         made = [
-            standardised(images, labels, reference) for images, labels in splits
+            Split(images, labels, *found)
+            for (images, labels), found in zip(splits, own)
         ]
     return Task(
         index=index,

@@ -42,7 +42,7 @@ def refuse_other_tasks(
         )
     for visit, fingerprint in zip(stream.visits, learned):
         task = visit.task
-        if task.fingerprint() != fingerprint:
+        if fingerprint not in (task.fingerprint(), task.former_fingerprint()):
             raise UserError(
                 f"Task {task.index} ('{task.name}') of the stream is not the "
                 f"one that --model_dir {model_dir} has learned: its name, "

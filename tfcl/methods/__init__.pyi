@@ -16,6 +16,7 @@ from .class_incremental.class_statistics import (
 from .class_incremental.classifier_alignment import (
     ClassifierAlignment as ClassifierAlignment,
 )
+from .class_incremental.growing_heads import GrowingHeads as GrowingHeads
 from .class_incremental.head_training import HeadTraining as HeadTraining
 from .class_incremental.task_heads import TaskHeads as TaskHeads
 from .class_incremental.virtual_batch import VirtualBatch as VirtualBatch

@@ -322,7 +322,6 @@ def test_a_validation_part_of_nothing_is_named(make, statistics):
         # Caught by the stream: see task_test.py for the rest.
         ({"task_classes": [[0, 0]]}, "class names must differ"),
         ({"task_classes": [[4]]}, "'task_00': a task needs at least two"),
-        ({"batch_size": 1000}, "batch of 1000"),
     ],
 )
 def test_arguments_out_of_range_are_named(make, change, message):

@@ -4,15 +4,17 @@ import os
 import pathlib
 from unittest import mock
 
+import gin
 import numpy as np
 import PIL.Image
 import pytest
+from absl import logging
 
 from tests.testing.folders import draw, draw_task, save
-from tfcl.data.lazy_images import CachedImages
-from tfcl.data.sources import image_files, task_images
+from tfcl.data.lazy_images import CachedImages, MemoryLimits
+from tfcl.data.sources import image_files
 from tfcl.data.sources.image_files import read_image
-from tfcl.data.streams import folder_stream as folder_stream_module
+from tfcl.data.sources.task_images import move_rows
 from tfcl.data.streams.folder_stream import folder_stream
 from tfcl.errors import UserError
 
@@ -215,23 +217,69 @@ def test_each_split_can_be_standardised_by_itself(tree):
             np.testing.assert_allclose(split.mean[0], pixels.mean(0), atol=1e-6)
 
 
-def test_large_tasks_stay_in_their_files(tree, monkeypatch):
+def test_large_tasks_stay_in_their_files(tree):
     """More than fits: birds has 15 images, cars 30; of 360 bytes each."""
     birds, cars = opened(tree).tasks
-    monkeypatch.setattr(task_images, "LARGEST_IN_MEMORY", 15 * 360)
-    one, other = opened(tree).tasks
+    one, other = opened(tree, memory=MemoryLimits(task=15 * 360)).tasks
     assert isinstance(one.train.images, np.ndarray)
     assert isinstance(other.train.images, image_files.ImageFiles)
     assert images_of(other.train) == images_of(cars.train)
-    monkeypatch.undo()
-    monkeypatch.setattr(folder_stream_module, "LARGEST_STREAM", 15 * 360)
-    one, other = opened(tree).tasks
+    limited = MemoryLimits(stream=15 * 360)
+    one, other = opened(tree, memory=limited).tasks
     assert one.fingerprint() == birds.fingerprint()
     assert type(other.train.images) is CachedImages
     np.testing.assert_array_equal(other.train.images[:], cars.train.images)
     np.testing.assert_array_equal(other.train.mean, cars.train.mean)
-    again = opened(tree).tasks[1]
+    again = opened(tree, memory=limited).tasks[1]
     assert again.fingerprint() == other.fingerprint()
+    with gin.unlock_config():
+        gin.bind_parameter("MemoryLimits.stream", 15 * 360)
+    try:
+        bound = opened(tree).tasks[1]
+    finally:
+        gin.clear_config()
+    assert type(bound.train.images) is CachedImages
+    with pytest.raises(ValueError, match="`stream` must be a number of bytes"):
+        MemoryLimits(stream=-1)
+
+
+def test_a_task_is_held_once(tree):
+    """Not a second time while its images are sorted into splits."""
+    task = opened(tree).tasks[0]
+    splits = [getattr(task, name).images for name in _SPLITS]
+    bases = {id(images.base) for images in splits}
+    assert len(bases) == 1 and None not in bases
+    assert splits[0].base.nbytes == 15 * 360
+
+
+def test_rows_are_moved_in_place():
+    generator = np.random.default_rng(0)
+    for count in (1, 2, 7, 30):
+        array = generator.integers(0, 255, (count, 2, 3), np.uint8)
+        before = array.copy()
+        wanted = generator.permutation(count)[: max(1, count - 2)]
+        move_rows(array, wanted)
+        np.testing.assert_array_equal(array[: len(wanted)], before[wanted])
+
+
+def test_training_images_are_decoded_once_for_all_statistics(tree, monkeypatch):
+    """Beside the reading, which finds what is no image."""
+    decoded = []
+    images = image_files.ImageFiles.__getitem__
+
+    def counting(self, rows):
+        found = images(self, rows)
+        decoded.append(len(found))
+        return found
+
+    monkeypatch.setattr(image_files.ImageFiles, "__getitem__", counting)
+    tasks = opened(tree, in_memory=False).tasks
+    assert sum(decoded) == sum(len(task.train) for task in tasks)
+    decoded.clear()
+    tasks = opened(tree, in_memory=False, statistics="split").tasks
+    assert sum(decoded) == sum(
+        len(getattr(task, name)) for task in tasks for name in _SPLITS
+    )
 
 
 def test_images_may_stay_in_their_files(tree):
@@ -498,7 +546,6 @@ def test_what_may_not_be_read_is_named(tree):
         ({"statistics": 0.5}, "`statistics`.*a pair"),
         ({"statistics": (0.5,)}, "`statistics`.*a pair"),
         ({"statistics": ((0.5, 0.5), 1.0)}, "`statistics`"),
-        ({"batch_size": 100}, "batch of 100 is larger"),
     ],
 )
 def test_arguments_are_checked(tree, arguments, message):
@@ -506,7 +553,16 @@ def test_arguments_are_checked(tree, arguments, message):
         opened(tree, **arguments)
 
 
-def test_a_task_smaller_than_a_batch_is_told(tree):
-    with pytest.raises(ValueError, match="'birds'.* the task's 5 train") as e:
-        folder_stream(str(tree), 8, batch_size=6)
-    assert "folder_stream.batch_size = 5'" in str(e.value)
+def test_a_task_smaller_than_a_batch_takes_all_it_has_and_is_told(
+    tree, monkeypatch
+):
+    said = []
+    monkeypatch.setattr(
+        logging, "warning", lambda text, *args: said.append(text % args)
+    )
+    stream = folder_stream(str(tree), 8, batch_size=6)
+    assert stream.tasks[0].batch_size == 5
+    assert said == [
+        "Task 'birds' has 5 training examples, fewer than batch_size=6: each "
+        "of its steps takes all of them."
+    ]

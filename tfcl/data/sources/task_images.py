@@ -10,11 +10,7 @@ import numpy as np
 from absl import logging
 
 from data_builders.image_folders import white_point
-from tfcl.data.lazy_images import (
-    LARGEST_IN_MEMORY,
-    CachedImages,
-    ImagesSource,
-)
+from tfcl.data.lazy_images import CachedImages, ImagesSource
 from tfcl.data.sources.folder_splits import FolderSplits
 from tfcl.data.sources.image_files import ImageFiles, read_all
 
@@ -70,24 +66,26 @@ class TaskImages:
         self,
         parts: Mapping[str, float],
         seed: int,
-        in_memory: bool,
         now: bool,
+        largest: int,
     ) -> tuple[list[tuple[Any, np.ndarray]], tuple[str, ...]]:
         """`(images, labels)` of the three splits, and the class names.
 
         Args:
             parts: See `FolderSplits.complete`.
             seed: Of the cut.
-            in_memory: Hold images decoded, if they are not too many.
-            now: Hold them from now on, not when they are used.
+            now: Hold decoded images from now on, not when they are used.
+            largest: Bytes of the task up to which they are held at all; see
+                `MemoryLimits.after`.
 
         Raises:
             TreeError: If a file cannot be used, unless such are skipped.
             UserError: If a class has too few images.
         """
         size = len(self._sources) * int(np.prod(self._shape[0]))
-        in_memory = in_memory and size <= LARGEST_IN_MEMORY
-        kept, digests, broken, rules = self._read(in_memory and now)
+        in_memory = size <= largest
+        held = in_memory and now
+        kept, digests, broken, rules = self._read(held)
         usable = {
             split: {
                 name: [index for index in places if index not in broken]
@@ -101,14 +99,15 @@ class TaskImages:
         splits.tell_of_two_classes()
         splits.complete(parts, seed)
         splits.part_duplicates()
-        result = []
-        for indices, labels in splits.chosen():
+        result, begin = [], 0
+        found = splits.chosen()
+        if held:
+            move_rows(kept, np.concatenate([indices for indices, _ in found]))
+        for indices, labels in found:
             images: Any
-            if in_memory and now:
-                images = np.empty((len(indices), *self._shape[0]), np.uint8)
-                for place, index in enumerate(indices):
-                    images[place] = kept[index]
-                    kept[index] = None  # Not twice in memory.
+            if held:
+                images = kept[begin : begin + len(indices)]
+                begin += len(indices)
             else:
                 chosen = [
                     self._sources[index]._replace(digest=digests[index])
@@ -117,19 +116,23 @@ class TaskImages:
                 images = ImageFiles(chosen, *self._shape, rules)
                 if in_memory:
                     source = ImagesSource(images)
-                    images = CachedImages(source, np.arange(len(chosen)))
+                    places = np.arange(len(chosen))
+                    images = CachedImages(source, places, largest)
             result.append((images, labels))
         return result, splits.class_names
 
     def _read(self, keep):
         """Pixels, digests, indices of bad files; rules that all obey."""
-        kept, digests, broken, deep, notes = [], [], set(), {}, []
+        shape = (len(self._sources) if keep else 0, *self._shape[0])
+        kept = np.empty(shape, np.uint8)
+        digests, broken, deep, notes = [], set(), {}, []
         with contextlib.closing(
             read_all(self._sources, *self._shape, self.rules)
         ) as readings:
             for index, reading in enumerate(readings):
                 digests.append(reading.digest)
-                kept.append(reading.pixels if keep else None)
+                if keep and reading.pixels is not None:
+                    kept[index] = reading.pixels
                 notes += [(index, note) for note in reading.notes]
                 if reading.numbers:
                     deep[index] = reading.numbers
@@ -148,7 +151,8 @@ class TaskImages:
                 read_all(again, *self._shape, self.rules)
             ) as readings:
                 for index, reading in zip(deep, readings):
-                    kept[index] = reading.pixels if keep else None
+                    if keep and reading.pixels is not None:
+                        kept[index] = reading.pixels
                     if reading.fault:
                         self._bad(self._sources[index].name, reading.fault)
                         broken.add(index)
@@ -179,3 +183,24 @@ class TaskImages:
                 note,
                 counts[note],
             )
+
+
+def move_rows(array: np.ndarray, wanted: np.ndarray) -> None:
+    """Brings rows of an array to its front, in place.
+
+    A second array would double what a task takes.
+
+    Args:
+        array: `(n, ...)`; the order of its other rows is not kept.
+        wanted: Different row numbers, `(k,)`; row `wanted[i]` comes to i.
+    """
+    place = np.arange(len(array))  # Where each row is now.
+    row = np.arange(len(array))  # Which row is at each place.
+    for to, number in enumerate(wanted):
+        at = place[number]
+        if at == to:
+            continue
+        array[[to, at]] = array[[at, to]]
+        other = row[to]
+        row[to], row[at] = number, other
+        place[number], place[other] = to, at

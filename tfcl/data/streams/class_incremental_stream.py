@@ -8,6 +8,7 @@ import typing
 import gin
 import numpy as np
 
+from tfcl.data.scenario import withhold_task
 from tfcl.data.streams.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
@@ -27,7 +28,8 @@ def class_incremental_stream(
 
     Every task knows the names of all classes; its labels are those of its own.
     So methods answer with any class that they have seen, and the accuracy on
-    a task counts confusions with other tasks' classes.
+    a task counts confusions with other tasks' classes. A test image comes
+    without its task: methods that need it are refused.
 
     Args:
         stream: Stream factory, a function of `data_dir`. Classes of one name
@@ -37,6 +39,7 @@ def class_incremental_stream(
     Raises:
         ValueError: If a task comes twice.
     """
+    withhold_task("class_incremental_stream")
     parted = stream(data_dir=data_dir)
     if len(parted.visits) > len(parted):
         raise ValueError(
@@ -55,11 +58,18 @@ def class_incremental_stream(
         offset += task.num_classes
         tasks.append(
             dataclasses.replace(
-                task, class_names=names, earlier=tuple(tasks), **splits
+                task,
+                class_names=names,
+                own_classes=task.class_names,
+                earlier=tuple(tasks),
+                **splits,
             )
         )
     return TaskStream(
-        f"{parted.name}_class_incremental", tasks, parted.batch_size
+        f"{parted.name}_class_incremental",
+        tasks,
+        parted.batch_size,
+        task_known=False,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
+from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import (
     classes_with_images,
@@ -49,6 +49,7 @@ def class_split_stream(
     statistics: Statistics = "train",
     order_seed: int | None = None,
     data_seed: int = 0,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Splits one labelled data set into tasks by class.
@@ -96,6 +97,7 @@ def class_split_stream(
         order_seed: Seed of a random order of `task_classes`, or without them
             of the classes; None keeps the given one.
         data_seed: Seed of the shuffling inside a class.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -126,7 +128,8 @@ def class_split_stream(
     )
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    tasks = _assembled(named, pools, wanted, statistics, resize)
+    memory = memory or MemoryLimits()
+    tasks = _assembled(named, pools, wanted, statistics, resize, memory)
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
@@ -142,12 +145,12 @@ def _names(task_names, places):
     return [task_names[place] for place in places]
 
 
-def _assembled(named, pools, wanted, statistics, resize):
+def _assembled(named, pools, wanted, statistics, resize, memory):
     """The tasks, of pairs of a name and class indices."""
     tasks, held = [], 0
     for index, (name, classes) in enumerate(named):
         # Only what came before decides, so that a longer stream goes on.
-        splits = pools.take(classes, wanted, name, now=held < LARGEST_STREAM)
+        splits = pools.take(classes, wanted, name, *memory.after(held))
         held += decoded_bytes(splits)
         names = [pools.class_names[c] for c in classes]
         tasks.append(

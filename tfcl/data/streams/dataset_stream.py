@@ -7,7 +7,7 @@ from typing import Annotated
 import gin
 
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
+from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import open_parts, pools_of
@@ -48,6 +48,7 @@ def dataset_stream(
     pairs: dict | None = None,
     pairs_per_class: PositiveInt = 4,
     data_seed: int | None = 0,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Makes one task of each data set, with all of its classes.
@@ -61,8 +62,9 @@ def dataset_stream(
     training part. Any further part, such as the validation images of
     `oxford_flowers102`, is used with `selection_split="own"` alone.
 
-    Sets of more than a GiB stay encoded, and are decoded batch by batch. Once
-    the tasks before hold 4 GiB, a smaller set is decoded when its turn comes.
+    Sets of more than `memory.task` bytes stay encoded, and are decoded batch by
+    batch. Once the tasks before hold `memory.stream`, a smaller set is decoded
+    when its turn comes.
 
     Args:
         datasets: Names in `tfcl.data.sources.catalog`, one per task, in order.
@@ -99,6 +101,7 @@ def dataset_stream(
         pairs_per_class: Such pairs of each kind per person, at most.
         data_seed: Seed of the shuffling inside a class, and of the pairs.
             None leaves the images of a class in their stored order.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -118,13 +121,13 @@ def dataset_stream(
     held_out = {"validation": validation_fraction}.get(selection_split)
     own = selection_split == "own"
     drawn_pairs = None if selection_split == "test" else pairs_per_class
-    tasks, held = [], 0
+    tasks, held, memory = [], 0, memory or MemoryLimits()
     for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
         parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.load(
-            _limited(pools, limits), task_name, now=held < LARGEST_STREAM
+            _limited(pools, limits), task_name, *memory.after(held)
         )
         held += decoded_bytes(splits)
         known = (len(tasks), task_name, pools.class_names, splits)

@@ -88,7 +88,11 @@ def feature_stream(
         tasks.append(dataclasses.replace(task, **splits, earlier=tuple(tasks)))
     order = [visit.task.index for visit in images.visits]
     return TaskStream(
-        f"{images.name}_features", tasks, images.batch_size, order
+        f"{images.name}_features",
+        tasks,
+        images.batch_size,
+        order,
+        images.task_known,
     )
 
 

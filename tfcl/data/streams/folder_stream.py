@@ -13,7 +13,7 @@ from data_builders.image_folders import image_tree
 from data_builders.image_folders.image_file import Rules
 from data_builders.regular_files import LARGEST
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import LARGEST_STREAM, decoded_bytes
+from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources import folder_package
 from tfcl.data.sources.image_files import Source
@@ -48,6 +48,7 @@ def folder_stream(
     largest_file: PositiveInt = LARGEST,
     lists_may_leave_root: bool = False,
     batch_size: PositiveInt = 16,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Tasks out of folders of images; no code, no list of classes.
@@ -90,9 +91,7 @@ def folder_stream(
         on_bad_image: "error" stops at a file that is no image, or that is
             in two splits; "skip" leaves it out and warns with the count.
         in_memory: Hold images decoded, 1 byte per pixel and channel, as far
-            as that is at most a GiB per task; of the tasks after the first 4
-            GiB only those in use. False decodes all each time they are
-            needed, as it is with larger tasks.
+            as `memory` allows. False decodes all each time they are needed.
         data_seed: Seed of the cut.
         white: The number that is white in images of more than 8 bits, such as
             4095 for 12 bits in 16-bit files. None decides it for each task by
@@ -104,7 +103,9 @@ def folder_stream(
         largest_file: Bytes that a file may hold; larger ones are bad images,
             as pipes and devices are.
         lists_may_leave_root: Whether paths in lists may lead out of `root`.
-        batch_size: Examples per training step over all replicas.
+        batch_size: Examples per training step over all replicas; a task with
+            fewer training images takes them all in every step.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Accepted like every stream's, not needed.
 
     Returns:
@@ -132,23 +133,25 @@ def folder_stream(
     try:
         found = _found(root, bad, tasks, lists_may_leave_root)
         check_task_names(_name_of(root), list(found))  # Before all is read.
-        cut = (parts, data_seed, in_memory)
+        holds = functools.partial(
+            (memory or MemoryLimits()).after, holds=in_memory
+        )
+        cut = (parts, data_seed, holds)
         made = _tasks(root, found, open_task, cut, statistics, resize)
     except image_tree.TreeError as error:
         raise UserError(str(error)) from error
     _tell_of_skipped(bad.skipped)
-    for task in made:
-        _check_fills_a_batch(task, batch_size)
     return TaskStream(_name_of(root), made, batch_size)
 
 
 def _tasks(root, found, open_task, cut, statistics, resize):
     made, held = [], 0
+    parts, seed, holds = cut
     for name, pools in found.items():
         logging.info("Reading the images of task '%s'.", name)
         images = open_task(name, pools)
         # Only what came before decides, so that a longer stream goes on.
-        splits, class_names = images.splits(*cut, now=held < LARGEST_STREAM)
+        splits, class_names = images.splits(parts, seed, *holds(held))
         held += decoded_bytes(splits)
         task = assemble_task(
             len(made), name, class_names, splits, statistics, made, resize
@@ -170,16 +173,6 @@ def _tell_of_skipped(files):
     if files:
         logging.warning(
             "Left out %d file(s), the first: '%s' %s.", len(files), *files[0]
-        )
-
-
-def _check_fills_a_batch(task, batch_size):
-    if len(task.train) < batch_size:
-        raise ValueError(
-            f"Task '{task.name}': a batch of {batch_size} is larger than "
-            f"the task's {len(task.train)} training images. Add some, or "
-            "make batches smaller: "
-            f"--gin_bindings='folder_stream.batch_size = {len(task.train)}'"
         )
 
 

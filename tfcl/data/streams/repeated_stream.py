@@ -38,5 +38,9 @@ def repeated_stream(
     """
     once = stream(data_dir=data_dir)
     return TaskStream(
-        f"{once.name}_repeated", once.tasks, once.batch_size, order
+        f"{once.name}_repeated",
+        once.tasks,
+        once.batch_size,
+        order,
+        once.task_known,
     )

@@ -31,6 +31,7 @@ if typing.TYPE_CHECKING:
 # a step that is never applied.
 HARMLESS = (
     "CheckpointPolicy",
+    "MemoryLimits",
     "EvaluationPolicy.record_peak",
     "Experiment.exports",
     "Experiment.graphs",

@@ -91,6 +91,21 @@ def check_takes_images(entry: BankedTask, image_shape: Shape) -> None:
         )
 
 
+def with_answers_of_today(method: Method, entry: BankedTask) -> BankedTask:
+    """A task with the classes that the run's newest stream names.
+
+    A method that needs no task answers with all of them, also with those that
+    came after the task; its logits have a column for each.
+
+    Args:
+        method: `Method`, set up.
+        entry: `BankedTask`, which is changed.
+    """
+    if not method.needs_task:
+        entry.class_names = tuple(method.spec.class_names[entry.index])
+    return entry
+
+
 def export_task(
     method: Method, entry: BankedTask, folder: str | pathlib.Path
 ) -> pathlib.Path:
@@ -109,6 +124,7 @@ def export_task(
         RunError: If the disk is full or not writable.
     """
     check_takes_images(entry, method.spec.image_shape)
+    entry = with_answers_of_today(method, entry)
     method.activate(entry.values, entry.index)
     model = method.network().lower()
     module = ServedTask(model, entry.preprocessing, entry.class_names)

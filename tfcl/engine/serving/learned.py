@@ -12,7 +12,11 @@ from absl import logging
 from tfcl import keras_state
 from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.bundle import export_bundle
-from tfcl.engine.serving.export import check_takes_images, export_task
+from tfcl.engine.serving.export import (
+    check_takes_images,
+    export_task,
+    with_answers_of_today,
+)
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -94,7 +98,8 @@ class LearnedTasks:
                 f"No learned task '{name}' in --model_dir {self.model_dir}. "
                 f"Learned tasks: {', '.join(self.names)}."
             )
-        return self.bank.load(self._visits[name], name)
+        entry = self.bank.load(self._visits[name], name)
+        return with_answers_of_today(self.method, entry)
 
     def probabilities(self, entry: BankedTask, images: Tensor) -> np.ndarray:
         """Class probabilities of images.

@@ -144,15 +144,17 @@ class Checkpoints:
 
         Args:
             method: `Method` whose variables exist.
-            between_tasks: True restores what serves all tasks only: slot and
-                optimizers begin anew with the next task, and may have grown
-                with a longer stream.
+            between_tasks: True restores what serves all tasks only: slot,
+                optimizers and `Method.task_state` begin anew with the next
+                task, and may have grown with a longer stream, as may
+                `Method.widening`.
         """
         if self._restore_path is None:
             return
         parts = _parts(method)
         if between_tasks:
-            parts = {k: parts[k] for k in ("shared", "state")}
+            parts = _lasting(method)
+            _fill_leading_blocks(method, parts, self._restore_path)
         try:
             status = tf.train.Checkpoint(**parts).read(self._restore_path)
             status.assert_existing_objects_matched().expect_partial()
@@ -244,6 +246,49 @@ def _parts(method):
             for v in method.optimizers[name].variables
         ],
     }
+
+
+def _lasting(method):
+    """What outlives a task: `{part: {number as text: variable}}`.
+
+    Named as the children of the lists that `_parts` gives to a checkpoint.
+    """
+    passing = {id(variable) for variable in method.task_state}
+    shared = [owned.variable for owned in method.shared]
+    return {
+        part: {
+            str(number): variable.value
+            for number, variable in enumerate(variables)
+            if id(variable) not in passing
+        }
+        for part, variables in (("shared", shared), ("state", method.state))
+    }
+
+
+def _fill_leading_blocks(method, parts, path):
+    """Gives variables that a longer stream has widened what is stored.
+
+    They leave `parts`: TensorFlow restores whole variables only.
+    """
+    widening = {id(variable.value) for variable in method.widening}
+    if not widening:
+        return
+    reader = tf.train.load_checkpoint(path)
+    shapes = reader.get_variable_to_shape_map()
+    for part, variables in parts.items():
+        for number, variable in list(variables.items()):
+            key = f"{part}/{number}/.ATTRIBUTES/VARIABLE_VALUE"
+            stored, shape = shapes.get(key), variable.shape.as_list()
+            if id(variable) not in widening or stored in (None, shape):
+                continue
+            if len(stored) == len(shape) and all(
+                old <= new for old, new in zip(stored, shape)
+            ):
+                value = variable.numpy()
+                block = tuple(slice(0, old) for old in stored)
+                value[block] = reader.get_tensor(key)
+                variable.assign(value)
+                del variables[number]
 
 
 def _verified(path):

@@ -83,7 +83,9 @@ class Stretches:
         """
         position = self._journal.task_position
         split = phase.data or task.train
-        size = self._batch_size(task, phase)
+        # A part of a task may be less than a batch; without its only batch an
+        # epoch would do nothing.
+        size = min(self._batch_size(task, phase), len(split))
         key = (task.index, position.phase_number, position.phase_position.epoch)
         order = epoch_order(
             len(split),

@@ -11,9 +11,12 @@ from tfcl.arguments import checked, one_of
 from tfcl.methods.network_method import NetworkMethod
 
 if typing.TYPE_CHECKING:
+    import keras
+
     from tfcl.data.task import StreamSpec
     from tfcl.methods.task_training import TaskTraining
     from tfcl.models.network import TaskNetwork
+    from tfcl.types import Values
 
 
 ONE = "one"
@@ -46,6 +49,7 @@ class FineTuning(NetworkMethod):
     ):
         super().__init__(training)
         self.heads = heads
+        self.needs_task = heads == PER_TASK
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         if self.heads == ONE and len(set(spec.class_counts)) > 1:
@@ -56,6 +60,18 @@ class FineTuning(NetworkMethod):
                 "a shared backbone with a head per task."
             )
         super().setup(spec, seed)
+
+    @property
+    def widening(self) -> list[keras.Variable]:
+        # A class-incremental stream may go on with more classes.
+        if self.needs_task:
+            return []
+        return [self.head.kernels[-1], self.head.biases[-1]]
+
+    def activate(self, values: Values, task_index: int) -> None:
+        super().activate(values, task_index)
+        if not self.needs_task:  # Also with classes of later tasks.
+            self.head.use_columns(range(self.spec.max_classes))
 
     def divide(self, network: TaskNetwork) -> None:
         if self.heads == PER_TASK:

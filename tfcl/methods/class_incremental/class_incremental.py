@@ -16,7 +16,6 @@ from tfcl.data.streams.increments import task_sizes
 from tfcl.errors import UserError
 from tfcl.layers.memory.seen_classes import SeenClasses
 from tfcl.methods.base import (
-    Method,
     Update,
     cross_entropy,
     mean_accuracy,
@@ -24,6 +23,7 @@ from tfcl.methods.base import (
 )
 from tfcl.methods.class_incremental.class_statistics import ClassStatistics
 from tfcl.methods.class_incremental.classifier_alignment import AlignmentOrder
+from tfcl.methods.class_incremental.growing_heads import GrowingHeads
 from tfcl.methods.class_incremental.task_heads import (
     ALL,
     FIRST,
@@ -42,7 +42,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from tfcl.data.task import StreamSpec, Task
+    from tfcl.data.task import StreamSpec, Task, TaskStream
     from tfcl.methods.base import Batch
     from tfcl.methods.class_incremental.classifier_alignment import (
         ClassifierAlignment,
@@ -56,7 +56,7 @@ _STATISTICS_BATCH = 64  # Images per step, at least.
 
 
 @gin.configurable
-class ClassIncremental(Method):
+class ClassIncremental(GrowingHeads):
     """Heads of tasks on one backbone, aligned with each other.
 
     Stage 1 trains the new task's head on its classes alone, and with it, at a
@@ -98,6 +98,7 @@ class ClassIncremental(Method):
         are frozen in stage 1, with keys and counters.
     """
 
+    needs_task = False
     _network: OnlineNetwork
 
     @checked
@@ -209,6 +210,10 @@ class ClassIncremental(Method):
 
     # Tasks
 
+    def check_stream(self, stream: TaskStream) -> None:
+        for task in stream:
+            self._batch_size(task)
+
     def begin_task(self, task: Task) -> None:
         found, wanted = classes_of(task), self.heads.classes_of(task.index)
         if found != wanted:
@@ -231,7 +236,8 @@ class ClassIncremental(Method):
         require(
             size == self.spec.batch_size or self.training.virtual_batch is None,
             "virtual_batch",
-            "must be None where tasks have batch sizes of their own",
+            "must be None where a task has a batch size of its own, or "
+            "fewer training examples than a batch",
             self.training.virtual_batch,
         )
         return size

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import checked, one_of
+from tfcl.errors import UserError
 from tfcl.layers.memory.memory_options import grouped
 from tfcl.layers.memory.task_memories import TaskMemories
 
@@ -60,6 +61,31 @@ class TaskHeads:
             normal = keras.initializers.TruncatedNormal(stddev=0.02)
             self.layer = keras.layers.Dense(
                 sum(sizes), kernel_initializer=normal, name="heads"
+            )
+
+    def check_follows(self, sizes: Sequence[int]) -> None:
+        """Refuses to go on from heads of which these are no continuation.
+
+        Args:
+            sizes: Classes of each task of the stream that was learned.
+
+        Raises:
+            UserError: If tasks differ, or a memory's units would change their
+                length: they are as long as the largest task is wide.
+        """
+        known = tuple(sizes)
+        if self.sizes[: len(known)] != known:
+            raise UserError(
+                f"The run has learned tasks of {known} classes, but the stream "
+                f"and `classes_per_task` now give {self.sizes}. Keep them, and "
+                "put new tasks behind them."
+            )
+        if self._is_memory and max(self.sizes) > max(known):
+            raise UserError(
+                "Heads of memories are as wide as the largest task, "
+                f"{max(known)} classes in this run, and a new task has "
+                f"{max(self.sizes)}. Cut it into tasks of at most "
+                f"{max(known)} classes, or start a new run."
             )
 
     def classes_of(self, task: int) -> tuple[int, int]:

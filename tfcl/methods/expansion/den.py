@@ -132,6 +132,10 @@ class DEN(GrowingNetwork):
         ]
         return [*self.masks, *self.old, *self.added]
 
+    @property
+    def task_state(self) -> list[keras.Variable]:
+        return self.masks
+
     def make_optimizers(self) -> None:
         super().make_optimizers()
         operators = []

@@ -72,6 +72,10 @@ class BruteForce(SearchingMethod):
         self.state += self._kept
 
     @property
+    def task_state(self) -> list[keras.Variable]:
+        return self._kept
+
+    @property
     def _learned(self):
         """The variables that a training changes."""
         return [owned.variable for owned in self.shared + self.slot]

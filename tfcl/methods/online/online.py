@@ -66,6 +66,7 @@ class OnlineLearning(Method, SupportsPointMaps):
         ValueError: At set-up, if tasks differ in their number of classes.
     """
 
+    needs_task = False
     _network: OnlineNetwork
 
     def __init__(

@@ -1,0 +1,132 @@
+"""Streams that withhold the task at test: who is refused, and when."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.methods.class_incremental import class_incremental_test as heads
+from tests.testing import toy_run
+from tests.testing.methods import tiny_training
+from tfcl import methods
+from tfcl.data.scenario import withheld_task, withhold_task
+from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.streams.feature_stream import feature_stream
+from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.task import TaskStream
+from tfcl.engine.experiment import Experiment
+from tfcl.errors import UserError
+from tfcl.methods.base import _WITHOUT_TASK, Method
+
+
+def _unprepared(data_dir=None):
+    raise AssertionError(f"data of {data_dir} are prepared")
+
+
+_WITHHELD = functools.partial(class_incremental_stream, _unprepared)
+_NEEDING = {
+    "EWC": lambda: methods.EWC(tiny_training()),
+    "Individual": lambda: methods.Individual(tiny_training()),
+    "SPG": lambda: methods.SPG(tiny_training(hidden_units=())),
+    "HAT": lambda: methods.HAT(tiny_training(hidden_units=())),
+    "LASEM": lambda: methods.LASEM(tiny_training()),
+    "Joint": lambda: methods.Joint(tiny_training()),
+    "FineTuning": lambda: methods.FineTuning(tiny_training(), "per_task"),
+    "FrozenBackbone": lambda: methods.FrozenBackbone(tiny_training()),
+    "ProgNN": lambda: methods.ProgNN(tiny_training()),
+    "StaticTransfer": lambda: methods.StaticTransfer(tiny_training(), "01"),
+}
+_FITTING = {
+    "FineTuning": lambda: methods.FineTuning(tiny_training(1)),
+    "Rehearsal": lambda: methods.Rehearsal(tiny_training(1), capacity=16),
+    "ClassIncremental": heads._method,
+}
+
+
+@pytest.mark.parametrize("name", sorted(_NEEDING))
+def test_what_needs_the_task_is_refused_before_data_are_prepared(
+    name, tmp_path
+):
+    method = _NEEDING[name]()
+    with pytest.raises(UserError) as error:
+        Experiment(tmp_path, method=method, stream=_WITHHELD)
+    # Commands leave out what gin adds.
+    said = str(error.value).partition("\n  In call to")[0]
+    assert said.startswith(f"{method.name} ") and "\n" not in said
+    assert "class_incremental_stream does not tell the task" in said
+    assert "Methods that fit: ClassIncremental" in said
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        functools.partial(repeated_stream, _WITHHELD, [0, 1]),
+        functools.partial(feature_stream, _WITHHELD, network=_unprepared),
+    ],
+)
+def test_streams_around_such_a_stream_hide_nothing(stream, tmp_path):
+    with pytest.raises(UserError, match="EWC answers .* does not tell"):
+        Experiment(tmp_path, method=_NEEDING["EWC"](), stream=stream)
+
+
+def test_a_stream_of_one_s_own_says_it_by_its_attribute(tmp_path):
+    def own(data_dir=None):
+        del data_dir
+        known = toy_run.toy_stream()()
+        return TaskStream("own", known.tasks, 16, task_known=False)
+
+    with pytest.raises(UserError, match="EWC answers .* own does not tell"):
+        Experiment(tmp_path, method=_NEEDING["EWC"](), stream=own)
+
+
+def test_wrapped_streams_pass_on_what_is_known():
+    plain = toy_run.toy_stream((2, 2))
+    withheld = functools.partial(class_incremental_stream, plain)
+    assert plain().task_known
+    assert repeated_stream(plain, [0, 1, 0]).task_known
+    assert not withheld().task_known
+    assert not repeated_stream(withheld, [0, 1]).task_known
+
+
+def test_no_one_listens_outside():
+    heard = []
+    with withheld_task(heard.append):
+        withhold_task("a")
+    withhold_task("b")
+    assert heard == ["a"]
+
+
+def test_the_message_names_every_method_that_fits():
+    public = [getattr(methods, name) for name in dir(methods)]
+    fitting = [
+        each.__name__
+        for each in public
+        if isinstance(each, type)
+        and issubclass(each, Method)
+        and not each.needs_task
+    ]
+    fitting += [type(make()).__name__ for make in _FITTING.values()]
+    assert not any(make().needs_task for make in _FITTING.values())
+    assert len(fitting) > 5
+    for name in fitting:
+        assert name in _WITHOUT_TASK, name
+
+
+@pytest.mark.parametrize("name", sorted(_FITTING))
+def test_what_needs_no_task_answers_alike_whichever_is_active(name, tmp_path):
+    stream = functools.partial(
+        class_incremental_stream, toy_run.toy_stream((2, 2, 2))
+    )
+    run = toy_run.learn(tmp_path, _FITTING[name](), stream).run
+    images = tf.constant(
+        np.random.default_rng(0).uniform(-1, 1, (6, 8, 8, 3)), tf.float32
+    )
+    logits = []
+    for visit, task in enumerate(run.stream):
+        entry = run.bank.load(visit, task.name)
+        run.method.activate(entry.values, task.index)
+        logits.append(run.method.predict(images).numpy())
+    assert np.ptp(logits[0]) > 0
+    np.testing.assert_array_equal(logits[0], logits[1])
+    np.testing.assert_array_equal(logits[0], logits[2])
