@@ -144,7 +144,9 @@ def test_whole_and_floating_numbers_have_no_common_white():
 @pytest.mark.parametrize("white", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_white_that_is_none_is_refused(tmp_path, white):
     draw_task(tmp_path, "a", {"x": 1, "y": 1}, _SPLITS)
-    with pytest.raises(ValueError, match="`white` must be a number above 0"):
+    with pytest.raises(
+        ValueError, match=r"`white` must be float in \(0, inf\)"
+    ):
         opened(tmp_path, white=white)
 
 

@@ -78,13 +78,12 @@ class ClassIncremental(GrowingHeads):
         memory: `{option: value}` of a `MemoryDense`
             (`tfcl.layers.memory.memory_options`).
         old_scrambles: Old heads that go on to give weak units to examples of
-            a new task: "none"; as in the published program where the backbone
-            is trained, "first" (with --freeze_keys_ca) or "all".
+            a new task: "none"; as published where the backbone is trained,
+            "first" (with --freeze_keys_ca) or "all".
         alignment: `ClassifierAlignment`, stage 2; None goes without.
-        keys_in_alignment: Memory heads update themselves in stage 2, too, as
-            in the published program without --freeze_keys_ca: the newest as
-            in stage 1, old ones by scrambling alone. False freezes keys and
-            counters there.
+        keys_in_alignment: Keys and counters move in stage 2, too, as without
+            --freeze_keys_ca: of the newest head as in stage 1, of old ones by
+            scrambling alone.
 
     Raises:
         ValueError: If an argument is out of range, or the stream is not one
@@ -93,9 +92,8 @@ class ClassIncremental(GrowingHeads):
 
     Note:
         Statistics take 4 bytes per class and pair of features, and 8 more
-        per class of one task; so do checkpoints, each. They are of the time
-        of their task, also where the backbone goes on to learn. Old heads
-        are frozen in stage 1, with keys and counters.
+        per class of one task; so does each checkpoint. They stay those of
+        their task's time. Old heads are frozen in stage 1, with their keys.
     """
 
     needs_task = False
@@ -174,9 +172,8 @@ class ClassIncremental(GrowingHeads):
     def _build_network(self, spec):
         """Network, optimizers and what gathers their gradients."""
         training = self.training
-        backbone = with_own_names(
-            self.make_backbone, image_shape=spec.image_shape
-        )
+        shape = spec.image_shape
+        backbone = with_own_names(self.make_backbone, image_shape=shape)
         self._network = OnlineNetwork(
             [(backbone, self.heads.layer)],
             trains_backbone=training.trains_backbone,
