@@ -35,7 +35,10 @@ from tfcl.predict import read_image
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _NAMES = ["zero_one", "two_three", "four_five"]
 # What TensorFlow's C++ says to stderr when it is loaded.
-_START_UP = re.compile(r"WARNING: All log messages before absl|[IW]0000 00:00")
+_START_UP = re.compile(
+    r"WARNING: All log messages before absl|[IWE]0000 00:00|"
+    "To enable the following instructions"
+)
 # A program of somebody who has TensorFlow and the exported folder only.
 _SERVE = """
 import json, sys
@@ -574,7 +577,7 @@ def test_messages_and_logs_cannot_control_the_terminal(capsys):
 def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
     task = Preprocessing((4, 4, 3), (0.0,), (1.0,), "stretch", 4095.0, "grey")
     entry = mock.Mock(class_names=("a\x1b[31m", "b"), preprocessing=task)
-    learned = mock.Mock()
+    learned = mock.Mock(earlier_state=None)
     learned.find.return_value = entry
     learned.probabilities.return_value = np.array([[0.75, 0.25]])
     pixels = (noise(5, 4).astype(np.uint16) << 4) | 0xF

@@ -134,7 +134,10 @@ class Checkpoints:
         """
         if not (self.folder / "checkpoint").exists() and last <= 1:
             return 0  # It appears when a first save is complete.
-        state = tf.train.get_checkpoint_state(str(self.folder))
+        try:
+            state = tf.train.get_checkpoint_state(str(self.folder))
+        except ValueError:  # No text, or not that of a state file.
+            state = None
         path = "" if state is None else state.model_checkpoint_path
         match = re.search(r"ckpt-(\d+)$", path)
         return last if match is None else int(match.group(1))
