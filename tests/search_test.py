@@ -124,18 +124,26 @@ def test_a_trial_that_fails_counts_and_the_search_goes_on(tmp_path):
 
 
 def test_values_that_cannot_be_built_fail_and_the_search_goes_on(tmp_path):
-    ranges = dict([parse_range("SEED=-1|1|2")])
+    # A size per convolution is asked for; there are three.
+    ranges = dict([parse_range("lasem_cnn.pool_sizes=(1,2)|(1,2,1)|(2,1,1)")])
     search = Search(tmp_path, _FILES, _BINDINGS, ranges)
     learned = mock.patch.object(search_module, "learn_stream")
     accuracy = mock.patch.object(Search, "_accuracy", lambda *_: 0.5)
     with learned, accuracy:
         study = search.run(6)
-    states = {t.params["SEED"]: t.state.name for t in study.trials}
-    assert states.pop("-1") == "FAIL"
+    (name,) = ranges
+    states = {t.params[name]: t.state.name for t in study.trials}
+    assert states.pop("(1,2)") == "FAIL"
     assert set(states.values()) == {"COMPLETE"}
     trials = json.loads((tmp_path / "search.json").read_text())["trials"]
     for trial in trials:
         assert bool(trial["reason"]) == (trial["state"] == "fail")
+
+
+def test_values_out_of_their_range_are_refused_before_a_trial(tmp_path):
+    ranges = dict([parse_range("SEED=-1|1|2")])
+    with pytest.raises(UserError, match="`Experiment.seed` must be int of at"):
+        Search(tmp_path, _FILES, _BINDINGS, ranges).run(2)
 
 
 def test_a_trial_that_was_killed_before_it_had_its_values(tmp_path):

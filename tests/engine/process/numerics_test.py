@@ -9,6 +9,7 @@ import pytest
 
 from tests.testing import toy_run
 from tfcl import commands
+from tfcl.data.lazy_images import MemoryLimits
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.process import numerics as settings
@@ -47,7 +48,7 @@ def _journal(**changes):
 def test_every_parameter_of_a_process_is_in_one_list():
     named = [*settings.HARMLESS, *settings.ROUNDING, _PRECISION]
     assert len(set(named)) == len(named)
-    for part in (Runtime, EvaluationPolicy, CheckpointPolicy):
+    for part in (Runtime, EvaluationPolicy, CheckpointPolicy, MemoryLimits):
         for parameter in inspect.signature(part).parameters:
             places = {part.__name__, f"{part.__name__}.{parameter}"}
             assert len(places & set(named)) == 1, (part, parameter)
@@ -58,6 +59,7 @@ def test_every_parameter_of_a_process_is_in_one_list():
             "Runtime": Runtime,
             "EvaluationPolicy": EvaluationPolicy,
             "CheckpointPolicy": CheckpointPolicy,
+            "MemoryLimits": MemoryLimits,
         }[part]
         assert not parameter or parameter in inspect.signature(owner).parameters
 

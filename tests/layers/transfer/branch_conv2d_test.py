@@ -63,7 +63,9 @@ def test_branches_are_a_proper_layer(form, shape):
 def test_shared_half_first_then_the_task_s(form):
     layer = _selective(**_FORMS[form])
     wanted = np.concatenate(_one_after_the_other(layer), axis=-1)
-    np.testing.assert_array_equal(BranchConv2D(layer)(_IMAGES), wanted)
+    # Some processors add up wider convolutions in another order.
+    outputs = BranchConv2D(layer)(_IMAGES)
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_adds_no_variables():
@@ -101,4 +103,4 @@ def test_unpack_turns_halves_of_the_channels_into_halves_of_the_batch():
     layer = _selective()
     wanted = np.concatenate(_one_after_the_other(layer), axis=0)
     outputs = Unpack()(BranchConv2D(layer)(_IMAGES))
-    np.testing.assert_array_equal(outputs, wanted)
+    np.testing.assert_allclose(outputs, wanted, rtol=1e-4, atol=1e-5)
