@@ -109,7 +109,6 @@ def test_all_splits_are_standardised_by_the_training_images():
     [
         ({"class_counts": (2, 1)}, "'task_01': a task needs at least two"),
         ({"class_counts": ()}, "no task"),
-        ({"train_size": 8, "batch_size": 9}, "batch of 9"),
     ],
 )
 def test_what_could_not_be_learned_is_refused(change, message):
