@@ -15,8 +15,8 @@ from rich.console import Console
 
 from tfcl import commands
 from tfcl.engine.serving.written_again import mend_results
-from tfcl.errors import RunError, UserError
-from tfcl.files import way_out, write_atomically
+from tfcl.errors import UserError
+from tfcl.files import cannot, write_atomically
 from tfcl.reporting import comparison, drawing
 
 if typing.TYPE_CHECKING:
@@ -59,10 +59,11 @@ def write(
         try:
             write_atomically(pathlib.Path(folder) / name, content)
         except OSError as error:
-            raise RunError(
-                f"Cannot write {pathlib.Path(folder) / name}: "
-                f"{error.strerror or error}. {way_out(error)}, or give "
-                "another --output."
+            raise cannot(
+                f"write {pathlib.Path(folder) / name}",
+                error,
+                error.strerror,
+                then="or give another --output",
             ) from error
     return folder
 

@@ -16,7 +16,7 @@ import typing
 
 import filelock
 
-from tfcl.errors import UserError
+from tfcl.errors import RunError, UserError
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -61,6 +61,27 @@ def way_out(error: Exception) -> str:
         ):
             return advice
     return "Remove the cause"
+
+
+def cannot(
+    what: str,
+    error: Exception,
+    reason: str | None = None,
+    kept: str = "",
+    then: str = "and start the same command again",
+) -> RunError:
+    """The error to raise for something that could not be written.
+
+    Args:
+        what: "write the best weights to runs/a" and the like.
+        error: See `way_out`.
+        reason: What the machine said; by default the error's first line.
+        kept: A sentence on what is not lost.
+        then: What to do after the way out.
+    """
+    told = reason or str(error).split("\n", maxsplit=1)[0]
+    kept = kept and f"{kept} "
+    return RunError(f"Cannot {what}: {told}. {kept}{way_out(error)}, {then}.")
 
 
 def lock(path: str | pathlib.Path, wait: bool) -> filelock.BaseFileLock:

@@ -13,8 +13,8 @@ from absl import flags
 
 from tfcl import commands
 from tfcl.engine.serving.written_again import mend_results
-from tfcl.errors import RunError, UserError
-from tfcl.files import way_out, write_atomically
+from tfcl.errors import UserError
+from tfcl.files import cannot, write_atomically
 from tfcl.reporting import results
 
 if typing.TYPE_CHECKING:
@@ -78,9 +78,11 @@ def write(path: str | pathlib.Path, goals: Mapping[str, float]) -> None:
     try:
         write_atomically(path, json.dumps(goals, indent=1) + "\n")
     except OSError as error:
-        raise RunError(
-            f"Cannot write {path}: {error.strerror or error}. "
-            f"{way_out(error)}, or give another --output."
+        raise cannot(
+            f"write {path}",
+            error,
+            error.strerror,
+            then="or give another --output",
         ) from error
     for name, accuracy in goals.items():
         print(f"{name}: {100 * accuracy:.1f} %")

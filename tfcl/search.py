@@ -39,7 +39,7 @@ from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted, RunError, UserError
-from tfcl.files import local_path, way_out, write_atomically
+from tfcl.files import cannot, local_path, write_atomically
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -336,10 +336,7 @@ class Search:
         try:
             write_atomically(path, json.dumps(content, indent=1))
         except OSError as error:
-            raise RunError(
-                f"Cannot write {path}: {error.strerror or error}. "
-                f"{way_out(error)}, and start the same command again."
-            ) from error
+            raise cannot(f"write {path}", error, error.strerror) from error
 
 
 def _command():

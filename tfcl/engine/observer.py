@@ -18,8 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tfcl.errors import RunError
-from tfcl.files import way_out
+from tfcl.files import cannot
 from tfcl.methods.protocols import serving_graph_of
 from tfcl.reporting import histograms
 from tfcl.reporting.summaries import Summaries
@@ -249,10 +248,10 @@ class _disk_errors:  # noqa: N801  (reads as a statement)
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, OSError):
-            raise RunError(
-                f"Cannot write TensorBoard files to {self.folder}: {error}. "
-                f"The last checkpoint is intact. {way_out(error)}, and start "
-                "the same command again."
+            raise cannot(
+                f"write TensorBoard files to {self.folder}",
+                error,
+                kept="The last checkpoint is intact.",
             ) from error
 
 

@@ -10,8 +10,8 @@ import typing
 import numpy as np
 
 from tfcl import __version__
-from tfcl.errors import RunError, UserError
-from tfcl.files import json_text, read_json, way_out, write_atomically
+from tfcl.errors import UserError
+from tfcl.files import cannot, json_text, read_json, write_atomically
 from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import checksums, drawing, report, tracked
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
@@ -258,8 +258,9 @@ def _written(write):
     try:
         write()
     except OSError as error:
-        raise RunError(
-            f"Cannot write {getattr(error, 'filename', None) or 'a result'}: "
-            f"{error.strerror or error}. Everything learned is saved. "
-            f"{way_out(error)}, and start the same command again."
+        raise cannot(
+            f"write {getattr(error, 'filename', None) or 'a result'}",
+            error,
+            error.strerror,
+            kept="Everything learned is saved.",
         ) from error

@@ -9,8 +9,8 @@ import typing
 import keras
 import tensorflow as tf
 
-from tfcl.errors import RunError, UserError
-from tfcl.files import way_out
+from tfcl.errors import UserError
+from tfcl.files import cannot
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
@@ -158,9 +158,7 @@ def write_saved_model(
         temporary.rename(final)
     except (tf.errors.OpError, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise RunError(
-            f"Cannot export '{final.name}' to {final.parent}: {reason}. "
-            f"{way_out(error)}, and start the same command again."
+        raise cannot(
+            f"export '{final.name}' to {final.parent}", error
         ) from error
     return final

@@ -13,7 +13,7 @@ import numpy as np
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.errors import RunError, UserError
-from tfcl.files import read_json, way_out, write_atomically, write_json
+from tfcl.files import cannot, read_json, write_atomically, write_json
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,9 +114,8 @@ class Bank:
             temporary.rename(final)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise RunError(
-                f"Cannot write task '{task.name}' to {self.folder}: {error}. "
-                f"{way_out(error)}, and start the same command again."
+            raise cannot(
+                f"write task '{task.name}' to {self.folder}", error
             ) from error
 
     def load(self, visit: int, name: str) -> BankedTask:

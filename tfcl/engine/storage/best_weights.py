@@ -10,7 +10,7 @@ import typing
 from tfcl.engine.storage.npz import from_npz, to_npz
 from tfcl.engine.storage.position import BestEpoch
 from tfcl.errors import RunError
-from tfcl.files import way_out, write_atomically
+from tfcl.files import cannot, write_atomically
 
 if typing.TYPE_CHECKING:
     from tfcl.engine.storage.journal import Journal
@@ -59,10 +59,8 @@ class BestWeights:
             try:
                 write_atomically(self.folder / name, content)
             except OSError as error:
-                raise RunError(
-                    f"Cannot write the best weights to {self.folder}: "
-                    f"{error}. {way_out(error)}, and start the same command "
-                    "again."
+                raise cannot(
+                    f"write the best weights to {self.folder}", error
                 ) from error
         sha = hashlib.sha256(content).hexdigest()
         return BestEpoch(epoch, accuracy, value, name, sha)

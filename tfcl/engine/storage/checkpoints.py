@@ -16,7 +16,7 @@ from absl import logging
 from tfcl.arguments import NonNegativeFloat, PositiveInt, at_least, checked
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
-from tfcl.files import way_out, write_atomically
+from tfcl.files import cannot, write_atomically
 from tfcl.models.variables import derive
 
 if typing.TYPE_CHECKING:
@@ -201,11 +201,10 @@ class Checkpoints:
                 )
                 manager.save(checkpoint_number=journal.saves)
             except (tf.errors.OpError, OSError) as error:
-                reason = str(error).split("\n", maxsplit=1)[0]
-                raise RunError(
-                    f"Cannot write a checkpoint to {self.folder}: {reason}. "
-                    f"The last checkpoint is intact. {way_out(error)}, and "
-                    "start the same command again."
+                raise cannot(
+                    f"write a checkpoint to {self.folder}",
+                    error,
+                    kept="The last checkpoint is intact.",
                 ) from error
         self._saved_at = time.monotonic()
 

@@ -13,7 +13,7 @@ import keras
 from absl import logging
 
 from tfcl.errors import RunError, UserError
-from tfcl.files import way_out
+from tfcl.files import cannot
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,9 +126,8 @@ class StartFiles:
                 os.replace(temporary, self.folder / file)
             except OSError as error:
                 temporary.unlink(missing_ok=True)
-                raise RunError(
-                    f"Cannot keep '{name}' in {self.folder}: {error}. "
-                    f"{way_out(error)}, and start the same command again."
+                raise cannot(
+                    f"keep '{name}' in {self.folder}", error
                 ) from error
             self.notes[name] = {"file": file, "sha256": sha}
         self._writers = {}
