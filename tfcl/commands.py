@@ -133,11 +133,10 @@ def refuse_repeated_flags() -> None:
         UserError: With the flag; flags that may repeat do not.
     """
     for name, value in flags.FLAGS.flag_values_dict().items():
-        flag = flags.FLAGS[name]
-        several = isinstance(value, list) or flag.present < 2
-        if not several:
+        times = flags.FLAGS[name].present
+        if times > 1 and not isinstance(value, list):
             raise UserError(
-                f"--{name} is given {flag.present} times, and only the last, "
+                f"--{name} is given {times} times, and only the last, "
                 f"{value!r}, would count. Give it once."
             )
 

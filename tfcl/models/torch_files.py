@@ -207,7 +207,7 @@ def _read_stream(file):
     def storage(key, dtype, count):
         return rows.setdefault(str(key), _Row(dtype, count))
 
-    content = _load(file, storage, lazy=True)
+    content = _load(file, storage)
     for key in _load(file, _no_storage):
         row = rows.get(str(key))
         if row is None:
@@ -280,9 +280,9 @@ def _row(data, dtype, count):
     return _Storage(np.frombuffer(data, dtype, count))
 
 
-def _load(file: BinaryIO, storage: Callable, lazy: bool = False) -> Any:
+def _load(file: BinaryIO, storage: Callable) -> Any:
     try:
-        return _Reader(file, storage, lazy).load()
+        return _Reader(file, storage).load()
     except ValueError:
         raise
     except Exception as error:
@@ -293,10 +293,9 @@ def _load(file: BinaryIO, storage: Callable, lazy: bool = False) -> Any:
 class _Reader(pickle.Unpickler):
     """Reads a pickle with no name of the machine in reach."""
 
-    def __init__(self, file, storage, lazy):
+    def __init__(self, file, storage):
         super().__init__(file, encoding="utf-8")
         self._storage = storage
-        self._lazy = lazy
 
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name: of ours, or an `Unread`."""
@@ -327,7 +326,7 @@ class _Reader(pickle.Unpickler):
         return self._storage(key, dtype, count)
 
     def _tensor(self, storage, offset, shape, strides, *_):
-        if isinstance(storage, _Row) and self._lazy:
+        if isinstance(storage, _Row):
             return _Pending(storage, offset, tuple(shape), tuple(strides))
         if not isinstance(storage, _Storage):
             raise ValueError("a tensor without numbers")

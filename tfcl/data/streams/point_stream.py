@@ -177,10 +177,10 @@ class Modes:
         ),
     ):
         self.classes = len(class_ratio)
-        _require_table("centres", centres, len(centres), self.classes)
-        _require_table("deviations", deviations, len(centres), self.classes)
-        _require_table("seeds", seeds, len(centres), self.classes)
-        counts = _counts(points, class_ratio, len(centres))
+        domains = _require_tables(
+            self.classes, centres=centres, deviations=deviations, seeds=seeds
+        )
+        counts = _counts(points, class_ratio, domains)
         self._draw = functools.partial(
             point_shapes.blobs, counts, centres, deviations, seeds
         )
@@ -232,10 +232,10 @@ class Moons:
             class_ratio,
         )
         pairs = self.classes // 2
-        _require_table("offsets", offsets, len(offsets), pairs)
-        _require_table("deviations", deviations, len(offsets), pairs)
-        _require_table("seeds", seeds, len(offsets), pairs)
-        counts = _counts(points, class_ratio, len(offsets))
+        domains = _require_tables(
+            pairs, offsets=offsets, deviations=deviations, seeds=seeds
+        )
+        counts = _counts(points, class_ratio, domains)
         self._draw = functools.partial(
             point_shapes.moons, counts, offsets, deviations, seeds
         )
@@ -296,10 +296,16 @@ def _counts(points, ratio, domains):
     return [round(n) for n in counts]
 
 
-def _require_table(name, table, domains, columns):
-    require(
-        len(table) == domains > 0 and all(len(row) == columns for row in table),
-        name,
-        f"must have a row for each of {domains} domains with {columns} entries",
-        table,
-    )
+def _require_tables(columns, **tables):
+    """Number of domains: of rows, which all tables have as the first has."""
+    domains = len(next(iter(tables.values())))
+    for name, table in tables.items():
+        require(
+            len(table) == domains > 0
+            and all(len(row) == columns for row in table),
+            name,
+            f"must have a row for each of {domains} domains with {columns} "
+            "entries",
+            table,
+        )
+    return domains

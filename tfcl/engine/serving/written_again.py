@@ -47,11 +47,13 @@ def mend_results(model_dir: str | pathlib.Path) -> None:
 
 def _doubtful(folder):
     """Whether results are damaged, for longer than a run needs to write."""
-    if (folder / checksums.NAME).exists() and faults(folder):
-        time.sleep(1.0)
+    summed = (folder / checksums.NAME).exists()
     if faults(folder):
-        return True
-    if (folder / checksums.NAME).exists():
+        if not summed:
+            return True
+        time.sleep(1.0)
+        return bool(faults(folder))
+    if summed:
         return False
     # Older versions wrote no checksums, and no such facts.
     journal = _journal(folder)

@@ -170,7 +170,7 @@ class CPG(MaskedNetwork):
             statistic(np.zeros(owned.variable.shape), "kept_picks", "bool")
             for owned in self._scores
         ]
-        return [*self._kept, *self._kept_picks]
+        return self.task_state
 
     @property
     def task_state(self) -> list[keras.Variable]:

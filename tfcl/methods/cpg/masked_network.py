@@ -11,7 +11,7 @@ from tfcl.layers.masked.masked_conv2d import MaskedConv2D
 from tfcl.layers.masked.masked_dense import MaskedDense
 from tfcl.layers.masked.masked_kernel import MaskedKernel
 from tfcl.methods.cpg.masked_steps import MaskedSteps
-from tfcl.methods.cpg.ownership_notes import ownership_notes
+from tfcl.methods.cpg.ownership_notes import ownership_notes, shares_of
 from tfcl.methods.cpg.served_networks import ServedNetworks
 from tfcl.methods.cpg.weight_shares import say_shares, weight_shares
 from tfcl.methods.network_method import NetworkMethod
@@ -381,8 +381,8 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
 
     def sparsity(self) -> float | None:
         """The share of its weights that the task in training has released."""
-        notes = ownership_notes(self.masked, self._index + 1)
-        return notes["sparsity"]
+        owners = [layer.owner.numpy() for layer in self.masked]
+        return shares_of(owners, self._index + 1)["sparsity"]
 
 
 def _of_earlier(kernel, owner, number):

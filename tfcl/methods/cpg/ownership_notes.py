@@ -38,11 +38,8 @@ def ownership_notes(
         picked = [layer.scores.numpy() > layer.threshold for layer in masked]
 
     def shares(begin, end):
-        found = ownership(
-            owners[begin:end], number, width, picked and picked[begin:end]
-        )
-        # JSON has no NaN.
-        return {k: None if math.isnan(v) else v for k, v in found.items()}
+        part = picked and picked[begin:end]
+        return shares_of(owners[begin:end], number, width, part)
 
     whole = shares(0, len(masked))
     layers = {
@@ -55,3 +52,9 @@ def ownership_notes(
             name: found[share] for name, found in layers.items()
         }
     return notes
+
+
+def shares_of(*arguments: Any) -> dict[str, float | None]:
+    """`ownership` of these arguments, for JSON: None instead of NaN."""
+    found = ownership(*arguments)
+    return {k: None if math.isnan(v) else v for k, v in found.items()}
