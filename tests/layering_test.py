@@ -110,6 +110,21 @@ def test_imports_are_absolute():
     assert not wrong, wrong
 
 
+def test_programs_load_tensorflow_as_tfcl_needs_it():
+    # `tfcl.commands` begins with the start-up; whatever stands before it may
+    # load TensorFlow, with its remarks and with Keras as the user has it.
+    for name in _PROGRAMS:
+        loading = [
+            module
+            for module in _imported_at_once(_ROOT / f"tfcl/{name}.py")
+            if module.partition(".")[0]
+            in ("tfcl", "data_builders", "keras", "tensorflow")
+            or module.startswith("tensorflow_datasets")
+        ]
+        assert loading[0] == "tfcl", (name, loading)
+        assert "commands" in _names_from(_ROOT / f"tfcl/{name}.py", "tfcl")
+
+
 def test_only_engine_and_commands_touch_tf_distribute():
     wrong = [
         f"{_shown(path)}:{node.lineno}"
@@ -466,6 +481,17 @@ def _file_of(module):
         if file.exists():
             return file
     return None
+
+
+def _imported_at_once(path):
+    """Modules that a file imports when it is loaded, in order."""
+    found = []
+    for node in _tree(path).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module)
+    return found
 
 
 def _names_from(path, module):

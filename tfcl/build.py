@@ -1,7 +1,4 @@
-"""Builds data sets: `python -m tfcl.build NAME --data_dir=...`.
-
-A program, to the right of all layers, though it lies in `tfcl/data`.
-"""
+"""Builds data sets: `python -m tfcl.build NAME --data_dir=...`."""
 
 from __future__ import annotations
 
@@ -11,8 +8,11 @@ import typing
 
 from absl import flags
 
+# isort: off
+from tfcl import commands  # Before all that loads TensorFlow.
+
+# isort: on
 from data_builders.image_folders.image_file import Rules
-from tfcl import commands
 from tfcl.data.sources import (
     catalog,
     folder_package,

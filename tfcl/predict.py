@@ -7,8 +7,11 @@ import typing
 import numpy as np
 from absl import flags
 
+# isort: off
+from tfcl import commands  # Before all that loads TensorFlow.
+
+# isort: on
 from data_builders.image_folders.image_file import Rules
-from tfcl import commands
 from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.errors import UserError, printable
 

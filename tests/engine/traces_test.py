@@ -16,6 +16,12 @@ def _no_figures():
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_other_run_is_open(monkeypatch):
+    """Tests of other files may keep runs that they never closed."""
+    monkeypatch.setattr(traces.Traces, "_open", weakref.WeakSet())
+
+
 def _graph_of_a_users_own():
     @tf.custom_gradient
     def doubled(x):
@@ -56,3 +62,13 @@ def test_a_run_that_is_open_keeps_what_it_has_traced(tmp_path):
     assert mine is not None and traces.custom_gradients() == traced > before
     one.close()
     assert traces.custom_gradients() == before
+
+
+def test_a_run_that_was_never_closed_keeps_no_graph_of_others():
+    before = traces.custom_gradients()
+    dropped, one = traces.Traces(), traces.Traces()
+    mine = _graph_of_a_users_own()
+    del dropped
+    gc.collect()
+    one.close()
+    assert mine is not None and traces.custom_gradients() == before

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import methods
-from tfcl.data.augmentation import PadAndCrop, RandomFlip
+from tfcl.data.augmentation import Compose, PadAndCrop, RandomFlip
 from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
 from tfcl.methods.baselines.individual import Individual
@@ -110,5 +110,7 @@ def test_no_augmentation_leaves_images_untouched():
 
 
 def test_only_functions_are_taken():
-    with pytest.raises(ValueError, match="`augmentations`.*RandomFlip"):
+    with pytest.raises(ValueError, match="`augmentation` must be .*Callable"):
         methods.tiny_training(augmentation=("flip",))
+    with pytest.raises(ValueError, match="`augmentations`.*RandomFlip"):
+        Compose(["flip"])

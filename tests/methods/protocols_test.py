@@ -33,7 +33,7 @@ _NETWORK = {protocols.SupportsEmbedding}
     ("method", "wanted"),
     [
         (Method, set()),
-        (ClassIncremental, set()),
+        (ClassIncremental, {protocols.SupportsGrowth}),
         (LASEM, _NETWORK),
         (CLR, _NETWORK | {protocols.SupportsBundle}),
         (CPG, _NETWORK | {protocols.SupportsGrowth}),

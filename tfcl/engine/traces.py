@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+import weakref
 
 from tensorflow.python.framework import ops
 
@@ -45,23 +46,22 @@ class Traces:
 
     When the last of the runs that are open in a process is closed, what they
     have traced is no longer held by TensorFlow. What was there before, of a
-    program around them, stays.
+    program around them, stays. A run that was dropped without being closed
+    counts as closed.
     """
 
-    _open: typing.ClassVar[int] = 0
+    _open: typing.ClassVar[weakref.WeakSet[Traces]] = weakref.WeakSet()
     _before: typing.ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self):
         if not Traces._open:
             Traces._before = custom_gradients()
-        Traces._open += 1
-        self._closed = False
+        Traces._open.add(self)
 
     def close(self) -> None:
         """Lets go of the functions; closing twice does nothing."""
-        if self._closed:
+        if self not in Traces._open:
             return
-        self._closed = True
-        Traces._open -= 1
+        Traces._open.discard(self)
         if not Traces._open:
             forget_custom_gradients(Traces._before)
