@@ -6,6 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcl.data.augmentation import (
+    BrightnessJitter,
     Compose,
     Cutout,
     Draws,
@@ -13,6 +14,7 @@ from tfcl.data.augmentation import (
     RandomFlip,
     RandomResizedCrop,
 )
+from tfcl.data.random_areas import AREA_DRAWS, area_lengths
 
 _SEED = (3, 4)
 _ALL = [
@@ -21,6 +23,7 @@ _ALL = [
     RandomResizedCrop(),
     RandomResizedCrop(interpolation="bicubic"),
     Cutout(3),
+    BrightnessJitter(),
     Compose([RandomFlip(), PadAndCrop(2), Cutout(2)]),
 ]
 
@@ -109,6 +112,7 @@ def test_examples_are_changed_independently(augmentation):
         RandomResizedCrop((1.0, 1.0), (0.75, 0.75)),
         RandomResizedCrop((1.0, 1.0), (0.75, 0.75), "bicubic"),
         Cutout(0),
+        BrightnessJitter(0.0),
         Compose(),
         Compose(()),
     ],
@@ -194,7 +198,9 @@ def test_parts_are_magnified_as_pillow_does(name, pillow):
     crop = RandomResizedCrop((0.2, 0.6), (0.5, 2.0), name)
     found = crop(tf.constant(images), draws_of(12)).numpy()
     draws = draws_of(12)
-    lengths = crop._lengths(draws, (9, 11))
+    lengths = area_lengths(
+        draws.uniform(AREA_DRAWS), (9, 11), crop.scale, crop.ratio
+    )
     starts = draws.integers(tf.constant([9, 11]) - lengths + 1).numpy()
     ends = starts + lengths.numpy()
     assert (ends <= (9, 11)).all()
@@ -204,27 +210,6 @@ def test_parts_are_magnified_as_pillow_does(name, pillow):
         difference = picture.astype(int) - np.asarray(wanted)
         # Pillow rounds to whole grey levels between its two passes.
         assert np.abs(difference).max() <= 2
-
-
-def test_areas_and_ratios_of_parts_are_as_asked():
-    crop = RandomResizedCrop((0.1, 0.5), (0.5, 2.0))
-    lengths = crop._lengths(draws_of(4000), (100, 100)).numpy()
-    area = lengths.prod(1) / 100**2
-    ratio = lengths[:, 1] / lengths[:, 0]
-    # Lengths are whole numbers of at least 22 pixels.
-    assert 0.1 * 0.95 < area.min() < 0.12 and 0.48 < area.max() < 0.5 * 1.05
-    assert area.mean() == pytest.approx(0.3, abs=0.01)
-    assert 0.5 * 0.95 < ratio.min() and ratio.max() < 2 * 1.05
-    assert np.log(ratio).mean() == pytest.approx(0.0, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "wanted"), [((2.0, 2.0), (3, 6)), ((0.5, 0.5), (8, 4))]
-)
-def test_what_never_fits_becomes_the_middle_of_that_ratio(ratio, wanted):
-    crop = RandomResizedCrop((1.0, 1.0), ratio)
-    lengths = crop._lengths(draws_of(3), (8, 6)).numpy()
-    assert lengths.tolist() == [list(wanted)] * 3
 
 
 def test_a_square_of_the_mean_colour_covers_the_centre_that_was_drawn():
@@ -239,6 +224,48 @@ def test_a_square_of_the_mean_colour_covers_the_centre_that_was_drawn():
     assert covered.any(0).all()
 
 
+def grey(value, count, dtype=np.float32):
+    return tf.constant(np.full((count, 2, 2, 3), value, dtype))
+
+
+def test_brightness_is_a_uniform_factor_of_the_pixels():
+    found = BrightnessJitter(0.4)(grey(0.5, 4000), draws_of(4000)).numpy()
+    # One factor for all pixels of an image.
+    assert (found == found[:, :1, :1, :1]).all()
+    factor = found[:, 0, 0, 0] / 0.5
+    assert 0.6 <= factor.min() < 0.61 and 1.39 < factor.max() <= 1.4
+    assert factor.mean() == pytest.approx(1.0, abs=0.02)
+    assert factor.var() == pytest.approx(0.8**2 / 12, rel=0.05)
+
+
+def test_a_factor_of_brightness_is_never_below_zero():
+    found = BrightnessJitter(1.8)(grey(0.1, 2000), draws_of(2000)).numpy()
+    factor = found[:, 0, 0, 0] / 0.1
+    assert 0.0 <= factor.min() < 0.01 and 2.7 < factor.max() <= 2.8
+
+
+def test_brightness_stops_at_white():
+    found = BrightnessJitter(0.5)(grey(0.9, 500), draws_of(500)).numpy()
+    assert found.max() == 1.0 and (found == 1.0).sum() > found.size / 4
+    bytes_ = BrightnessJitter(0.5)(grey(230, 500, np.uint8), draws_of(500))
+    assert bytes_.numpy().max() == 255 and bytes_.numpy().min() < 120
+
+
+def test_brightness_of_standardised_images_is_that_of_their_pixels():
+    pixels = noise(40).astype(np.float32) / 255.0
+    mean, std = np.float32([0.5, 0.4, 0.3]), np.float32([0.2, 0.3, 0.1])
+    jitter = BrightnessJitter(0.6)
+    wanted = (jitter(tf.constant(pixels), draws_of(40)) - mean) / std
+    black = np.tile(-mean / std, (40, 1))
+    white = np.tile((1 - mean) / std, (40, 1))
+    found = jitter(
+        tf.constant((pixels - mean) / std), draws_of(40), black, white
+    )
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    plain = (pixels - mean) / std
+    assert np.abs(found - plain).max() > 0.5
+
+
 # Errors
 
 
@@ -247,6 +274,7 @@ def test_a_square_of_the_mean_colour_covers_the_centre_that_was_drawn():
     [
         (lambda: RandomFlip(1.5), r"`probability`.*probability=1.5"),
         (lambda: PadAndCrop(-1), r"`padding`.*padding=-1"),
+        (lambda: BrightnessJitter(-0.1), r"`brightness`.*brightness=-0.1"),
         (lambda: Cutout(-2), r"`side`.*side=-2"),
         (lambda: RandomResizedCrop((0.0, 1.0)), r"`scale`.*scale=\(0.0"),
         (lambda: RandomResizedCrop((0.5, 1.2)), r"`scale`"),

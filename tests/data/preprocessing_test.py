@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.testing import golden
-from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.preprocessing import Preprocessing, larger
 from tfcl.data.split import standardised
 from tfcl.engine.resident import ResidentSplit
 
@@ -119,6 +119,46 @@ def test_crops_are_the_middle_of_pillow_s(size, wanted, covering):
     middle = np.asarray(pillow)[top : top + wanted[0], left : left + wanted[1]]
     found = _pixels((*wanted, 3), image, "crop")
     assert np.abs(found - middle.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "pillow"),
+    [
+        ("centre_crop", Image.BICUBIC),
+        ("centre_crop_bilinear", Image.BILINEAR),
+    ],
+)
+@pytest.mark.parametrize(
+    ("size", "shorter", "offset"),
+    [
+        # Size after Resize(256), and where CenterCrop(224) begins.
+        ((300, 400), (256, 341), (16, 58)),  # 58.5, to even
+        ((500, 300), (426, 256), (101, 16)),
+        ((100, 131), (256, 335), (16, 56)),  # 55.5, to even
+        ((224, 224), (256, 256), (16, 16)),
+        ((256, 256), (256, 256), (16, 16)),
+    ],
+)
+def test_centre_crops_are_those_of_torchvision(
+    name, pillow, size, shorter, offset
+):
+    image = _waves(*size, 3)
+    whole = np.asarray(Image.fromarray(image).resize(shorter[::-1], pillow))
+    top, left = offset
+    wanted = whole[top : top + 224, left : left + 224]
+    found = _pixels((224, 224, 3), image, name)
+    difference = np.abs(found - wanted.astype(int))
+    # A shift by one pixel makes the mean larger than 1.
+    assert difference.max() <= 2 and difference.mean() < 0.3
+    shifted = np.abs(found[1:] - wanted[:-1].astype(int))
+    assert shifted.mean() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted"), [(224, 256), (112, 128), (64, 73), (8, 9), (1, 1)]
+)
+def test_the_border_that_is_left_out_has_the_share_of_256_to_224(side, wanted):
+    assert larger(side) == wanted
 
 
 def test_tasks_banked_before_there_was_a_choice_are_stretched():

@@ -42,7 +42,7 @@ def batch_of(split, rows, seed=(1, 2)):
     resident = ResidentSplit(split.image_shape, split.images.dtype)
     resident.load(split)
     rows = tf.constant(list(rows))
-    images, labels, groups, black = resident.gather(rows)
+    images, labels, groups, black, white = resident.gather(rows)
     return Batch(
         images=images,
         labels=labels,
@@ -54,6 +54,7 @@ def batch_of(split, rows, seed=(1, 2)):
         seed=tf.constant(seed),
         replicas=1,
         sum_over_replicas=lambda value: value,
+        white=white,
     )
 
 

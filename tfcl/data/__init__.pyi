@@ -1,4 +1,5 @@
 # The public names, read by `__init__.py` and by type checkers.
+from .augmentation import BrightnessJitter as BrightnessJitter
 from .augmentation import Compose as Compose
 from .augmentation import Cutout as Cutout
 from .augmentation import Draws as Draws
@@ -35,3 +36,5 @@ from .task import StreamSpec as StreamSpec
 from .task import Task as Task
 from .task import TaskStream as TaskStream
 from .task import Visit as Visit
+from .training_crops import RandomAreaCrop as RandomAreaCrop
+from .training_crops import RandomPlaceCrop as RandomPlaceCrop

@@ -1,12 +1,13 @@
 """Random changes of training images, drawn anew for every example and step.
 
-An augmentation is a function `augmentation(images, draws, black)` inside a
-traced step, where
+An augmentation is a function `augmentation(images, draws, black, white)` inside
+a traced step, where
 
 - `images` are `(b, height, width, channels)`, standardised float32 or uint8;
   the result has their shape and dtype;
 - `draws` is a `Draws`;
-- `black` is what a black pixel is in `images`, `(b, channels)`; None means 0.
+- `black` is what a black pixel is in `images`, `(b, channels)`; None means 0;
+- `white` is what a white one is; None means 255 in uint8 images, else 1.
 
 Nothing here has variables, and all numbers come from the step's seed: a run
 that is resumed draws what it would have drawn.
@@ -14,7 +15,6 @@ that is resumed draws what it would have drawn.
 
 from __future__ import annotations
 
-import math
 import typing
 from typing import Annotated
 
@@ -22,7 +22,14 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import NonNegativeInt, checked, one_of, within
+from tfcl.arguments import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    checked,
+    one_of,
+    within,
+)
+from tfcl.data.random_areas import AREA_DRAWS, area_lengths, check_areas
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Tensor
@@ -30,7 +37,6 @@ if typing.TYPE_CHECKING:
 
 # Keeps the draws apart from those of dropout, which start at the same seed.
 _APART = 0x5EED
-_ATTEMPTS = 10  # Of RandomResizedCrop, as in torchvision.
 
 
 class Draws:
@@ -93,10 +99,14 @@ class Compose:
         self.augmentations = tuple(augmentations)
 
     def __call__(
-        self, images: Tensor, draws: Draws, black: Tensor | None = None
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
     ) -> Tensor:
         for each in self.augmentations:
-            images = each(images, draws, black)
+            images = each(images, draws, black, white)
         return images
 
 
@@ -113,7 +123,11 @@ class RandomFlip:
         self.probability = probability
 
     def __call__(
-        self, images: Tensor, draws: Draws, black: Tensor | None = None
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
     ) -> Tensor:
         flipped = draws.uniform(1) < self.probability
         return tf.where(
@@ -140,7 +154,11 @@ class PadAndCrop:
         self.padding = padding
 
     def __call__(
-        self, images: Tensor, draws: Draws, black: Tensor | None = None
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
     ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]
@@ -170,8 +188,10 @@ class RandomResizedCrop:
         interpolation: "bilinear" or "bicubic", as in Pillow.
 
     Note:
-        The part comes out of an image that has the network's size already,
-        where the published programs crop the file's pixels and then resize.
+        The part comes out of an image that has the network's size already.
+        The published programs crop the file's pixels and then resize: so does
+        `tfcl.data.training_crops.RandomAreaCrop`, for streams that offer
+        `train_crop`. Take one of the two.
         Grey levels are not rounded; those of bicubic interpolation may leave
         the range between black and white beside sharp edges (uint8 images
         are rounded and clipped).
@@ -189,25 +209,21 @@ class RandomResizedCrop:
             str, one_of("bilinear", "bicubic")
         ] = "bilinear",
     ):
-        if len(scale) != 2 or not 0.0 < scale[0] <= scale[1] <= 1.0:
-            raise ValueError(
-                "Argument `scale` must be two fractions of the area, 0 < "
-                f"smallest <= largest <= 1. Received: scale={scale!r}"
-            )
-        if len(ratio) != 2 or not 0.0 < ratio[0] <= ratio[1]:
-            raise ValueError(
-                "Argument `ratio` must be two positive ratios width / height, "
-                f"smallest <= largest. Received: ratio={ratio!r}"
-            )
+        check_areas(scale, ratio)
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
         self.interpolation = interpolation
 
     def __call__(
-        self, images: Tensor, draws: Draws, black: Tensor | None = None
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
     ) -> Tensor:
         size = tuple(images.shape[1:3])
-        lengths = self._lengths(draws, size)
+        drawn = draws.uniform(AREA_DRAWS)
+        lengths = area_lengths(drawn, size, self.scale, self.ratio)
         starts = draws.integers(tf.constant(size) - lengths + 1)
         kernel = _KERNELS[self.interpolation]
         pixels = tf.cast(images, tf.float32)
@@ -219,34 +235,6 @@ class RandomResizedCrop:
         if images.dtype == tf.uint8:
             pixels = tf.clip_by_value(tf.round(pixels), 0.0, 255.0)
         return tf.cast(pixels, images.dtype)
-
-    def _lengths(self, draws, size):
-        """Height and width of the part of each example, int32 `(b, 2)`."""
-        height, width = size
-        low, high = (math.log(value) for value in self.ratio)
-        drawn = draws.uniform(2 * _ATTEMPTS)
-        span = self.scale[1] - self.scale[0]
-        area = self.scale[0] + span * drawn[:, :_ATTEMPTS]
-        area *= height * width
-        ratio = tf.exp(low + (high - low) * drawn[:, _ATTEMPTS:])
-        parts = tf.stack(
-            [tf.round(tf.sqrt(area / ratio)), tf.round(tf.sqrt(area * ratio))],
-            -1,
-        )
-        fits = tf.reduce_all((parts >= 1) & (parts <= (height, width)), -1)
-        # The first that fits.
-        first = tf.argmax(tf.cast(fits, tf.int32), -1)
-        chosen = tf.gather(parts, first, axis=1, batch_dims=1)
-        found = tf.reduce_any(fits, -1, keepdims=True)
-        middle = tf.constant(self._largest(height, width), tf.float32)
-        return tf.cast(tf.where(found, chosen, middle), tf.int32)
-
-    def _largest(self, height, width):
-        if width < self.ratio[0] * height:
-            return min(height, max(1, round(width / self.ratio[0]))), width
-        if width > self.ratio[1] * height:
-            return height, min(width, max(1, round(height * self.ratio[1])))
-        return height, width
 
 
 @gin.configurable
@@ -268,7 +256,11 @@ class Cutout:
         self.side = side
 
     def __call__(
-        self, images: Tensor, draws: Draws, black: Tensor | None = None
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
     ) -> Tensor:
         height, width = tuple(images.shape[1:3])
         count = tf.shape(images)[0]
@@ -279,6 +271,52 @@ class Cutout:
         covered = _within(rows, self.side)[:, :, None]
         covered &= _within(columns, self.side)[:, None, :]
         return tf.where(covered[..., None], tf.zeros_like(images), images)
+
+
+@gin.configurable
+class BrightnessJitter:
+    """Makes an image brighter or darker.
+
+    Its pixels, 0 for black and 1 for white, are multiplied by a factor that
+    is uniform in `[max(0, 1 - brightness), 1 + brightness]`, and cut off at
+    white.
+
+    Args:
+        brightness: Half the width of that interval, at least 0.
+
+    Note:
+        Grey levels of float images are not rounded.
+
+    Reference:
+        `ColorJitter(brightness)` of torchvision; 63 / 255 in the program of
+        Tiezzi et al., CoLLAs 2024, and in that of SLCA.
+    """
+
+    @checked
+    def __init__(self, brightness: NonNegativeFloat = 63 / 255):
+        self.brightness = brightness
+
+    def __call__(
+        self,
+        images: Tensor,
+        draws: Draws,
+        black: Tensor | None = None,
+        white: Tensor | None = None,
+    ) -> Tensor:
+        if self.brightness == 0.0:
+            return images
+        low, high = max(0.0, 1.0 - self.brightness), 1.0 + self.brightness
+        factor = low + (high - low) * draws.uniform(1)[:, :, None, None]
+        pixels = tf.cast(images, tf.float32)
+        dark = tf.zeros([]) if black is None else black[:, None, None]
+        if white is None:
+            bright = tf.constant(255.0 if images.dtype == tf.uint8 else 1.0)
+        else:
+            bright = white[:, None, None]
+        pixels = tf.clip_by_value(dark + factor * (pixels - dark), dark, bright)
+        if images.dtype == tf.uint8:
+            pixels = tf.round(pixels)
+        return tf.cast(pixels, images.dtype)
 
 
 def _as_pixels(black, images):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data.lazy_images import images_of
+from tfcl.data.training_crops import TrainingCrop, cropped_images
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -124,6 +125,7 @@ class ClassPools:
         task_name: str,
         now: bool = True,
         largest: int | None = None,
+        train_crop: TrainingCrop | None = None,
     ) -> Any:
         """The first images of each class, labelled by its place in the list.
 
@@ -132,7 +134,7 @@ class ClassPools:
             counts: Images per class of each of the three splits; None for
                 all.
             task_name: For messages.
-            now, largest: As of `load`.
+            now, largest, train_crop: As of `load`.
 
         Returns:
             `(images, labels)` of train, validation and test.
@@ -149,7 +151,7 @@ class ClassPools:
                         task_name, which, label, len(part), count
                     )
             chosen.append([part[:count] for part in parts])
-        return self.load(chosen, task_name, now, largest)
+        return self.load(chosen, task_name, now, largest, train_crop)
 
     def load(
         self,
@@ -157,6 +159,7 @@ class ClassPools:
         task_name: str,
         now: bool = True,
         largest: int | None = None,
+        train_crop: TrainingCrop | None = None,
     ) -> Any:
         """The chosen images, decoded now or, of a large source, later.
 
@@ -166,12 +169,15 @@ class ClassPools:
             task_name: For messages.
             now: False decodes later in any case.
             largest: As of `images_of`.
+            train_crop: What training sees of an image, see
+                `tfcl.data.training_crops`; None for the whole.
 
         Returns:
             As `take`.
 
         Raises:
             UserError: If a split has no image.
+            ValueError: If the crop cannot give the size of the images.
         """
         result = []
         for split, source, parts in zip(SPLITS, self.sources, chosen):
@@ -181,7 +187,11 @@ class ClassPools:
                     f"{self._remedies[1]}"
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
-            images = images_of(source, np.concatenate(parts), now, largest)
+            indices = np.concatenate(parts)
+            if split == "train" and train_crop is not None:
+                images = cropped_images(source, indices, train_crop, largest)
+            else:
+                images = images_of(source, indices, now, largest)
             result.append((images, labels.astype(np.int32)))
         return result
 

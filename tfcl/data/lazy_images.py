@@ -76,6 +76,8 @@ class Images(abc.ABC):
 
     ndim = 4
     dtype = np.dtype(np.uint8)
+    draws = False
+    """Whether training sees other pixels, drawn at random."""
 
     def __init__(self, count: int, image_shape: Shape):
         self._count = count
@@ -101,6 +103,20 @@ class Images(abc.ABC):
         Args:
             rows: Slice or `(k,)` integers.
         """
+
+    def drawn(self, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Pixels for training, uint8 `(k, height, width, channels)`.
+
+        Args:
+            rows: `(k,)` integers.
+            seeds: A seed for each, int32 `(k, 2)`.
+        """
+        del seeds
+        return self[rows]
+
+    def uncached(self) -> Images:
+        """The same, without what is kept decoded."""
+        return self
 
     @abc.abstractmethod
     def taken(self, rows: np.ndarray) -> np.ndarray | Images:
@@ -204,38 +220,62 @@ class JoinedImages(Images):
 
     Args:
         parts: Non-empty iterable of them.
+        order: Which of all images, `(n,)` integers; None for all in order.
     """
 
-    def __init__(self, parts: Any):
+    def __init__(self, parts: Any, order: np.ndarray | None = None):
         self._parts = list(parts)
         self._ends = np.cumsum([len(part) for part in self._parts])
-        super().__init__(int(self._ends[-1]), self._parts[0].shape[1:])
+        self._order = np.arange(self._ends[-1]) if order is None else order
+        self._whole = order is None
+        self.draws = any(getattr(part, "draws", False) for part in self._parts)
+        super().__init__(len(self._order), self._parts[0].shape[1:])
         if self.nbytes > LARGEST_IN_MEMORY:
             # A batch may ask all parts for a few images: parts that take
             # turns in memory would be decoded whole for each.
             self._parts = [_uncached(part) for part in self._parts]
 
     def __getitem__(self, rows):
-        rows = np.atleast_1d(np.arange(len(self))[rows])
+        return self._of_parts(rows, lambda part, mine, _: part[mine])
+
+    def drawn(self, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        """Pixels for training; arrays have no others."""
+        return self._of_parts(
+            rows,
+            lambda part, mine, which: (
+                part.drawn(mine, seeds[which])
+                if isinstance(part, Images)
+                else part[mine]
+            ),
+        )
+
+    def _of_parts(self, rows, pixels_of):
+        rows = np.atleast_1d(self._order[rows])
         owner = np.searchsorted(self._ends, rows, side="right")
         result = np.empty((len(rows), *self.shape[1:]), np.uint8)
         for number, part in enumerate(self._parts):
             mine = owner == number
             if mine.any():
                 first = self._ends[number] - len(part)
-                result[mine] = part[rows[mine] - first]
+                result[mine] = pixels_of(part, rows[mine] - first, mine)
         return result
 
-    def taken(self, rows: np.ndarray) -> np.ndarray:
-        """The images at `rows`, decoded."""
+    def taken(self, rows: np.ndarray) -> np.ndarray | Images:
+        """The images at `rows`: decoded, unless training sees others."""
+        if self.draws:
+            return JoinedImages(self._parts, self._order[rows])
         return self[rows]
 
     def digest(self) -> str:
-        return "".join(map(image_digest, self._parts))
+        digests = "".join(map(image_digest, self._parts))
+        if self._whole:
+            return digests
+        order = np.ascontiguousarray(self._order, np.int64)
+        return digests + hashlib.sha256(order).hexdigest()
 
 
 def _uncached(part):
-    return part.uncached() if isinstance(part, CachedImages) else part
+    return part.uncached() if isinstance(part, Images) else part
 
 
 def images_of(

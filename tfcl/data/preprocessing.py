@@ -9,7 +9,7 @@ import typing
 import tensorflow as tf
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from tfcl.types import Shape, Tensor
@@ -32,7 +32,10 @@ class Preprocessing:
         resize: "stretch" brings an image to the wanted shape as it is; "crop"
             keeps its proportions: resized until it just covers that shape,
             then cut to its middle. "bilinear" stretches it by a bilinear
-            filter, as torchvision does by default.
+            filter, as torchvision does by default. "centre_crop" covers a
+            shape that is larger by 8/7 (256 pixels where 224 are wanted)
+            before it cuts, as `Resize(256)` and `CenterCrop(224)` of
+            torchvision do; "centre_crop_bilinear" by a bilinear filter.
         white: The number that is white in image files of more than 8 bits;
             None if the task has learned none. For those who open files, as
             the next is: a call takes 8 bits.
@@ -41,8 +44,10 @@ class Preprocessing:
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing
-    is bicubic (unless "bilinear") with antialiasing and rounded to whole grey
-    levels after each of its two passes, as Pillow does it; opacity is dropped.
+    is bicubic (unless the name says "bilinear") with antialiasing and rounded
+    to whole grey levels after each of its two passes, as Pillow does it;
+    opacity is dropped. An image of the wanted shape stays as it is, but for
+    the "centre_crop" ways, which cut all images alike.
     """
 
     image_shape: tuple
@@ -105,14 +110,26 @@ def grey_levels(
         channels)`, resized as `Preprocessing` says.
     """
     height, width, channels = image_shape
-    pixels = _with_channels(tf.cast(images, tf.float32), channels)
-    same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
+    pixels = with_channels(tf.cast(images, tf.float32), channels)
     fit = _FITS[resize]
-    pixels = tf.cond(same, lambda: pixels, lambda: fit(pixels, (height, width)))
+    if resize in _CUTS_ALL:
+        pixels = fit(pixels, (height, width))
+    else:
+        same = tf.reduce_all(tf.shape(pixels)[1:3] == (height, width))
+        pixels = tf.cond(
+            same, lambda: pixels, lambda: fit(pixels, (height, width))
+        )
     return tf.ensure_shape(pixels, (None, height, width, channels))
 
 
-def _with_channels(pixels, channels):
+def with_channels(pixels: Tensor, channels: int) -> Tensor:
+    """Images in colour or in grey, without opacity.
+
+    Args:
+        pixels: `(batch, height, width, 1 to 4 channels)`, float32.
+        channels: 1 or 3.
+    """
+
     def from_grey():
         return tf.repeat(pixels[..., :1], channels, axis=-1)
 
@@ -130,7 +147,16 @@ def _with_channels(pixels, channels):
     return from_grey() if received < 3 else from_colours()
 
 
-def _resized(pixels, size, method="bicubic"):
+def resized(
+    pixels: Tensor, size: Sequence[Tensor | int], method: str = "bicubic"
+) -> Tensor:
+    """Images stretched to a size as Pillow does it, whole grey levels.
+
+    Args:
+        pixels: `(batch, height, width, channels)`, float32, 0 to 255.
+        size: Height and width of the result.
+        method: "bicubic" or "bilinear", both with antialiasing.
+    """
     # Columns first, then rows: an image of whole grey levels lies between,
     # whose clipping changes what the second pass sees beside sharp edges.
     for between in ((tf.shape(pixels)[1], size[1]), size):
@@ -140,17 +166,53 @@ def _resized(pixels, size, method="bicubic"):
 
 
 def _cropped(pixels, size):
+    return _middle(covering(pixels, size), size)
+
+
+def _centre_cropped(pixels, size, method="bicubic"):
+    pixels = covering(pixels, [larger(side) for side in size], method)
+    return _middle(pixels, size, tf.round)
+
+
+def larger(side: int) -> int:
+    """Pixels of a side before "centre_crop" cuts: 256 for 224."""
+    return round(side * 256 / 224)
+
+
+def covering(
+    pixels: Tensor, size: Sequence[int], method: str = "bicubic"
+) -> Tensor:
+    """Images resized, in their proportions, until they just cover a size.
+
+    For a square: until their shorter side has its length.
+
+    Args:
+        pixels: `(batch, height, width, channels)`, float32, 0 to 255.
+        size: Height and width to cover.
+        method: As of `resized`.
+    """
     height, width = size
     # The smallest size of the same proportions that covers the wanted one; in
     # whole numbers, so that it does not depend on rounding.
     shape = tf.shape(pixels, out_type=tf.int64)
     rows, columns = shape[1], shape[2]
-    covering = (
+    wanted = (
         tf.cast(tf.maximum(rows * width // columns, height), tf.int32),
         tf.cast(tf.maximum(columns * height // rows, width), tf.int32),
     )
-    pixels = _resized(pixels, covering)
-    top, left = (covering[0] - height) // 2, (covering[1] - width) // 2
+    return resized(pixels, wanted, method)
+
+
+def _middle(pixels, size, rounded=tf.floor):
+    """The middle of images that cover a size.
+
+    Args:
+        rounded: What becomes of half a pixel; torchvision rounds to even.
+    """
+    height, width = size
+    shape = tf.shape(pixels)[1:3]
+    spare = tf.cast(shape - size, tf.float32)
+    top, left = tf.unstack(tf.cast(rounded(spare / 2.0), tf.int32))
     return pixels[:, top : top + height, left : left + width]
 
 
@@ -159,8 +221,14 @@ def _rounded(pixels):
 
 
 _FITS: dict[str, Callable[..., Tensor]] = {
-    "stretch": _resized,
+    "stretch": resized,
     "crop": _cropped,
-    "bilinear": functools.partial(_resized, method="bilinear"),
+    "bilinear": functools.partial(resized, method="bilinear"),
+    "centre_crop": _centre_cropped,
+    "centre_crop_bilinear": functools.partial(
+        _centre_cropped, method="bilinear"
+    ),
 }
+# Those that leave out a border of an image of the wanted shape, too.
+_CUTS_ALL = ("centre_crop", "centre_crop_bilinear")
 RESIZES = tuple(_FITS)

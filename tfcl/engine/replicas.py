@@ -69,7 +69,7 @@ class Replicas:
             mine = context.replica_id_in_sync_group
             positions = positions[mine :: self.count]
             rows = rows[mine :: self.count]
-        images, labels, groups, black = resident.gather(rows)
+        images, labels, groups, black, white = resident.gather(rows)
 
         def sum_over_replicas(value):
             if self.count == 1:
@@ -81,6 +81,7 @@ class Replicas:
             labels=labels,
             tasks=groups,
             black=black,
+            white=white,
             positions=positions,
             size=size,
             step=step,

@@ -9,6 +9,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfcl.data.training_crops import example_seeds
+
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
@@ -63,8 +65,18 @@ class ResidentSplit:
         first: int,
         last: int,
         batch_size: int,
+        seed: np.ndarray | None = None,
     ) -> Iterator[tuple[np.ndarray, int, int]]:
         """Loads what the batches `first`..`last` - 1 of an order need.
+
+        Args:
+            split: `Split`.
+            order: Its examples, int32 `(n,)`.
+            first, last: Numbers of batches.
+            batch_size: Examples of a batch.
+            seed: int32 pair of the epoch, of a pass that trains: random
+                parts of images (`tfcl.data.training_crops`) are drawn from
+                it. None takes every image as a whole.
 
         Yields:
             `(order, first, last)` of one window after another: batches to
@@ -82,7 +94,11 @@ class ResidentSplit:
         def decoded(start):
             stop = min(start + step, last)
             rows = order[start * batch_size : stop * batch_size]
-            return _in_memory(split, rows), start, stop
+            seeds = None
+            if seed is not None:
+                positions = start * batch_size + np.arange(len(rows))
+                seeds = example_seeds(seed, positions)
+            return _in_memory(split, rows, seeds), start, stop
 
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             coming = pool.submit(decoded, starts[0]) if starts else None
@@ -105,24 +121,26 @@ class ResidentSplit:
         """What a batch says of the examples `rows` (int32).
 
         Returns:
-            Standardised images, labels, groups and what a black pixel is in
-            each image, float32 `(b, channels)`.
+            Standardised images, labels, groups and what a black and what a
+            white pixel is in each image, float32 `(b, channels)`.
         """
         groups = tf.gather(self._groups, rows)
         pixels = tf.cast(tf.gather(self._images, rows), tf.float32)
         mean, std = tf.gather(self._mean, groups), tf.gather(self._std, groups)
         images = pixels * self._scale - mean[:, None, None]
         images /= std[:, None, None]
-        # Steps that do not ask for black do not compute it: TensorFlow leaves
-        # out what nothing uses.
-        return images, tf.gather(self._labels, rows), groups, -mean / std
+        # Steps that do not ask for black or white do not compute them:
+        # TensorFlow leaves out what nothing uses.
+        shades = (-mean / std, (1.0 - mean) / std)
+        return images, tf.gather(self._labels, rows), groups, *shades
 
 
-def _in_memory(split, rows):
+def _in_memory(split, rows, seeds):
     """The split of `rows`, decoded."""
+    images = split.images
     return dataclasses.replace(
         split,
-        images=split.images[rows],
+        images=images[rows] if seeds is None else images.drawn(rows, seeds),
         labels=split.labels[rows],
         groups=split.groups[rows],
     )

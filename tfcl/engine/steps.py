@@ -133,7 +133,7 @@ class StepRunner:
         )
         totals, done, bad, skipped, stopping = {}, first, -1, 0, 0
         for local, begin, end in self._train.windows(
-            split, order, first, last, batch_size
+            split, order, first, last, batch_size, seed
         ):
             sums, *counts = function(
                 tf.constant(local, tf.int32),

@@ -50,6 +50,8 @@ class Batch(typing.NamedTuple):
         seed: int32 pair, different for every step of the run.
         replicas: Number of replicas, Python integer.
         sum_over_replicas: Function from a tensor to its sum over replicas.
+        white: What a white pixel is in each image, float32 `(b, channels)`.
+            None means 1.
     """
 
     images: tf.Tensor
@@ -62,6 +64,7 @@ class Batch(typing.NamedTuple):
     seed: tf.Tensor
     replicas: int
     sum_over_replicas: typing.Callable
+    white: tf.Tensor | None = None
 
     def dropout_mask(
         self, rate: float, features: Tensor, copies: int = 1

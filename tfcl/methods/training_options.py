@@ -51,7 +51,7 @@ class TrainingOptions:
         if not self.augmentation:
             return batch.images
         draws = Draws(batch.seed, batch.positions, batch.size)
-        return self._augment(batch.images, draws, batch.black)
+        return self._augment(batch.images, draws, batch.black, batch.white)
 
     def with_decay(
         self,

@@ -7,7 +7,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from tfcl.data.preprocessing import grey_levels
+from tfcl.data.preprocessing import grey_levels, with_channels
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.sources.prepared_sets import Place
     from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
+    from tfcl.data.training_crops import TrainingCrop
     from tfcl.types import Shape
 
 
@@ -86,16 +87,46 @@ class LabelledImages:
             UserError: If an image cannot be decoded to `image_shape`.
             IndexError: If an index is out of range.
         """
+        return self._decoded(indices, self._decode)
+
+    def parts(
+        self,
+        indices: np.ndarray,
+        crop: TrainingCrop,
+        seeds: np.ndarray,
+    ) -> np.ndarray:
+        """Decodes random parts of the images at `indices`.
+
+        Args:
+            indices: `(k,)` integers, in any order, repeats allowed.
+            crop: See `tfcl.data.training_crops`.
+            seeds: A seed for each, int32 `(k, 2)`.
+
+        Returns, Raises: As `images`.
+        """
+
+        def part(encoded, seed):
+            pixels = tf.cast(self._whole(encoded)[None], tf.float32)
+            *size, channels = self.image_shape
+            pixels = with_channels(pixels, channels)[0]
+            cut = crop(pixels, tuple(size), seed)
+            return tf.ensure_shape(tf.cast(cut, tf.uint8), self.image_shape)
+
+        return self._decoded(indices, part, np.asarray(seeds, np.int32))
+
+    def _decoded(self, indices, function, *others):
+        """What a function makes of the encoded images at `indices`."""
         indices = np.asarray(indices, np.int64)
         pixels = np.empty((len(indices), *self.image_shape), np.uint8)
         if not len(indices):
             return pixels
         try:
             for start in range(0, len(indices), _READ_BATCH):
-                part = indices[start : start + _READ_BATCH]
-                encoded = self._encoded.read(part)
-                decoded = tf.data.Dataset.from_tensor_slices(encoded).map(
-                    self._decode, tf.data.AUTOTUNE, deterministic=True
+                rows = slice(start, start + _READ_BATCH)
+                encoded = self._encoded.read(indices[rows])
+                inputs = (encoded, *(other[rows] for other in others))
+                decoded = tf.data.Dataset.from_tensor_slices(inputs).map(
+                    function, tf.data.AUTOTUNE, deterministic=True
                 )
                 for batch in decoded.batch(_DECODE_BATCH).as_numpy_iterator():
                     pixels[start : start + len(batch)] = batch
@@ -109,12 +140,17 @@ class LabelledImages:
         how = "" if self._resize == "stretch" else self._resize
         return f"{self.image_shape}{how}{self._encoded.digest(indices)}"
 
-    def _decode(self, encoded):
+    def _whole(self, encoded):
         channels = self._stored_channels or self.image_shape[-1]
         pixels = tf.io.decode_image(encoded, channels, expand_animations=False)
         if self._stored_channels is None:
             return tf.ensure_shape(pixels, self.image_shape)
-        pixels = tf.ensure_shape(pixels, (None, None, channels))
+        return tf.ensure_shape(pixels, (None, None, channels))
+
+    def _decode(self, encoded):
+        pixels = self._whole(encoded)
+        if self._stored_channels is None:
+            return pixels
         levels = grey_levels(pixels[None], self.image_shape, self._resize)[0]
         return tf.cast(levels, tf.uint8)
 

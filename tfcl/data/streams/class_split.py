@@ -22,6 +22,7 @@ from tfcl.data.task_assembly import (
     assemble_task,
     checked_statistics,
 )
+from tfcl.data.training_crops import TrainingCrop
 from tfcl.types import Folder
 
 
@@ -37,6 +38,7 @@ def class_split_stream(
     first_classes: int | None = None,
     image_size: PositiveInt | None = None,
     resize: Annotated[str, one_of(*RESIZES)] = "stretch",
+    train_crop: TrainingCrop | None = None,
     name: str | None = None,
     validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
     selection_split: Annotated[
@@ -75,8 +77,11 @@ def class_split_stream(
             the others have.
         image_size: Height and width to which images of any size are
             brought, in pixels; None takes them as they are, all of one shape.
-        resize: How they are: "stretch", "crop" or "bilinear"
-            (`tfcl.data.preprocessing`).
+        resize: How they are: "stretch", "crop", "bilinear", "centre_crop" or
+            "centre_crop_bilinear" (`tfcl.data.preprocessing`).
+        train_crop: What training sees instead: random parts of the whole
+            images, `RandomAreaCrop` or `RandomPlaceCrop`
+            (`tfcl.data.training_crops`), decoded anew in every epoch.
         name: Name of the stream. Defaults to `<dataset>_<tasks>`.
         validation_fraction: Part of a class's training images held out,
             between 0 and 1.
@@ -129,7 +134,9 @@ def class_split_stream(
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
     memory = memory or MemoryLimits()
-    tasks = _assembled(named, pools, wanted, statistics, resize, memory)
+    tasks = _assembled(
+        named, pools, wanted, statistics, resize, memory, train_crop
+    )
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
@@ -145,12 +152,14 @@ def _names(task_names, places):
     return [task_names[place] for place in places]
 
 
-def _assembled(named, pools, wanted, statistics, resize, memory):
+def _assembled(named, pools, wanted, statistics, resize, memory, train_crop):
     """The tasks, of pairs of a name and class indices."""
     tasks, held = [], 0
     for index, (name, classes) in enumerate(named):
         # Only what came before decides, so that a longer stream goes on.
-        splits = pools.take(classes, wanted, name, *memory.after(held))
+        splits = pools.take(
+            classes, wanted, name, *memory.after(held), train_crop
+        )
         held += decoded_bytes(splits)
         names = [pools.class_names[c] for c in classes]
         tasks.append(

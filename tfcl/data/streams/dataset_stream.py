@@ -17,6 +17,7 @@ from tfcl.data.task_assembly import (
     assemble_task,
     checked_statistics,
 )
+from tfcl.data.training_crops import TrainingCrop
 from tfcl.types import Folder
 
 _SELECTION = ("validation", "test", "own")
@@ -37,6 +38,7 @@ def dataset_stream(
     task_names: Sequence | None = None,
     channels: Annotated[int, one_of(1, 3)] = 3,
     resize: _Resize | Sequence[_Resize] = "stretch",
+    train_crop: TrainingCrop | Sequence[TrainingCrop | None] | None = None,
     name: str | None = None,
     validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
     selection_split: Annotated[str, one_of(*_SELECTION)] = "validation",
@@ -74,8 +76,14 @@ def dataset_stream(
         task_names: Names of the tasks. Defaults to those of the sets.
         channels: 3, or 1 for grey images.
         resize: How images of other shapes are brought to `image_size`:
-            "stretch", "crop" or "bilinear" (`tfcl.data.preprocessing`), one
-            for all or a list with one per task.
+            "stretch", "crop", "bilinear", "centre_crop" or
+            "centre_crop_bilinear" (`tfcl.data.preprocessing`), one for all
+            or a list with one per task.
+        train_crop: What training sees instead: random parts of the whole
+            images, `RandomAreaCrop` or `RandomPlaceCrop`
+            (`tfcl.data.training_crops`), one for all or a list with one per
+            task, None for those without. Such images are decoded anew in
+            every epoch.
         name: Name of the stream. Defaults to `datasets_<tasks>`.
         validation_fraction: Part of a class's training images held out,
             rounded down, between 0 and 1.
@@ -113,7 +121,9 @@ def dataset_stream(
         ValueError: If an argument breaks its rule.
     """
     limits = (train_per_class, validation_per_class, test_per_class)
-    names, resizes, sizes = _per_task(datasets, task_names, resize, batch_size)
+    names, resizes, sizes, crops = _per_task(
+        datasets, task_names, resize, batch_size, train_crop
+    )
     pairs = dict(pairs or {})
     _check_pairs(pairs, names, data_seed)
     statistics = checked_statistics(statistics, channels)
@@ -122,12 +132,14 @@ def dataset_stream(
     own = selection_split == "own"
     drawn_pairs = None if selection_split == "test" else pairs_per_class
     tasks, held, memory = [], 0, memory or MemoryLimits()
-    for dataset, task_name, how, size in zip(datasets, names, resizes, sizes):
+    for dataset, task_name, how, size, crop in zip(
+        datasets, names, resizes, sizes, crops
+    ):
         parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
         splits = pools.load(
-            _limited(pools, limits), task_name, *memory.after(held)
+            _limited(pools, limits), task_name, *memory.after(held), crop
         )
         held += decoded_bytes(splits)
         known = (len(tasks), task_name, pools.class_names, splits)
@@ -140,8 +152,8 @@ def dataset_stream(
     return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))
 
 
-def _per_task(datasets, task_names, resize, batch_size):
-    """Names, ways to resize and batch sizes of all tasks."""
+def _per_task(datasets, task_names, resize, batch_size, train_crop):
+    """Names, ways to resize, batch sizes and crops of all tasks."""
     if not len(datasets):
         raise ValueError(
             "Argument `datasets` must list at least one name of the catalog. "
@@ -153,17 +165,21 @@ def _per_task(datasets, task_names, resize, batch_size):
         resizes = [resize] * len(datasets)
     if isinstance(batch_size, int):
         sizes = [batch_size] * len(datasets)
+    crops = train_crop
+    if not isinstance(train_crop, (list, tuple)):
+        crops = [train_crop] * len(datasets)
     for argument, values in (
         ("task_names", names),
         ("resize", resizes),
         ("batch_size", sizes),
+        ("train_crop", crops),
     ):
         if len(values) != len(datasets):
             raise ValueError(
                 f"Argument `{argument}` must have one value per data set. "
                 f"Received: {len(values)} for {len(datasets)} data sets"
             )
-    return names, resizes, sizes
+    return names, resizes, sizes, crops
 
 
 def _check_pairs(pairs, task_names, data_seed):

@@ -76,7 +76,8 @@ def folder_stream(
         tasks: Names of the tasks to learn, in this order. None takes all by
             name.
         resize: "stretch" to `image_size`, or "crop": keep the proportions and
-            cut to the middle, both bicubic; "bilinear" stretches, too. All
+            cut to the middle, both bicubic; "bilinear" stretches, too;
+            "centre_crop" leaves out a border (`tfcl.data.preprocessing`). All
             with antialiasing. Learned tasks treat the images that they
             classify alike.
         channels: 3, or 1 for grey.
