@@ -234,6 +234,32 @@ def in_ranked_folders(split, count, prefix):
     ]
 
 
+def folder_names(split):
+    """Names of the folders in a folder, in order."""
+    return [folder.name for folder in _folders(split)]
+
+
+def in_named_folders(split, names, prefix):
+    """The same where another split of the user's names the classes.
+
+    A label is the place of its folder in `names`, so that a split may lack
+    some of them; the name is kept as the feature "class_name".
+    """
+    folders = _folders(split)
+    known = {name: label for label, name in enumerate(names)}
+    for folder in folders:
+        if folder.name not in known:
+            raise manual_files.DataFileError(
+                f"'{folder}' is none of the {len(names):,} classes that are "
+                "there for training: take it away, or add training images of it"
+            )
+    return [
+        image._replace(more={"class_name": folder.name})
+        for folder in folders
+        for image in _of(folder, known[folder.name], prefix)
+    ]
+
+
 def _folders(split):
     if not split.exists():
         raise FileNotFoundError(f"there is no folder '{split}'")

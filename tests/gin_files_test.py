@@ -12,6 +12,10 @@ import tensorflow as tf
 from tests.testing import gin_runs
 from tfcl import configuration
 from tfcl.configuration import parts
+from tfcl.data.augmentation import BrightnessJitter, Cutout, RandomFlip
+from tfcl.data.streams.class_split import class_split_stream
+from tfcl.data.streams.dataset_stream import dataset_stream
+from tfcl.data.training_crops import RandomAreaCrop, RandomPlaceCrop
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
 
@@ -162,12 +166,11 @@ def _smaller_memory_head(path, folder):
             "vit.depth = 1",
             "vit.heads = 2",
             "vit.image_size = 32",
+            "class_split_stream.image_size = 32",
         ]
         if not path.stem.endswith("_features"):
             # Applied in the second step.
             smaller.append("VIRTUAL_BATCH = 16")
-    if path.stem.endswith(("_r", "_cars196")):
-        smaller.append("class_split_stream.image_size = 32")
     if "features" in path.stem or path.stem in _OF_FEATURES:
         folder /= "features"
         smaller.append(f"feature_stream.cache_dir = '{folder}'")
@@ -310,3 +313,67 @@ def test_features_of_the_published_network_in_the_published_order(tmp_path):
 
 def test_the_folder_is_no_package_that_hides_gin_config():
     assert not list(_GIN.rglob("*.py"))
+
+
+# How images come to training and to tests, as the published programs have it
+
+
+def _ways(stream):
+    """Per task how images are resized, and the crop of training."""
+    return [
+        (
+            task.preprocessing.resize,
+            getattr(task.train.images, "crop", None),
+        )
+        for task in stream
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["individual_finegrained", "packnet_finegrained"]
+)
+def test_training_crops_whole_images_where_tests_take_their_middle(name):
+    configuration.load([f"gin/{name}.gin"], [])
+    area = RandomAreaCrop((0.08, 1.0), (3 / 4, 4 / 3), "bilinear", 256)
+    cropped = ("centre_crop_bilinear", area)
+    # Birds and cars are cropped to their objects, and stretched in both.
+    wanted = [cropped, *[("bilinear", None)] * 2, *[cropped] * 3]
+    stream = dataset_stream()
+    assert _ways(stream) == wanted
+    assert stream.spec().image_shape == (224, 224, 3)
+    # Nothing crops a second time.
+    changes = gin.query_parameter("TaskTraining.augmentation")
+    names = [type(change.scoped_configurable_fn()) for change in changes]
+    assert names == [RandomFlip, Cutout]
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "changes"),
+    [
+        (
+            "mh_ci_cifar100_vit",
+            RandomAreaCrop(interpolation="bicubic"),
+            [RandomFlip, BrightnessJitter],
+        ),
+        (
+            "slca_ci_imagenet_r",
+            RandomAreaCrop(interpolation="bicubic"),
+            [RandomFlip],
+        ),
+        ("mh_ci_cars196", RandomPlaceCrop(300, "bicubic"), [RandomFlip]),
+    ],
+)
+def test_class_incremental_images_are_those_of_the_program(name, crop, changes):
+    weights = ["WEIGHTS = None"]
+    configuration.load([f"gin/{name}.gin"], weights)
+    size = gin.query_parameter("class_split_stream.image_size")
+    assert size == 224
+    gin.clear_config()
+    small = "class_split_stream.image_size = 32"
+    configuration.load([f"gin/{name}.gin"], [*weights, small])
+    assert set(_ways(class_split_stream())) == {("centre_crop", crop)}
+    found = gin.query_parameter("HeadTraining.augmentation")
+    made = [change.scoped_configurable_fn() for change in found]
+    assert [type(change) for change in made] == changes
+    if len(made) == 2:
+        assert made[1].brightness == 63 / 255

@@ -3,17 +3,19 @@
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
+from absl import logging
 
 from data_builders import image_files, manual_files
 from data_builders.image_builder import ImageBuilder, configurations
 
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 8631, 500
+# Of CPG's cut; which ones they are is not published.
 _CPG_IDENTITIES = 4630
 _DESCRIPTIONS = {
     "official": "The owners' lists: 8,631 identities in train, 500 others in "
     "test.",
-    "face_verification": "CPG's cut: 4,630 identities, the same in train and "
-    "validation.",
+    "face_verification": "A cut as CPG's: the identities that the folder has, "
+    "the same in train and validation.",
 }
 
 
@@ -24,7 +26,8 @@ class Builder(ImageBuilder):
         image: `(height, width, 3)`, uint8; the JPEG files, unchanged.
         label: Class index, the place of the identity by name: in `official`
             0..8630 for those in train and 8631..9130 for those in test, in
-            `face_verification` 0..4629.
+            `face_verification` from 0, as many as `train` has folders; these
+            are the names of the classes.
         class_name: The identity, "n000002".
         id: "<split>/<identity>/<file>".
     """
@@ -34,18 +37,18 @@ class Builder(ImageBuilder):
         "train": _TRAIN_IDENTITIES,
         "test": _TEST_IDENTITIES,
     }
-    CPG_IDENTITIES = _CPG_IDENTITIES
     HOMEPAGE = "https://github.com/ox-vgg/vgg_face2"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"See {HOMEPAGE} (research only) for vggface2_train.tar.gz, "
         "vggface2_test.tar.gz, train_list.txt and test_list.txt; unpack them "
         "and put vggface2/{train,test}/<identity>/<file> and the lists in "
-        "vggface2 into the folder for manual downloads. For CPG's cut put "
-        "face_verification/{train,val}/<identity>/<file>."
+        "vggface2 into the folder for manual downloads. For a cut as CPG's, "
+        "of any number of identities (its list of 4,630 is not published), "
+        "put face_verification/{train,val}/<identity>/<file>."
     )
 
     def features(self):
-        count = _CPG_IDENTITIES
+        count = None  # Set when the folders are known.
         if self.builder_config.name == "official":
             count = _TRAIN_IDENTITIES + _TEST_IDENTITIES
         return image_files.features(
@@ -60,10 +63,11 @@ class Builder(ImageBuilder):
             *("face_verification", "data/face_verification"),
             marker="train",
         )
+        names = image_files.folder_names(root / "train")
+        _tell_of_count(len(names), root / "train")
+        self.info.features["label"].names = names
         return {
-            split: image_files.in_ranked_folders(
-                root / folder, self.CPG_IDENTITIES, folder
-            )
+            split: image_files.in_named_folders(root / folder, names, folder)
             for split, folder in (("train", "train"), ("validation", "val"))
         }
 
@@ -85,6 +89,22 @@ class Builder(ImageBuilder):
             found[split] = _images(root, split, listed, labels)
             first += expected
         return found
+
+
+def _tell_of_count(count, folder):
+    if count < 2:
+        raise manual_files.DataFileError(
+            f"'{folder}' has one folder, but telling persons apart takes two: "
+            "put a folder per identity there"
+        )
+    if count != _CPG_IDENTITIES:
+        logging.warning(
+            "'%s' has %d identities. CPG's results are of %d, whose list is not "
+            "published: yours cannot be compared with them.",
+            folder,
+            count,
+            _CPG_IDENTITIES,
+        )
 
 
 def _list(root, split):

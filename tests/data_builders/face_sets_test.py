@@ -1,5 +1,6 @@
 """VGGFace2, LFW, Adience, AffectNet, ChaLearn: CPG's sets of faces."""
 
+import shutil
 import tempfile
 from typing import ClassVar
 from unittest import mock
@@ -58,17 +59,33 @@ class Vggface2OpenedTest(harness.OpenedTest):
         path.write_text("0003_02.jpg\n")
         self.assertIn("'<identity>/<file>' is exp", self.fault("vggface2"))
 
-    def test_the_cut_of_cpg_has_the_same_persons_in_both_splits(self):
-        self.patch(vggface2.Builder, CPG_IDENTITIES=2)
+    def test_the_number_of_persons_follows_the_folder(self):
         root = self.manual / "face_verification"
-        for name in ("train/n2/a.jpg", "train/n1/a.jpg", "val/n2/b.jpg"):
+        files = ("train/n2/a.jpg", "train/n1/a.jpg", "train/n3/a.jpg")
+        for name in (*files, "val/n3/b.jpg", "val/n4/b.jpg", "val/n1/b.jpg"):
             dummy_images.write(root / name)
         message = self.fault("vggface2_face_verification")
-        self.assertIn("val' has 1 folders where 2 classes are", message)
-        dummy_images.write(root / "val/n1/b.jpg")
-        opened = self.open("vggface2_face_verification", "test")
-        self.assertEqual(opened.ids, ("val/n1/b.jpg", "val/n2/b.jpg"))
-        self.assertAllEqual(opened.labels, [0, 1])
+        self.assertIn("val/n4' is none of the 3 classes", message)
+        shutil.rmtree(root / "val/n4")
+        with self.assertLogs(level="WARNING") as logged:
+            opened = self.open("vggface2_face_verification", "test")
+        told = "".join(logged.output)
+        self.assertIn("has 3 identities. CPG's results are of 4630", told)
+        self.assertEqual(opened.class_names, ("n1", "n2", "n3"))
+        self.assertEqual(opened.ids, ("val/n1/b.jpg", "val/n3/b.jpg"))
+        # A person without images in one split shifts no label.
+        self.assertAllEqual(opened.labels, [0, 2])
+        # Prepared, it is opened again with the same classes.
+        again = self.open("vggface2_face_verification", "train")
+        self.assertEqual(again.class_names, ("n1", "n2", "n3"))
+        self.assertAllEqual(again.labels, [0, 1, 2])
+
+    def test_one_person_cannot_be_told_from_others(self):
+        root = self.manual / "face_verification"
+        for name in ("train/n2/a.jpg", "val/n2/b.jpg"):
+            dummy_images.write(root / name)
+        message = self.fault("vggface2_face_verification")
+        self.assertIn("has one folder, but telling persons apart", message)
 
 
 class LfwPairsTest(harness.BuilderTest):

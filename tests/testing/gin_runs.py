@@ -236,7 +236,8 @@ def load_pair(monkeypatch, folder, stream, method):
         folder: Temporary folder.
         stream, method: Names.
     """
-    side = {"faces": 16, "ns_mi": 8, "ci_im": 32, "ci_ca": 32}
+    side = {"faces": 16, "ns_mi": 8}
+    side |= dict.fromkeys(("ci_im", "ci_ca", "ci_ci"), 32)
     text = "".join(f"import tfcl.{module}\n" for module in _MODULES)
     text += _SMALL.format(
         side=side.get(stream[:5], 33), folder=folder / "features"

@@ -1,11 +1,13 @@
 """Data sets made up in place of those of the catalog, and real ones."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfcl import randomness
 from tfcl.data.sources import tfds_source
@@ -71,6 +73,18 @@ class MadeUpImages:
     def images(self, indices):
         flat = self._images[np.asarray(indices, np.int64)]
         return flat.reshape(-1, *self.image_shape)
+
+    def parts(self, indices, crop, seeds):
+        """Random parts, as of `LabelledImages`."""
+        size = self.image_shape[:2]
+        pixels = [
+            crop(tf.constant(image, tf.float32), size, tf.constant(seed))
+            for image, seed in zip(self.images(indices), seeds)
+        ]
+        return np.stack(pixels).astype(np.uint8)
+
+    def digest(self, indices):
+        return hashlib.sha256(self.images(indices).tobytes()).hexdigest()
 
 
 _STRIDE = 5

@@ -168,6 +168,9 @@ class CroppedImages(Images):
             such as `LabelledImages`.
         indices: The same images in the source, `(n,)` integers.
         crop: `TrainingCrop`.
+
+    Attributes:
+        crop: The same.
     """
 
     draws = True
@@ -183,14 +186,14 @@ class CroppedImages(Images):
         self._seen = seen
         self._source = source
         self._indices = np.asarray(indices, np.int64)
-        self._crop = crop
+        self.crop = crop
 
     def __getitem__(self, rows):
         return self._seen[rows]
 
     def drawn(self, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         """Random parts of the images at `rows`, decoded anew."""
-        return self._source.parts(self._indices[rows], self._crop, seeds)
+        return self._source.parts(self._indices[rows], self.crop, seeds)
 
     def taken(self, rows: np.ndarray) -> CroppedImages:
         """The images at `rows`, not decoded."""
@@ -199,7 +202,7 @@ class CroppedImages(Images):
             seen.taken(rows) if isinstance(seen, Images) else seen[rows],
             self._source,
             self._indices[rows],
-            self._crop,
+            self.crop,
         )
 
     def uncached(self) -> CroppedImages:
@@ -207,10 +210,10 @@ class CroppedImages(Images):
         seen = self._seen
         if isinstance(seen, Images):
             seen = seen.uncached()
-        return CroppedImages(seen, self._source, self._indices, self._crop)
+        return CroppedImages(seen, self._source, self._indices, self.crop)
 
     def digest(self) -> str:
-        return f"{image_digest(self._seen)}{self._crop!r}"
+        return f"{image_digest(self._seen)}{self.crop!r}"
 
 
 def cropped_images(

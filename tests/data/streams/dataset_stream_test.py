@@ -2,10 +2,19 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.testing import image_sets
+from tfcl.data.augmentation import RandomFlip
 from tfcl.data.lazy_images import LazyImages
+from tfcl.data.sources.labelled_images import LabelledImages
+from tfcl.data.sources.record_files import EncodedInMemory
 from tfcl.data.streams.dataset_stream import dataset_stream
+from tfcl.data.training_crops import (
+    RandomAreaCrop,
+    RandomPlaceCrop,
+    example_seeds,
+)
 from tfcl.errors import UserError
 
 _SETS = {
@@ -216,3 +225,78 @@ def test_unknown_sets_and_sets_without_training_images_are_named():
 def test_a_split_without_images_says_what_to_do():
     with pytest.raises(UserError, match="'validation': no image. Hold out"):
         _make(["sketches"], validation_fraction=0.01)
+
+
+def _wide(side):
+    """A wide grey image whose left and right eighths are white."""
+    image = np.full((side, 4 * side, 3), 90, np.uint8)
+    image[:, : side // 2] = image[:, -side // 2 :] = 255
+    return image
+
+
+def _of_files(monkeypatch):
+    """Sets of PNG files, six wide images of each of two classes."""
+
+    def opened(name, split, data_dir, image_shape, resize):
+        del data_dir
+        encoded = np.empty(12, object)
+        for place in range(12):
+            encoded[place] = tf.io.encode_png(_wide(16 + place)).numpy()
+        return LabelledImages(
+            EncodedInMemory(encoded),
+            np.arange(12) % 2,
+            ("a", "b"),
+            image_shape,
+            None,
+            f"{name}, {split}",
+            stored_channels=3,
+            resize=resize,
+        )
+
+    monkeypatch.setattr(image_sets.tfds_source, "open_split", opened)
+
+
+def test_training_sees_random_parts_of_whole_files_of_the_tasks_that_say_so(
+    monkeypatch,
+):
+    _of_files(monkeypatch)
+    stream = _make(
+        image_size=14,
+        resize=["centre_crop_bilinear", "bilinear"],
+        train_crop=[RandomAreaCrop(shorter_side=16), None],
+    )
+    flowers, sketches = stream
+    seeds = example_seeds(np.int32([1, 2]), np.arange(10))
+    drawn = flowers.train.images.drawn(np.arange(10), seeds)
+    assert drawn.shape == (10, 14, 14, 3)
+    # The white borders are seen by training alone.
+    assert 0 < (drawn.max((1, 2, 3)) == 255).sum()
+    for split in (flowers.train, flowers.validation, flowers.test):
+        assert (split.images[:] == 90).all()
+    # Stretched, in training as well.
+    assert isinstance(sketches.train.images, np.ndarray)
+    assert (sketches.train.images[:, 7, 0] == 255).all()
+    # What a user's own image is brought to is what the test images are.
+    pixels = flowers.preprocessing(tf.constant(_wide(20)[None]))
+    assert np.ptp(pixels.numpy(), (1, 2)).max() < 1e-6
+    assert len({image.tobytes() for image in drawn}) > 2
+
+
+def test_a_crop_may_hold_for_all_tasks_and_must_be_one():
+    crop = RandomPlaceCrop(8)
+    found = [task.train.images.crop for task in _make(train_crop=crop)]
+    assert found == [crop, crop]
+    with pytest.raises(ValueError, match="`train_crop` must have one value"):
+        _make(train_crop=[crop])
+    with pytest.raises(ValueError, match="`train_crop` must be a crop"):
+        _make(train_crop=RandomFlip())
+    with pytest.raises(ValueError, match="`side` must be at least 6"):
+        _make(train_crop=RandomPlaceCrop(5))
+
+
+def test_a_task_that_is_cropped_otherwise_is_another_one():
+    prints = {
+        _make(train_crop=crop).tasks[0].fingerprint()
+        for crop in (None, RandomAreaCrop(), RandomPlaceCrop(8))
+    }
+    assert len(prints) == 3
