@@ -99,8 +99,8 @@ def _tell_of_count(count, folder):
         )
     if count != _CPG_IDENTITIES:
         logging.warning(
-            "'%s' has %d identities. CPG's results are of %d, whose list is not "
-            "published: yours cannot be compared with them.",
+            "'%s' has %d identities. CPG's results are of %d, whose list is "
+            "not published: yours cannot be compared with them.",
             folder,
             count,
             _CPG_IDENTITIES,

@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from tfcl.data.lazy_images import Images
     from tfcl.data.sources.labelled_images import LabelledImages
 
 
@@ -188,6 +189,7 @@ class ClassPools:
                 )
             labels = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
             indices = np.concatenate(parts)
+            images: np.ndarray | Images
             if split == "train" and train_crop is not None:
                 images = cropped_images(source, indices, train_crop, largest)
             else:

@@ -270,7 +270,7 @@ class JoinedImages(Images):
         digests = "".join(map(image_digest, self._parts))
         if self._whole:
             return digests
-        order = np.ascontiguousarray(self._order, np.int64)
+        order = np.asarray(self._order, np.int64).tobytes()
         return digests + hashlib.sha256(order).hexdigest()
 
 
