@@ -133,10 +133,8 @@ def class_split_stream(
     )
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    memory = memory or MemoryLimits()
-    tasks = _assembled(
-        named, pools, wanted, statistics, resize, memory, train_crop
-    )
+    settings = (statistics, resize, memory or MemoryLimits(), train_crop)
+    tasks = _assembled(named, pools, wanted, *settings)
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 

@@ -121,9 +121,8 @@ def dataset_stream(
         ValueError: If an argument breaks its rule.
     """
     limits = (train_per_class, validation_per_class, test_per_class)
-    names, resizes, sizes, crops = _per_task(
-        datasets, task_names, resize, batch_size, train_crop
-    )
+    given = (task_names, resize, batch_size, train_crop)
+    names, resizes, sizes, crops = _per_task(datasets, *given)
     pairs = dict(pairs or {})
     _check_pairs(pairs, names, data_seed)
     statistics = checked_statistics(statistics, channels)
@@ -132,9 +131,8 @@ def dataset_stream(
     own = selection_split == "own"
     drawn_pairs = None if selection_split == "test" else pairs_per_class
     tasks, held, memory = [], 0, memory or MemoryLimits()
-    for dataset, task_name, how, size, crop in zip(
-        datasets, names, resizes, sizes, crops
-    ):
+    values = zip(datasets, names, resizes, sizes, crops)
+    for dataset, task_name, how, size, crop in values:
         parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
         # Only what came before decides, so that a longer stream goes on.
