@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import methods
-from tfcl.data.augmentation import Compose, PadAndCrop, RandomFlip
+from tfcl.data.augmentation import (
+    BrightnessJitter,
+    Compose,
+    Draws,
+    PadAndCrop,
+    RandomFlip,
+)
 from tfcl.engine.resident import ResidentSplit
 from tfcl.methods.base import Batch
 from tfcl.methods.baselines.individual import Individual
@@ -73,6 +79,35 @@ def test_borders_are_black_in_the_unit_of_each_task():
     for group, image in zip(groups, found):
         corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
         assert (np.abs(corners - black[group]).max(-1) < 1e-5).any()
+
+
+def test_brightness_changes_in_the_unit_of_each_task():
+    jitter = BrightnessJitter(0.9)
+    method = Joint(methods.tiny_training(augmentation=(jitter,)))
+    task = begun(method, task=1)
+    (phase,) = method.phases(task)
+    rows = np.arange(0, len(phase.data), 8)
+    batch = batch_of(phase.data, rows)
+    groups = phase.data.groups[rows]
+    mean, std = (
+        value[groups][:, None, None]
+        for value in (phase.data.mean, phase.data.std)
+    )
+    before = batch.images.numpy() * std + mean
+    after = method.training.augmented(batch).numpy() * std + mean
+    # The draws of that step; pixels go from 0 to 1.
+    draws = Draws(batch.seed, batch.positions, batch.size)
+    factor = 0.1 + 1.8 * draws.uniform(1).numpy()[:, :, None, None]
+    wanted = np.clip(before * factor, 0.0, 1.0)
+    np.testing.assert_allclose(after, wanted, atol=1e-5)
+    assert (wanted == 1.0).any() and set(groups) == {0, 1}
+
+
+def test_changed_brightness_is_the_same_on_two_replicas():
+    changes = (BrightnessJitter(), RandomFlip())
+    methods.agrees_with_two_replicas(
+        lambda: Joint(methods.tiny_training(augmentation=changes)), (2, 2)
+    )
 
 
 def test_a_second_look_at_a_batch_sees_the_same_images():
