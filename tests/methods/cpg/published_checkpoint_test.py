@@ -198,7 +198,9 @@ def test_another_file_in_the_middle_is_refused(checkpoint, tmp_path):
 
 def test_the_gin_file_names_the_tasks_of_its_stream():
     files = ["streams/cifar100_superclasses", "methods/cpg"]
-    files = [f"gin/{name}.gin" for name in (*files, "training/cpg_published")]
+    files = [
+        f"gin/{name}.gin" for name in (*files, "checkpoints/cpg_published")
+    ]
     path = "none/checkpoint.pth"
     try:
         configuration.load(files, [f"PublishedCheckpoint.file = '{path}'"])
