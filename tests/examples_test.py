@@ -1,4 +1,4 @@
-"""The example programs, on made-up sources."""
+"""The example programs, on made-up sources and on points."""
 
 import pathlib
 import runpy
@@ -67,3 +67,27 @@ def test_a_task_is_not_written_over(lay_out, tmp_path, capsys):
     with pytest.raises(SystemExit):
         lay_out(arguments)
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["dense_2d", "memory_head_2d"])
+def test_an_example_of_a_layer_fits_on_a_page(name):
+    lines = (_EXAMPLES / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= 40
+
+
+def _rows_of(name, capsys):
+    """Test accuracies (%) of the classes after each, as they are printed."""
+    runpy.run_path(str(_EXAMPLES / f"{name}.py"))["main"]()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.partition(":") for line in lines]
+    assert [before for before, _, _ in rows] == [
+        f"after class {c}" for c in range(4)
+    ]
+    return np.array([[float(a) for a in row.split()] for _, _, row in rows])
+
+
+def test_a_dense_layer_forgets_and_a_memory_head_does_not(capsys):
+    dense = _rows_of("dense_2d", capsys)
+    memory = _rows_of("memory_head_2d", capsys)
+    assert np.diag(dense)[:2].min() > 95 and dense[3, :2].max() < 5
+    assert np.diag(memory).min() > 95 and memory[3].min() > 95

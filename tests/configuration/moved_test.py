@@ -27,7 +27,8 @@ def test_names_of_modules_and_of_what_is_in_them_are_translated():
     for old in ("tfcl.methods", "tfcl.methods.online"):
         found = current(f"{old}.replay_buffer.ReplayBuffer")
         assert found == "tfcl.replay.buffer.ReplayBuffer"
-    assert current("tfcl.methods.base") == "tfcl.methods.base"
+    for new in ("tfcl.methods.base", "tfcl.methods.cpg.published_checkpoint"):
+        assert current(new) == new
     assert current("LASEM") == "LASEM"
     assert current("my.module.LASEM") == "my.module.LASEM"
 

@@ -1,131 +1,32 @@
-"""PyTorch's files, written here byte by byte in both of their forms."""
+"""PyTorch's files in both of their forms."""
 
 import argparse
 import collections
-import io
 import os
-import pickle
-import struct
-import sys
-import types
 import zipfile
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+from tests.testing.torch_saving import (
+    Storage,
+    Tensor,
+    save_archive,
+    save_stream,
+    tensor,
+)
 from tfcl.errors import UserError
 from tfcl.models import torch_files
 from tfcl.models.backbones.spherenet import sphereface_place, spherenet
 from tfcl.models.variables import leaf_layers
 from tfcl.models.weight_files import read_arrays
 
-_STORAGES = {
-    "<f4": "FloatStorage",
-    "<f8": "DoubleStorage",
-    "<f2": "HalfStorage",
-    "<i8": "LongStorage",
-    "|b1": "BoolStorage",
-    ml_dtypes.bfloat16: "BFloat16Storage",
-}
-
-
-class Tensor:
-    """What `torch.save` writes for a tensor: a view of a storage."""
-
-    def __init__(self, storage, shape, strides, offset=0):
-        self.parts = (storage, offset, shape, strides)
-
-    def __reduce__(self):
-        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
-        hooks = collections.OrderedDict()
-        return rebuild, (*self.parts, False, hooks)
-
-
-class Storage:
-    """A row of numbers with its key in the file."""
-
-    def __init__(self, key, values, count=None):
-        self.key = key
-        self.values = np.asarray(values)
-        self.count = self.values.size if count is None else count
-
-
-def tensor(key, array):
-    """An array as a tensor with a storage of its own."""
-    array = np.asarray(array, order="C")
-    strides = tuple(step // array.itemsize for step in array.strides)
-    return Tensor(Storage(key, array.ravel()), array.shape, strides)
-
-
-class _Pickler(pickle.Pickler):
-    def __init__(self, file):
-        super().__init__(file, protocol=2)
-        self.storages = {}
-
-    def persistent_id(self, obj):
-        if not isinstance(obj, Storage):
-            return None
-        self.storages[obj.key] = obj
-        name = next(
-            name
-            for dtype, name in _STORAGES.items()
-            if np.dtype(dtype) == obj.values.dtype
-        )
-        kind = getattr(sys.modules["torch"], name)
-        return ("storage", kind, obj.key, "cpu", obj.count, *self.more)
-
-    more = ()
-
-
-@pytest.fixture(name="torch")
-def _torch(monkeypatch):
-    """The names of PyTorch that its files write down."""
-    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    for name in _STORAGES.values():
-        setattr(torch, name, type(name, (), {"__module__": "torch"}))
-
-    def _rebuild_tensor_v2():
-        """Never called."""
-
-    _rebuild_tensor_v2.__module__ = "torch._utils"
-    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "torch._utils", utils)
-
-
-def save_archive(path, content, **options):
-    """A file of version 1.6 and later."""
-    data = io.BytesIO()
-    pickler = _Pickler(data)
-    pickler.dump(content)
-    with zipfile.ZipFile(path, "w", **options) as archive:
-        archive.writestr("archive/data.pkl", data.getvalue())
-        archive.writestr("archive/byteorder", b"little")
-        for key, storage in pickler.storages.items():
-            archive.writestr(f"archive/data/{key}", storage.values.tobytes())
-
-
-def save_stream(path, content):
-    """A file from before version 1.6."""
-    with open(path, "wb") as file:
-        for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
-            pickle.dump(part, file, protocol=2)
-        pickler = _Pickler(file)
-        pickler.more = (None,)
-        pickler.dump(content)
-        pickle.dump(list(pickler.storages), file, protocol=2)
-        for storage in pickler.storages.values():
-            file.write(struct.pack("<q", storage.values.size))
-            file.write(storage.values.tobytes())
-
-
 _FORMS = pytest.mark.parametrize("save", [save_archive, save_stream])
 
 
 @_FORMS
-def test_tensors_are_read_as_they_were_saved(save, torch, tmp_path):
+def test_tensors_are_read_as_they_were_saved(save, tmp_path):
     generator = np.random.default_rng(0)
     arrays = {
         "conv1.weight": generator.normal(size=(4, 3, 3, 3)).astype("<f4"),
@@ -156,7 +57,7 @@ def test_tensors_are_read_as_they_were_saved(save, torch, tmp_path):
 
 @_FORMS
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
-def test_the_state_dict_of_a_checkpoint_is_found(save, key, torch, tmp_path):
+def test_the_state_dict_of_a_checkpoint_is_found(save, key, tmp_path):
     inner = collections.OrderedDict(
         weight=tensor("0", np.ones(3, "<f4")), count=3
     )
@@ -175,7 +76,7 @@ class _Order:
 
 
 @_FORMS
-def test_nothing_that_a_file_names_is_run(save, torch, tmp_path, monkeypatch):
+def test_nothing_that_a_file_names_is_run(save, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = argparse.Namespace(rate=0.1)
     content = {
@@ -203,7 +104,7 @@ def test_nothing_that_a_file_names_is_run(save, torch, tmp_path, monkeypatch):
     ],
 )
 def test_a_tensor_beyond_its_storage_is_refused(
-    save, shape, strides, offset, torch, tmp_path
+    save, shape, strides, offset, tmp_path
 ):
     row = Storage("0", np.arange(12, dtype="<f4"))
     save(tmp_path / "w.pth", {"w": Tensor(row, shape, strides, offset)})
@@ -212,7 +113,7 @@ def test_a_tensor_beyond_its_storage_is_refused(
 
 
 @_FORMS
-def test_a_damaged_file_is_one_line(save, torch, tmp_path):
+def test_a_damaged_file_is_one_line(save, tmp_path):
     path = tmp_path / "w.pth"
     save(path, {"w": tensor("0", np.arange(40, dtype="<f4"))})
     data = path.read_bytes()
@@ -231,7 +132,7 @@ def test_a_damaged_file_is_one_line(save, torch, tmp_path):
             pass
 
 
-def test_what_unpacks_to_any_size_is_refused(torch, tmp_path):
+def test_what_unpacks_to_any_size_is_refused(tmp_path):
     path = tmp_path / "w.pth"
     content = {"w": tensor("0", np.zeros(10_000, "<f4"))}
     save_archive(path, content, compression=zipfile.ZIP_DEFLATED)
@@ -239,13 +140,13 @@ def test_what_unpacks_to_any_size_is_refused(torch, tmp_path):
         read_arrays(path)
 
 
-def test_a_file_without_tensors_says_where_they_are_looked_for(torch, tmp_path):
+def test_a_file_without_tensors_says_where_they_are_looked_for(tmp_path):
     save_archive(tmp_path / "w.pth", {"epoch": 3})
     with pytest.raises(UserError, match="no state dict.*'state_dict'"):
         read_arrays(tmp_path / "w.pth")
 
 
-def test_spherenet_takes_the_weights_of_sphereface(torch, tmp_path):
+def test_spherenet_takes_the_weights_of_sphereface(tmp_path):
     sizes = {"channels": (4, 6, 8, 8), "units": (1, 2, 4, 1)}
     model = spherenet((16, 16, 3), **sizes)
     generator = np.random.default_rng(0)

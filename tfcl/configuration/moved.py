@@ -122,8 +122,12 @@ def current(name: str) -> str:
         return _NEW_NAMES[name]
     module, dot, last = name.rpartition(".")
     # A room has the name of a module that it took in: `tfcl.methods.cpg.cpg`
-    # is new, `tfcl.methods.cpg.CPG` was the class at that time.
+    # is new, `tfcl.methods.cpg.CPG` was the class at that time. What has come
+    # into the room since then is a module, too.
     if module in _NEW_NAMES and name not in _NEW_NAMES.values():
+        is_room = _NEW_NAMES[module].startswith(f"{module}.")
+        if is_room and last.islower():
+            return name
         return f"{_NEW_NAMES[module]}{dot}{last}"
     return name
 

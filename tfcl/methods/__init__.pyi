@@ -33,6 +33,7 @@ from .cpg.cpg_phases import PruningLadder as PruningLadder
 from .cpg.face_training import FaceTraining as FaceTraining
 from .cpg.masked_network import MaskedNetwork as MaskedNetwork
 from .cpg.packnet import PackNet as PackNet
+from .cpg.published_checkpoint import PublishedCheckpoint as PublishedCheckpoint
 from .expansion.den import DEN as DEN
 from .expansion.growing_network import GrowingNetwork as GrowingNetwork
 from .expansion.prognn import ProgNN as ProgNN

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.data_builders import samples
+from tests.testing.torch_saving import save_archive, save_stream, saved
 from tfcl.errors import UserError
 from tfcl.models.backbones.cifar_resnet import cifar_resnet
 from tfcl.models.backbones.resnet_torchvision import (
@@ -112,6 +113,36 @@ def test_a_state_dict_lands_in_its_layers(resnet18, suffix, tmp_path):
         np.testing.assert_array_equal(
             getattr(norm, weight), arrays[f"layer4.1.bn2.{part}"]
         )
+
+
+@pytest.mark.parametrize("save", [save_archive, save_stream])
+@pytest.mark.parametrize("within", [None, "state_dict"])
+def test_a_file_of_swav_is_taken_without_its_heads(
+    resnet18, save, within, tmp_path
+):
+    arrays = _state_dict(resnet18, _names((2, 2, 2, 2), 2))
+    heads = {
+        "projection_head.0.weight": np.ones((6, 512), "<f4"),
+        "projection_head.0.bias": np.ones(6, "<f4"),
+        "projection_head.1.weight": np.ones(6, "<f4"),
+        "projection_head.1.running_mean": np.ones(6, "<f4"),
+        "projection_head.1.num_batches_tracked": np.array(5, "<i8"),
+        "projection_head.3.weight": np.ones((4, 6), "<f4"),
+        "prototypes.weight": np.ones((9, 4), "<f4"),
+        "bn1.num_batches_tracked": np.array(5, "<i8"),
+    }
+    content = {f"module.{k}": v for k, v in (arrays | heads).items()}
+    if within:
+        content = {"epoch": 800, within: content, "amp": {"scale": 2.0}}
+    path = tmp_path / "swav_800ep_pretrain.pth.tar"
+    saved(save, path, content)
+    model = resnet_torchvision((32, 32, 3), 18, str(path))
+    for name, array in arrays.items():
+        layer, weight = torchvision_place(name)
+        found = {v.name: v for v in model.get_layer(layer).weights}[weight]
+        if array.ndim == 4:
+            array = array.transpose(2, 3, 1, 0)
+        np.testing.assert_array_equal(found, array)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.task import Task, TaskStream
     from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
+    from tfcl.methods.cpg.published_checkpoint import PublishedCheckpoint
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
     from tfcl.optimizers.schedules import Clock
@@ -87,6 +88,8 @@ class CPG(MaskedNetwork):
             see `MaskedNetwork`.
         threshold, initial_score: See `MaskedNetwork`.
         zero_on_prune: See `MaskedSteps`.
+        published: `PublishedCheckpoint` from which first tasks are taken as
+            they are; None learns all tasks.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -120,6 +123,7 @@ class CPG(MaskedNetwork):
         task_pruning: dict | None = None,
         untrained: dict | None = None,
         task_margins: dict[str, NonNegativeFloat] | None = None,
+        published: PublishedCheckpoint | None = None,
     ):
         super().__init__(training, picks, threshold, initial_score, untrained)
         check_growth(training, max_width)
@@ -138,6 +142,7 @@ class CPG(MaskedNetwork):
         self.margin = margin
         self.least_train_accuracy = least_train_accuracy
         self._zero_on_prune = zero_on_prune
+        self.published = published
         self._notes = {}
 
     def _check_ratios_by_hand(self):
@@ -196,8 +201,13 @@ class CPG(MaskedNetwork):
     # One task
 
     def check_stream(self, stream: TaskStream) -> None:
+        given: tuple = ()
+        if self.published is not None:
+            given = self.published.tasks
+            self.published.check([task.name for task in stream])
         for task in stream:
-            if self.ratios_by_hand.get(task.name) != 0:
+            by_hand = self.ratios_by_hand.get(task.name)
+            if by_hand != 0 and task.name not in given:
                 steps = self._steps_per_epoch(task)
                 self._ladder(task.name).check_ramp(task.name, steps)
 
@@ -215,6 +225,14 @@ class CPG(MaskedNetwork):
         super().begin_task(task)
 
     def phases(self, task: Task) -> Phases:
+        published = self.published
+        if published is not None and task.name in published.tasks:
+            taken = yield from published.phases(task, self, self.max_width)
+            final = (yield Validate("final"))[_ACCURACY]
+            goal = self.goals.of(task.name, final)
+            missed = final < self._least(task, goal)
+            self._notes = {**taken, "goal": goal, "goal_missed": missed}
+            return
         goal, missed, accuracy, owned = yield from self._learn(task)
         if owned:
             accuracy = yield from self._compact(task, goal, missed, accuracy)
