@@ -138,6 +138,7 @@ _WIDER = {
     "benchmarks_test",
     "build_samples_test",
     "configuration/mistakes_test",
+    "data/memory_limits_test",
     "engine/clock_test",
     "engine/longer_streams_test",
     "engine/multi_worker_test",

@@ -6,6 +6,7 @@ import typing
 
 import gin
 import keras
+from absl import logging
 import numpy as np
 
 from tfcl.arguments import PositiveFloat, checked, require
@@ -73,6 +74,13 @@ class ProgNN(NetworkMethod, SupportsGrowth):
             layer.trainable = False
         self.require_still(frozen, frozen.weights)
         self._head = self.make_head(spec)
+        logging.info(
+            "%s: every task has a column of its own, %d weights of backbone "
+            "'%s' and what hears the columns before it, and its head.",
+            self.name,
+            self._backbone.count_params(),
+            self._backbone.name,
+        )
 
     @property
     def random_state(self) -> list[keras.Variable]:
