@@ -16,9 +16,15 @@ from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.lift import lift
-from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.rewire import inlined, rewire
 from tfcl.models.surgery.selective import convolutions
-from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
+from tfcl.models.variables import (
+    layer_named,
+    leaf_layers,
+    owned_variables,
+    restore,
+    stored,
+)
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -67,7 +73,8 @@ class ProgNN(NetworkMethod, SupportsGrowth):
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
-        self._backbone = self.training.backbone(spec)
+        # Columns hear each other layer by layer.
+        self._backbone = inlined(self.training.backbone(spec))
         _require_plain(self._backbone)
         frozen = lift(self._backbone, {})
         for layer in leaf_layers(frozen):
@@ -242,7 +249,7 @@ class _Column:
         args = ([*inputs, *heard],) if lateral else inputs
         outputs = layer(*args, **kwargs)
         if not built and layer.weights:
-            known = self._backbone.get_layer(name).get_weights()
+            known = layer_named(self._backbone, name).get_weights()
             for variable, value in zip(layer.weights, known):
                 variable.assign(value)
         return outputs
