@@ -149,6 +149,7 @@ _WIDER = {
     "gin_networks_test",
     "layering_test",
     "methods/cpg/cpg_replicas_test",
+    "methods/backbone_matrix_test",
     "methods/early_checks_test",
     "methods/stored_names_test",
     "mirror_test",

@@ -48,7 +48,9 @@ _SETS = {
     ),
 }
 _MAKERS = {
-    "binary": functools.partial(binary_stream, "mnist", "pairs", 1, batch_size=4),
+    "binary": functools.partial(
+        binary_stream, "mnist", "pairs", 1, batch_size=4
+    ),
     "lasem": functools.partial(lasem_cifar100_stream, 10, 2),
     "office_home": functools.partial(office_home_stream, image_size=4),
     "omniglot": functools.partial(omniglot_stream, image_size=4),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.testing.backbones import Block
 from tests.testing.methods import tiny_stream, tiny_training
 from tests.testing.running import runner_for, train_task
 from tfcl.engine.serving.export import ServedTask
@@ -48,25 +49,6 @@ def _grouped():
 def test_groups_are_refused_by_name_before_the_first_task(make):
     with pytest.raises(ValueError, match="grouped"):
         make(_training(_grouped)).setup(_spec(), seed=0)
-
-
-@keras.saving.register_keras_serializable(package="tfcl_tests")
-class Block(keras.Model):
-    """An inner model that is no graph."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.conv = layers.Conv2D(4, 3)
-
-    def build(self, input_shape):
-        self.conv.build(input_shape)
-        self.built = True
-
-    def call(self, inputs):
-        return self.conv(inputs)
-
-    def compute_output_shape(self, input_shape):
-        return self.conv.compute_output_shape(input_shape)
 
 
 @pytest.mark.parametrize("make", [FineTuning, EWC, CLR, ProgNN])

@@ -29,6 +29,11 @@ def say_shared(
         slot: What every task has for itself.
     """
     own = {id(owned.variable) for owned in slot}
+    inside = {id(v) for v in backbone.variables}
+    heads = any(
+        owned.variable.trainable and id(owned.variable) not in inside
+        for owned in slot
+    )
     kinds: dict[str, list[int]] = collections.defaultdict(list)
     shared = 0
     for layer in leaf_layers(backbone):
@@ -42,13 +47,15 @@ def say_shared(
         f"{sum(sizes)} in {len(sizes)} {kind}" for kind, sizes in kinds.items()
     )
     logging.info(
-        "%s: tasks share %d weights of backbone '%s'; every task has %s of "
-        "its own%s, and its head.",
+        "%s: tasks share %d weights of backbone '%s'%s; every task has %s of "
+        "its own%s%s.",
         method,
         shared,
         backbone.name,
+        "" if heads else ", and the head",
         whole or "none",
         f" ({listed})" if listed else "",
+        ", and its head" if heads else "",
     )
 
 

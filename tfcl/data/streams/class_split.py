@@ -109,9 +109,8 @@ def class_split_stream(
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
     shape = None if image_size is None else (image_size, image_size, 3)
-    parts = open_parts(
-        dataset, test_fraction, data_dir, shape, resize, memory=memory
-    )
+    known = (dataset, test_fraction, data_dir, shape, resize)
+    parts = open_parts(*known, memory=memory)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
     statistics = checked_statistics(statistics, channels)
     sizes = (num_tasks, classes_per_task, first_classes)
@@ -130,8 +129,7 @@ def class_split_stream(
     )
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    held = HeldTasks(memory)
-    tasks = _assembled(named, pools, wanted, statistics, resize, held)
+    tasks = _assembled(named, pools, wanted, statistics, resize, memory)
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
@@ -147,9 +145,9 @@ def _names(task_names, places):
     return [task_names[place] for place in places]
 
 
-def _assembled(named, pools, wanted, statistics, resize, held):
+def _assembled(named, pools, wanted, statistics, resize, memory):
     """The tasks, of pairs of a name and class indices."""
-    tasks = []
+    tasks, held = [], HeldTasks(memory)
     for index, (name, classes) in enumerate(named):
         splits = held.add(pools.take(classes, wanted, name, *held.next()))
         names = [pools.class_names[c] for c in classes]

@@ -6,8 +6,8 @@ import typing
 
 import gin
 import keras
-from absl import logging
 import numpy as np
+from absl import logging
 
 from tfcl.arguments import PositiveFloat, checked, require
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
