@@ -20,6 +20,7 @@ from tfcl.methods.masks.channel_gating import ChannelGating
 from tfcl.methods.masks.hat import HAT
 from tfcl.methods.regularization.ewc import EWC
 from tfcl.models.backbones import applications
+from tfcl.models.surgery.rewire import rewire
 
 layers = keras.layers
 
@@ -121,6 +122,41 @@ def test_a_wrapped_convolution_without_kernels_of_tasks_is_told(caplog):
         ParallelConvolutions(_training(_wrapped)).setup(_spec(), seed=0)
     (told,) = [r.getMessage() for r in caplog.records]
     assert "get no kernels: held (SpectralNormalization)" in told
+
+
+def test_columns_go_through_operations_and_arguments_by_name():
+    """The first column's features are the same inside the second network."""
+
+    def backbone(image_shape):
+        inputs = keras.Input(image_shape)
+        hidden = layers.Conv2D(4, 3, activation="relu")(inputs)
+        tokens = layers.Reshape((36, 4))(hidden)
+        attention = layers.MultiHeadAttention(1, 4)
+        tokens = tokens + attention(tokens, value=tokens)
+        hidden = layers.Reshape((6, 6, 4))(tokens)
+        hidden = layers.Conv2D(4, 3)(hidden)
+        return keras.Model(inputs, layers.GlobalAveragePooling2D()(hidden))
+
+    training = tiny_training(1, backbone=backbone, hidden_units=())
+    method, stream = ProgNN(training), tiny_stream()()
+    method.setup(stream.spec(), seed=0)
+    images = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
+    found = []
+    for task in stream.tasks[:2]:
+        method.begin_task(task)
+        network = method.network().backbone
+        attended = []
+
+        def call(layer, *args, seen=attended, **kwargs):
+            outputs = layer(*args, **kwargs)
+            if layer.name == "column_0_multi_head_attention":
+                seen.append(outputs)
+            return outputs
+
+        features = rewire(network, call, lambda _, seen=attended: seen[0])
+        found.append(features(images).numpy())
+        method.end_task(task)
+    np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-7)
 
 
 def test_columns_hear_layers_of_inner_models():

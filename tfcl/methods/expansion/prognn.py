@@ -241,8 +241,11 @@ class _Column:
             self.layers[layer.name] = clone
         self._backbone = backbone
 
-    def call(self, name, inputs, heard, kwargs):
+    def call(self, plain, inputs, heard, kwargs):
         """Output of a layer, which takes the backbone's weights at first."""
+        name = plain.name
+        if name not in self.layers:
+            return plain(*inputs, **kwargs)  # A bare operation, as in a + b.
         layer = self.layers[name]
         built = layer.built
         lateral = isinstance(layer, LateralConv2D)
@@ -287,12 +290,11 @@ def _progressive(backbone, columns):
     def call(layer, *args, **kwargs):
         outputs = []
         for number, column in enumerate(columns):
-            inputs = [
-                keras.tree.map_structure(lambda a, n=number: at(a, n), arg)
-                for arg in args
-            ]
+            inputs, options = keras.tree.map_structure(
+                lambda a, n=number: at(a, n), (list(args), kwargs)
+            )
             heard = [at(args[0], j) for j in range(number)]
-            outputs.append(column.call(layer.name, inputs, heard, kwargs))
+            outputs.append(column.call(layer, inputs, heard, options))
         places[id(outputs[-1])] = outputs
         return outputs[-1]
 
