@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import typing
+import zlib
 from unittest import mock
 
 import gin
@@ -26,11 +27,12 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
+from data_builders.image_folders import image_file
 from data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl import commands, configuration, predict
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.errors import RunError, UserError
-from tfcl.predict import read_image
+from tfcl.predict import check_image, read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _NAMES = ["zero_one", "two_three", "four_five"]
@@ -584,16 +586,53 @@ def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
     path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
     two = saved(PIL.Image.fromarray(noise(5, 4, 2)), tmp_path / "b.png")
     flags.FLAGS.mark_as_parsed()
+    decoded = mock.patch.object(
+        image_file, "open_image", wraps=image_file.open_image
+    )
     with (
         mock.patch.object(commands, "open_learned", return_value=learned),
         flagsaver.flagsaver(task="t", model_dir="m"),
+        decoded as counted,
     ):
         predict.main(["predict", str(path), str(two)])
+    assert counted.call_count == 2  # Each image once.
     given = [each.args[1][0] for each in learned.probabilities.call_args_list]
     wanted = np.rint(pixels * (255.0 / 4095.0))
     np.testing.assert_array_equal(given[0][..., 0], wanted)
     np.testing.assert_array_equal(given[1][..., 0], noise(5, 4, 2)[..., 0])
     assert capsys.readouterr().out.startswith(f"{path}: a\\x1b[31m 0.7500, b")
+
+
+def test_what_is_no_image_is_refused_before_the_network_is_built(tmp_path):
+    """By its header: a damaged one is refused when it is decoded."""
+    half = saved(PIL.Image.fromarray(noise(40, 40, 3)), tmp_path / "a.png")
+    half.write_bytes(half.read_bytes()[:900])
+    for name, content in (("b.png", b"no image"), ("c.png", b"")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{name} is no readable image"):
+            check_image(path, 10_000)
+    huge = tmp_path / "d.png"
+    head = bytearray(half.read_bytes())
+    head[16:24] = (20_000).to_bytes(4, "big") * 2
+    head[29:33] = zlib.crc32(head[12:29]).to_bytes(4, "big")
+    huge.write_bytes(head)
+    with pytest.raises(UserError, match="d.png is no readable image"):
+        check_image(huge, 10_000)
+    with pytest.raises(UserError, match="No such image"):
+        check_image(tmp_path / "absent.png", 10_000)
+    check_image(half, 10_000)
+    learned = mock.Mock(earlier_state=None)
+    task = Preprocessing((4, 4, 3), (0.0,), (1.0,))
+    learned.find.return_value = mock.Mock(preprocessing=task)
+    flags.FLAGS.mark_as_parsed()
+    with (
+        mock.patch.object(commands, "open_learned", return_value=learned),
+        flagsaver.flagsaver(task="t", model_dir="m"),
+        pytest.raises(UserError, match="a.png is no readable image"),
+    ):
+        predict.main(["predict", str(half)])
+    learned.probabilities.assert_not_called()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no such files")

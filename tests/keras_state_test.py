@@ -15,6 +15,7 @@ import pytest
 
 from tests.testing import toy_run
 from tfcl import keras_state
+from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import UserError
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -176,3 +177,39 @@ def test_a_run_in_a_program_with_other_settings_is_refused(
     finally:
         set_it(keras_state.NEEDED[name])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def double():
+    keras_state.choose_floatx("float64")
+    yield
+    keras_state.choose_floatx("float32")
+
+
+def test_float64_on_purpose_is_recorded_and_asked_for_again(tmp_path, double):
+    """Layers follow `Runtime.precision`, so that the toy learns as ever."""
+    run = toy_run.learn(tmp_path, stream=toy_run.toy_stream((2,))).run
+    assert run.journal.numerics["keras.floatx"] == "float64"
+    LearnedTasks(tmp_path, toy_run.toy_hps())
+    keras_state.choose_floatx("float32")
+    with pytest.raises(UserError, match="choose_floatx.'float64'. before"):
+        LearnedTasks(tmp_path, toy_run.toy_hps())
+    with pytest.raises(UserError, match="keras.floatx: 'float64' -> 'float32'"):
+        toy_run.learn(tmp_path, stream=toy_run.toy_stream((2,)))
+
+
+def test_a_program_that_chose_float64_must_keep_to_it(tmp_path, double):
+    keras.config.set_floatx("float32")
+    with pytest.raises(UserError, match="floatx.. is 'float32'"):
+        toy_run.open_run(tmp_path)
+
+
+def test_the_way_out_of_float64_names_the_choice(tmp_path):
+    keras.config.set_floatx("float64")
+    try:
+        with pytest.raises(UserError, match="choose_floatx.'float64'."):
+            toy_run.open_run(tmp_path)
+    finally:
+        keras.config.set_floatx("float32")
+    with pytest.raises(ValueError, match="'float32' or 'float64'"):
+        keras_state.choose_floatx("float16")

@@ -3,7 +3,8 @@
 `~/.keras/keras.json` and environment variables hold for every program of a
 user. Commands own their process and set what they need (`claim` before Keras
 is loaded, `pin` after it); a program that imports tfcl is told what differs
-(`refuse_other_backend`, `refuse_other`).
+(`refuse_other_backend`, `refuse_other`). One setting a program may choose:
+`choose_floatx`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import typing
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 
@@ -26,6 +28,9 @@ NEEDED: dict[str, Any] = {
     "floatx": "float32",
     "epsilon": 1e-7,
 }
+FLOATX = ("float32", "float64")
+# What this process has chosen in the place of `NEEDED`.
+_chosen: dict[str, Any] = {}
 _BACKEND = "KERAS_BACKEND"
 _LEGACY = "TF_USE_LEGACY_KERAS"
 _TRUE = ("1", "true", "True")  # As TensorFlow reads it.
@@ -61,9 +66,55 @@ def pin() -> None:
             f"or else in ~/.keras: {reason}. Mend or delete that file."
         ) from error
     config.set_image_data_format(NEEDED["image_data_format"])
-    config.set_floatx(NEEDED["floatx"])
+    choose_floatx(NEEDED["floatx"])
     config.set_epsilon(NEEDED["epsilon"])
     refuse_other()
+
+
+def choose_floatx(name: str) -> None:
+    """Sets the dtype of variables that name none, for this process.
+
+    float64 is for programs that follow published numbers of that precision.
+    The layers of a network go on to follow `Runtime.precision`, unless they
+    are given a dtype of their own (`memory_network.dtype`). A run records the
+    choice, and goes on, or is served, in a process of the same one.
+
+    Args:
+        name: "float32" or "float64".
+
+    Raises:
+        ValueError: If it is another.
+    """
+    if name not in FLOATX:
+        raise ValueError(
+            f"Argument `name` must be {' or '.join(map(repr, FLOATX))}. "
+            f"Received: {name!r}"
+        )
+    from keras import config
+
+    config.set_floatx(name)
+    _chosen["floatx"] = name
+
+
+def refuse_other_floatx(numerics: Mapping[str, Any], run: object) -> None:
+    """Refuses to serve what was learned with another choice.
+
+    Args:
+        numerics: What the run has recorded, with "keras.floatx"; empty if it
+            has noted none.
+        run: Its folder, for the message.
+
+    Raises:
+        UserError: With the call to make.
+    """
+    now = found()["floatx"]
+    learned = numerics.get("keras.floatx", now)
+    if learned != now:
+        raise UserError(
+            f"--model_dir {run} has learned with keras.config.floatx() "
+            f"{learned!r}, and this process has {now!r}. Call "
+            f"tfcl.keras_state.choose_floatx({learned!r}) before."
+        )
 
 
 def found() -> dict[str, Any]:
@@ -106,18 +157,27 @@ def refuse_other() -> None:
 def _refuse_different(name):
     from keras import config
 
-    value, needed = getattr(config, name)(), NEEDED[name]
+    value, needed = getattr(config, name)(), _needed()[name]
     if value == needed:
         return
     way_out = f"Call keras.config.set_{name}({needed!r}) before"
     if name == "backend":
         way_out = f"Set {_BACKEND}={needed} before Keras is imported"
+    if name == "floatx" and value in FLOATX:
+        way_out += (
+            f"; or, if {value} is meant, tfcl.keras_state.choose_floatx"
+            f"({value!r})"
+        )
     _refuse(f"keras.config.{name}() is {value!r}", way_out)
 
 
 def _refuse(what, way_out):
-    needed = ", ".join(f"{n} {value!r}" for n, value in NEEDED.items())
+    needed = ", ".join(f"{n} {value!r}" for n, value in _needed().items())
     raise UserError(
         f"{what} in this process, but tfcl needs Keras 3 with {needed}. "
         f"{way_out}."
     )
+
+
+def _needed():
+    return {**NEEDED, **_chosen}

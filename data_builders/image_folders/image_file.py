@@ -161,6 +161,24 @@ def open_image(content: bytes, rules: Rules) -> Opened:
     return Opened(upright.turned(values, orientation), tuple(notes))
 
 
+def check_header(content: bytes) -> None:
+    """Refuses what does not begin as an image, without decoding it.
+
+    Args:
+        content: Of the file.
+
+    Raises:
+        BadImage: If it is empty, of no known format, or claims to be larger
+            than any image may be.
+    """
+    if not content:
+        raise BadImage(f"{_UNREADABLE}: it is empty")
+    jpeg = jpeg_file.cut_up(content)
+    bare = jpeg.bare if jpeg else content
+    with _faults_named(), PIL.Image.open(io.BytesIO(bare), formats=FORMATS):
+        pass  # Pillow decodes when pixels are asked for.
+
+
 def levels(values: np.ndarray, white: float | None) -> np.ndarray:
     """The numbers of an image as uint8 `(height, width, 3)`.
 

@@ -180,10 +180,46 @@ def test_heads_refuse_what_is_no_continuation():
         known.check_follows((2, 3))
         with pytest.raises(UserError, match=r"has learned tasks of \(3, 2\)"):
             known.check_follows((3, 2))
-    # Units of a memory are as long as the largest task is wide.
-    TaskHeads("linear", (2, 3), {}).check_follows((2,))
+    # Units of a memory are as long as the largest task is wide, and may have
+    # something behind that.
+    for kind in ("memory", "linear"):
+        TaskHeads(kind, (2, 3), {}).check_follows((2,))
+    normed = TaskHeads("memory", (2, 3), {"layer_norm": "deviation"})
+    normed.check_follows((2, 3))
     with pytest.raises(UserError, match="2 classes in this run, and a new"):
-        TaskHeads("memory", (2, 3), {}).check_follows((2,))
+        normed.check_follows((2,))
+
+
+def test_a_wider_task_is_learned_behind_memory_heads(tmp_path):
+    known = functools.partial(heads._method, head="memory")
+    wider = functools.partial(known, first_classes=2, classes_per_task=3)
+    first = toy_run.learn(tmp_path, known(), _classes(2)).run
+    images = tf.random.stateless_uniform((5, 8, 8, 3), (0, 1))
+    before = first.method.predict(images).numpy()
+    run = toy_run.open_run(tmp_path, wider(), _classes(2, 3))
+    run.start({})
+    opened = run.method.predict(images).numpy()
+    run.close()
+    np.testing.assert_allclose(opened[:, :2], before, rtol=1e-6)
+    (old,) = first.method.network().memory_heads
+    (new,) = run.method.network().memory_heads
+    assert new.memories.shape[1] * 2 == old.memories.shape[1] * 3
+    second = toy_run.learn(tmp_path, wider(), _classes(2, 3))
+    assert second.found == 1
+    matrix = second.run.journal.accuracy_matrix(2)
+    assert matrix[1].min() > 0.5, matrix  # Chance is 0.2.
+    served = LearnedTasks(tmp_path, wider())
+    logits = served.method.predict(images).numpy()
+    np.testing.assert_array_equal(logits, second.run.method.predict(images))
+
+
+def test_a_wider_task_for_normed_memories_is_refused_before_it(tmp_path):
+    memory = {**heads._MEMORY, "layer_norm": "deviation"}
+    known = functools.partial(heads._method, head="memory", memory=memory)
+    toy_run.learn(tmp_path, known(), _classes(2))
+    wider = known(first_classes=2, classes_per_task=3)
+    with pytest.raises(UserError, match="Cut it into tasks of at most 2"):
+        toy_run.open_run(tmp_path, wider, _classes(2, 3))
 
 
 def test_other_classes_of_a_learned_task_are_still_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Splits that are decoded window by window train like those in memory."""
 
 import dataclasses
+import functools
 import hashlib
 
 import numpy as np
@@ -14,8 +15,8 @@ from tfcl.data.training_crops import (
     RandomAreaCrop,
     example_seeds,
 )
-from tfcl.engine import resident
 from tfcl.engine.resident import ResidentSplit
+from tfcl.engine.runtime import Runtime
 from tfcl.engine.storage.checkpoints import CheckpointPolicy
 from tfcl.methods.baselines.joint import Joint
 from tfcl.methods.lasem.lasem import LASEM
@@ -58,10 +59,9 @@ def _lazy_stream(data_dir=None):
     return TaskStream(stream.name, tasks, stream.batch_size)
 
 
-@pytest.fixture(autouse=True)
-def _small_windows(monkeypatch):
-    # Three batches of 16 images of 8 x 8 x 3.
-    monkeypatch.setattr(resident, "_WINDOW_BYTES", 3 * 16 * 192)
+# Three batches of 16 images of 8 x 8 x 3.
+_WINDOW = 3 * 16 * 192
+_SMALL = functools.partial(Runtime, window=_WINDOW)
 
 
 def _methods():
@@ -80,7 +80,9 @@ def test_a_streamed_run_equals_one_in_memory(tmp_path, name):
         wanted = toy_run.learn(
             tmp_path / "memory", make(), toy_run.toy_stream((2, 3))
         )
-        found = toy_run.learn(tmp_path / "streamed", make(), _lazy_stream)
+        found = toy_run.learn(
+            tmp_path / "streamed", make(), _lazy_stream, runtime=_SMALL()
+        )
     assert found.csv == wanted.csv
     for key, value in wanted.variables.items():
         assert found.variables[key].tobytes() == value.tobytes(), key
@@ -91,7 +93,11 @@ def test_a_streamed_run_equals_one_in_memory(tmp_path, name):
 
 def test_kills_change_nothing(tmp_path):
     toy_run.assert_kills_change_nothing(
-        tmp_path, toy_run.toy_hps, moments=3, stream=_lazy_stream
+        tmp_path,
+        toy_run.toy_hps,
+        moments=3,
+        stream=_lazy_stream,
+        runtime=_SMALL(),
     )
 
 
@@ -99,7 +105,7 @@ def test_kills_change_nothing(tmp_path):
 def test_every_window_holds_its_batches(first, last):
     split = _lazy_stream().tasks[0].train
     order = np.random.default_rng(0).permutation(len(split)).astype(np.int32)
-    place = ResidentSplit(split.image_shape, np.uint8)
+    place = ResidentSplit(split.image_shape, np.uint8, _WINDOW)
     batches = []
     for local, begin, end in place.windows(split, order, first, last, 16):
         for batch in range(begin, end):
@@ -160,19 +166,17 @@ def test_kills_change_nothing_where_training_sees_random_parts(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["joint", "lasem"])
-def test_random_parts_do_not_depend_on_windows_and_calls(
-    tmp_path, monkeypatch, name
-):
+def test_random_parts_do_not_depend_on_windows_and_calls(tmp_path, name):
     make = _methods()[name]
     with toy_run.no_figures():
         whole = toy_run.learn(tmp_path / "whole", make(), _lazy_stream)
         wanted = toy_run.learn(tmp_path / "one", make(), _cropped_stream)
-        monkeypatch.setattr(resident, "_WINDOW_BYTES", 16 * 192)
         found = toy_run.learn(
             tmp_path / "two",
             make(),
             _cropped_stream,
             checkpoints=CheckpointPolicy(steps_per_call=3),
+            runtime=Runtime(window=16 * 192),
         )
     for key, value in wanted.variables.items():
         assert found.variables[key].tobytes() == value.tobytes(), key

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.testing.backbones import Average
 from tests.testing.methods import tiny_stream, tiny_training
 from tests.testing.running import runner_for, train_task
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
@@ -21,36 +22,6 @@ from tfcl.optimizers.schedules import Constant
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
 
 layers = keras.layers
-
-
-@keras.saving.register_keras_serializable(package="tfcl_tests")
-class Average(layers.Layer):
-    """Adds a running mean of its inputs.
-
-    Args:
-        always: Whether inference moves it, too.
-    """
-
-    def __init__(self, always=False, **kwargs):
-        super().__init__(**kwargs)
-        self.always = always
-
-    def build(self, input_shape):
-        self.mean = self.add_weight(
-            name="mean", shape=(input_shape[-1],), trainable=False
-        )
-
-    def call(self, inputs, training=False):
-        mean = keras.ops.mean(inputs, axis=(0, 1, 2))
-        if training or self.always:
-            self.mean.assign(0.9 * self.mean + 0.1 * mean)
-        return inputs + self.mean
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "always": self.always}
 
 
 @keras.saving.register_keras_serializable(package="tfcl_tests")

@@ -1,5 +1,7 @@
 """What a process has named before has no say in the names of a network."""
 
+import gc
+
 import keras
 import pytest
 
@@ -112,6 +114,45 @@ def test_variables_have_the_names_of_their_layers():
     _name_some()
     names = {owned.name for owned in owned_variables(with_own_names(_nested))}
     assert {"conv2d/kernel", "conv2d_1/bias", "dense_1/kernel"} <= names
+
+
+def test_a_given_name_stays_though_keras_counts_past_it():
+    def make():
+        first = layers.Dense(3)
+        number = int((first.name + "_0").split("_")[1])
+        given = layers.Dense(3, name=f"dense_{number + 1}")
+        return keras.Sequential([keras.Input((4,)), first, given]), given
+
+    kept = []
+
+    def model():
+        made, given = make()
+        layers.Dense(1)  # Keras' count passes the given name.
+        kept.append(given.name)
+        return made
+
+    layers.Dense(1)
+    assert _names(with_own_names(model)) == ["dense", *kept]
+
+
+def test_layers_that_the_collector_has_set_aside_are_older_ones():
+    _name_some()
+    model = _nested()
+    gc.collect()
+    gc.freeze()
+    try:
+        found = _names(with_own_names(lambda: model))
+    finally:
+        gc.unfreeze()
+    assert len(set(found)) == len(_CLEAN) and "conv2d" in found
+
+
+def test_layers_are_made_as_before_once_the_names_are_given():
+    before = layers.Layer.__init__
+    with pytest.raises(ZeroDivisionError):
+        with_own_names(lambda: 1 / 0)
+    with_own_names(_nested)
+    assert layers.Layer.__init__ is before
 
 
 @pytest.mark.parametrize("other", [None, 3])

@@ -105,9 +105,10 @@ def replace_open_split(monkeypatch, sets):
         image_shape=None,
         resize="stretch",
         image_key=None,
+        memory=None,
     ):
         # Made in the shape asked for.
-        del data_dir, resize, image_key
+        del data_dir, resize, image_key, memory
         if split not in sets[name].per_class:
             raise UserError(f"no such split: {split}")
         return MadeUpImages(name, split, sets[name], image_shape)

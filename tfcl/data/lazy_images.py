@@ -37,10 +37,14 @@ class MemoryLimits:
             decoded each time they are needed.
         stream: Bytes of decoded tasks from which on further ones wait until
             they are used, and then share room for `task` bytes.
+        encoded: Bytes of a part of a prepared data set up to which its files
+            are read into memory, encoded. Those of a larger one are read each
+            time they are decoded.
     """
 
     task: int = LARGEST_IN_MEMORY
     stream: int = LARGEST_STREAM
+    encoded: int = LARGEST_IN_MEMORY
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -59,6 +63,36 @@ class MemoryLimits:
             holds: False holds nothing.
         """
         return held < self.stream, self.task if holds else -1
+
+
+class HeldTasks:
+    """Counts what the tasks of a stream hold decoded, one after another.
+
+    Only what came before decides on a task, so that a longer stream goes on.
+
+    Args:
+        limits: `MemoryLimits`; None for its defaults.
+
+    Attributes:
+        limits: `MemoryLimits`.
+    """
+
+    def __init__(self, limits: MemoryLimits | None = None):
+        self.limits = limits or MemoryLimits()
+        self._held = 0
+
+    def next(self, holds: bool = True) -> tuple[bool, int]:
+        """`(now, largest)` of `images_of` for the next task.
+
+        Args:
+            holds: False holds nothing.
+        """
+        return self.limits.after(self._held, holds)
+
+    def add(self, splits: Any) -> Any:
+        """Counts the `(images, labels)` pairs of a task; returns them."""
+        self._held += decoded_bytes(splits)
+        return splits
 
 
 def decoded_bytes(splits: Any) -> int:
@@ -178,6 +212,10 @@ class CachedImages(LazyImages):
     def taken(self, rows: np.ndarray) -> CachedImages:
         """The images at `rows`, not decoded."""
         return CachedImages(self._source, self._indices[rows], self._room)
+
+    def again(self, source: Any, indices: np.ndarray) -> CachedImages:
+        """Images of another source that share the same room."""
+        return CachedImages(source, indices, self._room)
 
     def uncached(self) -> LazyImages:
         """The same, decoded anew whenever they are asked for."""

@@ -16,6 +16,7 @@ from tfcl.types import Folder
 if typing.TYPE_CHECKING:
     from typing import Any
 
+    from tfcl.data.lazy_images import MemoryLimits
     from tfcl.data.task import Task
     from tfcl.types import Shape
 
@@ -133,17 +134,22 @@ def measured_by_pairs(
 
 
 def open_pairs(
-    name: str, data_dir: Folder | None, image_shape: Shape, resize: str
+    name: str,
+    data_dir: Folder | None,
+    image_shape: Shape,
+    resize: str,
+    memory: MemoryLimits | None = None,
 ) -> Any:
     """Images and labels of a prepared set of pairs, as of a `PairSplit`.
 
     Args:
         name: In `tfcl.data.sources.catalog`; examples hold "image_1",
             "image_2" and whether both show one person.
-        data_dir, image_shape, resize: As of `tfds_source.open_split`.
+        data_dir, image_shape, resize, memory: As of `tfds_source.open_split`.
     """
+    known = (name, "test", data_dir, image_shape, resize)
     both = [
-        tfds_source.open_split(name, "test", data_dir, image_shape, resize, key)
+        tfds_source.open_split(*known, key, memory)
         for key in ("image_1", "image_2")
     ]
     order = np.arange(len(both[0]))

@@ -198,6 +198,7 @@ class Experiment:
             first.images.dtype,
             self.on_nonfinite,
             self.runtime.xla,
+            self.runtime.window,
         )
         self.evaluator = Evaluator(
             self.method, self.runner.measurement, self.bank, self.evaluation

@@ -19,9 +19,7 @@ if typing.TYPE_CHECKING:
     from tfcl.types import Shape, Tensor
 
 
-# A split that is decoded when needed goes through the device in windows of at
-# most this many bytes; the next one is decoded meanwhile.
-_WINDOW_BYTES = 2**27
+WINDOW = 2**27
 
 
 class ResidentSplit:
@@ -34,9 +32,13 @@ class ResidentSplit:
     Args:
         image_shape: `(height, width, channels)` of all splits to come.
         dtype: Pixel dtype, uint8 or float32.
+        window: A split that is decoded when needed goes through the device in
+            windows of at most so many bytes, or of a batch; the next one is
+            decoded meanwhile.
     """
 
-    def __init__(self, image_shape: Shape, dtype: Any):
+    def __init__(self, image_shape: Shape, dtype: Any, window: int = WINDOW):
+        self._window = window
         channels = image_shape[-1]
         self._images = _open((None, *image_shape), dtype)
         self._labels = _open((None,), np.int32)
@@ -88,7 +90,7 @@ class ResidentSplit:
             yield order, first, last
             return
         batch_bytes = batch_size * int(np.prod(split.image_shape))
-        step = max(_WINDOW_BYTES // batch_bytes, 1)
+        step = max(self._window // batch_bytes, 1)
         starts = list(range(first, last, step))
 
         def decoded(start):

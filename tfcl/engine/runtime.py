@@ -17,6 +17,7 @@ from tfcl.arguments import (
     one_of,
 )
 from tfcl.engine.process.cluster import read_cluster
+from tfcl.engine.resident import WINDOW
 from tfcl.errors import UserError
 
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
@@ -38,6 +39,10 @@ class Runtime:
             CPU runs are repeatable without it.
         cpu_devices: Logical CPUs to split the processor into, to try a
             distribution strategy without GPUs.
+        window: Bytes of decoded images that go to the device at a time, of
+            splits beyond `MemoryLimits.task`, which are not held; a batch at
+            least. Two windows are in memory, and twice that if the
+            validation data are as large.
         workers_timeout: Seconds to wait for all workers of
             --distribution=multi_worker at the start.
     """
@@ -54,6 +59,7 @@ class Runtime:
         deterministic: bool = False,
         cpu_devices: PositiveInt = 1,
         workers_timeout: PositiveFloat = 600.0,
+        window: PositiveInt = WINDOW,
     ):
         self.threads = threads
         self.memory_growth = memory_growth
@@ -62,6 +68,7 @@ class Runtime:
         self.deterministic = deterministic
         self.cpu_devices = cpu_devices
         self.workers_timeout = workers_timeout
+        self.window = window
 
     def apply(self) -> None:
         """Sets the switches of this process."""

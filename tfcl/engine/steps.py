@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfcl.engine.measurement import Measurement
 from tfcl.engine.orders import in_stored_order, rows_of_batch
 from tfcl.engine.replicas import Replicas
-from tfcl.engine.resident import ResidentSplit
+from tfcl.engine.resident import WINDOW, ResidentSplit
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,7 @@ class StepRunner:
             are left out and counted (one replica only). A phase that
             restores its best weights is ended in any case.
         xla: Compile every loop by XLA.
+        window: As of `ResidentSplit`.
 
     Attributes:
         replicas: Their number.
@@ -66,6 +67,7 @@ class StepRunner:
         dtype: Any,
         on_nonfinite: str = STOP,
         xla: bool = False,
+        window: int = WINDOW,
     ):
         self.method = method
         self.strategy = strategy
@@ -79,9 +81,9 @@ class StepRunner:
                 "Argument `on_nonfinite`='skip' works on one replica only; "
                 f"use 'stop'. Received: {self.replicas} replicas"
             )
-        self._train = ResidentSplit(image_shape, dtype)
+        self._train = ResidentSplit(image_shape, dtype, window)
         self.measurement = Measurement(
-            method, self._shared, ResidentSplit(image_shape, dtype)
+            method, self._shared, ResidentSplit(image_shape, dtype, window)
         )
 
     # What the engine calls

@@ -17,6 +17,7 @@ from tfcl.methods.base import (
 )
 from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.protocols import SupportsEmbedding
+from tfcl.methods.shared_weights import say_shared
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
@@ -98,6 +99,7 @@ class NetworkMethod(Method, SupportsEmbedding):
         head = self.make_head(spec)
         self._network = self.training.network(backbone, head)
         self.divide(self._network)
+        say_shared(self.name, backbone, self.slot)
         if self.keeps_shared:
             kept = [owned.variable for owned in self.shared]
             self.require_still(backbone, kept)

@@ -9,7 +9,9 @@ another process.
 from __future__ import annotations
 
 import collections
-import gc
+import contextlib
+import functools
+import inspect
 import re
 import typing
 
@@ -32,7 +34,7 @@ def with_own_names(make: Callable[..., Any], **options) -> Any:
     Layers that Keras names while `make` runs are numbered from where it
     began. Layers that were there before and look as if Keras had named them
     are numbered in their order in the model. Names that a user or a file has
-    given stay.
+    given stay. Not for several threads at a time.
 
     Args:
         make: Function to a `keras.Model`.
@@ -41,24 +43,48 @@ def with_own_names(make: Callable[..., Any], **options) -> Any:
     Returns:
         What `make` returns, its layers renamed in place.
     """
-    there = {id(layer): layer for layer in _living_layers()}
     before = dict(_counts())
-    model = make(**options)
+    with _noted() as made:
+        model = make(**options)
     if not isinstance(model, keras.Model):
         return model
-    after = _counts()
+    by_keras = {id(layer): is_named for layer, is_named in made}
     older = []
     for layer in leaf_layers(model):
         base, number = _parts(layer.name)
         if base != _automatic(layer):
             continue
-        first = before.get(base, 0)
-        if first <= number < after.get(base, 0) and id(layer) not in there:
-            layer.name = _joined(base, number - first)
-        elif id(layer) in there:
+        if id(layer) not in by_keras:
             older.append(layer)
+        elif by_keras[id(layer)] and number >= before.get(base, 0):
+            layer.name = _joined(base, number - before.get(base, 0))
     _number_in_order(model, older)
     return model
+
+
+@contextlib.contextmanager
+def _noted():
+    """Notes the layers that are made within the context.
+
+    Yields:
+        A list of pairs, to be filled: the layer, kept for its id, and whether
+        Keras names it.
+    """
+    kind, made = keras.layers.Layer, []
+    initialize = kind.__init__
+
+    @functools.wraps(initialize)
+    def noting(self, *args, **kwargs):
+        made.append((self, kwargs.get("name") is None))
+        initialize(self, *args, **kwargs)
+
+    # Keras asks for the arguments of layers that have no `__init__`.
+    noting.__signature__ = inspect.signature(initialize)
+    kind.__init__ = noting
+    try:
+        yield made
+    finally:
+        kind.__init__ = initialize
 
 
 def _number_in_order(model, older):
@@ -72,15 +98,6 @@ def _number_in_order(model, older):
             numbers[base] += 1
         numbers[base] += 1
         layer.name = name
-
-
-def _living_layers():
-    # By the type alone: some objects do things when asked for their class.
-    return [
-        found
-        for found in gc.get_objects()
-        if issubclass(type(found), keras.layers.Layer)
-    ]
 
 
 def _counts():

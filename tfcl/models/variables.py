@@ -130,6 +130,11 @@ def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return list(layers.values())
 
 
+def layer_named(model: keras.Model, name: str) -> keras.layers.Layer:
+    """The leaf layer of a name, which may be inside an inner model."""
+    return next(la for la in leaf_layers(model) if la.name == name)
+
+
 def _listed(layer):
     if hasattr(layer, "owned_variables"):
         return layer.owned_variables()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcl.data.lazy_images import MemoryLimits
 from tfcl.data.sources import tfds_source
 from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
 
@@ -77,10 +78,10 @@ _REAL = os.environ.get("TFDS_DATA_DIR", "../shared/tfds")
     not os.path.isdir(os.path.join(_REAL, "mnist")),
     reason=f"no prepared MNIST in {_REAL}",
 )
-def test_a_real_set_reads_alike_from_disk_and_memory(monkeypatch):
+def test_a_real_set_reads_alike_from_disk_and_memory():
     memory = tfds_source.open_split("mnist", "test", _REAL)
-    monkeypatch.setattr(tfds_source, "LARGEST_IN_MEMORY", 0)
-    disk = tfds_source.open_split("mnist", "test", _REAL)
+    limits = MemoryLimits(encoded=0)
+    disk = tfds_source.open_split("mnist", "test", _REAL, memory=limits)
     assert isinstance(disk._encoded, EncodedInFiles)
     np.testing.assert_array_equal(disk.labels, memory.labels)
     rows = np.array([9_999, 0, 5_000, 17])

@@ -91,7 +91,7 @@ def test_images_are_opened_as_they_are_to_be_resized(monkeypatch):
     asked = []
     made = image_sets.tfds_source.open_split
 
-    def noting(name, split, data_dir, image_shape, resize):
+    def noting(name, split, data_dir, image_shape, resize, memory=None):
         asked.append((name, split, data_dir, image_shape, resize))
         return made(name, split, data_dir, image_shape, resize)
 

@@ -36,10 +36,10 @@ from tfcl.replay.table import Column
 @pytest.fixture
 def double():
     """Everything in float64, as the published values are."""
-    keras.config.set_floatx("float64")
+    keras_state.choose_floatx("float64")
     keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx("float32")
+    keras_state.choose_floatx("float32")
     keras.config.set_dtype_policy("float32")
 
 
@@ -182,11 +182,12 @@ def data_dir(tmp_path_factory):
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclid"])
 def test_a_run_fills_the_published_confusion_matrices(
-    similarity, data_dir, tmp_path, double, monkeypatch
+    similarity, data_dir, tmp_path, double
 ):
-    """The whole engine: MODES-CDI, evaluated after each distribution."""
-    # In float64, which no run of a user may have, to follow every draw.
-    monkeypatch.setattr(keras_state, "refuse_other", lambda: None)
+    """The whole engine: MODES-CDI, evaluated after each distribution.
+
+    In float64, to follow every draw.
+    """
     data = golden.load(f"memory_head/stream_run_modes_cdi_{similarity}.npz")
     cfg = published_memory.configuration(data)
     method = MemoryHead(

@@ -10,7 +10,7 @@ from tfcl.models.surgery.bundled_network import BundledNetwork
 from tfcl.models.surgery.fold import folded
 from tfcl.models.surgery.lift import lower
 from tfcl.models.surgery.reprogram import reprogram
-from tfcl.models.surgery.rewire import unused_name, with_arguments
+from tfcl.models.surgery.rewire import inlined, unused_name, with_arguments
 from tfcl.models.variables import leaf_layers
 
 _IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
@@ -94,6 +94,16 @@ def test_a_model_without_a_graph_is_named():
     hidden = Own(name="odd")(_conv(4, 3)(inputs))
     with pytest.raises(ValueError, match="'odd'.*keras.Sequential with an Inp"):
         reprogram(keras.Model(inputs, hidden))
+
+
+def test_inner_models_give_their_layers_away():
+    model = _backbone()
+    flat = inlined(model)
+    assert not [la for la in flat.layers if isinstance(la, keras.Model)]
+    assert {id(v) for v in flat.weights} == {id(v) for v in model.weights}
+    images = np.random.default_rng(0).normal(size=(2, *model.input_shape[1:]))
+    np.testing.assert_array_equal(flat(images), model(images))
+    assert inlined(flat) is flat
 
 
 def test_a_name_is_not_given_twice():

@@ -14,6 +14,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tfcl.data.lazy_images import MemoryLimits
     from tfcl.data.sources.labelled_images import LabelledImages
 
 
@@ -24,6 +25,7 @@ def open_parts(
     shape: tuple[int, ...] | None = None,
     resize: str = "stretch",
     own_validation: bool = False,
+    memory: MemoryLimits | None = None,
 ) -> list[LabelledImages]:
     """`LabelledImages` of the training and of the test part, or one.
 
@@ -34,6 +36,7 @@ def open_parts(
         shape: As of `tfds_source.open_split`.
         resize: Likewise.
         own_validation: Puts the set's own validation part between the two.
+        memory: As of `tfds_source.open_split`.
 
     Raises:
         UserError: If the set is unknown or cannot be opened.
@@ -58,7 +61,9 @@ def open_parts(
             )
         parts = ("train", "validation", "test")
     return [
-        tfds_source.open_split(dataset, part, data_dir, shape, resize)
+        tfds_source.open_split(
+            dataset, part, data_dir, shape, resize, memory=memory
+        )
         for part in parts
     ]
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from tfcl.data.lazy_images import LARGEST_IN_MEMORY
+from tfcl.data.lazy_images import MemoryLimits
 from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.labelled_images import LabelledImages
 from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
@@ -28,6 +28,7 @@ def open_split(
     image_shape: tuple | None = None,
     resize: str = "stretch",
     image_key: str | None = None,
+    memory: MemoryLimits | None = None,
 ) -> LabelledImages:
     """Opens one split of a data set of the catalog, preparing it if needed.
 
@@ -52,6 +53,8 @@ def open_split(
         resize: How they are, see `Preprocessing`.
         image_key: Feature that holds the image, for sets with several;
             None takes the catalog's.
+        memory: `MemoryLimits`, of which `encoded` counts; None for its
+            defaults.
 
     Raises:
         UserError: If the name or split is unknown, or the files are missing,
@@ -83,7 +86,8 @@ def open_split(
     stored_shape = _stored_shape(features[source.image_key], place, image_shape)
     keys = [source.image_key, source.label_key]
     keys += ["id"] if "id" in features else []
-    encoded, records = _read(builder, place, splits[split], keys)
+    largest = (memory or MemoryLimits()).encoded
+    encoded, records = _read(builder, place, splits[split], keys, largest)
     if "id" in records:
         order = np.argsort(records["id"], kind="stable")
         records = {key: value[order] for key, value in records.items()}
@@ -215,15 +219,15 @@ def _prepare(builder, downloads):
         builder.download_and_prepare()
 
 
-def _read(builder, place, tfds_split, keys):
-    """All records of a split.
+def _read(builder, place, tfds_split, keys, largest):
+    """All records of a split, up to `largest` bytes of images in memory.
 
     Returns:
         The encoded images, `EncodedInMemory` or, of a large set,
         `EncodedInFiles`; and `{key: (n,) array}` of the other keys.
     """
     image, *others = keys
-    instructions = _file_instructions(builder, tfds_split)
+    instructions = _file_instructions(builder, tfds_split, largest)
     columns = {key: [] for key in (others if instructions else keys)}
     try:
         dataset = builder.as_dataset(
@@ -250,7 +254,7 @@ def _read(builder, place, tfds_split, keys):
     return EncodedInMemory(columns.pop(image)), columns
 
 
-def _file_instructions(builder, tfds_split):
+def _file_instructions(builder, tfds_split, largest):
     """Where the records of a large split lie, None to keep it in memory."""
     instructions = [
         (os.fspath(i.filename), i.skip, i.take)
@@ -262,7 +266,7 @@ def _file_instructions(builder, tfds_split):
     except OSError:
         return None  # Reading will tell what is missing.
     readable = all(".tfrecord" in os.path.basename(path) for path in paths)
-    return instructions if readable and size > LARGEST_IN_MEMORY else None
+    return instructions if readable and size > largest else None
 
 
 def _stored_shape(feature, place, wanted):

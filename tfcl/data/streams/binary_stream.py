@@ -8,6 +8,7 @@ import numpy as np
 from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, one_of, require
 from tfcl.data.class_pools import SPLITS, ClassPools
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
@@ -66,6 +67,7 @@ def binary_stream(
     statistics: Annotated[str, one_of("train", "split", "none")] = "none",
     data_seed: int = 0,
     batch_size: PositiveInt = gin.REQUIRED,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """MNIST or CIFAR-10 as 5 tasks of two classes, or 10 one-vs-rest tasks.
@@ -89,6 +91,7 @@ def binary_stream(
             training images'.
         data_seed: Seed of the choice of images.
         batch_size: Examples per training step over all replicas.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -111,10 +114,10 @@ def binary_stream(
     """
     table, test_size = _sizes(dataset, kind, data_percent)
     sizes = (*table[data_percent], test_size)
-    train = tfds_source.open_split(dataset, "train", data_dir)
-    test = tfds_source.open_split(dataset, "test", data_dir)
+    train = tfds_source.open_split(dataset, "train", data_dir, memory=memory)
+    test = tfds_source.open_split(dataset, "test", data_dir, memory=memory)
     pools = ClassPools.held_out(train, test, _VALIDATION_FRACTION, data_seed)
-    tasks = []
+    tasks, held = [], HeldTasks(memory)
     for name, positive, negatives in _plan(train.class_names, kind):
         chosen = [
             _halves(
@@ -127,7 +130,7 @@ def binary_stream(
             )
             for which, size in enumerate(sizes)
         ]
-        splits = pools.load(chosen, name)
+        splits = held.add(pools.load(chosen, name, *held.next()))
         class_names = [train.class_names[c] for c in (negatives[0], positive)]
         if kind == ONE_VS_REST:
             class_names[0] = f"not_{class_names[1]}"

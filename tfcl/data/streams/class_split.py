@@ -8,7 +8,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import (
     classes_with_images,
@@ -114,7 +114,8 @@ def class_split_stream(
     """
     wanted = (train_per_class, validation_per_class, test_per_class)
     shape = None if image_size is None else (image_size, image_size, 3)
-    parts = open_parts(dataset, test_fraction, data_dir, shape, resize)
+    known = (dataset, test_fraction, data_dir, shape, resize)
+    parts = open_parts(*known, memory=memory)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
     statistics = checked_statistics(statistics, channels)
     sizes = (num_tasks, classes_per_task, first_classes)
@@ -133,8 +134,9 @@ def class_split_stream(
     )
     held_out = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    settings = (statistics, resize, memory or MemoryLimits(), train_crop)
-    tasks = _assembled(named, pools, wanted, *settings)
+    tasks = _assembled(
+        named, pools, wanted, statistics, resize, memory, train_crop
+    )
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
@@ -152,13 +154,11 @@ def _names(task_names, places):
 
 def _assembled(named, pools, wanted, statistics, resize, memory, train_crop):
     """The tasks, of pairs of a name and class indices."""
-    tasks, held = [], 0
+    tasks, held = [], HeldTasks(memory)
     for index, (name, classes) in enumerate(named):
-        # Only what came before decides, so that a longer stream goes on.
-        splits = pools.take(
-            classes, wanted, name, *memory.after(held), train_crop
+        splits = held.add(
+            pools.take(classes, wanted, name, *held.next(), train_crop)
         )
-        held += decoded_bytes(splits)
         names = [pools.class_names[c] for c in classes]
         tasks.append(
             assemble_task(index, name, names, splits, statistics, tasks, resize)

@@ -7,7 +7,7 @@ from typing import Annotated
 import gin
 
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources.set_parts import open_parts, pools_of
@@ -130,21 +130,19 @@ def dataset_stream(
     held_out = {"validation": validation_fraction}.get(selection_split)
     own = selection_split == "own"
     drawn_pairs = None if selection_split == "test" else pairs_per_class
-    tasks, held, memory = [], 0, memory or MemoryLimits()
+    tasks, held = [], HeldTasks(memory)
     values = zip(datasets, names, resizes, sizes, crops)
     for dataset, task_name, how, size, crop in values:
-        parts = open_parts(dataset, test_fraction, data_dir, shape, how, own)
+        known = (dataset, test_fraction, data_dir, shape, how, own)
+        parts = open_parts(*known, memory)
         pools = pools_of(parts, held_out, test_fraction, data_seed, _REMEDIES)
-        # Only what came before decides, so that a longer stream goes on.
-        splits = pools.load(
-            _limited(pools, limits), task_name, *memory.after(held), crop
-        )
-        held += decoded_bytes(splits)
-        known = (len(tasks), task_name, pools.class_names, splits)
-        task = assemble_task(*known, statistics, tasks, how)
+        chosen = _limited(pools, limits)
+        splits = held.add(pools.load(chosen, task_name, *held.next(), crop))
+        named = (len(tasks), task_name, pools.class_names)
+        task = assemble_task(*named, splits, statistics, tasks, how)
         if task_name in pairs:
             assert data_seed is not None
-            found = open_pairs(pairs[task_name], data_dir, shape, how)
+            found = open_pairs(pairs[task_name], data_dir, shape, how, memory)
             task = measured_by_pairs(task, found, drawn_pairs, data_seed)
         tasks.append(dataclasses.replace(task, batch_size=size))
     return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))

@@ -13,7 +13,7 @@ from data_builders.image_folders import image_tree
 from data_builders.image_folders.image_file import Rules
 from data_builders.regular_files import LARGEST
 from tfcl.arguments import PositiveInt, checked, one_of, within
-from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources import folder_package
 from tfcl.data.sources.image_files import Source
@@ -134,10 +134,7 @@ def folder_stream(
     try:
         found = _found(root, bad, tasks, lists_may_leave_root)
         check_task_names(_name_of(root), list(found))  # Before all is read.
-        holds = functools.partial(
-            (memory or MemoryLimits()).after, holds=in_memory
-        )
-        cut = (parts, data_seed, holds)
+        cut = (parts, data_seed, HeldTasks(memory), in_memory)
         made = _tasks(root, found, open_task, cut, statistics, resize)
     except image_tree.TreeError as error:
         raise UserError(str(error)) from error
@@ -146,14 +143,14 @@ def folder_stream(
 
 
 def _tasks(root, found, open_task, cut, statistics, resize):
-    made, held = [], 0
-    parts, seed, holds = cut
+    made = []
+    parts, seed, held, in_memory = cut
     for name, pools in found.items():
         logging.info("Reading the images of task '%s'.", name)
         images = open_task(name, pools)
-        # Only what came before decides, so that a longer stream goes on.
-        splits, class_names = images.splits(parts, seed, *holds(held))
-        held += decoded_bytes(splits)
+        now, largest = held.next(in_memory)
+        splits, class_names = images.splits(parts, seed, now, largest)
+        held.add(splits)
         task = assemble_task(
             len(made), name, class_names, splits, statistics, made, resize
         )

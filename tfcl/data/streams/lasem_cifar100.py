@@ -5,6 +5,7 @@ from typing import Annotated
 import gin
 
 from tfcl.arguments import PositiveInt, checked, one_of
+from tfcl.data.lazy_images import MemoryLimits
 from tfcl.data.streams.class_split import class_split_stream
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
@@ -108,6 +109,7 @@ def lasem_cifar100_stream(
     statistics: str = "split",
     data_seed: int = 0,
     batch_size: PositiveInt = 10,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """CIFAR-100 as the LASEM line cuts it: heterogeneous tasks of 10 classes.
@@ -128,6 +130,7 @@ def lasem_cifar100_stream(
             "train" by the training images', "none" not at all.
         data_seed: Seed of the choice of images inside a class.
         batch_size: Examples per training step over all replicas.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -157,4 +160,6 @@ def lasem_cifar100_stream(
         statistics=statistics,
         data_seed=data_seed,
         data_dir=data_dir,
+        # None would hide what is bound beside.
+        **({} if memory is None else {"memory": memory}),
     )

@@ -5,6 +5,7 @@ import numpy as np
 
 from tfcl.arguments import PositiveInt, checked
 from tfcl.data.class_pools import ClassPools, shuffled
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import UNSTANDARDISED, assemble_task
@@ -31,6 +32,7 @@ def office_home_stream(
     image_size: PositiveInt = 128,
     data_seed: int = 0,
     batch_size: PositiveInt = 16,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Office-Home: 10 tasks x 13 classes, or 6 tasks of 3 to 8 classes.
@@ -47,6 +49,7 @@ def office_home_stream(
         image_size: Height and width in pixels to which images are resized.
         data_seed: Seed of the choice of images inside a class.
         batch_size: Examples per training step over all replicas.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets; the images themselves
             have to be put into `<data_dir>/downloads/manual` by hand, see
             `data_builders/office_home`.
@@ -70,11 +73,12 @@ def office_home_stream(
         Lee, Behpour, Eaton, ICML 2021, and its program; data of Venkateswara
         et al., CVPR 2017.
     """
-    tasks = []
+    tasks, held = [], HeldTasks(memory)
     for domain, members in _plan(incremental).items():
-        pools = _pools(domain, image_size, data_seed, data_dir)
+        pools = _pools(domain, image_size, data_seed, memory, data_dir)
         for name, classes in members:
-            splits = pools.take(classes, (None, None, None), name)
+            whole = (None, None, None)
+            splits = held.add(pools.take(classes, whole, name, *held.next()))
             class_names = [pools.class_names[c] for c in classes]
             tasks.append(
                 assemble_task(
@@ -103,12 +107,13 @@ def _plan(incremental):
     }
 
 
-def _pools(domain, image_size, data_seed, data_dir):
+def _pools(domain, image_size, data_seed, memory, data_dir):
     source = tfds_source.open_split(
         f"office_home_{domain}",
         "train",
         data_dir,
         image_shape=(image_size, image_size, 3),
+        memory=memory,
     )
     pools = {}
     for label in range(len(source.class_names)):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.class_pools import ClassPools, shuffled
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import UNSTANDARDISED, assemble_task
@@ -33,6 +34,7 @@ def omniglot_stream(
     image_size: PositiveInt = 28,
     data_seed: int = 0,
     batch_size: PositiveInt = 10,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """Handwritten characters, the task being to tell those of an alphabet.
@@ -48,6 +50,7 @@ def omniglot_stream(
             105 are resized.
         data_seed: Seed of the choice of drawings.
         batch_size: Examples per training step over all replicas.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -70,7 +73,11 @@ def omniglot_stream(
     """
     sources = [
         tfds_source.open_split(
-            "omniglot", split, data_dir, (image_size, image_size, 1)
+            "omniglot",
+            split,
+            data_dir,
+            (image_size, image_size, 1),
+            memory=memory,
         )
         for split in _PARTS[part]
     ]
@@ -79,11 +86,13 @@ def omniglot_stream(
     for source in sources:
         for alphabet, characters in _alphabets(source).items():
             found[alphabet] = (source, characters)
-    tasks = []
+    tasks, held = [], HeldTasks(memory)
     for alphabet in _chosen(alphabets, found):
         source, characters = found[alphabet]
         pools = _pools(source, characters, data_seed)
-        splits = pools.take(characters, counts, alphabet)
+        splits = held.add(
+            pools.take(characters, counts, alphabet, *held.next())
+        )
         class_names = [source.class_names[c] for c in characters]
         tasks.append(
             assemble_task(

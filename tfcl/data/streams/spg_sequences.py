@@ -11,7 +11,7 @@ import numpy as np
 
 from tfcl import randomness
 from tfcl.data.class_pools import SPLITS
-from tfcl.data.lazy_images import images_of
+from tfcl.data.lazy_images import HeldTasks, MemoryLimits, images_of
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import Task, TaskStream
 from tfcl.data.task_assembly import assemble_task
@@ -87,6 +87,7 @@ def spg_sequence(
     dataset: str | None = None,
     same_user: bool = False,
     image_shape: tuple | None = None,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """One of the nine sequences, in an order drawn from a seed, or several.
@@ -117,6 +118,7 @@ def spg_sequence(
             3 channels, in place of the sequences' own. Images are stretched
             to it (`preprocessing.grey_levels`), grey ones made coloured and
             the reverse. Sequences of several shapes need it.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Raises:
@@ -148,13 +150,14 @@ def spg_sequence(
             f"same_user=True, sequence={sequence!r}"
         )
     tasks: list[Task] = []
+    held = HeldTasks(memory)
     for each in made_of:
         rest = (num_tasks or total) - len(tasks)
-        _add_tasks(tasks, rest, each, seed, same_user, data_dir)
+        _add_tasks(tasks, rest, each, seed, same_user, held, data_dir)
     return TaskStream("+".join(names), tasks, batch_size)
 
 
-def _add_tasks(tasks, most, made_of, seed, same_user, data_dir):
+def _add_tasks(tasks, most, made_of, seed, same_user, held, data_dir):
     """Adds the first tasks of a sequence, at most so many."""
     if not most:
         return
@@ -164,6 +167,7 @@ def _add_tasks(tasks, most, made_of, seed, same_user, data_dir):
             split,
             data_dir,
             made_of.image_shape if made_of.resizes else None,
+            memory=held.limits,
         )
         for split in ("train", "test")
     )
@@ -173,7 +177,14 @@ def _add_tasks(tasks, most, made_of, seed, same_user, data_dir):
         groups = _classes(train, test, made_of, seed)
     for group in groups[:most]:
         name = f"task_{len(tasks):02d}"
-        splits = _splits(train, test, group, made_of, (seed, group.key), name)
+        chosen = _chosen(train, test, group, made_of, (seed, group.key), name)
+        now, largest = held.next()
+        splits = held.add(
+            [
+                (images_of(source, rows, now, largest), labels)
+                for source, rows, labels in chosen
+            ]
+        )
         names = [train.class_names[label] for label in group.classes]
         statistics = STATISTICS[made_of.image_shape[-1]]
         tasks.append(
@@ -322,8 +333,8 @@ def _user_of(source, dataset):
     return np.array([int(head) for head in heads])
 
 
-def _splits(train, test, group, made_of, key, task_name):
-    """`(images, labels)` of train, validation and test, in random order."""
+def _chosen(train, test, group, made_of, key, task_name):
+    """Source, rows and labels of the three splits, in random order."""
     wanted = [size * len(group.classes) for size in made_of.per_class]
     draws = randomness.generator(key[0], "spg subset", key[1])
     learned = wanted[0] + wanted[1]
@@ -339,7 +350,7 @@ def _splits(train, test, group, made_of, key, task_name):
     local = np.full(len(train.class_names), -1, np.int32)
     local[group.classes] = np.arange(len(group.classes))
     return [
-        (images_of(source, indices), local[source.labels[indices]])
+        (source, indices, local[source.labels[indices]])
         for source, indices in chosen
     ]
 

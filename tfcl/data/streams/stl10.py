@@ -9,6 +9,13 @@ import numpy as np
 from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, within
 from tfcl.data.class_pools import SPLITS, ClassPools, shuffled
+from tfcl.data.lazy_images import (
+    CachedImages,
+    HeldTasks,
+    LazyImages,
+    MemoryLimits,
+    image_digest,
+)
 from tfcl.data.sources import tfds_source
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import assemble_task
@@ -20,6 +27,8 @@ _STANDARDISATION = (0.5, 1.0)
 _NOISE_UNIT = 0.025
 _NOISE_MEANS = (-2, -1, 0, 1)
 _NOISE_STDS = (0, 1)
+_WHOLE = (None, None, None)
+_PART = 256  # Images that get their noise at a time.
 
 
 class STL10Task(NamedTuple):
@@ -107,6 +116,7 @@ def stl10_stream(
     design_seed: int = 0,
     data_seed: int = 0,
     batch_size: PositiveInt = 10,
+    memory: MemoryLimits | None = None,
     data_dir: Folder | None = None,
 ) -> TaskStream:
     """STL-10 cut into tasks by `stl10_design`: "20t", "15t" or others.
@@ -127,6 +137,7 @@ def stl10_stream(
         data_seed: Seed of the choice of images, drawn anew for every task,
             and of the noise values.
         batch_size: Examples per training step over all replicas.
+        memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
 
     Returns:
@@ -149,13 +160,21 @@ def stl10_stream(
         Lee, Behpour, Eaton, ICML 2021, and its program.
     """
     design = stl10_design(num_tasks, classes_per_task, design_seed)
-    train = tfds_source.open_split("stl10", "train", data_dir)
-    test = tfds_source.open_split("stl10", "test", data_dir)
-    tasks = []
+    train = tfds_source.open_split("stl10", "train", data_dir, memory=memory)
+    test = tfds_source.open_split("stl10", "test", data_dir, memory=memory)
+    tasks, held = [], HeldTasks(memory)
     for row in design:
         name = f"task_{row.task:02d}"
         percentages = (data_percent, validation_percent)
-        splits = _splits(train, test, row, name, percentages, data_seed)
+        pools = _pools(train, test, row, percentages, data_seed)
+        splits = held.add(
+            [
+                (_disturbed(images, row, data_seed, split), labels)
+                for split, (images, labels) in zip(
+                    SPLITS, pools.take(row.classes, _WHOLE, name, *held.next())
+                )
+            ]
+        )
         class_names = [train.class_names[c] for c in row.classes]
         tasks.append(
             assemble_task(
@@ -165,10 +184,10 @@ def stl10_stream(
     return TaskStream(f"stl10_{num_tasks}t", tasks, batch_size)
 
 
-def _splits(train, test, row, name, percentages, data_seed):
-    """`(images, labels)` of the task's splits, with its noise."""
+def _pools(train, test, row, percentages, data_seed):
+    """The images of the task's classes, before its noise."""
     key = (data_seed, row.task)
-    pools = ClassPools(
+    return ClassPools(
         (train, train, test),
         {
             label: _pool(train, test, label, percentages, key)
@@ -176,11 +195,6 @@ def _splits(train, test, row, name, percentages, data_seed):
         },
         remedies=("", "Set other stl10_stream percentages."),
     )
-    splits = pools.take(row.classes, (None, None, None), name)
-    return [
-        (_disturbed(images, row, data_seed, split), labels)
-        for split, (images, labels) in zip(SPLITS, splits)
-    ]
 
 
 def _pool(train, test, label, percentages, key):
@@ -193,22 +207,66 @@ def _pool(train, test, label, percentages, key):
 
 
 def _disturbed(images, row, data_seed, split):
-    """The task's noise, then its channel order; uint8 in and out."""
-    if row.noise_mean or row.noise_std:
-        generator = randomness.generator(
-            data_seed, "stl10 noise", row.task, split
-        )
+    """The task's noise, then its channel order; uint8, decoded or lazy."""
+    source = _DisturbedImages(images, row, data_seed, split)
+    everything = np.arange(len(images))
+    if isinstance(images, CachedImages):
+        return images.again(source, everything)
+    if isinstance(images, LazyImages):
+        return LazyImages(source, everything)
+    return source.images(everything)
+
+
+class _DisturbedImages:
+    """Images with the noise of a task, as a source of `LazyImages`.
+
+    Args:
+        images: uint8 array or `Images` `(n, height, width, 3)`.
+        row: `STL10Task`.
+        data_seed: Seed of the noise.
+        split: Name of the split, for the noise.
+    """
+
+    def __init__(self, images, row, data_seed, split):
+        self.image_shape = images.shape[1:]
+        # Kept here and in the cache, they would take twice the room.
+        cached = isinstance(images, CachedImages)
+        self._images = images.uncached() if cached else images
+        self._row = row
+        self._key = (data_seed, "stl10 noise", row.task, split)
+
+    def images(self, indices):
+        """Pixels, uint8 `(k, height, width, 3)`."""
+        row, indices = self._row, np.asarray(indices)
+        pixels = np.empty((len(indices), *self.image_shape), np.uint8)
+        generator = None
+        if row.noise_mean or row.noise_std:
+            generator = randomness.generator(*self._key)
         # In parts: a float copy of all test images would take 265 MB.
-        images = np.concatenate(
-            [
-                _with_noise(part, row, generator)
-                for part in np.array_split(images, -(-len(images) // 256))
-            ]
-        )
-    return np.ascontiguousarray(images[..., list(row.channels)])
+        count = len(self._images)
+        for part in np.array_split(np.arange(count), -(-count // _PART)):
+            noise = None
+            if generator is not None:
+                # Of images that are not asked for as well: the values of each
+                # depend on how many came before.
+                shape = (len(part), *self.image_shape)
+                noise = generator.standard_normal(shape, np.float32)
+            mine = np.flatnonzero((indices >= part[0]) & (indices <= part[-1]))
+            if not len(mine):
+                continue
+            found = self._images[indices[mine]]
+            if noise is not None:
+                found = _with_noise(found, row, noise[indices[mine] - part[0]])
+            pixels[mine] = found[..., list(row.channels)]
+        return pixels
+
+    def digest(self, indices):
+        """Text that differs where images, or what is made of them, do."""
+        taken = self._images.taken(np.asarray(indices))
+        made = (self._row, self._key, np.asarray(indices).tolist())
+        return f"{made}{image_digest(taken)}"
 
 
-def _with_noise(images, row, generator):
-    noise = generator.standard_normal(images.shape, np.float32)
+def _with_noise(images, row, noise):
     levels = images + 255.0 * (row.noise_mean + row.noise_std * noise)
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)

@@ -38,6 +38,7 @@ HARMLESS = (
     "Experiment.on_nonfinite",
     "Runtime.cpu_devices",  # The replicas that come of it are noted.
     "Runtime.memory_growth",
+    "Runtime.window",
     "Runtime.workers_timeout",
 )
 PRECISION = "Runtime.precision"

@@ -65,6 +65,7 @@ class LearnedTasks:
                 f"--model_dir {model_dir} has not learned a task yet. Let "
                 "tfcl.train finish one first."
             )
+        keras_state.refuse_other_floatx(journal.numerics or {}, model_dir)
         if journal.position is not None:
             logging.warning(
                 "The run is in the middle of task %d: layers that tasks "

@@ -69,9 +69,13 @@ class TaskHeads:
         Args:
             sizes: Classes of each task of the stream that was learned.
 
+        A memory's units are as long as the largest task is wide. A wider one
+        makes all of them longer at their end, which the tasks before never
+        read; with `layer_norm`, gains and offsets stand there.
+
         Raises:
-            UserError: If tasks differ, or a memory's units would change their
-                length: they are as long as the largest task is wide.
+            UserError: If tasks differ, or units that end in gains and offsets
+                would change their length.
         """
         known = tuple(sizes)
         if self.sizes[: len(known)] != known:
@@ -80,11 +84,13 @@ class TaskHeads:
                 f"and `classes_per_task` now give {self.sizes}. Keep them, and "
                 "put new tasks behind them."
             )
-        if self._is_memory and max(self.sizes) > max(known):
+        if not self._is_memory or max(self.sizes) <= max(known):
+            return
+        if self.layer.memory.layer_norm is not None:
             raise UserError(
-                "Heads of memories are as wide as the largest task, "
-                f"{max(known)} classes in this run, and a new task has "
-                f"{max(self.sizes)}. Cut it into tasks of at most "
+                "Heads of memories with `layer_norm` are as wide as the "
+                f"largest task, {max(known)} classes in this run, and a new "
+                f"task has {max(self.sizes)}. Cut it into tasks of at most "
                 f"{max(known)} classes, or start a new run."
             )
 

@@ -11,6 +11,7 @@ from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.reprogram.parallel_conv2d import ParallelConv2D
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.models.surgery.lift import lift
+from tfcl.models.surgery.selective import warn_of_wrapped
 from tfcl.models.variables import Owned, leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -58,7 +59,9 @@ class ParallelConvolutions(NetworkMethod):
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:
         rules = {keras.layers.Conv2D: ParallelConv2D.lift}
-        backbone = lift(super().make_backbone(spec), rules)
+        plain = super().make_backbone(spec)
+        warn_of_wrapped(plain, "kernels")
+        backbone = lift(plain, rules)
         for layer in leaf_layers(backbone):
             if not isinstance(layer, ParallelConv2D):
                 layer.trainable = False

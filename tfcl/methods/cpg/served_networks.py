@@ -7,7 +7,7 @@ import typing
 import numpy as np
 
 from tfcl.models.surgery.leading_block import block_of, flattened_positions
-from tfcl.models.variables import restore
+from tfcl.models.variables import layer_named, restore
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class ServedNetworks:
 
     def blocks(self, width: float, layer: keras.layers.Layer, *arrays) -> Any:
         """Leading blocks of arrays, each in the shape of the plain kernel."""
-        plain = self.network(width).backbone.get_layer(layer.name).kernel
+        plain = layer_named(self.network(width).backbone, layer.name).kernel
         shape = tuple(plain.shape)
         positions = self.positions.get(f"{layer.name}/kernel", 1)
         return [block_of(array, shape, positions) for array in arrays]
@@ -108,7 +108,7 @@ class ServedNetworks:
                 earlier = known & (owner < number)
                 count = np.count_nonzero(earlier)
                 known[earlier] = np.unpackbits(bits, count=count)
-            plain = network.backbone.get_layer(layer.name).kernel
+            plain = layer_named(network.backbone, layer.name).kernel
             served = np.where(known, kernel, np.zeros((), kernel.dtype))
             plain.assign(served)
             names.add(f"{layer.name}/kernel")

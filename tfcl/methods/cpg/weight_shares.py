@@ -8,6 +8,7 @@ import typing
 from absl import logging
 
 from tfcl.layers.masked.masked_kernel import MaskedKernel
+from tfcl.methods.shared_weights import warn_of_copies
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -62,18 +63,8 @@ def say_shares(method: str, backbone: keras.Model) -> None:
         backbone.name,
         100 * shares["masked_share"],
     )
-    if not shares["own_kernels"]:
-        return
-    kinds = {la.name: type(la).__name__ for la in leaf_layers(backbone)}
-    logging.warning(
-        "%s shares convolutions and dense layers alone. These layers are "
-        "copied for every task, with all their weights: %s.",
-        method,
-        ", ".join(
-            f"{name} ({kinds[name]}, {count} weights)"
-            for name, count in shares["own_kernels"].items()
-        ),
-    )
+    rule, copied = "convolutions and dense layers", shares["own_kernels"]
+    warn_of_copies(method, rule, backbone, copied)
 
 
 def _numbers(layer):

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
+from tfcl.methods.shared_weights import say_shared
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.growing_chain import GrowingChain, regrown, unit_view
 from tfcl.models.variables import statistic
@@ -50,6 +51,7 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         self._draws: tuple[int, ...] = ()
         self._build(self.chain.widths)
         self.old_widths = list(self.widths)
+        say_shared(self.name, self._network.backbone, self.slot)
         self.redraw(self.shared, "shared")
         if self.training.pretrained:
             for name in self.chain.names[: -len(hidden) or None]:

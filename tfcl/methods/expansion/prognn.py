@@ -7,6 +7,7 @@ import typing
 import gin
 import keras
 import numpy as np
+from absl import logging
 
 from tfcl.arguments import PositiveFloat, checked, require
 from tfcl.layers.transfer.lateral_conv2d import LateralConv2D
@@ -15,9 +16,15 @@ from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.protocols import SupportsGrowth
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.lift import lift
-from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.rewire import inlined, rewire
 from tfcl.models.surgery.selective import convolutions
-from tfcl.models.variables import leaf_layers, owned_variables, restore, stored
+from tfcl.models.variables import (
+    layer_named,
+    leaf_layers,
+    owned_variables,
+    restore,
+    stored,
+)
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -66,13 +73,21 @@ class ProgNN(NetworkMethod, SupportsGrowth):
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
-        self._backbone = self.training.backbone(spec)
+        # Columns hear each other layer by layer.
+        self._backbone = inlined(self.training.backbone(spec))
         _require_plain(self._backbone)
         frozen = lift(self._backbone, {})
         for layer in leaf_layers(frozen):
             layer.trainable = False
         self.require_still(frozen, frozen.weights)
         self._head = self.make_head(spec)
+        logging.info(
+            "%s: every task has a column of its own, %d weights of backbone "
+            "'%s' and what hears the columns before it, and its head.",
+            self.name,
+            self._backbone.count_params(),
+            self._backbone.name,
+        )
 
     @property
     def random_state(self) -> list[keras.Variable]:
@@ -226,15 +241,18 @@ class _Column:
             self.layers[layer.name] = clone
         self._backbone = backbone
 
-    def call(self, name, inputs, heard, kwargs):
+    def call(self, plain, inputs, heard, kwargs):
         """Output of a layer, which takes the backbone's weights at first."""
+        name = plain.name
+        if name not in self.layers:
+            return plain(*inputs, **kwargs)  # A bare operation, as in a + b.
         layer = self.layers[name]
         built = layer.built
         lateral = isinstance(layer, LateralConv2D)
         args = ([*inputs, *heard],) if lateral else inputs
         outputs = layer(*args, **kwargs)
         if not built and layer.weights:
-            known = self._backbone.get_layer(name).get_weights()
+            known = layer_named(self._backbone, name).get_weights()
             for variable, value in zip(layer.weights, known):
                 variable.assign(value)
         return outputs
@@ -272,12 +290,11 @@ def _progressive(backbone, columns):
     def call(layer, *args, **kwargs):
         outputs = []
         for number, column in enumerate(columns):
-            inputs = [
-                keras.tree.map_structure(lambda a, n=number: at(a, n), arg)
-                for arg in args
-            ]
+            inputs, options = keras.tree.map_structure(
+                lambda a, n=number: at(a, n), (list(args), kwargs)
+            )
             heard = [at(args[0], j) for j in range(number)]
-            outputs.append(column.call(layer.name, inputs, heard, kwargs))
+            outputs.append(column.call(layer, inputs, heard, options))
         places[id(outputs[-1])] = outputs
         return outputs[-1]
 

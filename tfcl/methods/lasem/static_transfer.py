@@ -10,6 +10,7 @@ from tfcl.layers.transfer.selective_conv2d import SHARED, TASK
 from tfcl.methods.lasem.transfer_configurations import transfer_configuration
 from tfcl.methods.lasem.transfers import HardTransfer
 from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.shared_weights import own_kernels, warn_of_copies
 from tfcl.models.surgery.prefix_tree import configuration_name
 from tfcl.models.surgery.selective import (
     convolutions,
@@ -109,3 +110,6 @@ def divide_by_layers(
     everything = network.backbone_variables + network.head_variables
     method.shared = [v for v in everything if id(v.variable) in shared]
     method.slot = [v for v in everything if id(v.variable) not in shared]
+    backbone = network.backbone
+    copied = own_kernels(backbone, method.slot, layers)
+    warn_of_copies(method.name, "convolutions", backbone, copied)

@@ -65,6 +65,11 @@ def attended(backbone: keras.Model, scale: float) -> keras.Model:
                 "layer before it, so it is not known whose units it uses. Use "
                 "a backbone without branches."
             )
+        if any(layer is entry.layer for entry in hidden):
+            raise ValueError(
+                f"Layer '{layer.name}' is used twice, but has one set of "
+                "gates. Use a backbone without such layers."
+            )
         outputs = layer(*args, **kwargs)
         if type(layer) in (keras.layers.Conv2D, keras.layers.Dense):
             _refuse_groups(layer)

@@ -7,6 +7,7 @@ import typing
 import keras
 
 from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.selective import require_bare_convolutions
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -41,8 +42,10 @@ def gated(model: keras.Model, make_gate: Callable[..., Any]) -> keras.Model:
 
     Raises:
         ValueError: If the model has no convolution, or one that is used
-            twice, sits in an inner model or has its channels first.
+            twice, is wrapped in another layer, sits in an inner model or has
+            its channels first.
     """
+    require_bare_convolutions(model, "gated")
     convs = [la for la in leaf_layers(model) if _is_conv(la)]
     if not convs:
         raise ValueError(

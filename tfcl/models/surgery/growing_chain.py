@@ -141,6 +141,11 @@ def _chain(backbone):
                 "layer before it; units can be added to a plain chain only. "
                 "Use a backbone without branches."
             )
+        if any(layer is known for known in layers if known.weights):
+            raise ValueError(
+                f"Layer '{layer.name}' is used twice; units can be added to "
+                "a plain chain only. Use a backbone without such layers."
+            )
         before = not any(map(_has_units, layers)) and _keeps_channels(layer)
         if not (isinstance(layer, _PASSIVE) or _has_units(layer) or before):
             raise ValueError(

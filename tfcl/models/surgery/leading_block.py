@@ -7,7 +7,7 @@ import typing
 import keras
 import numpy as np
 
-from tfcl.models.surgery.rewire import rewire
+from tfcl.models.surgery.rewire import inlined, rewire
 
 if typing.TYPE_CHECKING:
     from tfcl.types import Shape
@@ -91,5 +91,5 @@ def flattened_positions(model: keras.Model) -> dict[str, int]:
         return outputs
 
     kept = []
-    rewire(model, call)
+    rewire(inlined(model), call)
     return found

@@ -10,6 +10,7 @@ from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
 from tfcl.models.surgery.lift import lift
 from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
+from tfcl.models.surgery.selective import warn_of_wrapped
 from tfcl.models.variables import leaf_layers
 
 CLR, FULL, SCALE, GATED = "clr", "full", "scale", "gated"
@@ -79,6 +80,7 @@ def reprogram(
         raise ValueError(
             f"Argument `mode` must be one of {MODES}. Received: mode={mode!r}"
         )
+    warn_of_wrapped(backbone, "filters")
     copy = lift(backbone, {})
     names = layer_names(copy)
     insertion = _Insertion(mode, kernel_size, squeeze_excite, names)

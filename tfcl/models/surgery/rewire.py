@@ -6,6 +6,8 @@ import typing
 
 import keras
 
+from tfcl.models.surgery.lift import require_graphs
+
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -106,6 +108,34 @@ def rewire_throughout(
         return inner[id(layer)](*args, **kwargs)
 
     return rewire(model, call)
+
+
+def inlined(model: keras.Model) -> keras.Model:
+    """A model's graph with the layers of inner models in their place.
+
+    Args:
+        model: As of `rewire`.
+
+    Returns:
+        A functional model of the same layers without inner models; `model`
+        itself if there are none.
+
+    Raises:
+        ValueError: If an inner model is no graph of layers.
+    """
+
+    def call(layer, *args, **kwargs):
+        if not isinstance(layer, keras.Model):
+            return layer(*args, **kwargs)
+        if isinstance(layer, keras.Sequential):
+            layer = keras.Model(layer.inputs, layer.outputs)
+        # Its `call` would put a conversion before the first layer.
+        return layer._run_through_graph(args)
+
+    require_graphs(model)
+    while any(isinstance(layer, keras.Model) for layer in model.layers):
+        model = rewire(model, call)
+    return model
 
 
 def maker(tensor: Tensor) -> tuple[keras.layers.Layer, Tensor | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import keras
+from absl import logging
 
 from tfcl.layers.transfer.selective_conv2d import TASK, SelectiveConv2D
 from tfcl.models.surgery.lift import lift
@@ -23,6 +24,51 @@ def convolutions(model: keras.Model) -> list[str]:
     ]
 
 
+def wrapped_convolutions(model: keras.Model) -> list[keras.layers.Wrapper]:
+    """Layers that hold a convolution, as SpectralNormalization does."""
+    return [
+        layer
+        for layer in leaf_layers(model)
+        if isinstance(layer, keras.layers.Wrapper)
+        and isinstance(layer.layer, keras.layers.Conv2D)
+    ]
+
+
+def require_bare_convolutions(model: keras.Model, what: str) -> None:
+    """Refuses convolutions that are wrapped, where they cannot be found.
+
+    Args:
+        model: A functional or built sequential model.
+        what: What a method does with convolutions, such as "shared".
+
+    Raises:
+        ValueError: With the layer.
+    """
+    for layer in wrapped_convolutions(model):
+        raise ValueError(
+            f"Layer '{layer.name}' ({type(layer).__name__}) holds the "
+            f"convolution '{layer.layer.name}', which could not be {what}. "
+            "Use the convolution itself in its place."
+        )
+
+
+def warn_of_wrapped(model: keras.Model, what: str) -> None:
+    """Says in the log which convolutions a method passes over.
+
+    Args:
+        model: As above.
+        what: What these convolutions do not get.
+    """
+    found = wrapped_convolutions(model)
+    if found:
+        logging.warning(
+            "Backbone '%s': convolutions inside other layers get no %s: %s.",
+            model.name,
+            what,
+            ", ".join(f"{la.name} ({type(la).__name__})" for la in found),
+        )
+
+
 def selective_backbone(
     backbone: keras.Model, transfer: Any, sharing: Any
 ) -> keras.Model:
@@ -38,16 +84,7 @@ def selective_backbone(
         ValueError: If a convolution is wrapped in another layer, where it
             can be neither found nor shared.
     """
-    for layer in leaf_layers(backbone):
-        held = getattr(layer, "layer", None)
-        if isinstance(layer, keras.layers.Wrapper) and isinstance(
-            held, keras.layers.Conv2D
-        ):
-            raise ValueError(
-                f"Layer '{layer.name}' ({type(layer).__name__}) holds the "
-                f"convolution '{held.name}', which could not be shared. Use "
-                "the convolution itself in its place."
-            )
+    require_bare_convolutions(backbone, "shared")
     convs = convolutions(backbone)
 
     def selective(conv):
