@@ -151,7 +151,8 @@ class Experiment:
                 **shared(numerics(self.runtime, self.evaluation, 0)),
                 **results.versions(),
             }
-            agree(cluster, facts, self.runtime.workers_timeout)
+            seconds = self.runtime.workers_timeout
+            agree(cluster, facts, seconds, self.model_dir)
 
     def _set_up(self, stream, data_dir, method):
         if data_dir is not None:

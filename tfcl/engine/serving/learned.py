@@ -43,6 +43,7 @@ class LearnedTasks:
         method: The run's method, not yet set up.
 
     Attributes:
+        bindings: gin bindings that the run was learned with, {} if none.
         earlier_state: Says that the newest checkpoint is damaged and all is
             of one before it, or None.
 
@@ -75,6 +76,7 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
+        self.bindings = journal.bindings
         self.earlier_state = checkpoints.earlier_state()
         spec = _spec(journal, self.model_dir / "spec.json")
         files = StartFiles(self.model_dir / "start", journal.start_files)
