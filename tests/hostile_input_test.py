@@ -133,11 +133,11 @@ def _answer(world, command, place):
     if command == "goals":
         goals = written / "goals.json"
         ended = world.run(command, model_dir, f"--output={goals}")
-        return ended, json.loads(goals.read_text()) if not ended.code else None
+        return ended, json.loads(goals.read_text()) if ended.code == 0 else None
     if command == "compare":
         ended = world.run(command, model_dir, f"--output={written}")
         table = written / "compare.csv"
-        return ended, _without_paths(table, place) if not ended.code else None
+        return ended, _without_paths(table, place) if ended.code == 0 else None
     ended = world.run(command, f"--model_dir={model_dir}")
     return ended, re.findall(r"│ (\w+) +│ ([\d.]+) +│ ([\d.]+)", ended.out)
 
@@ -257,7 +257,7 @@ def test_damaged_data_give_the_same_numbers_or_a_word(
             _check_end(ended, told)
             # Files that are gone or others are another set of data.
             same = damages[0] not in ("delete", "swap", "copy")
-            if same and files[number].suffix == ".png" and not ended.code:
+            if same and files[number].suffix == ".png" and ended.code == 0:
                 found = (run / "accuracy_matrix.csv").read_text()
                 _check_answer(ended, found, world.answers["train"], told)
         else:
@@ -419,5 +419,5 @@ def test_a_damaged_run_answers_as_it_did_or_says_a_word(
         ended, found = _answer(world, command, work)
         _check_end(ended, told)
         _check_answer(ended, found, world.answers[command], told)
-        if command == "train" and not ended.code:
+        if command == "train" and ended.code == 0:
             assert found == world.answers["train"], f"resumed: {told}"

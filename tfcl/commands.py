@@ -31,7 +31,7 @@ from tfcl.errors import (
     UserError,
     printable,
 )
-from tfcl.files import local_path
+from tfcl.files import local_path, refuse_special
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -266,7 +266,9 @@ def load_run(model_dir: str | pathlib.Path) -> None:
 
     Raises:
         UserError: If `model_dir` holds no run.
+        RunError: If it holds what is no file.
     """
+    refuse_special(model_dir)
     path = pathlib.Path(model_dir) / "config.gin"
     if not path.exists():
         raise UserError(

@@ -21,7 +21,7 @@ from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import RunError, UserError
-from tfcl.files import local_path, read_json
+from tfcl.files import local_path, read_json, refuse_special
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
@@ -55,6 +55,7 @@ class LearnedTasks:
     def __init__(self, model_dir: str | pathlib.Path, method: Method):
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        refuse_special(self.model_dir)
         self.method = method
         self.bank = Bank(self.model_dir / "tasks", writes=False)
         checkpoints = Checkpoints(
