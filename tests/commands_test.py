@@ -382,6 +382,34 @@ def test_answers_of_the_newest_state_end_in_silence():
         commands.refuse_earlier_state("ckpt-3 is damaged", "These answers")
 
 
+@pytest.mark.parametrize(
+    "command", [["predict", "--task=two_three"], ["evaluate"], ["export"]]
+)
+def test_a_changed_configuration_does_not_serve(
+    life, images, tmp_path, command
+):
+    folder = tmp_path / "run"
+    shutil.copytree(life.folder, folder)
+    config = folder / "config.gin"
+    text = config.read_text()
+    changed = re.sub(r"(?m)^(TaskTraining\.dropout = ).*", r"\g<1>0.25", text)
+    assert changed != text
+    config.write_text(changed)
+    name, *flags_of_it = command
+    ended = started(
+        "-m",
+        f"tfcl.{name}",
+        f"--model_dir={folder}",
+        *flags_of_it,
+        *([images / "rgb.png"] if name == "predict" else []),
+        *([f"--data_dir={life.data_dir}"] if name == "evaluate" else []),
+    )
+    assert ended.code == 2 and not ended.out
+    (line,) = [x for x in ended.own_lines() if x.startswith("tfcl: ")]
+    assert f"{config} is not as the run was learned with" in line
+    assert "TaskTraining.dropout" in line and "0.25" in line
+
+
 def test_export_writes_the_task_that_is_named(life, tmp_path):
     ended = started(
         "-m",

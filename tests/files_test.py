@@ -15,11 +15,15 @@ import pytest
 from tests.testing.toy_run import disk_limit
 from tfcl import commands
 from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.serving.written_again import mend_results
 from tfcl.engine.storage.npz import from_npz, to_npz
-from tfcl.errors import UserError
+from tfcl.errors import RunError, UserError
 from tfcl.files import (
     local_path,
     read_json,
+    refuse_special,
     sweep,
     way_out,
     write_atomically,
@@ -76,6 +80,32 @@ def _kill(*_):
 
 def _fail(*_):
     raise OSError(5, "no rename")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("name", ["results.json", "tasks/000_a/task.json"])
+def test_a_run_with_a_pipe_is_refused_and_does_not_hang(tmp_path, kind, name):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "gone").symlink_to("nowhere")
+    path.write_text("{}")
+    refuse_special(tmp_path)
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    openings = (
+        refuse_special,
+        commands.load_run,
+        mend_results,
+        lambda folder: Experiment(folder, method=None, stream=None),
+        lambda folder: LearnedTasks(folder, None),
+    )
+    for opening in openings:
+        with pytest.raises(RunError, match=f"{name} is a pipe, a device or"):
+            opening(tmp_path)
 
 
 def test_json_keeps_every_number_and_refuses_nan(tmp_path):

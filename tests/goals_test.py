@@ -1,6 +1,7 @@
 """Goals from the results of runs."""
 
 import json
+import math
 
 import pytest
 
@@ -37,6 +38,13 @@ def test_runs_of_other_tasks_are_refused(runs, tmp_path):
     other = _run(tmp_path / "c", fish=0.5)
     with pytest.raises(UserError, match="has learned other tasks than"):
         goals.goals_of([*runs, other])
+
+
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_runs_that_were_not_validated_are_refused(tmp_path, missing):
+    run = _run(tmp_path / "a", fish=0.5, birds=missing, cars=missing)
+    with pytest.raises(UserError, match="accuracy of the tasks birds, cars:"):
+        goals.goals_of([run])
 
 
 def test_folders_without_results_are_named(tmp_path):

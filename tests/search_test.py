@@ -1,5 +1,6 @@
 """The search: ranges, trials, what it maximises, going on."""
 
+import inspect
 import json
 import signal
 from unittest import mock
@@ -17,7 +18,7 @@ from tfcl.configuration.ranges import parse_range
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.measurement import Evaluation
-from tfcl.errors import Interrupted, RunError, UserError
+from tfcl.errors import CannotGoOn, Interrupted, RunError, UserError
 from tfcl.search import Search
 
 _FILES = ["gin/snn_digits.gin"]
@@ -156,6 +157,28 @@ def test_a_trial_that_was_killed_before_it_had_its_values(tmp_path):
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
     assert _made(study)[:1] + _made(study)[2:] == _made(wanted)
+
+
+def test_a_trial_goes_on_with_other_numerics_if_it_may(tmp_path, monkeypatch):
+    with mock.patch.object(Search, "_accuracy", side_effect=Interrupted("no")):
+        with pytest.raises(Interrupted):
+            _search(tmp_path).run(1)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    with pytest.raises(CannotGoOn, match="--allow_other_numerics") as refused:
+        _search(tmp_path).run(1)
+    assert refused.value.exit_code == 2
+    # The values are not to blame: the trial has not failed.
+    (trial,) = _search(tmp_path).study.trials
+    assert trial.state.name == "RUNNING"
+    study = _search(tmp_path, allow_other_numerics=True).run(1)
+    assert [t.state.name for t in study.trials] == ["COMPLETE"]
+
+
+def test_search_takes_the_flag_that_train_takes():
+    # Read, not run: to start both takes half a minute.
+    source = inspect.getsource(search_module)
+    assert "commands.define_other_numerics()" in source
+    assert "given.allow_other_numerics," in source
 
 
 def test_a_signal_between_two_trials_ends_the_search(tmp_path):

@@ -1,10 +1,8 @@
 """docs/security.md, line by line: what may run code, and what may not."""
 
-import ast
 import hashlib
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +14,13 @@ import pytest
 
 from data_builders.image_folders.image_file import BadImage, decode
 from tests.testing.folders import draw
+from tests.testing.tables_of_tests import missing_tests, named_tests
 from tfcl import commands, configuration
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import UserError
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
-_PAGE = _ROOT / "docs/security.md"
+_PAGE = "docs/security.md"
 # Leaves a trace where it is run.
 _TRACE = "import pathlib; pathlib.Path({!r}).write_text('run')\n"
 
@@ -52,30 +51,13 @@ def module(tmp_path, trace):
 # The page
 
 
-def _lines():
-    """(test, line) of every row of the page's tables."""
-    for line in _PAGE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("|") and not re.match(r"\|(-|\s*what \|)", line):
-            found = re.search(r"`(tests/[\w/]+\.py)::(test_\w+)` \|$", line)
-            assert found, f"names no test: {line}"
-            yield found[1], found[2]
-
-
 def test_every_line_names_a_test_that_exists():
-    lines = list(_lines())
-    assert len(lines) > 20
-    for path, name in lines:
-        tree = ast.parse((_ROOT / path).read_text(encoding="utf-8"))
-        names = {
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef)
-        }
-        assert name in names, f"{path} has no {name}"
+    assert len(named_tests(_PAGE)) > 20
+    assert not missing_tests(_PAGE)
 
 
 def test_every_test_here_is_a_line_of_the_page():
-    mine = {name for path, name in _lines() if path == "tests/security_test.py"}
+    mine = {n for path, n in named_tests(_PAGE) if "security_test" in path}
     tests = {name for name in globals() if name.startswith("test_")}
     assert {name for name in tests if not name.startswith("test_every")} == mine
 

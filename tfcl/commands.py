@@ -24,13 +24,14 @@ from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import (
+    CannotGoOn,
     Interrupted,
     RunError,
     TfclError,
     UserError,
     printable,
 )
-from tfcl.files import local_path
+from tfcl.files import local_path, refuse_special
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,6 +79,17 @@ def define_data_dir() -> None:
     if "data_dir" not in flags.FLAGS:
         define_path(
             "data_dir", "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
+        )
+
+
+def define_other_numerics() -> None:
+    """Defines the flag `--allow_other_numerics`, unless another program has."""
+    if "allow_other_numerics" not in flags.FLAGS:
+        flags.DEFINE_bool(
+            "allow_other_numerics",
+            False,
+            "Go on with another precision, number of threads or replicas or "
+            "the like than the run had so far.",
         )
 
 
@@ -254,7 +266,9 @@ def load_run(model_dir: str | pathlib.Path) -> None:
 
     Raises:
         UserError: If `model_dir` holds no run.
+        RunError: If it holds what is no file.
     """
+    refuse_special(model_dir)
     path = pathlib.Path(model_dir) / "config.gin"
     if not path.exists():
         raise UserError(
@@ -270,7 +284,10 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
     with explained():
         runtime = configuration.build("Experiment.runtime")
         (runtime or Runtime()).apply()
-        return LearnedTasks(model_dir, configuration.build("Experiment.method"))
+        method = configuration.build("Experiment.method")
+        learned = LearnedTasks(model_dir, method)
+    refuse_changed_file(model_dir, learned.bindings)
+    return learned
 
 
 def refuse_missing_files(model_dir: str | pathlib.Path) -> None:
@@ -304,6 +321,28 @@ def refuse_earlier_state(earlier: str | None, shown: str) -> None:
         )
 
 
+def begin(run: Experiment, bindings: Mapping[str, str]) -> None:
+    """Starts a run with what is loaded, if all of it has an effect.
+
+    Raises:
+        UserError: If a binding has none, or the method refuses the tasks.
+        CannotGoOn: If the run was begun with something else.
+    """
+    configuration.check_all_used()
+    try:
+        refuse_other_bindings(run, bindings)
+        run.start(
+            {
+                "config.gin": configuration.asked(),
+                "operative_config.gin": configuration.used(),
+            }
+        )
+    except UserError as error:
+        if run.resumed:
+            raise CannotGoOn(str(error)) from error
+        raise
+
+
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 
@@ -316,19 +355,45 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """
     if not run.resumed:
         return
-    stream = bindings.get("Experiment.stream", "").lstrip("@")
-    lines = configuration.differences(
-        run.journal.bindings, bindings, (*HARMLESS, *ROUNDING, PRECISION)
-    )
-    kept = [
-        line
-        for line in lines
-        if not line.startswith(f"{stream}.")
-        or line.startswith(f"{stream}.batch_size")
-    ]
+    kept = _differences(run.journal.bindings, bindings)
     if kept:
         raise UserError(
             f"--model_dir {run.model_dir} belongs to another configuration: "
             f"{'; '.join(kept)}. Use the old values, or another --model_dir."
         )
     run.journal.bindings = dict(bindings)
+
+
+def refuse_changed_file(
+    model_dir: str | pathlib.Path, learned: Mapping[str, str]
+) -> None:
+    """Refuses to serve a run by a config.gin that it was not learned with.
+
+    Args:
+        model_dir: Folder of the run, whose file is loaded.
+        learned: Bindings of its journal; {} if it was begun without gin.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    found = _differences(learned, configuration.bindings()) if learned else []
+    if found:
+        raise UserError(
+            f"{pathlib.Path(model_dir) / 'config.gin'} is not as the run was "
+            f"learned with: {'; '.join(found)}. Start the run's tfcl.train "
+            "command again, which writes it anew."
+        )
+
+
+def _differences(old, new):
+    """What differs of that which says what is learned, a line each."""
+    stream = new.get("Experiment.stream", "").lstrip("@")
+    lines = configuration.differences(
+        old, new, (*HARMLESS, *ROUNDING, PRECISION)
+    )
+    return [
+        line
+        for line in lines
+        if not line.startswith(f"{stream}.")
+        or line.startswith(f"{stream}.batch_size")
+    ]

@@ -28,6 +28,10 @@ class UserError(TfclError):
     exit_code = 2
 
 
+class CannotGoOn(UserError):
+    """A run that was begun does not go on with what is asked now."""
+
+
 class RunError(TfclError):
     """The run cannot go on; everything learned so far is kept. Exit code 1."""
 

@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> None:
             bindings=configuration.bindings(),
         )
     try:
+        commands.refuse_changed_file(run.model_dir, run.journal.bindings)
         found, recorded = run.measure_again()
     finally:
         run.close()

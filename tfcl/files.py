@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import stat
 import tempfile
 import typing
 
@@ -196,6 +197,27 @@ def sweep(folder: str | pathlib.Path) -> None:
     for path in pathlib.Path(folder).rglob(".*.tmp"):
         if _LEFT_OVER.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def refuse_special(folder: str | pathlib.Path) -> None:
+    """Refuses a folder with pipes, devices or sockets: to read one may not end.
+
+    Args:
+        folder: Of a run, with the folders below it; it may be missing.
+
+    Raises:
+        RunError: With the path of the first one.
+    """
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # Gone, or a link to nothing: whoever reads it says so.
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise RunError(
+                f"{path} is a pipe, a device or a socket and no file. Remove "
+                "it, and restore the file from a copy."
+            )
 
 
 def write_json(path: str | pathlib.Path, value: Any) -> None:

@@ -7,6 +7,7 @@ the largest of several runs. `GoalFile` reads the file.
 from __future__ import annotations
 
 import json
+import math
 import typing
 
 from absl import flags
@@ -37,7 +38,8 @@ def goals_of(runs: Sequence[Any], take: str = "mean") -> dict[str, float]:
         take: "mean" or "max" over the runs.
 
     Raises:
-        UserError: If a folder has no results, or the tasks differ.
+        UserError: If a folder has no results, or the tasks differ, or the
+            validation accuracy of one was not measured.
     """
     found = [_accuracies(run) for run in runs]
     for run, accuracies in zip(runs, found):
@@ -55,7 +57,16 @@ def goals_of(runs: Sequence[Any], take: str = "mean") -> dict[str, float]:
 
 def _accuracies(run):
     tasks = results.read(run)["tasks"]
-    return {task["name"]: task["validation_accuracy"] for task in tasks}
+    found = {task["name"]: task.get("validation_accuracy") for task in tasks}
+    # NaN, too: of a training without an epoch that could be validated.
+    unknown = [n for n, a in found.items() if a is None or math.isnan(a)]
+    if unknown:
+        raise UserError(
+            f"{run} has no validation accuracy of the tasks "
+            f"{', '.join(unknown)}: its method measures none. Give runs of a "
+            "method that validates, such as Individual."
+        )
+    return found
 
 
 def main(argv: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ from tfcl import configuration, randomness
 from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
-from tfcl.errors import Interrupted, RunError, UserError
+from tfcl.errors import CannotGoOn, Interrupted, RunError, UserError
 from tfcl.files import cannot, local_path, write_atomically
 from tfcl.types import Folder
 
@@ -79,6 +79,7 @@ class Search:
         sampler: What chooses the values: "tpe" (tree-structured Parzen
             estimator: near those that did well), "random", or "grid" (every
             combination once, in order).
+        allow_other_numerics: As of `tfcl.train`, for a trial that goes on.
 
     Raises:
         UserError: If the folder holds another search, or a grid is asked for
@@ -95,6 +96,7 @@ class Search:
         objective: str = "validation",
         data_dir: Folder | None = None,
         sampler: str = "tpe",
+        allow_other_numerics: bool = False,
     ):
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         self.gin_files = list(gin_files)
@@ -104,6 +106,7 @@ class Search:
         self.objective = objective
         self.data_dir = data_dir
         self.sampler = sampler
+        self.allow_other_numerics = allow_other_numerics
         self._grid = grid_of(self.ranges) if sampler == "grid" else None
         self.stop_wished = False
         self._experiment = None
@@ -150,6 +153,7 @@ class Search:
             UserError: Before the first trial, if a binding or a range is
                 mistyped or has no effect: one line with its place.
             RunError: If the trials cannot be noted.
+            CannotGoOn: If a trial that was stopped is refused.
         """
         with commands.database_errors(self._path):
             return self._run(n_trials)
@@ -262,6 +266,7 @@ class Search:
                 data_dir=self.data_dir,
                 bindings=configuration.bindings(),
                 command=_command(),
+                allow_other_numerics=self.allow_other_numerics,
             )
 
     def _perform(self, trial):
@@ -273,6 +278,8 @@ class Search:
         logging.info("Trial %d: %s", trial.number, trial.params)
         try:
             value = self._value(trial.number, trial.params)
+        except CannotGoOn:
+            raise  # Its values are not the reason: it has not failed.
         except (RunError, UserError, ValueError) as error:
             # Values that cannot be built are as bad as those that diverge.
             self._fail(trial, error)
@@ -286,14 +293,7 @@ class Search:
         try:
             self._experiment = run
             run.stop_wished = self.stop_wished
-            configuration.check_all_used()
-            commands.refuse_other_bindings(run, configuration.bindings())
-            run.start(
-                {
-                    "config.gin": configuration.asked(),
-                    "operative_config.gin": configuration.used(),
-                }
-            )
+            commands.begin(run, configuration.bindings())
             learn_stream(run)
             return self._accuracy(run)
         finally:
@@ -359,6 +359,7 @@ def main(argv: Sequence[str]) -> None:
         given.objective,
         given.data_dir,
         given.sampler,
+        given.allow_other_numerics,
     )
     study = search.run(given.n_trials)
     done = [trial for trial in study.trials if trial.value is not None]
@@ -390,6 +391,7 @@ if __name__ == "__main__":
     flags.DEFINE_enum(
         "objective", "validation", OBJECTIVES, "Accuracy to maximise."
     )
+    commands.define_other_numerics()
     commands.define_data_dir()
     commands.define_model_dir()
     commands.run(main)

@@ -36,12 +36,7 @@ if typing.TYPE_CHECKING:
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
-_ALLOW = flags.DEFINE_bool(
-    "allow_other_numerics",
-    False,
-    "Go on with another precision, number of threads or replicas or the like "
-    "than the run had so far.",
-)
+commands.define_other_numerics()
 commands.define_data_dir()
 commands.define_model_dir(required=False)
 commands.define_gin()
@@ -62,18 +57,11 @@ def main(argv: Sequence[str]) -> None:
             distribution=_DISTRIBUTION.value,
             bindings=bindings,
             command=shlex.join(["python", "-m", "tfcl.train", *sys.argv[1:]]),
-            allow_other_numerics=_ALLOW.value,
+            allow_other_numerics=flags.FLAGS.allow_other_numerics,
         )
     try:
-        configuration.check_all_used()
-        commands.refuse_other_bindings(run, bindings)
         _stop_on_sigterm(run)
-        run.start(
-            {
-                "config.gin": configuration.asked(),
-                "operative_config.gin": configuration.used(),
-            }
-        )
+        commands.begin(run, bindings)
         learn_stream(run)
     finally:
         run.close()

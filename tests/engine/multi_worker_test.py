@@ -36,31 +36,30 @@ EPOCHS = 5
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Folders after a run of one process, and of the two workers of one."""
+    """Folders after a run of one process, and after one of two workers."""
     base = tmp_path_factory.mktemp("workers")
     (base / "run.gin").write_text(_GIN)
-    alone, chief, other = (base / name for name in ("alone", "chief", "other"))
+    alone, shared = base / "alone", base / "shared"
     _wait([_start(alone)])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
-    # A folder of its own for each worker shows who has written what.
     _wait(
         [
             _start(
-                folder,
+                shared,
                 {"cluster": cluster, "task": {"type": "worker", "index": k}},
             )
-            for k, folder in enumerate((chief, other))
+            for k in range(2)
         ]
     )
-    return alone, chief, other
+    return alone, shared
 
 
 def test_two_workers_learn_what_one_process_learns(folders):
-    alone, chief, _ = folders
+    alone, shared = folders
     for task in _TASKS:
         with (
             np.load(alone / "tasks" / task / "values.npz") as wanted,
-            np.load(chief / "tasks" / task / "values.npz") as found,
+            np.load(shared / "tasks" / task / "values.npz") as found,
         ):
             assert wanted.files and set(wanted.files) == set(found.files)
             for name in wanted.files:
@@ -70,17 +69,34 @@ def test_two_workers_learn_what_one_process_learns(folders):
 
 
 def test_the_results_tell_of_two_replicas(folders):
-    alone, chief, _ = folders
-    wanted, found = (_results(folder) for folder in (alone, chief))
+    alone, shared = folders
+    wanted, found = (_results(folder) for folder in (alone, shared))
     assert (wanted["replicas"], found["replicas"]) == (1, 2)
     assert found["distribution"] == "multi_worker"
     assert found["finished"] and found["global_step"] == wanted["global_step"]
 
 
 def test_only_the_chief_writes_files(folders):
-    alone, chief, other = folders
-    assert _kinds(chief) == _kinds(alone)
-    assert not other.exists()
+    alone, shared = folders
+    # One file of events: each process that writes makes one.
+    assert _kinds(shared) == _kinds(alone)
+
+
+def test_workers_without_a_shared_folder_end_in_one_line(tmp_path):
+    (tmp_path / "run.gin").write_text(_GIN)
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
+    started = [
+        _start(
+            tmp_path / f"run_{k}",
+            {"cluster": cluster, "task": {"type": "worker", "index": k}},
+        )
+        for k in range(2)
+    ]
+    _wait(started, wanted=2)
+    for k, (_, log) in enumerate(started):
+        line = log.read_text().splitlines()[-1]
+        assert line.startswith("tfcl: error: worker 1 cannot see what worker 0")
+        assert not (tmp_path / f"run_{k}").exists()
 
 
 def test_different_learning_rates_end_in_one_line_on_every_worker(tmp_path):
@@ -114,7 +130,8 @@ def _start(folder, tf_config=None, *further):
     if tf_config is not None:
         arguments.append("--distribution=multi_worker")
         environment["TF_CONFIG"] = json.dumps(tf_config)
-    with open(folder.with_suffix(".log"), "w") as log:
+    name = f"{folder.name}_{(tf_config or {}).get('task', {}).get('index', 0)}"
+    with open(folder.with_name(f"{name}.log"), "w") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tfcl.train", *arguments],
             cwd=_ROOT,
@@ -155,11 +172,11 @@ def _results(folder):
 
 def _kinds(folder):
     """Paths of a run's files; TensorBoard puts time and host in its names."""
-    paths = {
+    paths = [
         path.relative_to(folder) for path in folder.rglob("*") if path.is_file()
-    }
+    ]
     assert paths
-    return {
+    return sorted(
         "events" if path.parts[0] == "tensorboard" else path.as_posix()
         for path in paths
-    }
+    )

@@ -36,7 +36,7 @@ from tfcl.engine.traces import Traces
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import UserError
-from tfcl.files import local_path, sweep
+from tfcl.files import local_path, refuse_special, sweep
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
@@ -111,6 +111,7 @@ class Experiment:
     ):
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        refuse_special(self.model_dir)
         self.seed = seed
         self.command = command
         self.on_nonfinite = on_nonfinite
@@ -151,7 +152,8 @@ class Experiment:
                 **shared(numerics(self.runtime, self.evaluation, 0)),
                 **results.versions(),
             }
-            agree(cluster, facts, self.runtime.workers_timeout)
+            seconds = self.runtime.workers_timeout
+            agree(cluster, facts, seconds, self.model_dir)
 
     def _set_up(self, stream, data_dir, method):
         if data_dir is not None:

@@ -5,8 +5,10 @@ The workers are threads: what they do here needs no TensorFlow.
 
 import concurrent.futures
 import os
+import pathlib
 import signal
 import socket
+import tempfile
 import threading
 import time
 
@@ -30,15 +32,19 @@ def _cluster(count, mine, port):
     return Cluster(tuple(tasks), mine)
 
 
-def _outcomes(every, seconds=20.0, delays=()):
+def _outcomes(every, seconds=20.0, delays=(), folders=None):
     """What `agree` comes to on each of the workers with these facts."""
     port = _free_port()
+    if folders is None:
+        made = tempfile.TemporaryDirectory()
+        folders = [pathlib.Path(made.name)] * len(every)
 
     def work(k):
         if k < len(delays):
             time.sleep(delays[k])
         try:
-            return agree(_cluster(len(every), k, port), every[k], seconds)
+            cluster = _cluster(len(every), k, port)
+            return agree(cluster, every[k], seconds, folders[k])
         except Exception as error:
             return error
 
@@ -77,32 +83,32 @@ def test_workers_that_differ_end_all_of_them_with_the_parameters(
 
 @pytest.mark.parametrize("mine, missing", [(0, "worker 1"), (1, "worker 0")])
 def test_a_worker_that_never_comes_is_given_up_after_the_stated_time(
-    mine, missing
+    mine, missing, tmp_path
 ):
     begun = time.monotonic()
     with pytest.raises(RunError, match=f"of {missing} for 1 seconds.*timeout"):
-        agree(_cluster(2, mine, _free_port()), _FACTS, 1.0)
+        agree(_cluster(2, mine, _free_port()), _FACTS, 1.0, tmp_path)
     assert 1.0 <= time.monotonic() - begun < 15.0
 
 
 @pytest.mark.parametrize("mine", [0, 1])
-def test_sigterm_ends_the_waiting(mine):
+def test_sigterm_ends_the_waiting(mine, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
     with pytest.raises(Interrupted, match="waiting for the other workers"):
-        agree(_cluster(2, mine, _free_port()), _FACTS, 60.0)
+        agree(_cluster(2, mine, _free_port()), _FACTS, 60.0, tmp_path)
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_port_in_use_is_one_line():
+def test_a_port_in_use_is_one_line(tmp_path):
     with socket.create_server(("", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(RunError, match=f"cannot listen at port {port}"):
-            agree(_cluster(2, 0, port), _FACTS, 1.0)
+            agree(_cluster(2, 0, port), _FACTS, 1.0, tmp_path)
 
 
-def test_strangers_at_the_port_are_not_counted():
+def test_strangers_at_the_port_are_not_counted(tmp_path):
     port = _free_port()
 
     def stranger():
@@ -113,20 +119,50 @@ def test_strangers_at_the_port_are_not_counted():
     def other():
         time.sleep(0.3)
         stranger()
-        agree(_cluster(2, 1, port), _FACTS, 20.0)
+        agree(_cluster(2, 1, port), _FACTS, 20.0, tmp_path)
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(other)
-        agree(_cluster(2, 0, port), _FACTS, 20.0)
+        agree(_cluster(2, 0, port), _FACTS, 20.0, tmp_path)
         assert waiting.result() is None
 
 
-def test_the_port_is_free_again_at_once():
+def test_the_port_is_free_again_at_once(tmp_path):
     port = _free_port()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         ends = [
-            pool.submit(agree, _cluster(2, k, port), _FACTS, 20.0)
+            pool.submit(agree, _cluster(2, k, port), _FACTS, 20.0, tmp_path)
             for k in range(2)
         ]
         assert [end.result() for end in ends] == [None, None]
     socket.create_server(("", port)).close()
+
+
+def test_workers_with_folders_of_their_own_end_in_one_line(tmp_path):
+    shared, other = tmp_path / "shared", tmp_path / "other"
+    shared.mkdir()
+    ends = _outcomes([_FACTS] * 3, folders=[shared, other, shared])
+    for error in ends:
+        assert isinstance(error, UserError), error
+        assert str(error).startswith("worker 1 cannot see what worker 0 wri")
+        assert "Give a folder on a disk that all" in str(error)
+        assert "\n" not in str(error)
+    assert not other.exists() and not list(shared.iterdir())
+
+
+def test_a_shared_folder_is_left_as_it_was_found(tmp_path):
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        assert _outcomes([_FACTS] * 2, folders=[folder] * 2) == [None] * 2
+        assert not folder.exists() or not list(folder.iterdir())
+        (tmp_path / "old").mkdir(exist_ok=True)
+    assert not (tmp_path / "new").exists() and (tmp_path / "old").exists()
+
+
+def test_a_folder_that_the_first_worker_cannot_write_ends_all(tmp_path):
+    taken = tmp_path / "file"
+    taken.write_text("")
+    first, other = _outcomes([_FACTS] * 2, folders=[taken, taken])
+    assert isinstance(first, RunError) and isinstance(other, RunError)
+    assert "Cannot write to --model_dir" in str(first)
+    assert "Something else is in its place" in str(first)
+    assert str(other).startswith("worker 0 cannot write to its --model_dir")

@@ -1,5 +1,6 @@
 """Brute-force search: the same start for all, the best kept, kills survived."""
 
+import math
 import types
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tests.testing import running, toy_run
 from tests.testing.methods import run_method_test, tiny_stream, tiny_training
+from tfcl.errors import RunError
 from tfcl.methods.lasem.brute_force import BruteForce
 from tfcl.methods.lasem.transfers import TuckerTransfer
 from tfcl.optimizers.schedules import Clock, InverseTimeDecay
@@ -66,6 +68,9 @@ def _search(method, task, accuracies):
         ((0.5, 0.75, 0.75, 0.5), 1),  # first on ties
         ((0.0, 0.0, 0.0, 0.0), 0),
         ((0.1, 0.2, 0.3, 0.4), 3),
+        ((math.nan, 0.5, 0.25, 0.5), 1),
+        ((math.nan, 0.0, math.nan, 0.0), 1),
+        ((0.5, math.nan, 0.75, math.nan), 2),
     ],
 )
 def test_the_best_candidate_is_kept_and_all_start_alike(accuracies, winner):
@@ -85,7 +90,16 @@ def test_the_best_candidate_is_kept_and_all_start_alike(accuracies, winner):
     method.end_task(stream.tasks[1])
     notes = method.bank_notes()
     assert notes["configuration"] == _NAMES[winner]
-    assert notes["validation_accuracies"] == dict(zip(_NAMES, accuracies))
+    shown = [None if math.isnan(value) else value for value in accuracies]
+    assert notes["validation_accuracies"] == dict(zip(_NAMES, shown))
+    assert notes["validation_accuracy"] == accuracies[winner]
+
+
+def test_a_search_without_any_accuracy_ends_in_one_line():
+    method, stream = _set_up()
+    _learn_first(method, stream)
+    with pytest.raises(RunError, match="No configuration of task 'task_01'"):
+        _search(method, stream.tasks[1], (math.nan,) * 4)
 
 
 def test_optimizers_start_anew_for_every_candidate():

@@ -21,7 +21,7 @@ from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import RunError, UserError
-from tfcl.files import local_path, read_json
+from tfcl.files import local_path, read_json, refuse_special
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
@@ -43,6 +43,7 @@ class LearnedTasks:
         method: The run's method, not yet set up.
 
     Attributes:
+        bindings: gin bindings that the run was learned with, {} if none.
         earlier_state: Says that the newest checkpoint is damaged and all is
             of one before it, or None.
 
@@ -54,6 +55,7 @@ class LearnedTasks:
     def __init__(self, model_dir: str | pathlib.Path, method: Method):
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        refuse_special(self.model_dir)
         self.method = method
         self.bank = Bank(self.model_dir / "tasks", writes=False)
         checkpoints = Checkpoints(
@@ -76,6 +78,7 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
+        self.bindings = journal.bindings
         self.earlier_state = checkpoints.earlier_state()
         spec = _spec(journal, self.model_dir / "spec.json")
         files = StartFiles(self.model_dir / "start", journal.start_files)

@@ -13,6 +13,7 @@ from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
+from tfcl.files import refuse_special
 from tfcl.reporting import checksums, results
 from tfcl.reporting.run_facts import RunFacts
 
@@ -30,9 +31,10 @@ def mend_results(model_dir: str | pathlib.Path) -> None:
     Raises:
         UserError: If another process has the run open, or the run is of an
             older version, whose journal does not tell all that results do.
-        RunError: If its checkpoints are damaged, too.
+        RunError: If its checkpoints are damaged, too, or it holds a pipe.
     """
     folder = pathlib.Path(model_dir)
+    refuse_special(folder)
     if not (folder / "checkpoints").is_dir() or not _doubtful(folder):
         return
     lock = DirectoryLock(folder)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 
 import gin
 import numpy as np
 
+from tfcl.errors import RunError
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.models.surgery.prefix_tree import configuration_name, configurations
 from tfcl.models.variables import statistic
@@ -33,7 +35,8 @@ class BruteForce(SearchingMethod):
     the same draw of its own weights, new optimizers); the configuration of
     the best validation accuracy wins, the first one on ties. What it learned
     is kept and not trained again. The accuracy is that of the last epoch, or
-    of the best one with `TaskTraining.restore_best`.
+    of the best one with `TaskTraining.restore_best`; a candidate without one
+    (NaN: no epoch of it could be validated) never wins.
 
     The schedule of the learning rate counts epochs as if every task had been
     trained once.
@@ -92,10 +95,21 @@ class BruteForce(SearchingMethod):
             # By results alone: after a resume the variables of finished
             # phases are no longer there.
             accuracy = result["validation/accuracy"]
-            if accuracy > max(self._accuracies.values(), default=-1.0):
+            if accuracy > self._best_accuracy(-1.0):
                 _assign(self._kept, self._learned)
             self._accuracies[name] = accuracy
+        if self._best_accuracy(None) is None:
+            raise RunError(
+                f"No configuration of task '{task.name}' could be validated, "
+                "so none can be chosen. Lower the learning rate, or look for "
+                "what is not finite in the data."
+            )
         _assign(self._learned, self._kept)
+
+    def _best_accuracy(self, default):
+        """Of the candidates that have one so far."""
+        known = [a for a in self._accuracies.values() if not math.isnan(a)]
+        return max(known, default=default)
 
     def phases(self, task: Task) -> Phases:
         self._accuracies = {}
@@ -146,8 +160,12 @@ class BruteForce(SearchingMethod):
         notes = super().bank_notes()
         if self._accuracies:
             # The last candidate's weights are not those that were kept.
-            notes["validation_accuracy"] = max(self._accuracies.values())
-        return {**notes, "validation_accuracies": self._accuracies}
+            notes["validation_accuracy"] = self._best_accuracy(None)
+        shown = {
+            name: None if math.isnan(accuracy) else accuracy
+            for name, accuracy in self._accuracies.items()
+        }
+        return {**notes, "validation_accuracies": shown}
 
 
 @dataclasses.dataclass(frozen=True)
