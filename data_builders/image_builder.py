@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_builders import image_files, manual_files
+from tfcl.data_builders import image_files, manual_files
 
 
 def configurations(descriptions):

@@ -4,8 +4,8 @@ import io
 
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files
-from data_builders.manual_files import DataFileError
+from tfcl.data_builders import manual_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def load(path, *names):

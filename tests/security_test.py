@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from data_builders.image_folders.image_file import BadImage, decode
+from tfcl.data_builders.image_folders.image_file import BadImage, decode
 from tests.testing.folders import draw
 from tests.testing.tables_of_tests import missing_tests, named_tests
 from tfcl import commands, configuration

@@ -12,7 +12,7 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
-from data_builders.image_folders.image_file import Rules
+from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.data.sources import (
     catalog,
     folder_package,

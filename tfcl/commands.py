@@ -17,7 +17,7 @@ import tensorflow as tf
 # isort: on
 from absl import app, flags, logging
 
-from data_builders.regular_files import LARGEST
+from tfcl.data_builders.regular_files import LARGEST
 from tfcl import configuration
 from tfcl.configuration import messages, parts
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING

@@ -11,7 +11,7 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
-from data_builders.image_folders.image_file import Rules
+from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.errors import UserError, printable
 

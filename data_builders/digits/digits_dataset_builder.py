@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_builders import image_files
-from data_builders.image_builder import LabelledBuilder
+from tfcl.data_builders import image_files
+from tfcl.data_builders.image_builder import LabelledBuilder
 
 _NAMES = (
     "zero",

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_builders import regular_files
-from data_builders.image_folders import white_point
-from data_builders.image_folders.image_file import (
+from tfcl.data_builders import regular_files
+from tfcl.data_builders.image_folders import white_point
+from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
     BadImage,
     Rules,
@@ -21,7 +21,7 @@ from data_builders.image_folders.image_file import (
     may_be_deep,
     open_image,
 )
-from data_builders.image_folders.image_tree import (
+from tfcl.data_builders.image_folders.image_tree import (
     SPLITS,
     BadImages,
     find_images,

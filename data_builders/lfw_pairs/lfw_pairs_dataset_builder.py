@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_builders import image_files, manual_files
+from tfcl.data_builders import image_files, manual_files
 
 CLASS_NAMES = ("different", "same")
 _ARCHIVE = "lfw.tgz"

@@ -7,7 +7,7 @@ import re
 import pytest
 from tensorflow_datasets.core import dataset_metadata
 
-import data_builders
+from tfcl import data_builders
 from tests.data_builders import harness
 from tfcl.data.sources import catalog
 
@@ -23,7 +23,7 @@ _OWN = {
 
 
 def _builder(folder):
-    module = f"data_builders.{folder}.{folder}_dataset_builder"
+    module = f"tfcl.data_builders.{folder}.{folder}_dataset_builder"
     return importlib.import_module(module).Builder
 
 

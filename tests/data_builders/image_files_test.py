@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_builders import dummy_images, image_files
-from data_builders.manual_files import DataFileError
+from tfcl.data_builders import dummy_images, image_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def _saved(path, kind, mode="RGB"):

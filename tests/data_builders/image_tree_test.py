@@ -7,8 +7,8 @@ import unicodedata
 
 import pytest
 
-from data_builders.image_folders.image_tree import find_images
-from data_builders.image_folders.tree_faults import BadImages, TreeError
+from tfcl.data_builders.image_folders.image_tree import find_images
+from tfcl.data_builders.image_folders.tree_faults import BadImages, TreeError
 from tests.testing.folders import draw, draw_task
 
 _NFC = unicodedata.normalize("NFC", "élster")

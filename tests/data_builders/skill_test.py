@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_images
-from data_builders.skill import sampling, skill_dataset_builder, tasks
+from tfcl.data_builders import dummy_images
+from tfcl.data_builders.skill import sampling, skill_dataset_builder, tasks
 from tests.data_builders import harness, samples
 from tests.testing import golden
 

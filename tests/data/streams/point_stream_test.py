@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data_builders import point_streams
-from data_builders.modes.modes_dataset_builder import Builder as ModesBuilder
-from data_builders.moons.moons_dataset_builder import Builder as MoonsBuilder
+from tfcl.data_builders import point_streams
+from tfcl.data_builders.modes.modes_dataset_builder import Builder as ModesBuilder
+from tfcl.data_builders.moons.moons_dataset_builder import Builder as MoonsBuilder
 from tfcl.data.streams.point_stream import Modes, Moons, drawn_point_stream
 
 

@@ -9,12 +9,12 @@ import typing
 
 import tensorflow_datasets as tfds
 
-from data_builders.image_folders.image_file import DEFAULT_RULES, Rules
-from data_builders.image_folders.image_folders_dataset_builder import (
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, Rules
+from tfcl.data_builders.image_folders.image_folders_dataset_builder import (
     Builder,
     FolderConfig,
 )
-from data_builders.image_folders.image_tree import (
+from tfcl.data_builders.image_folders.image_tree import (
     SPLITS,
     BadImages,
     chosen_tasks,

@@ -10,7 +10,7 @@ import typing
 import numpy as np
 from absl import logging
 
-from data_builders.image_folders.image_tree import SPLITS
+from tfcl.data_builders.image_folders.image_tree import SPLITS
 from tfcl import randomness
 from tfcl.errors import UserError
 
@@ -18,7 +18,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from data_builders.image_folders.image_tree import BadImages
+    from tfcl.data_builders.image_folders.image_tree import BadImages
     from tfcl.data.sources.image_files import Source
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import gin
 import numpy as np
 
-from data_builders import point_shapes, point_streams
+from tfcl.data_builders import point_shapes, point_streams
 from tfcl.arguments import (
     NonNegativeFloat,
     NonNegativeInt,
