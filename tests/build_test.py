@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager
-
 from tfcl.data_builders.digits import digits_dataset_builder
+
 from tests.testing.build_command import one_line, run_build
 from tests.testing.folders import draw_task, save
 from tfcl.data.sources import catalog

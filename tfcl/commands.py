@@ -17,9 +17,9 @@ import tensorflow as tf
 # isort: on
 from absl import app, flags, logging
 
-from tfcl.data_builders.regular_files import LARGEST
 from tfcl import configuration
 from tfcl.configuration import messages, parts
+from tfcl.data_builders.regular_files import LARGEST
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks

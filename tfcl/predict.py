@@ -11,8 +11,8 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
-from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.data.sources.image_files import check_image, read_image
+from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:

@@ -10,8 +10,6 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
-
-from tfcl.data_builders import regular_files
 from tfcl.data_builders.image_folders import white_point
 from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
@@ -26,6 +24,8 @@ from tfcl.data_builders.image_folders.image_tree import (
     BadImages,
     find_images,
 )
+
+from tfcl.data_builders import regular_files
 
 
 @dataclasses.dataclass(eq=False)

@@ -5,8 +5,10 @@ import inspect
 
 import numpy as np
 import pytest
+from tfcl.data_builders.office_home.office_home_dataset_builder import (
+    CLASS_NAMES,
+)
 
-from tfcl.data_builders.office_home.office_home_dataset_builder import CLASS_NAMES
 from tests.testing import image_sets
 from tfcl.data.lazy_images import (
     CachedImages,

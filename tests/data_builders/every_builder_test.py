@@ -7,8 +7,8 @@ import re
 import pytest
 from tensorflow_datasets.core import dataset_metadata
 
-from tfcl import data_builders
 from tests.data_builders import harness
+from tfcl import data_builders
 from tfcl.data.sources import catalog
 
 _ROOT = pathlib.Path(data_builders.__file__).parent

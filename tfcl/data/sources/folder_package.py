@@ -9,6 +9,8 @@ import typing
 
 import tensorflow_datasets as tfds
 
+from tfcl.data.sources.image_files import Source, fitted
+from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, Rules
 from tfcl.data_builders.image_folders.image_folders_dataset_builder import (
     Builder,
@@ -19,8 +21,6 @@ from tfcl.data_builders.image_folders.image_tree import (
     BadImages,
     chosen_tasks,
 )
-from tfcl.data.sources.image_files import Source, fitted
-from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.errors import UserError
 from tfcl.types import Folder
 

@@ -14,6 +14,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfcl.data.lazy_images import Images
+from tfcl.data.preprocessing import grey_levels
 from tfcl.data_builders import regular_files
 from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
@@ -26,8 +28,6 @@ from tfcl.data_builders.image_folders.image_file import (
     open_image,
 )
 from tfcl.data_builders.image_folders.white_point import Range
-from tfcl.data.lazy_images import Images
-from tfcl.data.preprocessing import grey_levels
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:

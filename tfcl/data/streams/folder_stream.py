@@ -9,9 +9,6 @@ from typing import Annotated
 import gin
 from absl import logging
 
-from tfcl.data_builders.image_folders import image_tree
-from tfcl.data_builders.image_folders.image_file import Rules
-from tfcl.data_builders.regular_files import LARGEST
 from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.preprocessing import RESIZES
@@ -24,6 +21,9 @@ from tfcl.data.task_assembly import (
     assemble_task,
     checked_statistics,
 )
+from tfcl.data_builders.image_folders import image_tree
+from tfcl.data_builders.image_folders.image_file import Rules
+from tfcl.data_builders.regular_files import LARGEST
 from tfcl.errors import UserError, printable
 from tfcl.files import local_path
 from tfcl.types import Folder
