@@ -341,12 +341,8 @@ def test_predict_refuses_what_is_no_image_in_one_line(life, tmp_path):
 
 
 def test_evaluate_measures_what_was_recorded(life):
-    ended = started(
-        "-m",
-        "tfcl.evaluate",
-        f"--model_dir={life.folder}",
-        f"--data_dir={life.data_dir}",
-    )
+    # The run remembers where its data sets are.
+    ended = started("-m", "tfcl.evaluate", f"--model_dir={life.folder}")
     assert ended.code == 0, ended.err
     last = life.second_results["accuracy_matrix"][-1]
     for name, accuracy in zip(_NAMES, last):
