@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from data_builders import manual_files
+from tfcl.data_builders import manual_files
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 # First bytes of the formats that are stored as they are.

@@ -6,8 +6,9 @@ One object per file: `users` (ids), `num_samples` (counts) and
 
 import json
 
-from data_builders import manual_files
-from data_builders.manual_files import DataFileError
+from tfcl.data_builders.manual_files import DataFileError
+
+from tfcl.data_builders import manual_files
 
 
 def load(path):

@@ -14,7 +14,7 @@ import pathlib
 
 from absl import logging
 
-from data_builders import regular_files
+from tfcl.data_builders import regular_files
 
 _CHUNK = 1 << 24  # Bytes read at a time for a checksum.
 _SHOWN = 3  # Paths named in a message about missing ones.

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tfcl.data_builders.own_folder import InOwnFolder
 
 ORDERS = {
     "iid": "One distribution: all points in random order.",
@@ -118,6 +119,7 @@ _PLACES = {
 
 
 class PointStreamBuilder(
+    InOwnFolder,
     tfds.core.GeneratorBasedBuilder,
     skip_registration=True,  # type: ignore[call-arg]
 ):

@@ -7,8 +7,9 @@ before it is imported.
 
 import pickle
 
-from data_builders import manual_files
-from data_builders.manual_files import DataFileError
+from tfcl.data_builders.manual_files import DataFileError
+
+from tfcl.data_builders import manual_files
 
 # Modules under which NumPy's releases name the functions of their pickles.
 _CORES = ("numpy.core", "numpy._core")

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager
+from tfcl.data_builders.digits import digits_dataset_builder
 
-from data_builders.digits import digits_dataset_builder
 from tests.testing.build_command import one_line, run_build
 from tests.testing.folders import draw_task, save
 from tfcl.data.sources import catalog
@@ -27,7 +27,7 @@ _LOUDNESS = ("TF_CPP_MIN_LOG_LEVEL",)
 # Dies in the middle of building, as by `kill -9`.
 _KILLED = """
 import os, signal, sys
-from data_builders.digits import digits_dataset_builder as digits
+from tfcl.data_builders.digits import digits_dataset_builder as digits
 make = digits.Builder._generate_examples
 def dying(self, *arguments):
     for count, example in enumerate(make(self, *arguments)):

@@ -25,8 +25,8 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 
-from data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl import commands, configuration, predict
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.errors import RunError, UserError

@@ -156,6 +156,7 @@ _WIDER = {
     "real_folders_test",
     "replay/further_columns_test",
     "security_test",
+    "wheel_test",
     "words_test",
 }
 

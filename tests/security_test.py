@@ -13,8 +13,8 @@ import gin
 import keras
 import numpy as np
 import pytest
+from tfcl.data_builders.image_folders.image_file import BadImage, decode
 
-from data_builders.image_folders.image_file import BadImage, decode
 from tests.testing.folders import draw
 from tfcl import commands, configuration
 from tfcl.engine.storage.start_files import StartFiles

@@ -12,7 +12,6 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
-from data_builders.image_folders.image_file import Rules
 from tfcl.data.sources import (
     catalog,
     folder_package,
@@ -20,6 +19,7 @@ from tfcl.data.sources import (
     set_building,
     set_check,
 )
+from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:

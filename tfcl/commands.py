@@ -17,9 +17,9 @@ import tensorflow as tf
 # isort: on
 from absl import app, flags, logging
 
-from data_builders.regular_files import LARGEST
 from tfcl import configuration
 from tfcl.configuration import messages, parts
+from tfcl.data_builders.regular_files import LARGEST
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
@@ -94,7 +94,9 @@ def define_data_dir() -> None:
         "Folder of TFDS data sets. Default: the run's, if it has begun, else "
         "$TFDS_DATA_DIR."
     )
-    _unless_another_program_has("data_dir", lambda name: define_path(name, text))
+    _unless_another_program_has(
+        "data_dir", lambda name: define_path(name, text)
+    )
 
 
 def define_largest_file() -> None:

@@ -11,17 +11,15 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
-from data_builders.image_folders.image_file import Rules
 from tfcl.data.sources.image_files import check_image, read_image
+from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.errors import UserError, printable
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_TASK = flags.DEFINE_string(
-    "task", None, "Name of a learned task. Required."
-)
+_TASK = flags.DEFINE_string("task", None, "Name of a learned task. Required.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
 commands.define_largest_file()
 commands.define_model_dir()

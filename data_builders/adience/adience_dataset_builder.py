@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from data_builders import image_files, manual_files
-from data_builders.image_builder import ImageBuilder, configurations
+from tfcl.data_builders.image_builder import ImageBuilder, configurations
+
+from tfcl.data_builders import image_files, manual_files
 
 _AGES = (
     *("(0, 2)", "(4, 6)", "(8, 12)", "(15, 20)"),

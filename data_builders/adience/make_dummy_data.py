@@ -5,7 +5,7 @@ Two rows per fold, one of which has no group of age.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _HEADER = "user_id\toriginal_image\tface_id\tage\tgender\tx\n"
 _AGES = ("(0, 2)", "(60, 100)", "(25, 32)", "(4, 6)", "(8, 12)")

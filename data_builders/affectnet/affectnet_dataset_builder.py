@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from data_builders import image_files, manual_files
-from data_builders.image_builder import ImageBuilder
+from tfcl.data_builders.image_builder import ImageBuilder
+
+from tfcl.data_builders import image_files, manual_files
 
 _LISTS = {"train": "training.csv", "validation": "validation.csv"}
 _COLUMNS = (

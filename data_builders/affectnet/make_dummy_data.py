@@ -5,7 +5,7 @@ Two faces for training, one of which shows contempt, and one for validation.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _HEADER = (
     "subDirectory_filePath,face_x,face_y,face_width,face_height,"

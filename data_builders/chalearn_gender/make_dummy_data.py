@@ -5,7 +5,7 @@ Lists with a header; boxes in the validation list only.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _LISTS = {
     "train": "image_name,Gender\na.jpg,Male\nb.jpg,2\n",

@@ -6,7 +6,7 @@ inside, at and beyond the edge.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 # (id, image, class, in train, box as x, y, width, height)
 _IMAGES = (

@@ -6,7 +6,7 @@ Two users with three training and two test images.
 import json
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _USERS = {
     "train": {"4": ("000001.jpg", "000002.jpg"), "0": ("000004.jpg",)},

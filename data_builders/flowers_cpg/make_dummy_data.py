@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _LABELS = (77, 1, 102, 1, 50)
 _PARTS = {"trnid": (5, 2), "valid": (3,), "tstid": (1, 4)}

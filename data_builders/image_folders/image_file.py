@@ -14,9 +14,9 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 from absl import logging
+from tfcl.data_builders.image_folders import jpeg_file, upright
 
-from data_builders import regular_files
-from data_builders.image_folders import jpeg_file, upright
+from tfcl.data_builders import regular_files
 
 # The decoders that run in this process. Pillow knows others, of which one
 # (EPS) starts a program, Ghostscript, with the file; those are never asked.
@@ -85,7 +85,7 @@ def decode(
     By Pillow, since TensorFlow's decoder knows neither EXIF notes nor CMYK,
     16-bit grey and floating numbers, nor a limit of size. The published sets,
     whose files are stored as they are, are looked at by
-    `data_builders.image_files.read`.
+    `tfcl.data_builders.image_files.read`.
 
     Args:
         source: Path, or the content of the file.

@@ -3,13 +3,14 @@
 import os
 import pathlib
 
-from data_builders import regular_files
-from data_builders.image_folders.tree_faults import (
+from tfcl.data_builders.image_folders.tree_faults import (
     BadImages,
     TreeError,
     check_distinct,
     named_like_an_image,
 )
+
+from tfcl.data_builders import regular_files
 
 
 def read(

@@ -5,8 +5,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from data_builders.image_folders import image_lists
-from data_builders.image_folders.tree_faults import (
+from tfcl.data_builders.image_folders import image_lists
+from tfcl.data_builders.image_folders.tree_faults import (
     SUFFIXES,
     BadImages,
     TreeError,

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-
-from data_builders.image_folders.tree_faults import TreeError
+from tfcl.data_builders.image_folders.tree_faults import TreeError
 
 # White of 8, 10, 12, 14 and 16 bits.
 _WHOLE = (255, 1023, 4095, 16383, 65535)

@@ -5,7 +5,7 @@ Two folds of one pair each of one person and of two.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _PAIRS = """2\t1
 Ann_A\t1\t2

@@ -1,6 +1,6 @@
 """MOONS: four pairs of half circles in the plane, as a TFDS data set."""
 
-from data_builders import point_shapes, point_streams
+from tfcl.data_builders import point_shapes, point_streams
 
 
 class Builder(point_streams.PointStreamBuilder):

@@ -9,8 +9,9 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-
-from data_builders.office_home.office_home_dataset_builder import CLASS_NAMES
+from tfcl.data_builders.office_home.office_home_dataset_builder import (
+    CLASS_NAMES,
+)
 
 _TREE = pathlib.Path(__file__).parent / "dummy_data/OfficeHomeDataset_10072016"
 _OTHER_CAPITALS = {"Ruler": "ruler", "ToothBrush": "Toothbrush"}

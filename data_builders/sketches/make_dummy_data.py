@@ -5,7 +5,7 @@ Two classes of five sketches, numbered through as in the release.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 
 def main():

@@ -7,7 +7,7 @@ of two classes.
 import pathlib
 import sqlite3
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _NAME = "Hurricane_Damage_Dataset"
 # (hash, path, file, class, task, problem, set)

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class")
 # (left, top, right, bottom, class)

@@ -5,7 +5,7 @@ Two of the 200 classes in the tree of the release, one grey image.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _NAMES = ("n01443537", "n02124075")
 

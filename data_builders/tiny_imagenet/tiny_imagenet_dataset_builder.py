@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from data_builders import image_files, manual_files
-from data_builders.image_builder import ImageBuilder
+from tfcl.data_builders.image_builder import ImageBuilder
+
+from tfcl.data_builders import image_files, manual_files
 
 # Size, for the message: 248,100,043 bytes. The owners publish no checksum.
 _ARCHIVE = "tiny-imagenet-200.zip"

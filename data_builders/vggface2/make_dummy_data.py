@@ -5,7 +5,7 @@ Two identities for training, one for testing, as the owners' lists have them.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _LISTS = {
     "train": ("n000004/0001_01.jpg", "n000002/0003_02.jpg"),

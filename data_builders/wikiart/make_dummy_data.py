@@ -5,7 +5,7 @@ Two paintings per list, one with a comma in its name.
 
 import pathlib
 
-from data_builders import dummy_pictures
+from tfcl.data_builders import dummy_pictures
 
 _TRAIN = (("Impressionism/a_b-1900,c.jpg", 12), ("Rococo/d_e.jpg", 23))
 _HELD_OUT = (("Cubism/f_g.jpg", 7),)

@@ -5,8 +5,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 from sklearn import datasets
-
-from data_builders.digits import digits_dataset_builder
+from tfcl.data_builders.digits import digits_dataset_builder
 
 
 class DigitsTest(tfds.testing.DatasetBuilderTestCase):

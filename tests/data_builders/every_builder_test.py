@@ -7,8 +7,8 @@ import re
 import pytest
 from tensorflow_datasets.core import dataset_metadata
 
-import data_builders
 from tests.data_builders import harness
+from tfcl import data_builders
 from tfcl.data.sources import catalog
 
 _ROOT = pathlib.Path(data_builders.__file__).parent
@@ -23,7 +23,7 @@ _OWN = {
 
 
 def _builder(folder):
-    module = f"data_builders.{folder}.{folder}_dataset_builder"
+    module = f"tfcl.data_builders.{folder}.{folder}_dataset_builder"
     return importlib.import_module(module).Builder
 
 

@@ -7,16 +7,16 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-
-from data_builders import dummy_images
-from data_builders.adience import adience_dataset_builder as adience
-from data_builders.affectnet import affectnet_dataset_builder as affectnet
-from data_builders.chalearn_gender import (
+from tfcl.data_builders.adience import adience_dataset_builder as adience
+from tfcl.data_builders.affectnet import affectnet_dataset_builder as affectnet
+from tfcl.data_builders.chalearn_gender import (
     chalearn_gender_dataset_builder as chalearn,
 )
-from data_builders.lfw_pairs import lfw_pairs_dataset_builder as lfw
-from data_builders.vggface2 import vggface2_dataset_builder as vggface2
+from tfcl.data_builders.lfw_pairs import lfw_pairs_dataset_builder as lfw
+from tfcl.data_builders.vggface2 import vggface2_dataset_builder as vggface2
+
 from tests.data_builders import harness, samples
+from tfcl.data_builders import dummy_images
 
 
 class Vggface2Test(harness.BuilderTest):

@@ -13,10 +13,10 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tfcl.data_builders.image_folders import image_folders_dataset_builder
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, decode
+from tfcl.data_builders.image_folders.image_tree import TreeError
 
-from data_builders.image_folders import image_folders_dataset_builder
-from data_builders.image_folders.image_file import DEFAULT_RULES, decode
-from data_builders.image_folders.image_tree import TreeError
 from tests.testing.folders import draw, draw_task, save
 from tfcl.data.sources import folder_package
 from tfcl.data.streams.folder_stream import folder_stream

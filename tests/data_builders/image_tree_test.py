@@ -6,9 +6,9 @@ import sys
 import unicodedata
 
 import pytest
+from tfcl.data_builders.image_folders.image_tree import find_images
+from tfcl.data_builders.image_folders.tree_faults import BadImages, TreeError
 
-from data_builders.image_folders.image_tree import find_images
-from data_builders.image_folders.tree_faults import BadImages, TreeError
 from tests.testing.folders import draw, draw_task
 
 _NFC = unicodedata.normalize("NFC", "élster")

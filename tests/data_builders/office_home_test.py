@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tfcl.data_builders.office_home import office_home_dataset_builder
 
-from data_builders.office_home import office_home_dataset_builder
 from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
 

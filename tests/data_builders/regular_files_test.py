@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from data_builders import manual_files, regular_files
+from tfcl.data_builders import manual_files, regular_files
 
 _POSIX = pytest.mark.skipif(os.name != "posix", reason="has no such files")
 

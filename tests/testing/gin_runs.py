@@ -6,8 +6,8 @@ import re
 import keras
 import numpy as np
 import tensorflow as tf
+from tfcl.data_builders.skill.tasks import TASKS
 
-from data_builders.skill.tasks import TASKS
 from tests.testing import folders, image_sets
 from tests.testing.methods import first_training
 from tfcl import configuration

@@ -33,9 +33,9 @@ def load(
 
     A later line wins. Relative paths start at the working folder or else where
     the gin files of tfcl are (the repository, or the installed package); those
-    of `include` first of all at the folder of their file. The configuration is locked
-    afterwards, so modules with configurables must be imported before or by a
-    file.
+    of `include` first of all at the folder of their file. The configuration
+    is locked afterwards, so modules with configurables must be imported before
+    or by a file.
 
     Args:
         gin_files: Paths of gin files.

@@ -37,7 +37,7 @@ class Preprocessing:
             None if the task has learned none. For those who open files, as
             the next is: a call takes 8 bits.
         two_channels: What to do with files of two channels, see
-            `data_builders.image_folders.image_file.Rules`.
+            `tfcl.data_builders.image_folders.image_file.Rules`.
 
     Call with a uint8 tensor `(batch, any height, any width, 1, 3 or 4
     channels)`; returns float32 `(batch, height, width, channels)`. Resizing

@@ -58,7 +58,7 @@ def refuse_other_tasks(
 
 
 def data_folder(journal: Journal, given: Folder | None) -> str | None:
-    """The folder of TFDS data sets that a start is to use; the journal keeps it.
+    """The folder of TFDS data sets that a start uses; the journal keeps it.
 
     Args:
         journal: Of the run.

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from tfcl.data_builders.office_home.office_home_dataset_builder import (
+    CLASS_NAMES,
+)
 
-from data_builders.office_home.office_home_dataset_builder import CLASS_NAMES
 from tests.testing import image_sets
 from tfcl.data.streams.office_home import OFFICE_HOME_GROUPS, office_home_stream
 from tfcl.errors import UserError

@@ -6,8 +6,8 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfcl.data_builders.imagenet32 import imagenet32_dataset_builder
 
-from data_builders.imagenet32 import imagenet32_dataset_builder
 from tests.testing import golden, image_sets
 from tfcl.data.preprocessing import Preprocessing, grey_levels
 from tfcl.data.streams import spg_sequences

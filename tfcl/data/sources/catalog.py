@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 
-from data_builders.skill.tasks import TASKS
+from tfcl.data_builders.skill.tasks import TASKS
 from tfcl.errors import UserError
 
 
@@ -39,7 +39,7 @@ class DataSource:
 def _ours(builder, **kwargs):
     """The entry of a builder of `data_builders/`, `name` or `name/config`."""
     name = builder.partition("/")[0]
-    module = f"data_builders.{name}.{name}_dataset_builder"
+    module = f"tfcl.data_builders.{name}.{name}_dataset_builder"
     return DataSource(builder, module=module, **kwargs)
 
 

@@ -9,18 +9,18 @@ import typing
 
 import tensorflow_datasets as tfds
 
-from data_builders.image_folders.image_file import DEFAULT_RULES, Rules
-from data_builders.image_folders.image_folders_dataset_builder import (
+from tfcl.data.sources.image_files import Source, fitted
+from tfcl.data.sources.set_check import read_split, set_in
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, Rules
+from tfcl.data_builders.image_folders.image_folders_dataset_builder import (
     Builder,
     FolderConfig,
 )
-from data_builders.image_folders.image_tree import (
+from tfcl.data_builders.image_folders.image_tree import (
     SPLITS,
     BadImages,
     chosen_tasks,
 )
-from tfcl.data.sources.image_files import Source, fitted
-from tfcl.data.sources.set_check import read_split, set_in
 from tfcl.errors import UserError
 from tfcl.types import Folder
 

@@ -10,16 +10,16 @@ import typing
 import numpy as np
 from absl import logging
 
-from data_builders.image_folders.image_tree import SPLITS
 from tfcl import randomness
+from tfcl.data_builders.image_folders.image_tree import SPLITS
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from data_builders.image_folders.image_tree import BadImages
     from tfcl.data.sources.image_files import Source
+    from tfcl.data_builders.image_folders.image_tree import BadImages
 
 
 _SHOWN = 5  # Pairs of classes that share images, with their counts.

@@ -14,8 +14,10 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from data_builders import regular_files
-from data_builders.image_folders.image_file import (
+from tfcl.data.lazy_images import Images
+from tfcl.data.preprocessing import grey_levels
+from tfcl.data_builders import regular_files
+from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
     WHITE_OF_16_BITS,
     BadImage,
@@ -24,9 +26,7 @@ from data_builders.image_folders.image_file import (
     levels,
     open_image,
 )
-from data_builders.image_folders.white_point import Range
-from tfcl.data.lazy_images import Images
-from tfcl.data.preprocessing import grey_levels
+from tfcl.data_builders.image_folders.white_point import Range
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_image(
 
     Args:
         path: The file.
-        rules: See `data_builders.image_folders.image_file.decode`.
+        rules: See `tfcl.data_builders.image_folders.image_file.decode`.
 
     Raises:
         UserError: If the file is missing or no image.

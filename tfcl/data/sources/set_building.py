@@ -18,10 +18,10 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tensorflow_datasets.core.download import download_manager
 
-from data_builders import manual_files
-from data_builders.image_folders.image_tree import TreeError
 from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.set_check import damaged, read_split
+from tfcl.data_builders import manual_files
+from tfcl.data_builders.image_folders.image_tree import TreeError
 from tfcl.errors import UserError
 from tfcl.types import Folder
 

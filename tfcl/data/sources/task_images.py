@@ -9,18 +9,18 @@ import typing
 import numpy as np
 from absl import logging
 
-from data_builders.image_folders import white_point
 from tfcl.data.lazy_images import CachedImages, ImagesSource
 from tfcl.data.sources.folder_splits import FolderSplits
 from tfcl.data.sources.image_files import ImageFiles, read_all
+from tfcl.data_builders.image_folders import white_point
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from data_builders.image_folders.image_file import Rules
-    from data_builders.image_folders.tree_faults import BadImages
     from tfcl.data.sources.image_files import Source
+    from tfcl.data_builders.image_folders.image_file import Rules
+    from tfcl.data_builders.image_folders.tree_faults import BadImages
     from tfcl.types import Shape
 
 

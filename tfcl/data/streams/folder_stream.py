@@ -9,9 +9,6 @@ from typing import Annotated
 import gin
 from absl import logging
 
-from data_builders.image_folders import image_tree
-from data_builders.image_folders.image_file import Rules
-from data_builders.regular_files import LARGEST
 from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import MemoryLimits, decoded_bytes
 from tfcl.data.preprocessing import RESIZES
@@ -24,6 +21,9 @@ from tfcl.data.task_assembly import (
     assemble_task,
     checked_statistics,
 )
+from tfcl.data_builders.image_folders import image_tree
+from tfcl.data_builders.image_folders.image_file import Rules
+from tfcl.data_builders.regular_files import LARGEST
 from tfcl.errors import UserError, printable
 from tfcl.files import local_path
 from tfcl.types import Folder
@@ -60,9 +60,9 @@ def folder_stream(
     - `train.txt` (`validation.txt`, `test.txt`) with lines `path label`.
 
     Images are .jpg, .jpeg, .png, .webp, .bmp, .gif, .tif or .tiff of any size
-    and kind (`data_builders.image_folders.image_file.decode`). Labels follow
-    the sorted names of the classes. Validation or test images, where the user
-    gives none, are cut from the training images of each class: of n
+    and kind (`tfcl.data_builders.image_folders.image_file.decode`). Labels
+    follow the sorted names of the classes. Validation or test images, where
+    the user gives none, are cut from the training images of each class: of n
     different ones `max(1, floor(n * fraction))`, drawn by `data_seed`.
 
     A run that is to go on with more tasks later should name them in `tasks`,
@@ -96,8 +96,8 @@ def folder_stream(
         white: The number that is white in images of more than 8 bits, such as
             4095 for 12 bits in 16-bit files. None decides it for each task by
             its largest number, says so and warns if that is odd
-            (`data_builders.image_folders.white_point`). Learned tasks treat
-            the images that they classify alike.
+            (`tfcl.data_builders.image_folders.white_point`). Learned tasks
+            treat the images that they classify alike.
         two_channels: "error" takes files of two channels for bad images:
             grey, and what may be opacity or data; "grey" takes the first.
         largest_file: Bytes that a file may hold; larger ones are bad images,

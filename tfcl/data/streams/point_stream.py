@@ -9,7 +9,6 @@ from typing import Annotated
 import gin
 import numpy as np
 
-from data_builders import point_shapes, point_streams
 from tfcl.arguments import (
     NonNegativeFloat,
     NonNegativeInt,
@@ -23,6 +22,7 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
+from tfcl.data_builders import point_shapes, point_streams
 from tfcl.types import Folder
 
 _Order = Annotated[str, one_of("iid", "ci", "cdi", "cdid")]
