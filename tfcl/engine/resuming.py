@@ -78,6 +78,6 @@ def data_folder(journal: Journal, given: Folder | None) -> str | None:
         kept = None
     asked = given or kept or os.environ.get("TFDS_DATA_DIR") or None
     if asked is not None:
-        asked = os.path.abspath(local_path(asked, "data_dir"))
+        asked = os.path.abspath(local_path(os.fspath(asked), "data_dir"))
     journal.data_dir = asked
     return asked
