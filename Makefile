@@ -8,7 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 \
-  --generate-hashes --no-annotate --custom-compile-command "make lock"
+  --generate-hashes --no-annotate --no-strip-extras \
+  --custom-compile-command "make lock"
 
 .PHONY: demo test lint lock clean
 
