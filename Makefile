@@ -1,12 +1,17 @@
 # make demo   learn five small tasks from scratch, in about three minutes
 # make test   run the tests
 # Both make a virtual environment in .venv on first use.
+# make lock   write requirements*.txt anew: the newest versions that
+#             pyproject.toml allows, with hashes, for Python 3.10 to 3.13
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+LOCK = $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 \
+  --generate-hashes --no-annotate --no-strip-extras \
+  --custom-compile-command "make lock"
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m tfcl.train --gin_file=gin/lasem_digits.gin \
@@ -31,6 +36,12 @@ $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 $(VENV)/.test: requirements-test.txt $(VENV)/.run
 	$(BIN)/python -m pip install -q -r requirements-test.txt
 	touch $@
+
+lock: $(VENV)/bin/python
+	$(BIN)/python -m pip install -q uv
+	$(LOCK) --extra demo --extra search pyproject.toml -o requirements.txt
+	$(LOCK) --extra test -c requirements.txt pyproject.toml \
+	  -o requirements-test.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -6,6 +6,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.own_folder import InOwnFolder
 
 
 def configurations(descriptions):
@@ -20,7 +21,9 @@ def configurations(descriptions):
     ]
 
 
-class LabelledBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class LabelledBuilder(
+    InOwnFolder, tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """Labelled images.
 
     Attributes:

@@ -6,9 +6,8 @@ One object per file: `users` (ids), `num_samples` (counts) and
 
 import json
 
-from tfcl.data_builders.manual_files import DataFileError
-
 from tfcl.data_builders import manual_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def load(path):

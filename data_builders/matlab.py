@@ -3,9 +3,9 @@
 import io
 
 import tensorflow_datasets as tfds
-from tfcl.data_builders.manual_files import DataFileError
 
 from tfcl.data_builders import manual_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def load(path, *names):

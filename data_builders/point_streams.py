@@ -11,6 +11,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tfcl.data_builders.own_folder import InOwnFolder
+
 ORDERS = {
     "iid": "One distribution: all points in random order.",
     "ci": "Class-incremental: sorted by class, 4 distributions.",
@@ -118,6 +120,7 @@ _PLACES = {
 
 
 class PointStreamBuilder(
+    InOwnFolder,
     tfds.core.GeneratorBasedBuilder,
     skip_registration=True,  # type: ignore[call-arg]
 ):

@@ -7,9 +7,8 @@ before it is imported.
 
 import pickle
 
-from tfcl.data_builders.manual_files import DataFileError
-
 from tfcl.data_builders import manual_files
+from tfcl.data_builders.manual_files import DataFileError
 
 # Modules under which NumPy's releases name the functions of their pickles.
 _CORES = ("numpy.core", "numpy._core")

@@ -6,14 +6,14 @@ import re
 
 import numpy as np
 import pytest
-from tfcl.data_builders.tiny_imagenet import (
-    tiny_imagenet_dataset_builder as tiny,
-)
 
 from tests.data_builders import samples
 from tests.testing.build_command import one_line, run_build
 from tfcl.data.sources import tfds_source
 from tfcl.data_builders import dummy_images
+from tfcl.data_builders.tiny_imagenet import (
+    tiny_imagenet_dataset_builder as tiny,
+)
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import download_manager
-from tfcl.data_builders.digits import digits_dataset_builder
 
 from tests.testing.build_command import one_line, run_build
 from tests.testing.folders import draw_task, save
 from tfcl.data.sources import catalog
 from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.data_builders.digits import digits_dataset_builder
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _LOUDNESS = ("TF_CPP_MIN_LOG_LEVEL",)

@@ -26,11 +26,11 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
-from tfcl.data_builders.image_folders import image_file
-from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 
 from tfcl import commands, configuration, predict
 from tfcl.data.preprocessing import Preprocessing
+from tfcl.data_builders.image_folders import image_file
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl.errors import RunError, UserError
 from tfcl.predict import check_image, read_image
 
@@ -343,12 +343,8 @@ def test_predict_refuses_what_is_no_image_in_one_line(life, tmp_path):
 
 
 def test_evaluate_measures_what_was_recorded(life):
-    ended = started(
-        "-m",
-        "tfcl.evaluate",
-        f"--model_dir={life.folder}",
-        f"--data_dir={life.data_dir}",
-    )
+    # The run remembers where its data sets are.
+    ended = started("-m", "tfcl.evaluate", f"--model_dir={life.folder}")
     assert ended.code == 0, ended.err
     last = life.second_results["accuracy_matrix"][-1]
     for name, accuracy in zip(_NAMES, last):

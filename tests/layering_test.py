@@ -24,13 +24,19 @@ _ORDER = (
     ("commands",),
     ("train", "evaluate", "predict", "export", "goals", "search")
     + ("compare", "build"),
+    ("console",),
 )
 _PLACE = {layer: k for k, layers in enumerate(_ORDER) for layer in layers}
-_PROGRAMS = _ORDER[-1]
+_PROGRAMS = _ORDER[-2]
 _BASE = ("__init__", "arguments", "errors", "files", "keras_state")
 _BASE += ("randomness", "types")
-# The former place of a program; it is no part of that layer.
-_PROGRAMS_ELSEWHERE = {"tfcl/data/build.py": "build"}
+# Files that are in another layer than their place says.
+_ELSEWHERE = {
+    "tfcl/__main__.py": "console",
+    "tfcl/data/build.py": "build",  # The former place of a program.
+    "tfcl/data_builders/__init__.py": "data_builders",
+}
+_BUILDERS = "tfcl.data_builders"  # In a checkout a folder beside tfcl/.
 # Rooms that serve their whole floor. All others are of one family, and the
 # families of a floor know nothing of each other.
 _ROOMS_FOR_ALL = {
@@ -48,7 +54,7 @@ _PROTOCOLS = "tfcl.methods.protocols"
 _FLOORS_OF_FAMILIES = ("data", "layers", "methods", "models")
 # What a run is made of: arguments that a report has no use for.
 _OWNERS_OF_STATE = ("run", "experiment", "method", "stream", "journal", "bank")
-_MAX_FILES = 15  # In a folder, without __init__.
+_MAX_FILES = 15  # In a folder, without __init__ and __main__.
 _MAX_FILE, _MAX_FUNCTION = 400, 50  # Lines; a docstring is no function.
 # Packages that are installed under another name than they are imported by.
 _INSTALLED_AS = {
@@ -89,7 +95,7 @@ def test_folders_are_not_crowded():
     counts = collections.Counter(
         path.parent
         for path, layer in _sources()
-        if path.name != "__init__.py" and layer != "data_builders"
+        if not path.name.startswith("__") and layer != "data_builders"
     )
     crowded = {_shown(f): n for f, n in counts.items() if n > _MAX_FILES}
     assert not crowded, crowded
@@ -117,8 +123,7 @@ def test_programs_load_tensorflow_as_tfcl_needs_it():
         loading = [
             module
             for module in _imported_at_once(_ROOT / f"tfcl/{name}.py")
-            if module.partition(".")[0]
-            in ("tfcl", "data_builders", "keras", "tensorflow")
+            if module.partition(".")[0] in ("tfcl", "keras", "tensorflow")
             or module.startswith("tensorflow_datasets")
         ]
         assert loading[0] == "tfcl", (name, loading)
@@ -298,6 +303,8 @@ def test_build_states_the_real_imports_between_layers():
     for layer in _PLACE:
         files = [path for path, mine in _sources() if mine == layer]
         real = {o for path in files for _, o in _own_imports(path)} - {layer}
+        if layer == "console":  # Runs them by their names.
+            real |= set(_PROGRAMS)
         stated = {d[1:] for d in rules[layer]["deps"] if d.startswith(":")}
         assert stated == real, (layer, stated, real)
 
@@ -357,7 +364,7 @@ def _sources():
         first, *rest = path.relative_to(_ROOT / "tfcl").with_suffix("").parts
         if not rest and first in _BASE:
             first = "base"
-        first = _PROGRAMS_ELSEWHERE.get(_shown(path), first)
+        first = _ELSEWHERE.get(_shown(path), first)
         found.append((path, first))
     assert found
     return found
@@ -445,7 +452,7 @@ def _modules(path):
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith("data_builders."):
+            if node.value.startswith(f"{_BUILDERS}."):
                 found.add(node.value)
     return found
 
@@ -464,7 +471,7 @@ def _own_imports(path):
     layers = {file: layer for file, layer in _sources()}
     found = set()
     for name in _modules(path):
-        if name.partition(".")[0] not in ("tfcl", "data_builders"):
+        if name.partition(".")[0] != "tfcl":
             continue
         file = _file_of(name)
         if file is None:  # A name inside a module.
@@ -476,6 +483,8 @@ def _own_imports(path):
 
 
 def _file_of(module):
+    if module.startswith(f"{_BUILDERS}."):
+        module = module.removeprefix("tfcl.")
     place = _ROOT.joinpath(*module.split("."))
     for file in (place.with_suffix(".py"), place / "__init__.py"):
         if file.exists():
@@ -507,7 +516,7 @@ def _names_from(path, module):
 def _packages(path):
     """Top names of the packages of others that a file imports."""
     tops = {name.partition(".")[0] for name in _modules(path)}
-    return tops - {"tfcl", "data_builders"} - sys.stdlib_module_names
+    return tops - {"tfcl"} - sys.stdlib_module_names
 
 
 def _is_distribute(node):

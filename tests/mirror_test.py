@@ -160,6 +160,7 @@ _WIDER = {
     "reliability_test",
     "replay/further_columns_test",
     "security_test",
+    "wheel_test",
     "words_test",
 }
 

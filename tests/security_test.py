@@ -11,11 +11,11 @@ import gin
 import keras
 import numpy as np
 import pytest
-from tfcl.data_builders.image_folders.image_file import BadImage, decode
 
 from tests.testing.folders import draw
 from tests.testing.tables_of_tests import missing_tests, named_tests
 from tfcl import commands, configuration
+from tfcl.data_builders.image_folders.image_file import BadImage, decode
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import UserError
 

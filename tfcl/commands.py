@@ -40,6 +40,9 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.experiment import Experiment
 
 
+# Flags are shown by the help of the command that asks for them here.
+flags.disclaim_key_flags()
+
 # What does not make another row of a comparison: the same up to rounding.
 SAME_ROW = (*HARMLESS, *ROUNDING)
 
@@ -63,23 +66,38 @@ def define_path(name: str, text: str, required: bool = False) -> Any:
     `run` expands `~` in it and refuses URLs.
     """
     _PATHS.append(name)
+    if required:
+        text += " Required."
     return flags.DEFINE_string(name, None, text, required=required)
+
+
+def _unless_another_program_has(name, define):
+    """Defines a flag of several commands, which one process may load."""
+    if name in flags.FLAGS:
+        flags.declare_key_flag(name)
+    else:
+        define(name)
 
 
 def define_model_dir(required: bool = True) -> None:
     """Defines the flag `--model_dir`, unless another program has."""
-    if "model_dir" not in flags.FLAGS:
-        define_path("model_dir", "Folder of the run.")
+    text = "Folder of the run." + (" Required." if required else "")
+    _unless_another_program_has(
+        "model_dir", lambda name: define_path(name, text)
+    )
     if required:
         flags.mark_flag_as_required("model_dir")
 
 
 def define_data_dir() -> None:
     """Defines the flag `--data_dir`, unless another program has."""
-    if "data_dir" not in flags.FLAGS:
-        define_path(
-            "data_dir", "Folder of TFDS data sets. Default: $TFDS_DATA_DIR."
-        )
+    text = (
+        "Folder of TFDS data sets. Default: the run's, if it has begun, else "
+        "$TFDS_DATA_DIR."
+    )
+    _unless_another_program_has(
+        "data_dir", lambda name: define_path(name, text)
+    )
 
 
 def define_other_numerics() -> None:
@@ -95,13 +113,11 @@ def define_other_numerics() -> None:
 
 def define_largest_file() -> None:
     """Defines the flag `--largest_file`, unless another program has."""
-    if "largest_file" not in flags.FLAGS:
-        flags.DEFINE_integer(
-            "largest_file",
-            LARGEST,
-            "Bytes that an image file of yours may hold.",
-            lower_bound=1,
-        )
+    text = "Bytes that an image file of yours may hold."
+    _unless_another_program_has(
+        "largest_file",
+        lambda name: flags.DEFINE_integer(name, LARGEST, text, lower_bound=1),
+    )
 
 
 def define_gin() -> None:

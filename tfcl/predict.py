@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_TASK = flags.DEFINE_string("task", None, "Name of a learned task.")
+_TASK = flags.DEFINE_string("task", None, "Name of a learned task. Required.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
 commands.define_largest_file()
 commands.define_model_dir()

@@ -2,9 +2,8 @@
 
 from typing import ClassVar
 
-from tfcl.data_builders.image_builder import ImageBuilder, configurations
-
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder, configurations
 
 _AGES = (
     *("(0, 2)", "(4, 6)", "(8, 12)", "(15, 20)"),

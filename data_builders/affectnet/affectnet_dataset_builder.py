@@ -2,9 +2,8 @@
 
 from typing import ClassVar
 
-from tfcl.data_builders.image_builder import ImageBuilder
-
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _LISTS = {"train": "training.csv", "validation": "validation.csv"}
 _COLUMNS = (

@@ -1,8 +1,7 @@
 """ChaLearn Faces of the World: gender, as a TFDS data set."""
 
-from tfcl.data_builders.image_builder import ImageBuilder
-
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _LISTS = {"train": "train", "validation": "valid"}
 # Words in the headers of the lists, whose wording differs between rounds.

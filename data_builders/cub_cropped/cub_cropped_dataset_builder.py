@@ -2,9 +2,8 @@
 
 from typing import ClassVar
 
-from tfcl.data_builders.image_builder import ImageBuilder
-
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _ARCHIVE = "CUB_200_2011.tgz"
 _SHA256 = "0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081"

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-from tfcl.data_builders.image_builder import LabelledBuilder
 
 from tfcl.data_builders import image_files
+from tfcl.data_builders.image_builder import LabelledBuilder
 
 _NAMES = (
     "zero",

@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import ImageBuilder
 
 from tfcl.data_builders import image_files, leaf, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _FOLDER = "img_align_celeba"
 _ARCHIVE = f"{_FOLDER}.zip"

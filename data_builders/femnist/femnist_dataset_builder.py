@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 from tfcl.data_builders import image_files, leaf, manual_files
+from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = tuple(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

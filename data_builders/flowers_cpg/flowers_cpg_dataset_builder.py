@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-from tfcl.data_builders.image_builder import ImageBuilder
 
 from tfcl.data_builders import image_files, manual_files, matlab
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _ARCHIVE = "102flowers.tgz"
 _SHA256 = {

@@ -14,9 +14,9 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 from absl import logging
-from tfcl.data_builders.image_folders import jpeg_file, upright
 
 from tfcl.data_builders import regular_files
+from tfcl.data_builders.image_folders import jpeg_file, upright
 
 # The decoders that run in this process. Pillow knows others, of which one
 # (EPS) starts a program, Ghostscript, with the file; those are never asked.

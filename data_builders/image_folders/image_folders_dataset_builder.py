@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
+
+from tfcl.data_builders import regular_files
 from tfcl.data_builders.image_folders import white_point
 from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
@@ -24,8 +26,7 @@ from tfcl.data_builders.image_folders.image_tree import (
     BadImages,
     find_images,
 )
-
-from tfcl.data_builders import regular_files
+from tfcl.data_builders.own_folder import InOwnFolder
 
 
 @dataclasses.dataclass(eq=False)
@@ -49,7 +50,7 @@ class FolderConfig(tfds.core.BuilderConfig):
     leave_root: bool = False
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(InOwnFolder, tfds.core.GeneratorBasedBuilder):
     """All tasks of a folder of tasks; the user supplies the images.
 
     Features:

@@ -3,14 +3,13 @@
 import os
 import pathlib
 
+from tfcl.data_builders import regular_files
 from tfcl.data_builders.image_folders.tree_faults import (
     BadImages,
     TreeError,
     check_distinct,
     named_like_an_image,
 )
-
-from tfcl.data_builders import regular_files
 
 
 def read(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+
 from tfcl.data_builders.image_folders.tree_faults import TreeError
 
 # White of 8, 10, 12, 14 and 16 bits.

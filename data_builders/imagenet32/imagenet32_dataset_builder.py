@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 from tfcl.data_builders import image_files, manual_files, safe_pickle
+from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 CLASS_NAMES = manual_files.names(__file__)
 _SIDE = 32

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.own_folder import InOwnFolder
 
 CLASS_NAMES = ("different", "same")
 _ARCHIVE = "lfw.tgz"
@@ -22,7 +23,7 @@ class Pair(NamedTuple):
     fold: int
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(InOwnFolder, tfds.core.GeneratorBasedBuilder):
     """6,000 pairs in 10 folds of 300 + 300; the user supplies the images.
 
     Features:

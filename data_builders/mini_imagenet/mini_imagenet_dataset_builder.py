@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import LabelledBuilder
 
 from tfcl.data_builders import image_files, manual_files, safe_pickle
+from tfcl.data_builders.image_builder import LabelledBuilder
 
 # 64 + 16 + 20 classes of the few-shot parts, which are stacked.
 CLASS_NAMES = manual_files.names(__file__)

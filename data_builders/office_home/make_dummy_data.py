@@ -9,6 +9,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+
 from tfcl.data_builders.office_home.office_home_dataset_builder import (
     CLASS_NAMES,
 )

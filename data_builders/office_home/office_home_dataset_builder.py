@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import LabelledBuilder, configurations
 
 # In the order of the owners' list; the places are the class indices.
 CLASS_NAMES = (

@@ -4,9 +4,9 @@ import re
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import ImageBuilder
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 _CLASSES = 250
 _ARCHIVE = "sketches_png.zip"

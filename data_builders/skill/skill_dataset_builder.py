@@ -6,11 +6,11 @@ import urllib.parse
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
+
+from tfcl.data_builders import image_files, manual_files
 from tfcl.data_builders.image_builder import ImageBuilder
 from tfcl.data_builders.skill import sampling
 from tfcl.data_builders.skill.tasks import TASKS
-
-from tfcl.data_builders import image_files, manual_files
 
 _DATABASE = "rolling_releases/database_2.sqlite"
 _SETS = {"train": 0, "validation": 1, "test": 2}

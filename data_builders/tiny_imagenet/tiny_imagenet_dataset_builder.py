@@ -2,9 +2,8 @@
 
 from typing import ClassVar
 
-from tfcl.data_builders.image_builder import ImageBuilder
-
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder
 
 # Size, for the message: 248,100,043 bytes. The owners publish no checksum.
 _ARCHIVE = "tiny-imagenet-200.zip"

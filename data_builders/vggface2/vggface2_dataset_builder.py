@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 from absl import logging
-from tfcl.data_builders.image_builder import ImageBuilder, configurations
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder, configurations
 
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 8631, 500
 # Of CPG's cut; which ones they are is not published.

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_builder import ImageBuilder, configurations
 
 from tfcl.data_builders import image_files, manual_files
+from tfcl.data_builders.image_builder import ImageBuilder, configurations
 
 _NAMES = {
     name: manual_files.names(__file__, f"{name}_classes.txt")

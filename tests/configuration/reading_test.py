@@ -55,6 +55,21 @@ probe_experiment:
     assert probe_experiment()[0].values == method.values
 
 
+def test_an_include_begins_beside_its_file(tmp_path):
+    write("parts/near.gin", "ProbeMethod.epochs = 2\n")
+    write("near.gin", "ProbeMethod.epochs = 3\n")
+    write("parts/a.gin", "include 'near.gin'\n")
+    configuration.load(["parts/a.gin"], [])
+    assert ProbeMethod().values[1] == 2
+    configuration.load([str(tmp_path / "parts/a.gin")], [])
+    assert ProbeMethod().values[1] == 2
+    # Else in the working folder.
+    write("parts/a.gin", "include 'parts/near.gin'\ninclude 'b.gin'\n")
+    write("b.gin", "ProbeMethod.tag = 'b'\n")
+    configuration.load(["parts/a.gin"], [])
+    assert ProbeMethod().values[1] == 2
+
+
 def test_a_later_line_wins_and_keeps_its_place():
     write("b.gin", "ProbeMethod.epochs = 2\n")
     write("a.gin", "include 'b.gin'\n\nProbeMethod.epochs = 3\n")

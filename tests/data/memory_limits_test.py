@@ -5,9 +5,6 @@ import inspect
 
 import numpy as np
 import pytest
-from tfcl.data_builders.office_home.office_home_dataset_builder import (
-    CLASS_NAMES,
-)
 
 from tests.testing import image_sets
 from tfcl.data.lazy_images import (
@@ -26,6 +23,9 @@ from tfcl.data.streams.office_home import office_home_stream
 from tfcl.data.streams.omniglot import omniglot_stream
 from tfcl.data.streams.spg_sequences import spg_sequence
 from tfcl.data.streams.stl10 import stl10_stream
+from tfcl.data_builders.office_home.office_home_dataset_builder import (
+    CLASS_NAMES,
+)
 
 _EVERY = (
     *(binary_stream, class_split_stream, dataset_stream, folder_stream),

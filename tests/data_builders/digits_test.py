@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 from sklearn import datasets
+
 from tfcl.data_builders.digits import digits_dataset_builder
 
 

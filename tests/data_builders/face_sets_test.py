@@ -8,6 +8,9 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+
+from tests.data_builders import harness, samples
+from tfcl.data_builders import dummy_images
 from tfcl.data_builders.adience import adience_dataset_builder as adience
 from tfcl.data_builders.affectnet import affectnet_dataset_builder as affectnet
 from tfcl.data_builders.chalearn_gender import (
@@ -15,9 +18,6 @@ from tfcl.data_builders.chalearn_gender import (
 )
 from tfcl.data_builders.lfw_pairs import lfw_pairs_dataset_builder as lfw
 from tfcl.data_builders.vggface2 import vggface2_dataset_builder as vggface2
-
-from tests.data_builders import harness, samples
-from tfcl.data_builders import dummy_images
 
 
 class Vggface2Test(harness.BuilderTest):

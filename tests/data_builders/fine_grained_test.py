@@ -7,6 +7,9 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+
+from tests.data_builders import harness, samples
+from tfcl.data_builders import dummy_images, image_files
 from tfcl.data_builders.cub_cropped import cub_cropped_dataset_builder as cub
 from tfcl.data_builders.flowers_cpg import (
     flowers_cpg_dataset_builder as flowers,
@@ -16,9 +19,6 @@ from tfcl.data_builders.stanford_cars_cropped import (
     stanford_cars_cropped_dataset_builder as cars,
 )
 from tfcl.data_builders.wikiart import wikiart_dataset_builder as wikiart
-
-from tests.data_builders import harness, samples
-from tfcl.data_builders import dummy_images, image_files
 
 
 class CubTest(harness.BuilderTest):

@@ -12,6 +12,7 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 import tensorflow as tf
+
 from tfcl.data_builders.image_folders.image_file import (
     DEFAULT_RULES,
     FORMATS,

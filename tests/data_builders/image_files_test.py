@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tfcl.data_builders.manual_files import DataFileError
 
 from tfcl.data_builders import dummy_images, image_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def _saved(path, kind, mode="RGB"):

@@ -13,13 +13,13 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tfcl.data_builders.image_folders import image_folders_dataset_builder
-from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, decode
-from tfcl.data_builders.image_folders.image_tree import TreeError
 
 from tests.testing.folders import draw, draw_task, save
 from tfcl.data.sources import folder_package
 from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.data_builders.image_folders import image_folders_dataset_builder
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES, decode
+from tfcl.data_builders.image_folders.image_tree import TreeError
 from tfcl.errors import UserError
 
 _DUMMY = image_folders_dataset_builder.Builder.code_path.parent / "dummy_data"

@@ -6,10 +6,10 @@ import sys
 import unicodedata
 
 import pytest
-from tfcl.data_builders.image_folders.image_tree import find_images
-from tfcl.data_builders.image_folders.tree_faults import BadImages, TreeError
 
 from tests.testing.folders import draw, draw_task
+from tfcl.data_builders.image_folders.image_tree import find_images
+from tfcl.data_builders.image_folders.tree_faults import BadImages, TreeError
 
 _NFC = unicodedata.normalize("NFC", "élster")
 _NFD = unicodedata.normalize("NFD", "élster")

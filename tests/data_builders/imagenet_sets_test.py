@@ -11,6 +11,9 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+
+from tests.data_builders import harness, samples
+from tfcl.data_builders import dummy_images
 from tfcl.data_builders.imagenet32 import (
     imagenet32_dataset_builder as imagenet32,
 )
@@ -19,9 +22,6 @@ from tfcl.data_builders.mini_imagenet import (
     mini_imagenet_dataset_builder as mini_imagenet,
 )
 from tfcl.data_builders.tiny_imagenet import tiny_imagenet_dataset_builder
-
-from tests.data_builders import harness, samples
-from tfcl.data_builders import dummy_images
 
 _TINY = tiny_imagenet_dataset_builder.Builder
 _TINY_COUNTS = {"train": 4, "validation": 2}

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tfcl.data_builders.fceleba import fceleba_dataset_builder as fceleba
-from tfcl.data_builders.femnist import femnist_dataset_builder as femnist
 
 from tests.data_builders import harness, samples
+from tfcl.data_builders.fceleba import fceleba_dataset_builder as fceleba
+from tfcl.data_builders.femnist import femnist_dataset_builder as femnist
 
 
 class FemnistTest(harness.BuilderTest):

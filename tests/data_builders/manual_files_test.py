@@ -6,9 +6,9 @@ import pathlib
 import types
 
 import pytest
-from tfcl.data_builders.manual_files import DataFileError
 
 from tfcl.data_builders import image_files, leaf, manual_files
+from tfcl.data_builders.manual_files import DataFileError
 
 
 def test_find_takes_the_first_that_has_the_marker(tmp_path):

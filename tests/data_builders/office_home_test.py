@@ -11,9 +11,9 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tfcl.data_builders.office_home import office_home_dataset_builder
 
 from tfcl.data.sources import tfds_source
+from tfcl.data_builders.office_home import office_home_dataset_builder
 from tfcl.errors import UserError
 
 _TREE = "OfficeHomeDataset_10072016"

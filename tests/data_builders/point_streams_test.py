@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from tfcl.data_builders.modes import modes_dataset_builder
-from tfcl.data_builders.moons import moons_dataset_builder
 
 from tests.data_builders import samples
 from tfcl.data_builders import point_streams
+from tfcl.data_builders.modes import modes_dataset_builder
+from tfcl.data_builders.moons import moons_dataset_builder
 
 _MODULES = {"modes": modes_dataset_builder, "moons": moons_dataset_builder}
 _PUBLISHED = {"modes": "bi-modals", "moons": "bi-moons"}

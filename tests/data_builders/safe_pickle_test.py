@@ -6,9 +6,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from tfcl.data_builders.manual_files import DataFileError
 
 from tfcl.data_builders import safe_pickle
+from tfcl.data_builders.manual_files import DataFileError
 
 
 class _Writes:

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pytest
 import tensorflow_datasets as tfds
-from tfcl.data_builders.skill import sampling, skill_dataset_builder, tasks
 
 from tests.data_builders import harness, samples
 from tests.testing import golden
 from tfcl.data_builders import dummy_images
+from tfcl.data_builders.skill import sampling, skill_dataset_builder, tasks
 
 _NAME = "hurricane_damage_dataset"
 _SAMPLES = golden.load("clr/sampling.npz")

@@ -6,7 +6,11 @@ import types
 import pytest
 
 from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
+from tfcl.engine.resuming import (
+    data_folder,
+    refuse_lost_checkpoints,
+    refuse_other_tasks,
+)
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError, UserError
 
@@ -52,3 +56,23 @@ def test_tasks_without_their_checkpoint_are_not_overwritten():
     with pytest.raises(RunError, match=r"\(cats, dogs\).*Restore"):
         refuse_lost_checkpoints(bank, _FOLDER)
     refuse_lost_checkpoints(types.SimpleNamespace(names=dict), _FOLDER)
+
+
+def test_a_run_remembers_its_data_folder(tmp_path, monkeypatch, caplog):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    mine.mkdir()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(other))
+    journal = Journal()
+    assert data_folder(journal, None) == str(other)
+    assert data_folder(journal, mine) == str(mine)
+    again = Journal.loads(journal.dumps())
+    assert data_folder(again, None) == str(mine)
+    mine.rmdir()
+    with caplog.at_level("WARNING"):
+        assert data_folder(again, None) == str(other)
+    assert f"{mine}, is not there any more. Give --data_dir" in caplog.text
+
+
+def test_without_a_word_it_is_the_default_of_tfds(monkeypatch):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    assert data_folder(Journal(), None) is None

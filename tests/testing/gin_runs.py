@@ -6,13 +6,13 @@ import re
 import keras
 import numpy as np
 import tensorflow as tf
-from tfcl.data_builders.skill.tasks import TASKS
 
 from tests.testing import folders, image_sets
 from tests.testing.methods import first_training
 from tfcl import configuration
 from tfcl.configuration import parts
 from tfcl.data.sources import tfds_source
+from tfcl.data_builders.skill.tasks import TASKS
 from tfcl.engine.experiment import Experiment
 from tfcl.methods.work import Scan
 from tfcl.optimizers.schedules import Clock

@@ -98,20 +98,27 @@ def check_parameter(
     raise fail(place, f"{problem}. {advice} {listed('Its parameters', known)}")
 
 
-def file_at(path: str) -> str | None:
-    """Returns where a gin file is, None if in no folder that is searched."""
+def file_at(path: str, beside: str = "") -> str | None:
+    """Returns where a gin file is, None if in no folder that is searched.
+
+    Args:
+        path: As written.
+        beside: The file that includes it: its folder is searched first.
+    """
     path = os.path.expanduser(path)
-    found = (os.path.join(each, path) for each in gin_internals.search_path())
+    places = [os.path.dirname(beside)] if beside else []
+    places += gin_internals.search_path()
+    found = (os.path.join(each, path) for each in places)
     return next(filter(os.path.isfile, found), None)
 
 
-def find_file(path: str, place: str) -> str:
-    """Returns where a gin file is.
+def find_file(path: str, place: str, beside: str = "") -> str:
+    """Returns where a gin file is; see `file_at`.
 
     Raises:
         UserError: If it is nowhere; with files of similar names.
     """
-    found = file_at(path)
+    found = file_at(path, beside)
     if found:
         return found
     folder, name = os.path.split(path)
@@ -125,7 +132,10 @@ def find_file(path: str, place: str) -> str:
     close = [other for other in sorted(others) if other.endswith(f"/{name}")]
     close = close or difflib.get_close_matches(path, sorted(others), n=1)
     problem = "is a folder" if os.path.isdir(path) else "does not exist"
-    advice = "Paths start at the working folder or the repository root."
+    advice = (
+        "Paths start at the folder of the including file, the working folder "
+        "or where the gin files of tfcl are."
+    )
     if close:
         advice = f"Did you mean {' or '.join(map(repr, close[:3]))}?"
     raise fail(place, f"gin file '{path}' {problem}. {advice}")

@@ -29,7 +29,10 @@ from tfcl.configuration.messages import fail, nearest
 from tfcl.configuration.values import Macro, names_in
 from tfcl.errors import UserError
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+# The gin files are beside the package in a checkout, and inside of it as
+# installed. Paths in them begin with "gin/".
+ROOT = _PACKAGE if (_PACKAGE / "gin").is_dir() else _PACKAGE.parent
 FOLDER = ROOT / "gin"
 STREAMS, METHODS, NETWORKS = "streams", "methods", "networks"
 BASE, _TRAINING, _TRANSFERS = "base", "training", "transfers"

@@ -31,10 +31,11 @@ def load(
 ) -> None:
     """Replaces gin's configuration by that of files, then bindings.
 
-    A later line wins. Relative paths, also those of `include`, start at the
-    working folder or else at the repository root. The configuration is locked
-    afterwards, so modules with configurables must be imported before or by a
-    file.
+    A later line wins. Relative paths start at the working folder or else where
+    the gin files of tfcl are (the repository, or the installed package); those
+    of `include` first of all at the folder of their file. The configuration
+    is locked afterwards, so modules with configurables must be imported before
+    or by a file.
 
     Args:
         gin_files: Paths of gin files.
@@ -141,16 +142,16 @@ class _Reader:
 
     def read_file(self, path, place, opened=(), within=()):
         """Reads a file inside those that are open, and the parts among them."""
+        beside = opened[-1] if opened else ""
         now = former_names.files_and_lines(path)
-        if now and not checks.file_at(path):
+        if now and not checks.file_at(path, beside):
             logging.info("%s is now %s", path, former_names.command(path))
             for file in now[0]:
                 self.read_file(file, place, opened, within)
             self.read_text("\n".join(now[1]), lambda _: path, opened, within)
             return
-        found = checks.find_file(path, place)
-        identity = os.path.realpath(found)
-        if identity in opened:
+        found = checks.find_file(path, place, beside)
+        if os.path.realpath(found) in map(os.path.realpath, opened):
             raise fail(place, f"'{path}' includes itself.")
         part = parts.part_of(found)
         if part and part.kind == parts.BASE:
@@ -163,7 +164,7 @@ class _Reader:
             text = pathlib.Path(found).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise fail(place, f"cannot read '{path}': {error}.") from error
-        inside = ((*opened, identity), (*within, part) if part else within)
+        inside = ((*opened, found), (*within, part) if part else within)
         self.read_text(text, lambda line: f"{found}:{line}", *inside)
 
     def read_text(self, text, locate, opened=(), within=()):

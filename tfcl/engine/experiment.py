@@ -14,6 +14,7 @@ from absl import logging
 from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
 from tfcl.data.scenario import withheld_task
+from tfcl.engine import resuming
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
@@ -21,7 +22,6 @@ from tfcl.engine.process.agreement import agree
 from tfcl.engine.process.cluster import read_cluster
 from tfcl.engine.process.numerics import continue_with, numerics, shared
 from tfcl.engine.recording import record_visit
-from tfcl.engine.resuming import refuse_lost_checkpoints, refuse_other_tasks
 from tfcl.engine.runtime import Runtime, is_chief
 from tfcl.engine.serving import written_again
 from tfcl.engine.steps import SKIP, STOP, StepRunner
@@ -65,7 +65,8 @@ class Experiment:
 
     Args:
         model_dir: Folder of the run; a run found there is continued.
-        data_dir: Folder of prepared TFDS data sets, None for TFDS's default.
+        data_dir: Folder of prepared TFDS data sets, None for the run's so far
+            or TFDS's default.
         distribution: "none", "mirrored" or "multi_worker".
         bindings: gin bindings, kept in the journal.
         command: The command line, for the results.
@@ -133,7 +134,8 @@ class Experiment:
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
             self._open_journal(bindings or {})
-            self._set_up(stream, data_dir, method)
+            found = resuming.data_folder(self.journal, data_dir)
+            self._set_up(stream, found, method)
             self._connect()
         except BaseException:
             self.close()
@@ -156,8 +158,6 @@ class Experiment:
             agree(cluster, facts, seconds, self.model_dir)
 
     def _set_up(self, stream, data_dir, method):
-        if data_dir is not None:
-            data_dir = local_path(data_dir, "data_dir")
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
         with withheld_task(method.refuse_unknown_task):
@@ -184,7 +184,7 @@ class Experiment:
         self.resumed = found is not None
         self.bank = Bank(self.model_dir / "tasks", self.chief)
         if found is None:
-            refuse_lost_checkpoints(self.bank, self.model_dir)
+            resuming.refuse_lost_checkpoints(self.bank, self.model_dir)
             found = Journal(dict(bindings))
         self.journal = found
         self._start_files = StartFiles(
@@ -205,7 +205,7 @@ class Experiment:
         self.evaluator = Evaluator(
             self.method, self.runner.measurement, self.bank, self.evaluation
         )
-        refuse_other_tasks(self.journal, self.stream, self.model_dir)
+        resuming.refuse_other_tasks(self.journal, self.stream, self.model_dir)
         self.method.recall = self._recall
         place = self.journal.position
         self._grow_to(

@@ -1,11 +1,16 @@
 """What a run must find to go on in a folder."""
 
+import os
 import pathlib
+
+from absl import logging
 
 from tfcl.data.task import TaskStream
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError, UserError
+from tfcl.files import local_path
+from tfcl.types import Folder
 
 
 def refuse_lost_checkpoints(bank: Bank, model_dir: pathlib.Path) -> None:
@@ -50,3 +55,29 @@ def refuse_other_tasks(
                 "tasks behind the learned ones; for folders name all in that "
                 "order by folder_stream.tasks), or another --model_dir."
             )
+
+
+def data_folder(journal: Journal, given: Folder | None) -> str | None:
+    """The folder of TFDS data sets that a start uses; the journal keeps it.
+
+    Args:
+        journal: Of the run.
+        given: What the user asks for now, None if nothing: the run's own
+            folder then, and of a new run `$TFDS_DATA_DIR`.
+
+    Returns:
+        An absolute path, None for TFDS's default.
+    """
+    kept = journal.data_dir
+    if given is None and kept is not None and not os.path.isdir(kept):
+        logging.warning(
+            "The data folder of this run, %s, is not there any more. Give "
+            "--data_dir if the data sets have moved.",
+            kept,
+        )
+        kept = None
+    asked = given or kept or os.environ.get("TFDS_DATA_DIR") or None
+    if asked is not None:
+        asked = os.path.abspath(local_path(os.fspath(asked), "data_dir"))
+    journal.data_dir = asked
+    return asked

@@ -103,12 +103,12 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self, inputs: Tensor, dropout_mask: Tensor | None = None
     ) -> Tensor:
         """Logits; the mask multiplies the features (scaled dropout)."""
+        return self.chosen(self.outputs(inputs, dropout_mask))
+
+    def chosen(self, outputs: Tensor) -> Tensor:
+        """Logits out of all output columns, `(batch, max_classes)`."""
         columns = keras.ops.convert_to_tensor(self.columns)
-        logits = keras.ops.take(
-            self.outputs(inputs, dropout_mask),
-            keras.ops.maximum(columns, 0),
-            axis=-1,
-        )
+        logits = keras.ops.take(outputs, keras.ops.maximum(columns, 0), axis=-1)
         return keras.ops.where(columns >= 0, logits, _lowest(logits))
 
     def outputs(

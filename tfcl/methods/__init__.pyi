@@ -68,6 +68,7 @@ from .protocols import SupportsEmbedding as SupportsEmbedding
 from .protocols import SupportsGrowth as SupportsGrowth
 from .protocols import SupportsPointMaps as SupportsPointMaps
 from .regularization.ewc import EWC as EWC
+from .regularization.lwf import LwF as LwF
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG
 from .task_training import TaskTraining as TaskTraining

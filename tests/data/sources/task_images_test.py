@@ -5,11 +5,11 @@ import os
 import numpy as np
 import PIL.Image
 import pytest
-from tfcl.data_builders.image_folders.tree_faults import TreeError
-from tfcl.data_builders.image_folders.white_point import Range, decide
 
 from tests.testing.folders import draw, draw_task, save
 from tfcl.data.streams.folder_stream import folder_stream
+from tfcl.data_builders.image_folders.tree_faults import TreeError
+from tfcl.data_builders.image_folders.white_point import Range, decide
 from tfcl.errors import UserError
 
 _SPLITS = ("train", "validation", "test")

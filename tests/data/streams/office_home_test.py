@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tfcl.data_builders.office_home.office_home_dataset_builder import (
-    CLASS_NAMES,
-)
 
 from tests.testing import image_sets
 from tfcl.data.streams.office_home import OFFICE_HOME_GROUPS, office_home_stream
+from tfcl.data_builders.office_home.office_home_dataset_builder import (
+    CLASS_NAMES,
+)
 from tfcl.errors import UserError
 
 # From the smallest class of the real set (15) on; one is a multiple of ten.

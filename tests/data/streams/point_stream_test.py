@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+
+from tfcl.data.streams.point_stream import Modes, Moons, drawn_point_stream
+from tfcl.data_builders import point_streams
 from tfcl.data_builders.modes.modes_dataset_builder import (
     Builder as ModesBuilder,
 )
 from tfcl.data_builders.moons.moons_dataset_builder import (
     Builder as MoonsBuilder,
 )
-
-from tfcl.data.streams.point_stream import Modes, Moons, drawn_point_stream
-from tfcl.data_builders import point_streams
 
 
 @pytest.mark.parametrize("order", point_streams.ORDERS)

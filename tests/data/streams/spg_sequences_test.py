@@ -6,7 +6,6 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfcl.data_builders.imagenet32 import imagenet32_dataset_builder
 
 from tests.testing import golden, image_sets
 from tfcl.data.preprocessing import Preprocessing, grey_levels
@@ -18,6 +17,7 @@ from tfcl.data.streams.spg_sequences import (
     spg_sequence,
     user_order,
 )
+from tfcl.data_builders.imagenet32 import imagenet32_dataset_builder
 from tfcl.errors import UserError
 
 _DATA = golden.load("spg/class_order.npz")

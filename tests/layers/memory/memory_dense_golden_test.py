@@ -9,11 +9,11 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfcl.data_builders.modes.modes_dataset_builder import Builder
-from tfcl.data_builders.point_streams import stream
 
 from tests.layers.memory import published_memory
 from tests.testing import golden
+from tfcl.data_builders.modes.modes_dataset_builder import Builder
+from tfcl.data_builders.point_streams import stream
 from tfcl.layers.memory import key_projections, memory_update
 
 

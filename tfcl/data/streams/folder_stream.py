@@ -60,9 +60,9 @@ def folder_stream(
     - `train.txt` (`validation.txt`, `test.txt`) with lines `path label`.
 
     Images are .jpg, .jpeg, .png, .webp, .bmp, .gif, .tif or .tiff of any size
-    and kind (`tfcl.data_builders.image_folders.image_file.decode`). Labels follow
-    the sorted names of the classes. Validation or test images, where the user
-    gives none, are cut from the training images of each class: of n
+    and kind (`tfcl.data_builders.image_folders.image_file.decode`). Labels
+    follow the sorted names of the classes. Validation or test images, where
+    the user gives none, are cut from the training images of each class: of n
     different ones `max(1, floor(n * fraction))`, drawn by `data_seed`.
 
     A run that is to go on with more tasks later should name them in `tasks`,
@@ -97,8 +97,8 @@ def folder_stream(
         white: The number that is white in images of more than 8 bits, such as
             4095 for 12 bits in 16-bit files. None decides it for each task by
             its largest number, says so and warns if that is odd
-            (`tfcl.data_builders.image_folders.white_point`). Learned tasks treat
-            the images that they classify alike.
+            (`tfcl.data_builders.image_folders.white_point`). Learned tasks
+            treat the images that they classify alike.
         two_channels: "error" takes files of two channels for bad images:
             grey, and what may be opacity or data; "grey" takes the first.
         largest_file: Bytes that a file may hold; larger ones are bad images,

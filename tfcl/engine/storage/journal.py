@@ -38,6 +38,8 @@ class Journal(JsonRecord):
         facts: What results tell besides, `RunFacts` as JSON; None in runs of
             older versions until they go on.
         spec: `StreamSpec` of the whole stream as JSON, None likewise.
+        data_dir: Folder of TFDS data sets that the run was started with last,
+            None for TFDS's default.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -55,6 +57,7 @@ class Journal(JsonRecord):
     numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     facts: dict[str, typing.Any] | None = None
     spec: dict[str, typing.Any] | None = None
+    data_dir: str | None = None
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]

@@ -1,0 +1,191 @@
+"""LwF: what old heads answer to new images is kept while a task is learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing
+from typing import Annotated
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfcl.arguments import NonNegativeFloat, NonNegativeInt, above, checked
+from tfcl.methods.network_method import NetworkMethod
+from tfcl.models.variables import statistic
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+    from tfcl.data.task import StreamSpec, Task
+    from tfcl.layers.task_head import TaskHead
+    from tfcl.methods.base import Batch, Update
+    from tfcl.methods.task_training import TaskTraining
+    from tfcl.methods.work import Phases
+    from tfcl.models.network import TaskNetwork
+    from tfcl.types import Tensor, Values
+
+
+@gin.configurable
+class LwF(NetworkMethod):
+    """Learning without Forgetting.
+
+    One network, whose output layer has columns for every task. While a task is
+    learned, a frozen copy of the network as it was before tells what the old
+    columns answered to the new images, and the loss keeps them at it:
+
+        L = L_new(y_n, y^_n) + lambda_o sum_old L_old(y_o, y^_o),
+        L_old = -sum_i y'_i log y^'_i,  y' = softmax(logits / T).
+
+    No old image is needed. Old answers do change: the less, the more the
+    images of the tasks have in common.
+
+    Args:
+        training: `TaskTraining`. Its epochs train all weights (theta_s,
+            theta_o, theta_n).
+        strength: lambda_o; 0 is fine-tuning with a head per task.
+        temperature: T, above 0.
+        warm_up_epochs: Epochs before, in which the output layer alone is
+            trained, on the new task. The paper does it until convergence.
+
+    Reference:
+        Li and Hoiem, "Learning without Forgetting", ECCV 2016, eq. 1 to 3 and
+        figure 3; T = 2 and lambda_o = 1 are theirs.
+    """
+
+    decays_weights = True
+
+    @checked
+    def __init__(
+        self,
+        training: TaskTraining = gin.REQUIRED,
+        strength: NonNegativeFloat = 1.0,
+        temperature: Annotated[float, above(0)] = 2.0,
+        warm_up_epochs: NonNegativeInt = 0,
+    ):
+        super().__init__(training)
+        self.strength = strength
+        self.temperature = temperature
+        self.warm_up_epochs = warm_up_epochs
+
+    # Set-up
+
+    def setup(self, spec: StreamSpec, seed: int) -> None:
+        super().setup(spec, seed)
+        ends = np.cumsum([0, *spec.class_counts]).tolist()
+        self._columns = [range(*pair) for pair in itertools.pairwise(ends)]
+        self._seen = statistic(np.zeros(spec.num_tasks), "tasks_seen")
+        self._before = self.training.network(
+            self.make_backbone(spec), self.make_head(spec)
+        )
+        # So that no gradient is recorded for it.
+        self._before.backbone.trainable = False
+        self._before.head.trainable = False
+        self.state += self.task_state
+
+    def make_head(self, spec: StreamSpec) -> TaskHead:
+        return self.training.head(spec.max_classes, sum(spec.class_counts))
+
+    def divide(self, network: TaskNetwork) -> None:
+        *weights, columns = network.head_variables
+        self.shared = [*network.backbone_variables, *weights]
+        self.slot = [columns]
+
+    @property
+    def task_state(self) -> list[keras.Variable]:
+        return [self._seen, *_weights(self._before)]
+
+    @property
+    def widening(self) -> list[keras.Variable]:
+        return [self.head.kernels[-1], self.head.biases[-1]]
+
+    # One task after another
+
+    def begin_task(self, task: Task) -> None:
+        super().begin_task(task)
+        self.head.use_columns(self._columns[task.index])
+        self._remember(task)
+
+    def resume_task(self, task: Task, values: Values) -> None:
+        super().resume_task(task, values)
+        self._remember(task)
+
+    def _remember(self, task):
+        for old, new in zip(_weights(self._before), _weights(self._network)):
+            old.assign(new)
+        earlier = [other.index for other in task.earlier]
+        self._seen.assign(np.isin(range(self.spec.num_tasks), earlier))
+
+    def phases(self, task: Task) -> Phases:
+        phase = self.training.phase()
+        if self.warm_up_epochs:
+            yield dataclasses.replace(
+                phase,
+                name="warm_up",
+                epochs=self.warm_up_epochs,
+                steps=(self.warm_up_step,),
+            )
+        yield phase
+
+    def warm_up_step(self, batch: Batch) -> Update:
+        """A step of the output layer alone."""
+        last = (id(self.head.kernels[-1]), id(self.head.biases[-1]))
+        owned = [v for v in self._trained if id(v.variable) in last]
+        return self.step_of(owned, batch)
+
+    def loss_of(
+        self,
+        batch: Batch,
+        training: bool = True,
+        features: Callable[..., Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        features = features or self.features
+        images = self.training.augmented(batch)
+        hidden = features(images, training=training)
+        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        outputs = self.head.outputs(hidden, mask)
+        logits = self.head.chosen(outputs)
+        loss = self.training.loss(
+            batch, logits, self.head, hidden, self.optimizers
+        )
+        before = self._before.head.outputs(
+            self._before.backbone(images, training=False)
+        )
+        kept = tf.reduce_sum(self._kept(before, outputs))
+        count = tf.cast(batch.size, tf.float32)
+        return loss + self.strength * kept / count, logits
+
+    def _kept(self, before, outputs):
+        """sum_old L_old of each image, `(b,)`."""
+        return sum(
+            self._seen[index]
+            * distillation(
+                before[:, columns.start : columns.stop],
+                outputs[:, columns.start : columns.stop],
+                self.temperature,
+            )
+            for index, columns in enumerate(self._columns)
+        )
+
+
+def distillation(before: Tensor, now: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of softened answers, `(b,)` (Li and Hoiem, eq. 2 and 3).
+
+    Args:
+        before: Logits to be kept, `(b, classes)`.
+        now: Logits of the network in training, `(b, classes)`.
+        temperature: T; probabilities to the power of 1 / T, normalised, are
+            the softmax of the logits divided by T.
+    """
+    return tf.nn.softmax_cross_entropy_with_logits(
+        tf.nn.softmax(before / temperature), now / temperature
+    )
+
+
+def _weights(network):
+    """Backbone and head without its columns."""
+    owned = [*network.backbone_variables, *network.head_variables[:-1]]
+    return [each.variable for each in owned]
