@@ -28,6 +28,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tfcl import commands, configuration, predict
+from tfcl.configuration import command_flags
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.data_builders.image_folders import image_file
 from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
@@ -467,11 +468,11 @@ def test_flags_that_may_repeat_do():
     flags.DEFINE_integer("top", 3, "", flag_values=given)
     given(["train", "--gin_file=a", "--gin_file=b", "--stream=c"])
     with mock.patch.object(commands.flags, "FLAGS", given):
-        commands.refuse_repeated_flags()
+        command_flags.refuse_repeated_flags()
         given.unparse_flags()
         given(["train", "--stream=c", "--top=1", "--top=1"])
         with pytest.raises(UserError, match="--top is given 2 times"):
-            commands.refuse_repeated_flags()
+            command_flags.refuse_repeated_flags()
 
 
 def test_missing_weights_are_refused_before_the_data_are_prepared(

@@ -19,7 +19,8 @@ _DOTTED = re.compile(r"(tfcl|tests)(\.\w+)+")
 _COVERED = {
     "build_test": ("data/sources/set_building data/sources/set_check"),
     "commands_test": (
-        "configuration/start_files evaluate export predict train"
+        "configuration/command_flags configuration/start_files evaluate "
+        "export predict train"
     ),
     "compare_test": ("reporting/comparison"),
     "configuration/mistakes_test": (

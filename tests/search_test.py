@@ -177,7 +177,7 @@ def test_a_trial_goes_on_with_other_numerics_if_it_may(tmp_path, monkeypatch):
 def test_search_takes_the_flag_that_train_takes():
     # Read, not run: to start both takes half a minute.
     source = inspect.getsource(search_module)
-    assert "commands.define_other_numerics()" in source
+    assert "command_flags.define_other_numerics()" in source
     assert "given.allow_other_numerics," in source
 
 

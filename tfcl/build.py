@@ -12,6 +12,7 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
+from tfcl.configuration import command_flags
 from tfcl.data.sources import (
     catalog,
     folder_package,
@@ -29,7 +30,7 @@ if typing.TYPE_CHECKING:
 _FOLDERS = "image_folders"
 _FOLDERS_TERMS = "Your own images: a folder of tasks as --manual_dir."
 
-_MANUAL_DIR = commands.define_path(
+_MANUAL_DIR = command_flags.define_path(
     "manual_dir",
     "Folder of the files that you supply. Default: DATA_DIR/downloads/manual.",
 )
@@ -78,8 +79,8 @@ _LISTS_MAY_LEAVE_ROOT = flags.DEFINE_bool(
     f"For {_FOLDERS}: allow lists to name images outside of --manual_dir.",
 )
 flags.DEFINE_alias("on_bad_picture", "on_bad_image")  # Its former name.
-commands.define_data_dir()
-commands.define_largest_file()
+command_flags.define_data_dir()
+command_flags.define_largest_file()
 
 
 def main(argv: Sequence[str]) -> None:

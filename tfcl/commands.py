@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging as stdlib_logging
-import os
 import pathlib
 import sqlite3
 import sys
@@ -15,11 +14,10 @@ import tfcl.engine.process.startup  # noqa: F401  (loads TensorFlow)
 import tensorflow as tf
 
 # isort: on
-from absl import app, flags, logging
+from absl import app, logging
 
 from tfcl import configuration
-from tfcl.configuration import messages, parts
-from tfcl.data_builders.regular_files import LARGEST
+from tfcl.configuration import command_flags, messages
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
@@ -35,13 +33,9 @@ from tfcl.files import local_path, refuse_special
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any
 
     from tfcl.engine.experiment import Experiment
 
-
-# Flags are shown by the help of the command that asks for them here.
-flags.disclaim_key_flags()
 
 # What does not make another row of a comparison: the same up to rounding.
 SAME_ROW = (*HARMLESS, *ROUNDING)
@@ -56,117 +50,6 @@ _SQLITE_WAYS_OUT = {
     "unable to open": _MAY_WRITE,
     "locked": "End what else uses it",
 }
-# Flags whose values are paths.
-_PATHS: list[str] = []
-
-
-def define_path(name: str, text: str, required: bool = False) -> Any:
-    """Defines a flag whose value is a path; returns its holder.
-
-    `run` expands `~` in it and refuses URLs.
-    """
-    _PATHS.append(name)
-    if required:
-        text += " Required."
-    return flags.DEFINE_string(name, None, text, required=required)
-
-
-def _unless_another_program_has(name, define):
-    """Defines a flag of several commands, which one process may load."""
-    if name in flags.FLAGS:
-        flags.declare_key_flag(name)
-    else:
-        define(name)
-
-
-def define_model_dir(required: bool = True) -> None:
-    """Defines the flag `--model_dir`, unless another program has."""
-    text = "Folder of the run." + (" Required." if required else "")
-    _unless_another_program_has(
-        "model_dir", lambda name: define_path(name, text)
-    )
-    if required:
-        flags.mark_flag_as_required("model_dir")
-
-
-def define_data_dir() -> None:
-    """Defines the flag `--data_dir`, unless another program has."""
-    text = (
-        "Folder of TFDS data sets. Default: the run's, if it has begun, else "
-        "$TFDS_DATA_DIR."
-    )
-    _unless_another_program_has(
-        "data_dir", lambda name: define_path(name, text)
-    )
-
-
-def define_other_numerics() -> None:
-    """Defines the flag `--allow_other_numerics`, unless another program has."""
-    if "allow_other_numerics" not in flags.FLAGS:
-        flags.DEFINE_bool(
-            "allow_other_numerics",
-            False,
-            "Go on with another precision, number of threads or replicas or "
-            "the like than the run had so far.",
-        )
-
-
-def define_largest_file() -> None:
-    """Defines the flag `--largest_file`, unless another program has."""
-    text = "Bytes that an image file of yours may hold."
-    _unless_another_program_has(
-        "largest_file",
-        lambda name: flags.DEFINE_integer(name, LARGEST, text, lower_bound=1),
-    )
-
-
-def define_gin() -> None:
-    """Defines the flags that say what a run is put together from."""
-    flags.DEFINE_multi_string(
-        "gin_file", [], "gin file; may be given several times, later lines win."
-    )
-    flags.DEFINE_multi_string(
-        "gin_bindings", [], "One binding, e.g. 'EPOCHS=60'; repeats."
-    )
-    for name, example in (
-        (parts.STREAMS, "digits_5"),
-        (parts.METHODS, "lasem"),
-        (parts.NETWORKS, "lasem_cifar_6"),
-    ):
-        flag = name.removesuffix("s")
-        flags.DEFINE_string(
-            flag, None, f"A file of gin/{name} by its name, such as {example}."
-        )
-
-
-def gin_files() -> list[str]:
-    """The gin files of the flags `define_gin`, in the order to be read.
-
-    Raises:
-        UserError: If they name no run, or a name is unknown.
-    """
-    given = flags.FLAGS
-    return parts.files(
-        [local_path(path, "--gin_file") for path in given.gin_file],
-        given.stream,
-        given.method,
-        given.network,
-    )
-
-
-def refuse_repeated_flags() -> None:
-    """Refuses a flag that is given twice where only one can count.
-
-    Raises:
-        UserError: With the flag; flags that may repeat do not.
-    """
-    for name, value in flags.FLAGS.flag_values_dict().items():
-        times = flags.FLAGS[name].present
-        if times > 1 and not isinstance(value, list):
-            raise UserError(
-                f"--{name} is given {times} times, and only the last, "
-                f"{value!r}, would count. Give it once."
-            )
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -174,8 +57,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
     def wrapped(argv):
         with one_line_errors():
-            refuse_repeated_flags()
-            _localise_paths()
+            command_flags.refuse_repeated_flags()
+            command_flags.localise_paths()
             main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
     messages.write_what_the_terminal_can()
@@ -184,15 +67,6 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     logging.get_absl_handler().setFormatter(SafeFormatter())
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
-
-
-def _localise_paths():
-    given = flags.FLAGS
-    for name in _PATHS:
-        if given[name].value is not None:
-            given[name].value = local_path(given[name].value, f"--{name}")
-    if "data_dir" in given and not given["data_dir"].value:
-        local_path(os.environ.get("TFDS_DATA_DIR", ""), "TFDS_DATA_DIR")
 
 
 class SafeFormatter(logging.PythonFormatter):

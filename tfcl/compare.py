@@ -14,6 +14,7 @@ from absl import flags
 from rich.console import Console
 
 from tfcl import commands
+from tfcl.configuration import command_flags
 from tfcl.engine.serving.written_again import mend_results
 from tfcl.errors import UserError
 from tfcl.files import cannot, write_atomically
@@ -69,12 +70,12 @@ def write(
 
 
 if __name__ == "__main__":
-    commands.define_path(
+    command_flags.define_path(
         "single_task",
         "Run of individual networks, one per task, to compare the others to.",
     )
-    commands.define_path(
+    command_flags.define_path(
         "joint", "Run that trains jointly on all tasks so far, likewise."
     )
-    commands.define_path("output", "Folder for table, values, figure.")
+    command_flags.define_path("output", "Folder for table, values, figure.")
     commands.run(main)

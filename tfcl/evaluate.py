@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tfcl import commands, configuration
+from tfcl.configuration import command_flags
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import RunError
 
@@ -16,8 +17,8 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-commands.define_data_dir()
-commands.define_model_dir()
+command_flags.define_data_dir()
+command_flags.define_model_dir()
 
 
 def main(argv: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import typing
 from absl import flags
 
 from tfcl import commands
+from tfcl.configuration import command_flags
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if typing.TYPE_CHECKING:
 _TASKS = flags.DEFINE_multi_string(
     "task", [], "Name of a learned task; repeats. Default: all."
 )
-_FOLDER = commands.define_path(
+_FOLDER = command_flags.define_path(
     "export_dir", "Where to write. Default: <model_dir>/export."
 )
 _BUNDLE = flags.DEFINE_bool(
@@ -27,7 +28,7 @@ _BUNDLE = flags.DEFINE_bool(
     "Write one SavedModel of all these tasks, whose second input is the number "
     "of each image's task.",
 )
-commands.define_model_dir()
+command_flags.define_model_dir()
 
 
 def main(argv: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import typing
 from absl import flags
 
 from tfcl import commands
+from tfcl.configuration import command_flags
 from tfcl.engine.serving.written_again import mend_results
 from tfcl.errors import UserError
 from tfcl.files import cannot, write_atomically
@@ -101,7 +102,7 @@ def write(path: str | pathlib.Path, goals: Mapping[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    commands.define_path("output", "JSON file to write.", required=True)
+    command_flags.define_path("output", "JSON file to write.", required=True)
     flags.DEFINE_enum(
         "take", "mean", sorted(_TAKE), "What counts of several runs."
     )

@@ -11,6 +11,7 @@ from absl import flags
 from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
+from tfcl.configuration import command_flags
 from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.errors import UserError, printable
@@ -21,8 +22,8 @@ if typing.TYPE_CHECKING:
 
 _TASK = flags.DEFINE_string("task", None, "Name of a learned task. Required.")
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
-commands.define_largest_file()
-commands.define_model_dir()
+command_flags.define_largest_file()
+command_flags.define_model_dir()
 flags.mark_flag_as_required("task")
 
 

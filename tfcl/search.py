@@ -35,6 +35,7 @@ import optuna
 from absl import flags, logging
 
 from tfcl import configuration, randomness
+from tfcl.configuration import command_flags
 from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
@@ -352,7 +353,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("--range names a binding twice. Give one range each.")
     search = Search(
         given.model_dir,
-        commands.gin_files(),
+        command_flags.gin_files(),
         given.gin_bindings,
         ranges,
         given.search_seed,
@@ -374,7 +375,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    commands.define_gin()
+    command_flags.define_gin()
     flags.DEFINE_multi_string(
         "range", None, "One range; repeats.", required=True
     )
@@ -391,7 +392,7 @@ if __name__ == "__main__":
     flags.DEFINE_enum(
         "objective", "validation", OBJECTIVES, "Accuracy to maximise."
     )
-    commands.define_other_numerics()
-    commands.define_data_dir()
-    commands.define_model_dir()
+    command_flags.define_other_numerics()
+    command_flags.define_data_dir()
+    command_flags.define_model_dir()
     commands.run(main)

@@ -24,6 +24,7 @@ from absl import flags
 from rich.console import Console
 
 from tfcl import commands, configuration
+from tfcl.configuration import command_flags
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.runtime import DISTRIBUTIONS
@@ -36,17 +37,17 @@ if typing.TYPE_CHECKING:
 _DISTRIBUTION = flags.DEFINE_enum(
     "distribution", "none", DISTRIBUTIONS, "tf.distribute strategy."
 )
-commands.define_other_numerics()
-commands.define_data_dir()
-commands.define_model_dir(required=False)
-commands.define_gin()
+command_flags.define_other_numerics()
+command_flags.define_data_dir()
+command_flags.define_model_dir(required=False)
+command_flags.define_gin()
 flags.DEFINE_bool("list", False, "Print what there is, and end.")
 
 
 def main(argv: Sequence[str]) -> None:
     """Opens, resumes or begins the run, learns, prints the final table."""
     del argv  # Without the flags, which the results should tell.
-    configuration.load(commands.gin_files(), flags.FLAGS.gin_bindings)
+    configuration.load(command_flags.gin_files(), flags.FLAGS.gin_bindings)
     bindings = configuration.bindings()
     model_dir = flags.FLAGS.model_dir or _default_folder()
     commands.refuse_missing_files(model_dir)

@@ -65,8 +65,7 @@ class Experiment:
 
     Args:
         model_dir: Folder of the run; a run found there is continued.
-        data_dir: Folder of prepared TFDS data sets, None for the run's so far
-            or TFDS's default.
+        data_dir: Folder of prepared TFDS data sets, see `data_folder`.
         distribution: "none", "mirrored" or "multi_worker".
         bindings: gin bindings, kept in the journal.
         command: The command line, for the results.

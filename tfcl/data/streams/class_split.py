@@ -118,13 +118,11 @@ def class_split_stream(
     parts = open_parts(*known, memory=memory)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
     statistics = checked_statistics(statistics, channels)
-    sizes = (num_tasks, classes_per_task, first_classes)
+    sizes = (num_tasks, classes_per_task, first_classes, order_seed)
     if task_classes is None:
-        groups, places = _cut_groups(parts, *sizes, order_seed)
+        groups, places = _cut_groups(parts, *sizes)
     else:
-        groups, places = _listed_groups(
-            class_names, task_classes, *sizes, order_seed
-        )
+        groups, places = _listed_groups(class_names, task_classes, *sizes)
     named = list(zip(_names(task_names, places), groups))
     remedies = (
         "Lower class_split_stream.{split}_per_class.",
@@ -132,11 +130,10 @@ def class_split_stream(
         "class_split_stream.validation_fraction. Received: "
         f"validation_fraction={validation_fraction}",
     )
-    held_out = None if selection_split == "test" else validation_fraction
-    pools = pools_of(parts, held_out, test_fraction, data_seed, remedies)
-    tasks = _assembled(
-        named, pools, wanted, statistics, resize, memory, train_crop
-    )
+    held = None if selection_split == "test" else validation_fraction
+    pools = pools_of(parts, held, test_fraction, data_seed, remedies)
+    how = (statistics, resize, memory, train_crop)
+    tasks = _assembled(named, pools, wanted, *how)
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
