@@ -15,13 +15,11 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfcl.engine.traces import forget_custom_gradients  # noqa: E402
+from tfcl.testing import two_cpus  # noqa: E402
 
 keras_state.pin()
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
+two_cpus()
 
 # Toy networks gain nothing from threads, and two test processes share the
 # machine.

@@ -23,6 +23,7 @@ FLOORS = (
     "optimizers",
     "replay",
     "tapes",
+    "testing",
 )
 
 

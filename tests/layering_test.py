@@ -20,7 +20,7 @@ _ORDER = (
     ("models", "reporting"),
     ("methods",),
     ("engine",),
-    ("configuration",),
+    ("configuration", "testing"),
     ("commands",),
     ("train", "evaluate", "predict", "export", "goals", "search")
     + ("compare", "build"),
@@ -134,7 +134,7 @@ def test_only_engine_and_commands_touch_tf_distribute():
     wrong = [
         f"{_shown(path)}:{node.lineno}"
         for path, layer in _sources()
-        if layer not in ("engine", "commands", *_PROGRAMS)
+        if layer not in ("engine", "testing", "commands", *_PROGRAMS)
         for node in ast.walk(_tree(path))
         if _is_distribute(node)
     ]

@@ -44,7 +44,9 @@ _COVERED = {
         "engine/evaluator engine/measurement engine/runtime methods/work"
     ),
     "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
-    "engine/resume_test": ("engine/experiment engine/loop engine/steps"),
+    "engine/resume_test": (
+        "engine/experiment engine/loop engine/replicas engine/steps"
+    ),
     "engine/serving/bundle_test": ("engine/serving/learned"),
     "engine/serving/written_again_test": ("reporting/checksums"),
     "engine/storage/faults_test": ("reporting/run_facts"),
@@ -79,7 +81,7 @@ _COVERED = {
         "methods/class_incremental/task_heads"
     ),
     "methods/contract_test": (
-        "engine/replicas methods/base methods/baselines/fine_tuning "
+        "methods/base methods/baselines/fine_tuning "
         "methods/baselines/frozen_backbone methods/network_method"
     ),
     "methods/cpg/cpg_golden_test": ("models/surgery/growing_chain"),
@@ -132,6 +134,7 @@ _COVERED = {
     ),
     "reporting/figures_test": ("reporting/drawing"),
     "reporting/report_test": ("reporting/tables reporting/training_figures"),
+    "testing/contract_test": ("testing/steps testing/tiny"),
 }
 
 # Claims about more than one module, or none of tfcl/.

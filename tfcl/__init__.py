@@ -15,5 +15,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "optimizers",
         "replay",
         "tapes",
+        "testing",
     ),
 )

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tests.methods.class_incremental import class_incremental_test as heads
 from tests.testing import toy_run
-from tests.testing.methods import tiny_training
 from tfcl import methods
 from tfcl.data.scenario import withheld_task, withhold_task
 from tfcl.data.streams.class_incremental_stream import class_incremental_stream
@@ -18,6 +17,7 @@ from tfcl.data.task import TaskStream
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
 from tfcl.methods.base import _WITHOUT_TASK, Method
+from tfcl.testing import tiny_training
 
 
 def _unprepared(data_dir=None):

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, toy_run
-from tests.testing.methods import two_replicas
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.measurement import Evaluation
@@ -18,6 +17,7 @@ from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.work import Phase
 from tfcl.optimizers.loss_plateau import LossPlateauDecay, LossPlateauStop
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import two_replicas
 
 _DATA = golden.load("spg/schedule.npz")
 _NAMES = sorted(

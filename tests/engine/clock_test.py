@@ -1,7 +1,7 @@
 """What schedules and stopping rules are told in a run."""
 
-from tests.testing.methods import learned, tiny_training
 from tfcl.methods.baselines.individual import Individual
+from tfcl.testing import learned, tiny_training
 
 
 def test_schedules_know_the_task_that_is_trained(tmp_path):

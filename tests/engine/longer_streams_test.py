@@ -10,7 +10,6 @@ import tensorflow as tf
 from tests.methods.class_incremental import class_incremental_test as heads
 from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
-from tests.testing.methods import tiny_training
 from tfcl.data.streams.class_incremental_stream import class_incremental_stream
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.data.task import TaskStream
@@ -28,6 +27,7 @@ from tfcl.methods.expansion.den import DEN
 from tfcl.methods.lasem.brute_force import BruteForce
 from tfcl.methods.work import Phase
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import tiny_training
 
 
 def _cpg(picks=True):

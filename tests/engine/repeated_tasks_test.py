@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.methods.baselines.fine_tuning import FineTuning
@@ -26,6 +25,7 @@ from tfcl.methods.masks.hat import HAT
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.methods.regularization.ewc import EWC
 from tfcl.methods.spg.spg import SPG
+from tfcl.testing import tiny_stream, tiny_training
 
 ORDER = [0, 1, 0, 2, 1]
 

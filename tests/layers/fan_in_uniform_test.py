@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.testing.methods import tiny_training
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.models.variables import Owned
+from tfcl.testing import tiny_training
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4, 200), (60, 200)])

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.testing.layers import run_layer_test
-from tests.testing.methods import two_replicas
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
+from tfcl.testing import two_replicas
 
 _IMAGES = np.random.default_rng(0).normal(5.0, 2.0, (6, 3, 2, 4))
 _IMAGES = _IMAGES.astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing import methods
+from tfcl import testing
 from tfcl.data.augmentation import (
     BrightnessJitter,
     Compose,
@@ -22,23 +22,23 @@ _AUGMENTATION = (RandomFlip(), PadAndCrop(1))
 
 
 def training(**kwargs):
-    return methods.tiny_training(augmentation=_AUGMENTATION, **kwargs)
+    return testing.tiny_training(augmentation=_AUGMENTATION, **kwargs)
 
 
 def test_individual_networks_learn_augmented_images(tmp_path):
-    methods.run_method_test(
+    testing.run_method_test(
         lambda: Individual(training(epochs=20)), tmp_path, forgets=False
     )
 
 
 @pytest.mark.parametrize("method", [Joint, LASEM])
 def test_two_replicas_equal_one(method):
-    methods.agrees_with_two_replicas(lambda: method(training()), (2, 2))
+    testing.agrees_with_two_replicas(lambda: method(training()), (2, 2))
 
 
 def begun(method, task=0):
     """The method at the beginning of a task, and the task."""
-    stream = methods.tiny_stream((2, 2))()
+    stream = testing.tiny_stream((2, 2))()
     method.setup(stream.spec(), seed=0)
     method.begin_task(stream.tasks[task])
     return stream.tasks[task]
@@ -65,7 +65,7 @@ def batch_of(split, rows, seed=(1, 2)):
 
 
 def test_borders_are_black_in_the_unit_of_each_task():
-    method = Joint(methods.tiny_training(augmentation=(PadAndCrop(8),)))
+    method = Joint(testing.tiny_training(augmentation=(PadAndCrop(8),)))
     task = begun(method, task=1)
     (phase,) = method.phases(task)
     rows = np.arange(0, len(phase.data), 8)
@@ -83,7 +83,7 @@ def test_borders_are_black_in_the_unit_of_each_task():
 
 def test_brightness_changes_in_the_unit_of_each_task():
     jitter = BrightnessJitter(0.9)
-    method = Joint(methods.tiny_training(augmentation=(jitter,)))
+    method = Joint(testing.tiny_training(augmentation=(jitter,)))
     task = begun(method, task=1)
     (phase,) = method.phases(task)
     rows = np.arange(0, len(phase.data), 8)
@@ -105,8 +105,8 @@ def test_brightness_changes_in_the_unit_of_each_task():
 
 def test_changed_brightness_is_the_same_on_two_replicas():
     changes = (BrightnessJitter(), RandomFlip())
-    methods.agrees_with_two_replicas(
-        lambda: Joint(methods.tiny_training(augmentation=changes)), (2, 2)
+    testing.agrees_with_two_replicas(
+        lambda: Joint(testing.tiny_training(augmentation=changes)), (2, 2)
     )
 
 
@@ -123,7 +123,7 @@ def test_a_second_look_at_a_batch_sees_the_same_images():
 
 
 def test_predictions_see_images_as_they_are():
-    plain = Individual(methods.tiny_training())
+    plain = Individual(testing.tiny_training())
     changed = Individual(training())
     task = begun(plain)
     begun(changed)
@@ -139,7 +139,7 @@ def test_predictions_see_images_as_they_are():
 
 
 def test_no_augmentation_leaves_images_untouched():
-    method = Individual(methods.tiny_training())
+    method = Individual(testing.tiny_training())
     task = begun(method)
     batch = batch_of(task.train, range(5))
     assert method.training.augmented(batch) is batch.images
@@ -147,6 +147,6 @@ def test_no_augmentation_leaves_images_untouched():
 
 def test_only_functions_are_taken():
     with pytest.raises(ValueError, match="`augmentation` must be .*Callable"):
-        methods.tiny_training(augmentation=("flip",))
+        testing.tiny_training(augmentation=("flip",))
     with pytest.raises(ValueError, match="`augmentations`.*RandomFlip"):
         Compose(["flip"])

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tests.testing import running, toy_run
 from tests.testing.backbones import BACKBONES, LARGE, side_of
-from tests.testing.methods import tiny_training
 from tfcl import commands
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.serving.learned import LearnedTasks
@@ -40,6 +39,7 @@ from tfcl.methods.masks.supsup import SupSup
 from tfcl.methods.regularization.ewc import EWC
 from tfcl.methods.spg.spg import SPG
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import tiny_training
 
 
 def _cpg(training):

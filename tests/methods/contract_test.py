@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing import running
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.methods.base import Update
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
@@ -16,6 +14,7 @@ from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.lasem.transfers import DeconvTransfer, TuckerTransfer
 from tfcl.methods.work import Phase
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 
 def test_individual_networks(tmp_path):
@@ -159,7 +158,7 @@ def test_fields_of_an_update_run_in_the_order_of_their_names(due, wanted, jit):
     method, stream = _Ordered(due), tiny_stream()()
     method.setup(stream.spec(), seed=0)
     split = stream.tasks[0].train
-    runner = running.runner_for(method, split.image_shape)
+    runner = runner_for(method, split.image_shape)
     phase = Phase("one", 1, {}, jit_compile=jit)
     order = np.arange(len(split), dtype=np.int32)
     runner.train(phase, split, order, 0, 1, 16, [0, 1], False)

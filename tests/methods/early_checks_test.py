@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing.backbones import Block
-from tests.testing.methods import tiny_stream, tiny_training
-from tests.testing.running import runner_for, train_task
+from tests.testing.running import train_task
 from tfcl.engine.serving.export import ServedTask
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.clr.clr import CLR
@@ -21,6 +20,7 @@ from tfcl.methods.masks.hat import HAT
 from tfcl.methods.regularization.ewc import EWC
 from tfcl.models.backbones import applications
 from tfcl.models.surgery.rewire import rewire
+from tfcl.testing import runner_for, tiny_stream, tiny_training
 
 layers = keras.layers
 

@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing.backbones import Average
-from tests.testing.methods import tiny_stream, tiny_training
-from tests.testing.running import runner_for, train_task
+from tests.testing.running import train_task
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.clr.clr import CLR
@@ -20,6 +19,7 @@ from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.optimizers.schedules import Constant
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
+from tfcl.testing import runner_for, tiny_stream, tiny_training
 
 layers = keras.layers
 

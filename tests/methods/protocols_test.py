@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.testing.methods import tiny_training
 from tfcl.data.pairs import PairSplit
 from tfcl.engine.measurement import Measurement
 from tfcl.errors import UserError
@@ -19,6 +18,7 @@ from tfcl.methods.expansion.prognn import ProgNN
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.online.gdumb import GDumb
 from tfcl.methods.online.memory_head import MemoryHead
+from tfcl.testing import tiny_training
 
 _ALL = {
     protocols.SupportsBundle,

@@ -3,7 +3,6 @@
 import keras
 import pytest
 
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.baselines.joint import Joint
 from tfcl.methods.clr.clr import CLR
@@ -12,6 +11,7 @@ from tfcl.methods.expansion.prognn import ProgNN
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.regularization.ewc import EWC
+from tfcl.testing import tiny_stream, tiny_training
 
 layers = keras.layers
 _CONV, _DENSE = 3 * 3 * 3 * 4 + 4, 4 * 5 + 5

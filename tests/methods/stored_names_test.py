@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing.methods import learned, tiny_stream, tiny_training
 from tests.testing.running import no_figures
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
@@ -31,6 +30,7 @@ from tfcl.methods.masks.hat import HAT
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.methods.regularization.ewc import EWC
 from tfcl.methods.spg.spg import SPG
+from tfcl.testing import learned, tiny_stream, tiny_training
 
 layers = keras.layers
 

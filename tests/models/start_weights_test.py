@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.cpg.packnet import PackNet
 from tfcl.methods.expansion.prognn import ProgNN
@@ -17,6 +16,7 @@ from tfcl.models.backbones.cifar_resnet import cifar_resnet
 from tfcl.models.backbones.keras_file import keras_file
 from tfcl.models.online.online_networks import linear_network
 from tfcl.models.start_weights import starts_from_its_weights
+from tfcl.testing import tiny_stream, tiny_training
 
 layers = keras.layers
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing.methods import two_replicas
 from tfcl.optimizers.proximal import (
     shrink_groups,
     soft_threshold,
     with_proximal_step,
 )
+from tfcl.testing import two_replicas
 
 
 def test_soft_threshold_moves_to_zero_and_stops_there():

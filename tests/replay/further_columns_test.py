@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from tests.methods.online.online_methods import MLP, blobs, training
 from tests.testing import toy_run
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.data.streams.class_incremental_stream import class_incremental_stream
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.online.experience_replay import ExperienceReplay, two_seeds
 from tfcl.replay.buffer import ReplayBuffer
 from tfcl.replay.table import Column
+from tfcl.testing import tiny_stream, tiny_training
 
 
 class DarkReplay(ExperienceReplay):

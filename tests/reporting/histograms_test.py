@@ -5,9 +5,9 @@ import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
 from tests.testing import toy_run
-from tests.testing.methods import tiny_training
 from tfcl.methods.spg.spg import SPG
 from tfcl.reporting import histograms, report
+from tfcl.testing import tiny_training
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden
-from tests.testing.methods import two_replicas
 from tfcl.tapes.importance import mean_over_elements, score
 from tfcl.tapes.soft_mask_gradient_tape import SoftMaskGradientTape
+from tfcl.testing import two_replicas
 
 _TENSORS = tuple(
     key.removeprefix("grad_in.").removesuffix(".task0")

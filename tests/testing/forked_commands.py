@@ -22,7 +22,7 @@ import time
 import traceback
 import typing
 
-from tests.testing.running import undrawn_figures
+from tfcl.testing import undrawn_figures
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What `python -m tfcl.X` loads in the end; not X itself, whose flags clash.

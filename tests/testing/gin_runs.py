@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from tests.testing import folders, image_sets
-from tests.testing.methods import first_training
 from tfcl import configuration
 from tfcl.configuration import parts
 from tfcl.data.sources import tfds_source
@@ -16,6 +15,7 @@ from tfcl.data_builders.skill.tasks import TASKS
 from tfcl.engine.experiment import Experiment
 from tfcl.methods.work import Scan
 from tfcl.optimizers.schedules import Clock
+from tfcl.testing import first_training
 
 GIN = parts.FOLDER
 _OFFICE_HOME = image_sets.MadeUpSet((9, 9, 3), 65, {"train": 10})

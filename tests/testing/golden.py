@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 
-from tests.testing.methods import tiny_training
 from tfcl.data.task import StreamSpec
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
+from tfcl.testing import tiny_training
 
 _SHIPPED = pathlib.Path(__file__).parents[1] / "golden"
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.testing.methods import two_replicas
+from tfcl.testing import two_replicas
 
 
 def take_steps(optimizer, variable, gradients, rates=None):

@@ -4,12 +4,11 @@ import contextlib
 from unittest import mock
 
 import numpy as np
-import tensorflow as tf
 
 from tfcl import randomness
 from tfcl.data.split import Split
-from tfcl.engine.steps import StepRunner
 from tfcl.methods.work import Decision
+from tfcl.testing import undrawn_figures
 
 
 def plain_split(images, labels):
@@ -25,29 +24,11 @@ def plain_split(images, labels):
 
 
 @contextlib.contextmanager
-def undrawn_figures():
-    """Builds figures and reports, but renders no pixel of them.
-
-    That takes half the time of a toy run; `report_test` and `figures_test`
-    look at the pixels.
-    """
-    drawn = "tfcl.reporting.drawing.png_bytes"
-    with mock.patch(drawn, return_value=b"undrawn"):
-        yield
-
-
-@contextlib.contextmanager
 def no_figures():
     """Leaves figures and report out."""
     written = "tfcl.reporting.results.write_figures"
     with mock.patch(written), undrawn_figures():
         yield
-
-
-def runner_for(method, image_shape, dtype=np.uint8, strategy=None, **kwargs):
-    """A `StepRunner` for a method that is set up."""
-    strategy = strategy or tf.distribute.get_strategy()
-    return StepRunner(method, strategy, image_shape, dtype, **kwargs)
 
 
 def go_through_phases(method, task, perform):

@@ -14,7 +14,6 @@ from unittest import mock
 
 import tensorflow as tf
 
-from tests.testing.methods import tiny_training
 from tests.testing.running import no_figures
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.experiment import Experiment
@@ -26,6 +25,7 @@ from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import tiny_training
 
 CLASS_COUNTS = (2, 3, 2)
 

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from tests.methods.clr.clr_test import small_network
-from tests.testing.methods import learned, tiny_training
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.learned import LearnedTasks
@@ -17,6 +16,7 @@ from tfcl.errors import UserError
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.clr.clr import CLR
 from tfcl.methods.spg.spg import SPG
+from tfcl.testing import learned, tiny_training
 
 _COUNTS = (2, 3, 2)
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.transfers import DeconvTransfer, TuckerTransfer
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import run_method_test, tiny_stream, tiny_training
 
 _DECONV = {"bases": ((2, 4), (2, 6)), "filters": ((3, 6), (3, 8))}
 

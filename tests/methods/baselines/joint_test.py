@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tests.testing.methods import tiny_stream, tiny_training
-from tests.testing.running import undrawn_figures
 from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.methods.baselines.joint import Joint
 from tfcl.reporting.tables import task_rows
+from tfcl.testing import tiny_stream, tiny_training, undrawn_figures
 
 COUNTS = (2, 3, 2)
 

@@ -5,17 +5,17 @@ import functools
 import numpy as np
 import pytest
 
-from tests.testing import running
-from tests.testing.methods import (
-    run_method_test,
-    tiny_stream,
-    tiny_training,
-)
 from tfcl.data.streams.class_incremental_stream import class_incremental_stream
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.baselines.rehearsal import Rehearsal
+from tfcl.testing import (
+    run_method_test,
+    tiny_stream,
+    tiny_training,
+    undrawn_figures,
+)
 
 
 def _incremental(counts=(2, 2, 2)):
@@ -82,7 +82,7 @@ def test_it_remembers_classes_that_fine_tuning_forgets(tmp_path):
             stream=lambda data_dir: _incremental((2, 2)),
             exports=False,
         )
-        with running.undrawn_figures():
+        with undrawn_figures():
             run.start({})
             learn_stream(run)
         run.close()

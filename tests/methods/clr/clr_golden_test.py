@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden
-from tests.testing.methods import tiny_training
 from tfcl.data.task import StreamSpec
 from tfcl.methods.base import Batch
 from tfcl.methods.clr.clr import CLR
@@ -23,6 +22,7 @@ from tfcl.models.backbones.resnet_torchvision import (
 from tfcl.models.surgery.lift import lift
 from tfcl.models.surgery.reprogram import reprogram
 from tfcl.optimizers.adam_torch import AdamTorch
+from tfcl.testing import tiny_training
 
 _STEPS = golden.load("clr/train_steps.npz")
 _BLOCKS = golden.load("clr/bottleneck.npz")

@@ -8,19 +8,20 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running, toy_run
-from tests.testing.methods import (
-    first_training,
-    run_method_test,
-    tiny_stream,
-    tiny_training,
-    two_replicas,
-)
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.baselines.joint import Joint
 from tfcl.methods.clr.clr import CLR
 from tfcl.methods.tensor_norms import TensorNorms
+from tfcl.testing import (
+    first_training,
+    run_method_test,
+    runner_for,
+    tiny_stream,
+    tiny_training,
+    two_replicas,
+)
 
 
 def small_network(image_shape, momentum=0.9):
@@ -51,7 +52,7 @@ def _trained(method, task=1):
     """The method after one task of a tiny stream."""
     stream = tiny_stream()()
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     running.train_task(method, runner, stream.tasks[task], 16)
     return method
 
@@ -119,7 +120,7 @@ def test_a_replica_may_get_few_examples_or_none(kind, backbone, examples):
         method = kind(_training(1, backbone=backbone, drop_remainder=False))
         with strategy.scope():
             method.setup(stream.spec(), seed=0)
-        runner = running.runner_for(method, (8, 8, 3), strategy=strategy)
+        runner = runner_for(method, (8, 8, 3), strategy=strategy)
         with strategy.scope():
             method.begin_task(stream.tasks[0])
         phase = first_training(method.phases(stream.tasks[0]))
@@ -152,7 +153,7 @@ def test_a_task_trains_filters_norms_and_head_alone(mode, filters):
     method.setup(stream.spec(), seed=0)
     method.begin_task(stream.tasks[0])
     before = {v.name: v.variable.numpy() for v in method.shared + method.slot}
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     running.train_task(method, runner, stream.tasks[0], 16)
     moved = {
         v.name.split("/")[0]

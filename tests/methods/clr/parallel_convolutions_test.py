@@ -5,11 +5,11 @@ import pytest
 
 from tests.methods.clr.clr_test import small_network
 from tests.testing import running
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.data.task import StreamSpec
 from tfcl.methods.clr.parallel_convolutions import ParallelConvolutions
 from tfcl.methods.tensor_norms import TensorNorms
 from tfcl.models.backbones.resnet_torchvision import resnet_torchvision
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 
 def _training(epochs=10, **kwargs):
@@ -42,7 +42,7 @@ def test_a_task_trains_kernels_beside_the_frozen_ones_and_a_head():
         starts.append({v.name: v.variable.numpy() for v in method.slot})
     shared = {v.name: v.variable.numpy() for v in method.shared}
     assert "norm/moving_mean" in shared
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     running.train_task(method, runner, stream.tasks[1], 16)
     for v in method.shared:
         np.testing.assert_array_equal(v.variable, shared[v.name])

@@ -18,6 +18,7 @@ from tfcl.data.task import StreamSpec
 from tfcl.methods.work import Phase
 from tfcl.models.backbones.cpg_vgg import cpg_vgg
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
+from tfcl.testing import runner_for
 
 _CLOSE = 1e-4  # The methods run in float32.
 _VARIABLES = {
@@ -74,7 +75,7 @@ class Rerun:
         )
         self.method.setup(spec, seed=0)
         self.method.recall = lambda index: self.bank[index + 1]
-        self.runner = running.runner_for(self.method, shape, np.float32)
+        self.runner = runner_for(self.method, shape, np.float32)
         self.bank, self.early, self.losses = {}, {}, {}
 
     def _has(self, number):

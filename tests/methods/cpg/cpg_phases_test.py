@@ -10,7 +10,6 @@ from absl import logging
 
 from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
-from tests.testing.methods import learned
 from tfcl import configuration
 from tfcl.configuration import parts
 from tfcl.errors import UserError
@@ -20,6 +19,7 @@ from tfcl.methods.cpg.cpg_phases import PruningLadder
 from tfcl.methods.cpg.packnet import PackNet
 from tfcl.optimizers.magnitude_pruning import is_event, sparsity_at
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import learned
 
 
 def ladder(frequency, **kwargs):

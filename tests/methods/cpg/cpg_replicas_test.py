@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.testing.methods import two_replicas
 from tfcl.layers.masked.masked_dense import MaskedDense
 from tfcl.layers.masked.straight_through import straight_through
 from tfcl.layers.unbiased_batch_norm import UnbiasedBatchNorm
@@ -12,6 +11,7 @@ from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.magnitude_pruning import GradualSparsity, prune_gradually
 from tfcl.optimizers.owned_weights import without_foreign
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
+from tfcl.testing import two_replicas
 
 _IMAGES = np.random.default_rng(0).normal(1.0, 2.0, (11, 5))
 _IMAGES = tf.constant(_IMAGES, tf.float32)

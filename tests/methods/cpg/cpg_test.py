@@ -8,11 +8,6 @@ import tensorflow as tf
 
 from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
-from tests.testing.methods import (
-    learned,
-    run_method_test,
-    tiny_stream,
-)
 from tfcl.errors import UserError
 from tfcl.methods.cpg.accuracy_goals import GoalFile, OwnGoal, SameGoal
 from tfcl.methods.cpg.cpg import CPG
@@ -20,6 +15,11 @@ from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
 from tfcl.methods.cpg.packnet import PackNet
 from tfcl.methods.work import Decision, Validate
 from tfcl.optimizers.schedules import Clock, Constant, PlateauStop
+from tfcl.testing import (
+    learned,
+    run_method_test,
+    tiny_stream,
+)
 
 
 def ladder(ratios=(0.4, 0.6), **kwargs):

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tests.methods.cpg.masked_training import BACKBONE
 from tests.testing import toy_run
-from tests.testing.methods import agrees_with_two_replicas, tiny_stream
 from tfcl.data.pairs import PairSplit, measured_by_pairs
 from tfcl.data.task import TaskStream
 from tfcl.engine.experiment import Experiment
@@ -24,6 +23,7 @@ from tfcl.methods.lasem.lasem import LASEM
 from tfcl.metrics.verification import angular_distance, verification_accuracy
 from tfcl.optimizers.schedules import Constant
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
+from tfcl.testing import agrees_with_two_replicas, tiny_stream
 
 _COUNTS = (6, 3, 2)
 

@@ -2,9 +2,9 @@
 
 import functools
 
-from tests.testing.methods import tiny_training
 from tfcl.models.backbones.cpg_vgg import cpg_vgg
 from tfcl.optimizers.sgd_nesterov import SGDNesterov
+from tfcl.testing import tiny_training
 
 BACKBONE = functools.partial(
     cpg_vgg, layers=(6, "M", 8, "M"), hidden_units=(12,)

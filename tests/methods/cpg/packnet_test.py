@@ -5,9 +5,9 @@ import pytest
 
 from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
-from tests.testing.methods import learned, run_method_test
 from tfcl.methods.cpg.packnet import PackNet
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import learned, run_method_test
 
 
 def packnet(epochs=8, rate=0.02, **kwargs):

@@ -20,12 +20,12 @@ from tests.methods.cpg.published_networks import (
     vgg,
 )
 from tests.testing import toy_run
-from tests.testing.methods import learned, tiny_stream
 from tests.testing.torch_saving import save_archive, save_stream, saved
 from tfcl import configuration
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import UserError
+from tfcl.testing import learned, tiny_stream
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 
 from tests.methods.cpg.masked_training import BACKBONE, masked_training
 from tests.testing import running
-from tests.testing.methods import tiny_stream
 from tests.testing.torch_saving import save_archive, saved
 from tfcl.errors import UserError
 from tfcl.methods.cpg.accuracy_goals import OwnGoal
@@ -23,6 +22,7 @@ from tfcl.methods.work import Validate
 from tfcl.models.backbones.cpg_resnet import residual_network
 from tfcl.models.backbones.spherenet import spherenet
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import tiny_stream
 
 _TAU = np.float32(0.005)
 _NORM = ("running_mean", "running_var", "weight", "bias")

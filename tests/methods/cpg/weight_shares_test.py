@@ -5,8 +5,8 @@ import functools
 import keras
 import pytest
 
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.methods.cpg.packnet import PackNet
+from tfcl.testing import tiny_stream, tiny_training
 
 layers = keras.layers
 

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running, toy_run
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.methods.expansion.den import DEN
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 
 def _den(training=None, **kwargs):
@@ -108,7 +108,7 @@ def _train(method, phase, task, epochs=1):
     """Trains a phase alone, as the network is now."""
     (optimizer,) = phase.rates
     method.optimizers[optimizer].learning_rate.assign(0.01)
-    runner = running.runner_for(method, task.train.image_shape)
+    runner = runner_for(method, task.train.image_shape)
     order = np.arange(len(task.train))
     for _ in range(epochs):
         runner.train(phase, task.train, order, 0, 4, 16, [1, 2], False)

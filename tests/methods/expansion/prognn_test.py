@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, toy_run
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.data.task import StreamSpec
 from tfcl.methods.expansion.prognn import ProgNN
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import run_method_test, tiny_stream, tiny_training
 
 _CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 

@@ -6,12 +6,12 @@ import types
 import numpy as np
 import pytest
 
-from tests.testing import running, toy_run
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
+from tests.testing import toy_run
 from tfcl.errors import RunError
 from tfcl.methods.lasem.brute_force import BruteForce
 from tfcl.methods.lasem.transfers import TuckerTransfer
 from tfcl.optimizers.schedules import Clock, InverseTimeDecay
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 _NAMES = ["11", "01", "10", "00"]
 
@@ -169,7 +169,7 @@ def test_rates_count_one_training_per_task():
 
 def test_unselected_kernels_are_not_trained():
     method, stream = _set_up(epochs=1)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     task = stream.tasks[0]
     method.begin_task(task)
     phase = next(method.phases(task))

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, running
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.data.task import StreamSpec
 from tfcl.methods.lasem.darts import DARTS
 from tfcl.methods.lasem.transfers import DeconvTransfer
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import InverseTimeDecay
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 _CLOSE = {"rtol": 1e-5, "atol": 5e-6}
 
@@ -71,7 +71,7 @@ def _variables(method):
 
 
 def _batch(method, data):
-    runner = running.runner_for(method, data["x"].shape[1:], np.float32)
+    runner = runner_for(method, data["x"].shape[1:], np.float32)
     runner._train.load(running.plain_split(data["x"], data["y"]))
     rows = tf.range(len(data["y"]))
     return runner._shared.batch(runner._train, rows, 0, tf.constant([0, 0]))
@@ -131,7 +131,7 @@ def test_correct_second_order_approximates_the_derivative_of_the_next_loss(
 
 def test_one_batch_updates_logits_first_and_weights_at_the_new_logits(data):
     method = _method(data)
-    runner = running.runner_for(method, data["x"].shape[1:], np.float32)
+    runner = runner_for(method, data["x"].shape[1:], np.float32)
     split = running.plain_split(data["x"], data["y"])
     phase = next(method.phases(None))
     for name in phase.rates:
@@ -181,7 +181,7 @@ def test_order_2_trains(second_order):
     stream = tiny_stream()()
     method = DARTS(tiny_training(2), order=2, second_order=second_order)
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     sums = running.train_task(method, runner, stream.tasks[0], 16)
     assert np.isfinite(sums[-1]["loss"])
     assert np.any(method.logits.numpy() != 0)

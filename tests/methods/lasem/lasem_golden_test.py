@@ -19,6 +19,7 @@ from tfcl.methods.lasem.transfers import (
 from tfcl.methods.task_training import TaskTraining
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Clock, InverseTimeDecay
+from tfcl.testing import runner_for
 
 # Whole runs of several steps in float32: the tolerance that the golden
 # files' own check suggests.
@@ -141,9 +142,7 @@ def _begin(method, data, t):
 
 
 def _run_task(method, data, t, check=lambda step: None):
-    runner = running.runner_for(
-        method, data["t0_x"].shape[2:], dtype=np.float32
-    )
+    runner = runner_for(method, data["t0_x"].shape[2:], dtype=np.float32)
     task = _begin(method, data, t)
     (phase,) = method.phases(task)
     for step in range(int(data["steps"])):
@@ -244,9 +243,7 @@ def test_one_backward_pass_gives_the_weighted_gradients(method, data):
         if f"t{t}_weighted_grad_fc_W0" not in data:
             continue
         _begin(method, data, t)
-        runner = running.runner_for(
-            method, data["t0_x"].shape[2:], dtype=np.float32
-        )
+        runner = runner_for(method, data["t0_x"].shape[2:], dtype=np.float32)
         labels = data[f"t{t}_y"][0]
         runner._train.load(running.plain_split(data[f"t{t}_x"][0], labels))
         rows = tf.range(len(labels))

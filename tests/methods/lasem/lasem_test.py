@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running
-from tests.testing.methods import learned, tiny_stream, tiny_training
 from tfcl.methods import machine_memory
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.transfers import DeconvTransfer, TuckerTransfer
+from tfcl.testing import learned, runner_for, tiny_stream, tiny_training
 
 
 def _trained(steps=4, task=0, **options):
@@ -21,7 +21,7 @@ def _trained(steps=4, task=0, **options):
     method.setup(stream.spec(), seed=0)
     task = stream.tasks[task]
     method.begin_task(task)
-    runner = running.runner_for(method, task.train.image_shape)
+    runner = runner_for(method, task.train.image_shape)
     phase = next(method.phases(task))
     order = np.arange(len(task.train))
     sums = [
@@ -55,7 +55,7 @@ def test_reset_prior_forgets_the_last_epoch(prior):
     method = LASEM(tiny_training(), prior=prior, reset_prior=True)
     method.setup(stream.spec(), seed=0)
     method.begin_task(task)
-    runner = running.runner_for(method, task.train.image_shape)
+    runner = runner_for(method, task.train.image_shape)
     phase = next(method.phases(task))
     order = np.arange(len(task.train))
     for epoch in range(3):
@@ -93,7 +93,7 @@ def test_common_dropout_mask_is_the_same_for_every_configuration():
     method = LASEM(tiny_training(dropout=0.5), dropout_masks="common")
     stream = tiny_stream()()
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     runner._train.load(stream.tasks[0].train)
     batch = runner._shared.batch(
         runner._train, tf.range(16), 0, tf.constant([3, 4])
@@ -156,7 +156,7 @@ def test_a_skip_connection_is_searched_like_any_other_network():
     stream = tiny_stream()()
     method = LASEM(tiny_training(1, backbone=backbone))
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     sums = running.train_task(method, runner, stream.tasks[0], 16)
     assert np.isfinite(sums[-1]["loss"])
     assert method.names == ["11", "01", "10", "00"]

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, running
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 from tfcl.methods.lasem.transfers import AdditiveTransfer, DeconvTransfer
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 
 @pytest.fixture(scope="module", name="data")
@@ -74,7 +74,7 @@ def test_a_search_retains_what_some_task_has_shared():
     method = LASEM(tiny_training(1), transfer)
     stream = tiny_stream()()
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     running.train_task(method, runner, stream.tasks[0], 16, 1)
     method.choice.defined.assign([0.0, 1.0])
     method.begin_task(stream.tasks[1])

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import golden, running
-from tests.testing.methods import run_method_test, tiny_stream, tiny_training
 from tfcl.layers.masked.channel_gate import ChannelGate
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.masks.channel_gating import ChannelGating
+from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
 
 # A whole network in float32, and a softmax at temperature 0.1.
 _CLOSE = {"rtol": 1e-5, "atol": 5e-6}
@@ -74,7 +74,7 @@ def _trained(entropy_weight, epochs=1):
     )
     stream = tiny_stream()()
     method.setup(stream.spec(), seed=0)
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     running.train_task(method, runner, stream.tasks[0], 16)
     return method
 

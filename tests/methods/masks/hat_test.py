@@ -10,18 +10,18 @@ import tensorflow as tf
 
 from tests.testing import toy_run
 from tests.testing.layers import run_layer_test
-from tests.testing.methods import (
-    learned,
-    run_method_test,
-    tiny_stream,
-    tiny_training,
-)
 from tfcl.layers.masked.hard_attention import HardAttention
 from tfcl.methods.masks.hat import HAT
 from tfcl.models.backbones.spg_alexnet import spg_alexnet
 from tfcl.models.surgery.attended import attended
 from tfcl.optimizers.plain_sgd import PlainSGD
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import (
+    learned,
+    run_method_test,
+    tiny_stream,
+    tiny_training,
+)
 
 
 def _training(epochs=8, **kwargs):

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from tests.testing import toy_run
 from tests.testing.layers import run_layer_test
-from tests.testing.methods import learned, run_method_test, tiny_training
 from tfcl.layers.masked.supermask import threshold_of
 from tfcl.layers.masked.supermask_conv2d import SupermaskConv2D
 from tfcl.layers.masked.supermask_dense import SupermaskDense
 from tfcl.layers.signed_constant import SignedConstant
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import learned, run_method_test, tiny_training
 
 
 def test_layers():

@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from tests.methods.online import online_methods
 from tests.methods.online.online_methods import METHODS, MLP, blobs, training
-from tests.testing import running, toy_run
-from tests.testing.methods import run_method_test
+from tests.testing import toy_run
 from tfcl.data.streams.feature_stream import feature_stream
 from tfcl.data.streams.online_stream import online_stream
 from tfcl.data.streams.repeated_stream import repeated_stream
@@ -32,6 +31,7 @@ from tfcl.optimizers.adam_torch import AdamTorch
 from tfcl.optimizers.schedules import Constant
 from tfcl.replay.buffer import ReplayBuffer
 from tfcl.reporting import drawing, stream_figures
+from tfcl.testing import run_method_test, runner_for
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -410,7 +410,7 @@ def test_the_groups_of_a_split_are_measured_one_by_one():
     method = METHODS["mlp"]()
     method.setup(stream.spec(), 0)
     (task,) = stream.tasks
-    runner = running.runner_for(method, task.train.image_shape)
+    runner = runner_for(method, task.train.image_shape)
     split = dataclasses.replace(
         task.test,
         mean=np.repeat(task.test.mean, [1, 2], 0),

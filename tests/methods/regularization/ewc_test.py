@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
-from tests.testing.methods import learned, run_method_test, tiny_training
 from tfcl.methods.regularization.ewc import DATA, EWC
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import learned, run_method_test, tiny_training
 
 
 def test_elastic_weights(tmp_path):

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.testing import running, toy_run
-from tests.testing.methods import (
+from tests.testing import toy_run
+from tfcl.methods.regularization.lwf import LwF, distillation
+from tfcl.testing import (
     learned,
     run_method_test,
+    runner_for,
     tiny_stream,
     tiny_training,
 )
-from tfcl.methods.regularization.lwf import LwF, distillation
 
 
 def test_learning_without_forgetting(tmp_path):
@@ -61,7 +62,7 @@ def test_warm_up_trains_the_output_layer_alone():
     stream = tiny_stream((2, 2))()
     method.setup(stream.spec(), seed=0)
     method.begin_task(stream.tasks[0])
-    runner = running.runner_for(method, (8, 8, 3))
+    runner = runner_for(method, (8, 8, 3))
     moved = []
     for phase in method.phases(stream.tasks[0]):
         method.optimizers["main"].learning_rate.assign(0.01)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.testing import golden, running
-from tests.testing.methods import tiny_training
 from tests.testing.spg_weights import alexnet_weights
 from tfcl.data.task import StreamSpec, Task
 from tfcl.methods.spg.spg import SPG
 from tfcl.models.backbones.spg_alexnet import spg_alexnet
 from tfcl.optimizers.plain_sgd import PlainSGD
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import runner_for, tiny_training
 
 # Weights, logits and losses; importances (see the files' own page).
 _CLOSE, _IMPORTANCE_CLOSE = 1e-5, 5e-5
@@ -59,7 +59,7 @@ class _Run:
         spec = StreamSpec("golden", shape, names, classes[: len(tasks)], batch)
         self.method.setup(spec, seed=0)
         self.method.recall = self.banked.__getitem__
-        self.runner = running.runner_for(self.method, shape, np.float32)
+        self.runner = runner_for(self.method, shape, np.float32)
         self.backbone = [owned.variable for owned in self.method.shared]
         for variable, value in zip(self.backbone, start):
             variable.assign(value)

@@ -10,13 +10,6 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import running, toy_run
-from tests.testing.methods import (
-    learned,
-    run_method_test,
-    tiny_stream,
-    tiny_training,
-    two_replicas,
-)
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import Interrupted
 from tfcl.methods.spg import importance_pass
@@ -27,6 +20,14 @@ from tfcl.models.surgery.top_dense import top_dense
 from tfcl.models.variables import statistic
 from tfcl.optimizers.plain_sgd import PlainSGD
 from tfcl.optimizers.schedules import Constant
+from tfcl.testing import (
+    learned,
+    run_method_test,
+    runner_for,
+    tiny_stream,
+    tiny_training,
+    two_replicas,
+)
 
 _alexnet = functools.partial(
     spg_alexnet, channels=(4, 1, 6), hidden_units=(10, 12)
@@ -72,7 +73,7 @@ def _scores(
     method = SPG(_training(backbone=backbone), **options)
     with strategy.scope():
         method.setup(stream.spec(), seed=3)
-    runner = running.runner_for(method, image_shape, strategy=strategy)
+    runner = runner_for(method, image_shape, strategy=strategy)
     found, banked = [], {}
     method.recall = banked.__getitem__
     for task in stream:
@@ -190,7 +191,7 @@ def test_dropout_of_the_backbone_differs_between_replicas():
         features = [
             statistic(np.zeros((2, 12)), f"features_{k}") for k in range(2)
         ]
-    runner = running.runner_for(method, shape, np.float32, strategy=strategy)
+    runner = runner_for(method, shape, np.float32, strategy=strategy)
     # One image, four times: two replicas, two examples each.
     images = np.repeat(np.ones((1, *shape), np.float32), 4, 0)
     split = running.plain_split(images, np.zeros(4, np.int32))

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from tests.testing.methods import tiny_stream, tiny_training
 from tfcl.methods.lasem.brute_force import BruteForce
 from tfcl.methods.lasem.darts import DARTS
 from tfcl.methods.lasem.lasem import LASEM
 from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.testing import tiny_stream, tiny_training
 
 layers = keras.layers
 

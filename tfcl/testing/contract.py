@@ -1,72 +1,37 @@
 """What every method must pass, written once."""
 
-import functools
-import pathlib
+from __future__ import annotations
 
-import keras
+import pathlib
+import typing
+
 import numpy as np
 import tensorflow as tf
 
-from tests.testing import running
-from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.experiment import Experiment
-from tfcl.engine.loop import learn_stream
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.methods.task_training import TaskTraining
-from tfcl.methods.work import Decision, Validate
-from tfcl.models.backbones.lasem_cnn import lasem_cnn
-from tfcl.optimizers.schedules import Constant
+from tfcl.testing.steps import first_training, runner_for, two_replicas
+from tfcl.testing.tiny import learned, tiny_stream
 
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-def tiny_training(epochs=8, learning_rate=0.01, **kwargs):
-    """A `TaskTraining` that learns the synthetic stream in a second."""
-    settings = {
-        "backbone": functools.partial(
-            lasem_cnn,
-            channels=(6, 8),
-            kernel_sizes=(3, 3),
-            pool_sizes=(2, 2),
-        ),
-        "hidden_units": (16,),
-        "dropout": 0.25,
-        "epochs": epochs,
-        "schedule": Constant(learning_rate),
-        "optimizer": keras.optimizers.Adam,
-    }
-    return TaskTraining(**{**settings, **kwargs})
-
-
-def tiny_stream(class_counts=(2, 2, 2), **kwargs):
-    """Three easy tasks."""
-    settings = {"train_size": 64, "test_size": 32, "batch_size": 16}
-    return functools.partial(
-        synthetic_stream,
-        class_counts=class_counts,
-        **{**settings, **kwargs},
-    )
-
-
-def learned(folder, method, **kwargs):
-    """An `Experiment` that has learned a tiny stream."""
-    run = Experiment(
-        folder, method=method, stream=tiny_stream(**kwargs), exports=False
-    )
-    with running.undrawn_figures():
-        run.start({})
-        learn_stream(run)
-    run.close()
-    return run
+    from tfcl.methods.base import Method
 
 
 def run_method_test(
-    make_method,
-    folder,
-    forgets,
-    class_counts=(2, 3, 2),
-    grows=False,
-    replicated=True,
-):
-    """Holds a method to the contract.
+    make_method: Callable[[], Method],
+    folder: str | pathlib.Path,
+    forgets: bool,
+    class_counts: Sequence[int] = (2, 3, 2),
+    grows: bool = False,
+    replicated: bool = True,
+) -> None:
+    """Holds a method to the contract, on three tiny tasks.
+
+    It learns more than chance; one trace serves all tasks; logits of old tasks
+    keep every bit, if that is promised; the stored bytes are as reported; a
+    fresh object serves what was learned, and its SavedModel predicts the same;
+    two replicas train like one.
 
     Args:
         make_method: Function without arguments to a new method, small and
@@ -76,7 +41,10 @@ def run_method_test(
             of task 0 that are bit-identical after the last task.
         class_counts: Classes of the three tasks.
         grows: Whether the method may be traced anew at each growth.
-        replicated: Whether it runs on several replicas.
+        replicated: Whether it runs on several replicas; needs `two_cpus`.
+
+    Raises:
+        AssertionError: With what the method does not keep.
     """
     folder = pathlib.Path(folder) / "run"
     if forgets:
@@ -96,7 +64,8 @@ def _learns_above_chance(run, class_counts):
     matrix = run.journal.accuracy_matrix(len(class_counts))
     for index, count in enumerate(class_counts):
         chance = 1.0 / count
-        assert matrix[index, index] > chance + 0.5 * (1.0 - chance), matrix
+        found = matrix[index, index]
+        assert found > chance + 0.5 * (1.0 - chance), (index, found, chance)
 
 
 def _keeps_one_trace(run):
@@ -156,7 +125,9 @@ def _stored_numbers(path):
     )
 
 
-def agrees_with_two_replicas(make_method, class_counts):
+def agrees_with_two_replicas(
+    make_method: Callable[[], Method], class_counts: Sequence[int]
+) -> None:
     """Holds twenty steps on two replicas to those on one."""
     strategies = (tf.distribute.get_strategy(), two_replicas())
     stream = tiny_stream(class_counts)()
@@ -165,7 +136,7 @@ def agrees_with_two_replicas(make_method, class_counts):
         method = make_method()
         with strategy.scope():
             method.setup(stream.spec(), seed=0)
-        runner = running.runner_for(
+        runner = runner_for(
             method, stream.tasks[0].train.image_shape, strategy=strategy
         )
         _twenty_steps(method, runner, stream.tasks[0])
@@ -175,17 +146,6 @@ def agrees_with_two_replicas(make_method, class_counts):
         np.testing.assert_allclose(
             one, weights[1][name], atol=1e-5, err_msg=name
         )
-
-
-@functools.cache
-def two_replicas():
-    """A `MirroredStrategy` over two logical CPUs, one for the process.
-
-    A second one would number its collective operations like the first.
-    """
-    devices = tf.config.list_logical_devices("CPU")
-    assert len(devices) >= 2, "tests/conftest.py makes two logical CPUs"
-    return tf.distribute.MirroredStrategy([d.name for d in devices[:2]])
 
 
 def _twenty_steps(method, runner, task):
@@ -199,14 +159,3 @@ def _twenty_steps(method, runner, task):
     for epoch in range(5):
         order = np.random.default_rng(epoch).permutation(len(split))
         runner.train(phase, split, order, 0, 4, 16, [epoch, 7], False)
-
-
-def first_training(phases):
-    """The first `Phase` of a method; questions before it are answered."""
-    phase = next(phases)
-    while isinstance(phase, Decision | Validate):
-        answer = {"validation/loss": 1.0, "validation/accuracy": 0.0}
-        if isinstance(phase, Decision):
-            answer = {"value": phase.decide()}
-        phase = phases.send(answer)
-    return phase
