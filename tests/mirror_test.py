@@ -146,6 +146,7 @@ _WIDER = {
     "engine/clock_test",
     "engine/longer_streams_test",
     "engine/multi_worker_test",
+    "contributing_test",
     "examples_test",
     "exports_test",
     "gin_files_test",
