@@ -147,6 +147,7 @@ _WIDER = {
     "engine/longer_streams_test",
     "engine/multi_worker_test",
     "contributing_test",
+    "docs_commands_test",
     "examples_test",
     "exports_test",
     "gin_files_test",
