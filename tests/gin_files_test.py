@@ -147,6 +147,8 @@ def _smaller(path, folder):
         return _smaller_memory_head(path, folder)
     if path.stem.endswith(("_cifar100", "_digits")) or _is_online(path):
         return []
+    if path.stem == "cifar10_resnet20":
+        return ["cifar_resnet.depth = 8"]
     if path.stem.endswith("_folders"):
         return ["lasem_cnn.channels = (4, 4, 4, 4)"]
     configuration.load([f"gin/{path.name}"], [])

@@ -1,5 +1,6 @@
 """Residual networks with weights out of other programs' files."""
 
+import functools
 import json
 import pickle
 import struct
@@ -10,7 +11,9 @@ import pytest
 
 from tests.data_builders import samples
 from tests.testing.torch_saving import save_archive, save_stream, saved
+from tfcl import testing
 from tfcl.errors import UserError
+from tfcl.methods.baselines.individual import Individual
 from tfcl.models.backbones.cifar_resnet import cifar_resnet
 from tfcl.models.backbones.resnet_torchvision import (
     resnet_torchvision,
@@ -282,6 +285,24 @@ def test_state_dicts_fit_the_cifar_network_too(tmp_path):
         found = {v.name: v for v in again.get_layer(layer).weights}[weight]
         wanted = np.random.default_rng(0).normal(size=found.shape)
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_the_cifar_network_begins_with_what_a_run_of_it_has_learned(tmp_path):
+    backbone = functools.partial(cifar_resnet, depth=8)
+    run = testing.learned(
+        tmp_path / "run",
+        Individual(testing.tiny_training(1, backbone=backbone)),
+        class_counts=(2,),
+    )
+    (path,) = (tmp_path / "run/tasks").glob("*/values.npz")
+    entry = run.bank.load(0, run.stream.tasks[0].name)
+    run.method.activate(entry.values, 0)
+    # Its head is left out.
+    again = cifar_resnet((8, 8, 3), 8, str(path))
+    wanted = run.method.network().backbone.weights
+    assert len(wanted) == len(again.weights)
+    for weight, found in zip(wanted, again.weights):
+        np.testing.assert_array_equal(weight, found)
 
 
 def test_the_cifar_network_can_be_saved(tmp_path):

@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
 
 
 _CHANNELS = (16, 32, 64)
+_HEADS = ("classifier", "head")  # Of other files, and of a run's bank.
 _Depth = Annotated[
     int, Range("of 6 n + 2: 20, 56, ...", lambda n: n > 2 and n % 6 == 2)
 ]
@@ -39,9 +40,10 @@ def cifar_resnet(
         image_shape: `(height, width, channels)` of the input, (32, 32, 3)
             for CIFAR.
         depth: 6 n + 2 for n blocks per stage: 20, 32, 44, 56, 110, ....
-        weights: Path of a `.npz` file with "stage1/block1/conv1/kernel", ...
-            or of a state dict with "layer1.0.conv1.weight", ... as
-            `.safetensors` or `.npz`; the classifier is left out. None draws
+        weights: Path of a `.npz` file with "stage1/block1/conv1/kernel", ...,
+            such as the `values.npz` that a run of `gin/cifar10_resnet20.gin`
+            keeps, or of a state dict with "layer1.0.conv1.weight", ... as
+            `.pth`, `.safetensors` or `.npz`; the head is left out. None draws
             new weights. They are start values unless
             `TaskTraining.pretrained` is False.
 
@@ -117,7 +119,7 @@ def _place(name):
     if "/" in name:
         layer, weight = name.rsplit("/", 1)
         layer = layer.replace("/", "_")
-        return None if layer == "classifier" else (layer, weight)
+        return None if layer in _HEADS else (layer, weight)
     found = part(name)
     if found is None:
         return None
