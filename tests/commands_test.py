@@ -467,7 +467,7 @@ def test_flags_that_may_repeat_do():
     flags.DEFINE_string("stream", None, "", flag_values=given)
     flags.DEFINE_integer("top", 3, "", flag_values=given)
     given(["train", "--gin_file=a", "--gin_file=b", "--stream=c"])
-    with mock.patch.object(commands.flags, "FLAGS", given):
+    with mock.patch.object(flags, "FLAGS", given):
         command_flags.refuse_repeated_flags()
         given.unparse_flags()
         given(["train", "--stream=c", "--top=1", "--top=1"])

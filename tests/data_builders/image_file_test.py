@@ -37,9 +37,12 @@ _started: list = []
 
 @pytest.fixture(scope="module", autouse=True)
 def _watch():
+    # At the end of the process the module's names are gone, the hook is not.
+    starts, started = (*_STARTS, "os.fork", "os.forkpty"), _started
+
     def hook(event, arguments):
-        if event in _STARTS or event in ("os.fork", "os.forkpty"):
-            _started.append((event, arguments))
+        if event in starts:
+            started.append((event, arguments))
 
     sys.addaudithook(hook)  # It cannot be taken off again, but only listens.
 

@@ -237,8 +237,8 @@ def _wide(side):
 def _of_files(monkeypatch):
     """Sets of PNG files, six wide images of each of two classes."""
 
-    def opened(name, split, data_dir, image_shape, resize):
-        del data_dir
+    def opened(name, split, data_dir, image_shape, resize, memory=None):
+        del data_dir, memory
         encoded = np.empty(12, object)
         for place in range(12):
             encoded[place] = tf.io.encode_png(_wide(16 + place)).numpy()
