@@ -199,14 +199,27 @@ class NetworkMethod(Method, SupportsEmbedding):
             features: Optional function to use in place of `features`, such as
                 another forward function of the same layers.
         """
-        features = features or self.features
-        hidden = features(self.training.augmented(batch), training=training)
-        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        _, hidden, mask = self.forward(batch, training, features)
         logits = self.training_logits(batch, hidden, mask)
         loss = self.training.loss(
             batch, logits, self.head, hidden, self.optimizers
         )
         return loss, logits
+
+    def forward(
+        self,
+        batch: Batch,
+        training: bool,
+        features: Callable[..., Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Augmented images, their features, and the mask that drops some.
+
+        Args: As of `loss_of`.
+        """
+        images = self.training.augmented(batch)
+        hidden = (features or self.features)(images, training=training)
+        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        return images, hidden, mask
 
     def features(self, images: Tensor, training: bool) -> Tensor:
         """What the head sees in a training step."""

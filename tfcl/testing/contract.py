@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.testing.steps import first_training, runner_for, two_replicas
-from tfcl.testing.tiny import learned, tiny_stream
+from tfcl.testing.tiny import first_task_logits, learned, tiny_stream
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,11 +81,7 @@ def _keeps_old_logits(make_method, folder, class_counts, grows):
         run = learned(folder, make_method(), class_counts=counts)
         if not grows:
             _keeps_one_trace(run)
-        task = run.stream.tasks[0]
-        entry = run.bank.load(0, task.name)
-        run.method.activate(entry.values, 0)
-        images = entry.preprocessing(tf.constant(task.test.images))
-        logits.append(run.method.predict(images).numpy())
+        logits.append(first_task_logits(run))
     np.testing.assert_array_equal(*logits)
     return run
 

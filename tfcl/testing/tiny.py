@@ -8,6 +8,7 @@ import typing
 from unittest import mock
 
 import keras
+import tensorflow as tf
 
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.engine.experiment import Experiment
@@ -20,6 +21,8 @@ if typing.TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
+
+    import numpy as np
 
     from tfcl.data.task import TaskStream
     from tfcl.methods.base import Method
@@ -84,6 +87,19 @@ def learned(
         learn_stream(run)
     run.close()
     return run
+
+
+def first_task_logits(run: Experiment) -> np.ndarray:
+    """Logits of the first task's test images, by what the bank keeps of it.
+
+    Args:
+        run: One that has learned each of its tasks once.
+    """
+    task = run.stream.tasks[0]
+    entry = run.bank.load(0, task.name)
+    run.method.activate(entry.values, 0)
+    images = entry.preprocessing(tf.constant(task.test.images))
+    return run.method.predict(images).numpy()
 
 
 @contextlib.contextmanager

@@ -142,10 +142,7 @@ class LwF(NetworkMethod):
         training: bool = True,
         features: Callable[..., Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        features = features or self.features
-        images = self.training.augmented(batch)
-        hidden = features(images, training=training)
-        mask = batch.dropout_mask(self.training.dropout, hidden.shape[-1])
+        images, hidden, mask = self.forward(batch, training, features)
         outputs = self.head.outputs(hidden, mask)
         logits = self.head.chosen(outputs)
         loss = self.training.loss(
