@@ -9,6 +9,7 @@ import pickle
 
 from tfcl.data_builders import manual_files
 from tfcl.data_builders.manual_files import DataFileError
+from tfcl.data_builders.pickle_memo import refuse_large_memo
 
 # Modules under which NumPy's releases name the functions of their pickles.
 _CORES = ("numpy.core", "numpy._core")
@@ -37,6 +38,7 @@ def load(path):
     """
     try:
         with manual_files.opened(path) as file:
+            refuse_large_memo(file)
             # As texts the bytes of old arrays would be copied once more.
             return _with_texts_as_keys(
                 _Unpickler(file, encoding="bytes").load()

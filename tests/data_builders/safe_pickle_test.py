@@ -131,3 +131,11 @@ def test_missing_key_is_named():
         safe_pickle.field({"data": 1}, "labels", "x.pkl")
     with pytest.raises(DataFileError, match="'x.pkl' holds no 'labels'"):
         safe_pickle.field([1], "labels", "x.pkl")
+
+
+def test_a_table_of_objects_beyond_the_memory_is_refused(tmp_path):
+    path = tmp_path / "file.pkl"
+    large = pickle.LONG_BINPUT + (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(b"]" + large + b".")
+    with pytest.raises(DataFileError, match="no whole pickle"):
+        safe_pickle.load(path)

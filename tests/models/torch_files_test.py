@@ -3,6 +3,8 @@
 import argparse
 import collections
 import os
+import pickle
+import tracemalloc
 import zipfile
 
 import ml_dtypes
@@ -130,6 +132,24 @@ def test_a_damaged_file_is_one_line(save, tmp_path):
             read_arrays(path)
         except UserError:
             pass
+
+
+def test_a_damaged_number_of_an_object_takes_no_memory(tmp_path):
+    path = tmp_path / "w.pth"
+    save_stream(path, {"w": tensor("0", np.arange(40, dtype="<f4"))})
+    put = pickle.BINPUT + b"\x00"
+    data = path.read_bytes()
+    assert put in data
+    large = pickle.LONG_BINPUT + (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(data.replace(put, large, 1))
+    tracemalloc.start()
+    try:
+        # Python would make a table of 16 GiB.
+        with pytest.raises(UserError, match="cannot be read"):
+            read_arrays(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_unpacks_to_any_size_is_refused(tmp_path):

@@ -22,6 +22,8 @@ import zipfile
 import ml_dtypes
 import numpy as np
 
+from tfcl.data_builders.pickle_memo import refuse_large_memo
+
 if typing.TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable
@@ -282,6 +284,7 @@ def _row(data, dtype, count):
 
 def _load(file: BinaryIO, storage: Callable) -> Any:
     try:
+        refuse_large_memo(file)
         return _Reader(file, storage).load()
     except ValueError:
         raise
