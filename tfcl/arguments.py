@@ -25,6 +25,7 @@ from typing import Annotated, Any
 
 _Checked = typing.TypeVar("_Checked", bound=abc.Callable)
 
+_MADE_WITH = "_made_with"
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 # Annotation -> what a value must be an instance of. All others say nothing.
@@ -121,6 +122,7 @@ def checked(function: _Checked) -> _Checked:
         made.__init__ = checked(made.__init__)
         return function
     signature = inspect.signature(function)
+    makes = function.__name__ == "__init__"
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -135,6 +137,11 @@ def checked(function: _Checked) -> _Checked:
                     f"Argument `{name}` must be {describe(kind)}. "
                     f"Received: {name}={value!r}"
                 )
+        if makes:
+            made, own = args[0], next(iter(given))
+            kept = {name: v for name, v in given.items() if name != own}
+            # Not what a subclass hands on.
+            vars(made).setdefault(_MADE_WITH, (function, kept))
         return function(*args, **kwargs)
 
     # Gin reads defaults and positions off the function that it decorates, by
@@ -142,6 +149,22 @@ def checked(function: _Checked) -> _Checked:
     described: Any = call
     described.__signature__ = signature
     return described
+
+
+def made_with(value: Any) -> dict[str, Any] | None:
+    """Returns the arguments that an object was made with, by their names.
+
+    Args:
+        value: Any object.
+
+    Returns:
+        Those that were given, without defaults; None if the constructor of its
+        class is not `checked`.
+    """
+    function, given = getattr(value, _MADE_WITH, (None, {}))
+    if function is None or inspect.unwrap(type(value).__init__) != function:
+        return None
+    return dict(given)
 
 
 def kind_of(parameter: inspect.Parameter, function: abc.Callable) -> Any:

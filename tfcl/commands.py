@@ -18,9 +18,7 @@ from absl import app, logging
 
 from tfcl import configuration
 from tfcl.configuration import command_flags, messages
-from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
-from tfcl.engine.runtime import Runtime
-from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.process.numerics import HARMLESS, ROUNDING
 from tfcl.errors import (
     CannotGoOn,
     Interrupted,
@@ -29,7 +27,15 @@ from tfcl.errors import (
     UserError,
     printable,
 )
-from tfcl.files import local_path, refuse_special
+from tfcl.files import local_path
+from tfcl.learner.runs import (
+    explained,
+    load_run,
+    open_learned,
+    refuse_changed_file,
+    refuse_other_bindings,
+)
+from tfcl.learner.told import SafeFormatter, is_ours
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,27 +69,10 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
 
     messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().addFilter(_is_ours)
+    logging.get_absl_handler().addFilter(is_ours)
     logging.get_absl_handler().setFormatter(SafeFormatter())
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
-
-
-class SafeFormatter(logging.PythonFormatter):
-    """As absl writes a line of the log, but names cannot control a terminal."""
-
-    def format(self, record: stdlib_logging.LogRecord) -> str:
-        return printable(super().format(record), lines=True)
-
-
-def _is_ours(record):
-    # TFDS and TensorFlow tell of every file they open.
-    own = pathlib.Path(__file__).parent
-    builders = own.with_name("data_builders")
-    return record.levelno >= stdlib_logging.ERROR or any(
-        place in (own, builders)
-        for place in pathlib.Path(record.pathname).parents
-    )
 
 
 @contextlib.contextmanager
@@ -108,19 +97,6 @@ def _end(error):
     message = printable(" ".join(str(error).split()))
     print(f"tfcl: {kind}: {message}", file=sys.stderr)
     sys.exit(error.exit_code)
-
-
-@contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turns an error of something that gin called into one for the user.
-
-    Gin appends lines to every message; the place of the binding goes in front
-    instead.
-    """
-    try:
-        yield
-    except (ValueError, TypeError, RuntimeError, RunError, UserError) as error:
-        raise configuration.explain(error) from error
 
 
 @contextlib.contextmanager
@@ -149,35 +125,6 @@ def _sqlite_way_out(told):
         if part in told:
             return way_out
     return "Restore it from a copy, or choose another --model_dir"
-
-
-def load_run(model_dir: str | pathlib.Path) -> None:
-    """Loads the gin configuration that a run was made with.
-
-    Raises:
-        UserError: If `model_dir` holds no run.
-        RunError: If it holds what is no file.
-    """
-    refuse_special(model_dir)
-    path = pathlib.Path(model_dir) / "config.gin"
-    if not path.exists():
-        raise UserError(
-            f"--model_dir {model_dir} holds no run (no config.gin). Give the "
-            "folder that tfcl.train wrote."
-        )
-    configuration.load([str(path)], [])
-
-
-def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
-    """The `LearnedTasks` of a run, without its data."""
-    load_run(model_dir)
-    with explained():
-        runtime = configuration.build("Experiment.runtime")
-        (runtime or Runtime()).apply()
-        method = configuration.build("Experiment.method")
-        learned = LearnedTasks(model_dir, method)
-    refuse_changed_file(model_dir, learned.bindings)
-    return learned
 
 
 def refuse_missing_files(model_dir: str | pathlib.Path) -> None:
@@ -231,59 +178,3 @@ def begin(run: Experiment, bindings: Mapping[str, str]) -> None:
         if run.resumed:
             raise CannotGoOn(str(error)) from error
         raise
-
-
-def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
-    """Refuses to continue a run with bindings that change what is learned.
-
-    The stream's own bindings may differ (a longer stream): its learned tasks
-    are compared by their data. Its batch size may not. What touches numbers
-    alone, `Experiment.start` refuses.
-
-    Raises:
-        UserError: With the differing bindings.
-    """
-    if not run.resumed:
-        return
-    kept = _differences(run.journal.bindings, bindings)
-    if kept:
-        raise UserError(
-            f"--model_dir {run.model_dir} belongs to another configuration: "
-            f"{'; '.join(kept)}. Use the old values, or another --model_dir."
-        )
-    run.journal.bindings = dict(bindings)
-
-
-def refuse_changed_file(
-    model_dir: str | pathlib.Path, learned: Mapping[str, str]
-) -> None:
-    """Refuses to serve a run by a config.gin that it was not learned with.
-
-    Args:
-        model_dir: Folder of the run, whose file is loaded.
-        learned: Bindings of its journal; {} if it was begun without gin.
-
-    Raises:
-        UserError: With the differing bindings.
-    """
-    found = _differences(learned, configuration.bindings()) if learned else []
-    if found:
-        raise UserError(
-            f"{pathlib.Path(model_dir) / 'config.gin'} is not as the run was "
-            f"learned with: {'; '.join(found)}. Start the run's tfcl.train "
-            "command again, which writes it anew."
-        )
-
-
-def _differences(old, new):
-    """What differs of that which says what is learned, a line each."""
-    stream = new.get("Experiment.stream", "").lstrip("@")
-    lines = configuration.differences(
-        old, new, (*HARMLESS, *ROUNDING, PRECISION)
-    )
-    return [
-        line
-        for line in lines
-        if not line.startswith(f"{stream}.")
-        or line.startswith(f"{stream}.batch_size")
-    ]

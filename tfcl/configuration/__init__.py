@@ -1,7 +1,8 @@
 """Gin at the edge: files and bindings are read here, and nowhere else."""
 
 from tfcl.configuration.explaining import explain
-from tfcl.configuration.reading import build, check_all_used, load
+from tfcl.configuration.gin_internals import name_of
+from tfcl.configuration.reading import apart, build, check_all_used, load
 from tfcl.configuration.start_files import refuse_missing
 from tfcl.configuration.texts import (
     asked,
@@ -12,6 +13,7 @@ from tfcl.configuration.texts import (
 )
 
 __all__ = [
+    "apart",
     "asked",
     "bindings",
     "build",
@@ -19,6 +21,7 @@ __all__ = [
     "differences",
     "explain",
     "load",
+    "name_of",
     "parse_bindings",
     "refuse_missing",
     "used",

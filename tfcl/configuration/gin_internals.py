@@ -4,6 +4,7 @@ Private names may change with any version (requirements.txt pins one), so that
 tests/layering_test.py lets no other file know them.
 """
 
+import contextlib
 import inspect
 import io
 from collections import abc
@@ -77,6 +78,13 @@ def short_name(selector: str) -> str:
     return config._REGISTRY.minimal_selector(selector)
 
 
+def name_of(made: Any) -> str | None:
+    """Returns the short name of a configurable, None of what is none."""
+    known = config._INVERSE_REGISTRY
+    found = known.get(inspect.unwrap(made, stop=lambda each: each in known))
+    return None if found is None else short_name(found.selector)
+
+
 def constructor(entry: Entry) -> abc.Callable:
     """Returns the undecorated function of whose parameters a file speaks.
 
@@ -106,3 +114,25 @@ def search_path() -> list[str]:
 def calls() -> dict[tuple[str, str], dict[str, Any]]:
     """Returns `{(scope, selector): {parameter: value}}` of all calls so far."""
     return config._OPERATIVE_CONFIG
+
+
+@contextlib.contextmanager
+def set_aside() -> abc.Iterator[None]:
+    """Begins with an empty configuration, and ends with that of before.
+
+    Constants and what is registered stay.
+    """
+    tables: list[Any] = [
+        *(config._CONFIG, config._SINGLETONS, config._IMPORTS),
+        config._OPERATIVE_CONFIG,
+    ]
+    kept = [table.copy() for table in tables]
+    locked = config.config_is_locked()
+    config.clear_config()
+    try:
+        yield
+    finally:
+        config.clear_config()
+        for table, content in zip(tables, kept):
+            table.update(content)
+        config._set_config_is_locked(locked)

@@ -7,9 +7,10 @@ mistyped values and bindings that nothing reads pass.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gin
@@ -72,6 +73,22 @@ def load(
         gin.clear_config()
         winning.clear()
         raise
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Begins with no configuration, and ends with that of before.
+
+    For programs that may use gin themselves.
+    """
+    held = dict(winning)
+    winning.clear()
+    try:
+        with gin_internals.set_aside():
+            yield
+    finally:
+        winning.clear()
+        winning.update(held)
 
 
 def build(name: str) -> Any:

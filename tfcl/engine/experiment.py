@@ -13,6 +13,7 @@ from absl import logging
 
 from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
+from tfcl.data.run_folder import made_for
 from tfcl.data.scenario import withheld_task
 from tfcl.engine import resuming
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
@@ -153,13 +154,13 @@ class Experiment:
                 **shared(numerics(self.runtime, self.evaluation, 0)),
                 **results.versions(),
             }
-            seconds = self.runtime.workers_timeout
-            agree(cluster, facts, seconds, self.model_dir)
+            agree(cluster, facts, self.runtime.workers_timeout, self.model_dir)
 
     def _set_up(self, stream, data_dir, method):
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
-        with withheld_task(method.refuse_unknown_task):
+        told = withheld_task(method.refuse_unknown_task)
+        with told, made_for(self.model_dir):
             self.stream = stream(data_dir=data_dir)
         if not self.stream.task_known:
             method.refuse_unknown_task(self.stream.name)
@@ -394,7 +395,6 @@ class Experiment:
 
 def _remove_empty(model_dir):
     """Removes a folder that holds the lock's file alone."""
-    names = [path.name for path in model_dir.glob("*")]
-    if names == [_LOCK_FILE]:
+    if [path.name for path in model_dir.glob("*")] == [_LOCK_FILE]:
         (model_dir / _LOCK_FILE).unlink()
         model_dir.rmdir()

@@ -1,0 +1,68 @@
+"""Images that are not in memory, and perhaps not there at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import numpy as np
+
+from tfcl.data.lazy_images import Images
+from tfcl.data.split import Split
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tfcl.types import Shape
+
+
+class AbsentImages(Images):
+    """Stands for images that are fetched when somebody asks for them.
+
+    Args:
+        count: Number of images.
+        image_shape: `(height, width, channels)`.
+        fetch: Function without arguments to the images; it raises a
+            `UserError` if nobody has them.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        image_shape: Shape,
+        fetch: Callable[[], np.ndarray | Images],
+    ):
+        super().__init__(count, image_shape)
+        self._fetch = fetch
+        self._found: np.ndarray | Images | None = None
+
+    def _whole(self):
+        if self._found is None:
+            self._found = self._fetch()
+        return self._found
+
+    def __getitem__(self, rows):
+        return self._whole()[rows]
+
+    def taken(self, rows: np.ndarray) -> np.ndarray | Images:
+        """The images at `rows`."""
+        found = self._whole()
+        return found.taken(rows) if isinstance(found, Images) else found[rows]
+
+    def digest(self) -> str:
+        # Not what an array of them has; `AbsentSplit` keeps that.
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AbsentSplit(Split):
+    """A `Split` of `AbsentImages`, known again by its digest.
+
+    Args:
+        known_digest: What `Split.digest` was when the images were here.
+    """
+
+    known_digest: str = ""
+
+    def digest(self) -> str:
+        return self.known_digest

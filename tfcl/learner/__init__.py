@@ -1,0 +1,1 @@
+"""The library: `tfcl.Learner` and `tfcl.Task`, for programs and notebooks."""

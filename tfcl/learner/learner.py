@@ -1,0 +1,433 @@
+"""`Learner`: a run for programs and notebooks."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import typing
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from absl import logging
+
+from tfcl import configuration, keras_state
+from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of, within
+from tfcl.data.preprocessing import RESIZES
+from tfcl.data.sources.image_files import read_image
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.loop import learn_stream
+from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.storage.journal import Journal
+from tfcl.errors import RunError, UserError
+from tfcl.files import local_path
+from tfcl.learner.arrays import as_grey_levels
+from tfcl.learner.kept_stream import stream_of
+from tfcl.learner.kept_tasks import KeptTasks, with_index
+from tfcl.learner.method_source import OfFolder, OfProgram
+from tfcl.learner.readings import Reading, reading_for
+from tfcl.learner.runs import refuse_other, refuse_other_bindings
+from tfcl.learner.task import Task
+from tfcl.learner.task_data import opened
+from tfcl.learner.told import told
+from tfcl.methods.base import Method
+from tfcl.types import Folder
+
+if typing.TYPE_CHECKING:
+    from typing import Any
+
+    from tfcl.data.task import Task as OpenTask
+    from tfcl.engine.serving.learned import BankedTask
+
+
+_BATCH = 250  # Images that are classified together.
+_Fraction = Annotated[float, within("(0, 1)")]
+
+
+class Learner:
+    """Teaches one backbone one task after another, in a folder.
+
+    The folder is a run like those of `tfcl train`: `tfcl predict`, `evaluate`
+    and `export` open it. A program that was killed is started again as it is:
+    learned tasks are passed over, and one in the middle goes on where it was.
+    A task that comes later needs the data of no other, unless the method says
+    so (joint training, rehearsal): the run keeps labels and test images.
+
+    Args:
+        model_dir: Folder of the run; a run found there is continued.
+        method: `tfcl.methods`; what it learns, it learns in the folder, so the
+            object itself stays as it is. None takes that of the folder.
+        image_size: Height and width of the network's input, in pixels; a
+            number or a pair. None takes those of the method's Keras model or
+            else of the first task's images.
+        channels: 3, or 1 for grey. None takes it likewise.
+        batch_size: Examples per training step, 32 by default. A task with
+            fewer examples takes them all.
+        preprocessing: "auto" gives pixels from 0 to 255 to a Keras model that
+            converts them itself (`Rescaling`, `Normalization`), and else
+            standardises by mean and deviation of the task's training images;
+            a line of the log says which. "raw" gives pixels from 0 to 255,
+            "none" from 0 to 1, "train" and "split" standardise, and a pair
+            `(mean, std)` does by these, in the unit of pixels / 255.
+        resize: How images of other sizes are brought to that,
+            "stretch" by default; see `tfcl.data.preprocessing`.
+        validation_fraction: Part of a class's training examples that is cut
+            for validation where a task brings no such part; 0.15 by default.
+        test_fraction: Likewise for test; 0.2 by default.
+        seed: Of start values, order of examples, dropout and cuts.
+        data_dir: Folder of prepared TFDS data sets.
+        options: Further arguments of `Experiment`: `runtime`, `checkpoints`,
+            `evaluation`, `on_nonfinite`, `allow_other_numerics`.
+
+    Raises:
+        UserError: If the folder holds no run and there is no method, or Keras
+            is set to something that tfcl cannot work with.
+    """
+
+    @checked
+    def __init__(
+        self,
+        model_dir: Folder,
+        method: Method | None = None,
+        *,
+        image_size: int | Sequence[int] | None = None,
+        channels: Annotated[int, one_of(1, 3)] | None = None,
+        batch_size: PositiveInt | None = None,
+        preprocessing: str | Sequence | None = None,
+        resize: Annotated[str, one_of(*RESIZES)] | None = None,
+        validation_fraction: _Fraction | None = None,
+        test_fraction: _Fraction | None = None,
+        seed: NonNegativeInt = 0,
+        data_dir: Folder | None = None,
+        **options: Any,
+    ):
+        keras_state.refuse_other()
+        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        self._data_dir = data_dir
+        self._options = options
+        self._wishes = {
+            "image_size": image_size,
+            "channels": channels,
+            "batch_size": batch_size,
+            "preprocessing": preprocessing,
+            "resize": resize,
+            "validation_fraction": validation_fraction,
+            "test_fraction": test_fraction,
+        }
+        self._method = method
+        self._seed = seed
+        self._source: OfProgram | OfFolder
+        if method is None:
+            self._source = OfFolder(self.model_dir)
+            with self._source.configured():
+                pass  # It is there, and can be read.
+        else:
+            self._source = OfProgram(method, seed)
+        self._given: dict[str, Task] = {}
+        self._served: LearnedTasks | None = None
+
+    @classmethod
+    def load(cls, model_dir: Folder, **arguments: Any) -> Learner:
+        """The learner of a folder, with what it was learned with.
+
+        It serves, measures and goes on to learn without data of before, and
+        also serves and measures what `tfcl train` has learned.
+
+        Args:
+            model_dir: Folder of a run.
+            arguments: As of the class.
+
+        Raises:
+            UserError: If there is no run, or only the program that made the
+                method can make it.
+        """
+        return cls(model_dir, None, **arguments)
+
+    # Learning
+
+    @checked
+    def learn(self, task: Task) -> dict[str, float]:
+        """Learns a task, unless it is learned already.
+
+        Args:
+            task: `Task`.
+
+        Returns:
+            `{name: test accuracy}` of all tasks learned by now.
+
+        Raises:
+            UserError: If its data cannot be used, another task is in the
+                middle, or the run was begun with something else.
+            RunError: If the run cannot go on; what is learned is kept.
+        """
+        with told(), self._source.configured():
+            journal, kept = self._journal(), KeptTasks(self.model_dir)
+            self._refuse_foreign(journal, kept)
+            learned = [record.name for record in journal.visits]
+            if task.name in learned:
+                logging.info("Task '%s' is learned already.", task.name)
+                self._given[task.name] = task
+                return self._last_row(journal, kept)
+            begun = self._begun(journal, kept)
+            if begun not in (None, task.name):
+                raise UserError(
+                    f"{self.model_dir} is in the middle of task '{begun}'. "
+                    f"Let it learn that one first, then '{task.name}'."
+                )
+            reading = reading_for(
+                kept, task, self._method, self._wishes, self._seed
+            )
+            found = with_index(
+                opened(task, reading, self._data_dir), len(learned), ()
+            )
+            if begun is None:
+                kept.keep(found, reading.to_json())
+            else:
+                _refuse_other_data(found, kept.digests(len(learned)))
+            self._learn(kept, found, reading.batch_size)
+            self._given[task.name] = task
+            return self._last_row(self._journal(), kept)
+
+    def _learn(self, kept, task, batch_size):
+        self._served = None
+        text = self._source.text(batch_size)
+        bindings = configuration.parse_bindings(text)
+        run = self._opened(kept, task.index + 1, task, batch_size, bindings)
+        try:
+            refuse_other_bindings(run, bindings)
+            run.start({"config.gin": text})
+            learn_stream(run)
+        finally:
+            run.close()
+
+    def _opened(self, kept, count, here, batch_size, bindings):
+        again = {
+            name: functools.partial(self._again, task, kept)
+            for name, task in self._given.items()
+        }
+
+        def stream(data_dir=None):
+            del data_dir
+            return stream_of(kept, count, here, again, batch_size)
+
+        return Experiment(
+            model_dir=self.model_dir,
+            data_dir=self._data_dir,
+            bindings=bindings,
+            command="tfcl.Learner",
+            stream=stream,
+            exports=False,
+            **self._source.arguments(),
+            **self._options,
+        )
+
+    def _again(self, task: Task, kept: KeptTasks) -> OpenTask:
+        """A learned task with its data, for methods that need them."""
+        index = kept.names.index(task.name)
+        reading = Reading.from_json(kept.reading(index))
+        return opened(task, reading, self._data_dir)
+
+    # What is learned
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the learned tasks, in the order of learning."""
+        return [record.name for record in self._journal().visits]
+
+    @property
+    def accuracy_matrix(self) -> np.ndarray:
+        """R, `(tasks, tasks)`: `R[i, j]` = test accuracy on task j after the
+        i-th was learned, NaN for j > i."""
+        journal = self._journal()
+        width = max((len(each.row) for each in journal.visits), default=0)
+        return journal.accuracy_matrix(width)
+
+    def class_names(self, task: str) -> tuple[str, ...]:
+        """Names of a task's classes, in the order of its probabilities."""
+        return tuple(self._entry(task).class_names)
+
+    def predict(self, task: str, images: Any) -> np.ndarray:
+        """Class probabilities of images.
+
+        Args:
+            task: Name of a learned task.
+            images: As those of a `Task`: `(n, height, width)` or `(n, height,
+                width, channels)`, of any size; or the path of an image file,
+                or a list of paths.
+
+        Returns:
+            float32 `(n, classes)`; the classes are `class_names(task)`.
+
+        Raises:
+            UserError: If there is no such task, or these are no images.
+        """
+        with told(), self._source.configured():
+            entry, served = self._entry(task), self._serving()
+            rows = [
+                served.probabilities(entry, batch)
+                for batch in _batches(images, entry, f"Images for '{task}'")
+            ]
+        return np.concatenate(rows)
+
+    def evaluate(self) -> dict[str, float]:
+        """Measures all learned tasks again on their test examples.
+
+        Returns:
+            `{name: accuracy}`.
+
+        Raises:
+            UserError: If no task is learned yet.
+        """
+        with told(), self._source.configured():
+            journal, kept = self._journal(), KeptTasks(self.model_dir)
+            if kept.settings is None:
+                run = self._of_command(journal)
+            else:
+                reading = Reading.from_json(kept.settings)
+                count = len(journal.visits) + (journal.position is not None)
+                known = journal.bindings
+                run = self._opened(
+                    kept, count, None, reading.batch_size, known
+                )
+            try:
+                row, recorded = run.measure_again()
+                names = [task.name for task in run.stream]
+            finally:
+                run.close()
+        if row != recorded:
+            logging.warning(
+                "The accuracies differ from the recorded ones, %s: data, bank "
+                "or TensorFlow version have changed since the run.",
+                recorded,
+            )
+        return dict(zip(names, row))
+
+    def _of_command(self, journal):
+        """A run of `tfcl train`, whose stream its gin files tell."""
+        return Experiment(
+            model_dir=self.model_dir,
+            data_dir=self._data_dir,
+            bindings=journal.bindings,
+            **self._options,
+        )
+
+    def export(
+        self,
+        folder: Folder | None = None,
+        tasks: Sequence[str] | None = None,
+        bundle: bool = False,
+    ) -> list[pathlib.Path]:
+        """Writes SavedModels that take images and give class names.
+
+        Args:
+            folder: Where to; None for `export` in the run's folder.
+            tasks: Names; None for all learned tasks.
+            bundle: One SavedModel for all of them, whose second input is the
+                number of each image's task, instead of one each.
+
+        Returns:
+            Their paths.
+        """
+        with told(), self._source.configured():
+            served = self._serving()
+            entries = [served.find(n) for n in tasks or served.names]
+            where = None if folder is None else os.fspath(folder)
+            if bundle:
+                return [served.export_bundle(entries, where)]
+            return [served.export(entry, where) for entry in entries]
+
+    def report(self) -> pathlib.Path:
+        """Path of the report, an HTML page.
+
+        Raises:
+            UserError: If no task is learned yet.
+        """
+        path = self.model_dir / "report.html"
+        if not path.exists():
+            raise UserError(f"{self.model_dir} has no report yet: learn a task.")
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Learner {self.model_dir}: {', '.join(self.tasks) or 'new'}>"
+
+    # Helpers
+
+    def _journal(self) -> Journal:
+        folder = self.model_dir / "checkpoints"
+        found = Checkpoints(folder, CheckpointPolicy(), writes=False).newest()
+        return Journal() if found is None else found
+
+    def _refuse_foreign(self, journal, kept):
+        if kept.settings is None and (journal.visits or journal.position):
+            raise UserError(
+                f"{self.model_dir} holds a run of `tfcl train`, which learns "
+                "further tasks by its own command and stream. Give another "
+                "folder."
+            )
+
+    def _begun(self, journal, kept):
+        """Name of the task in the middle, None between tasks."""
+        if journal.position is None:
+            return None
+        number = len(journal.visits)
+        if number >= len(kept.names):
+            raise RunError(
+                f"{kept.folder} does not tell of the task that the run is in "
+                "the middle of. Restore it from a copy."
+            )
+        return kept.names[number]
+
+    def _last_row(self, journal, kept):
+        row = journal.visits[-1].row if journal.visits else []
+        return dict(zip(kept.names, row))
+
+    def _serving(self) -> LearnedTasks:
+        if self._served is None:
+            served = LearnedTasks(self.model_dir, self._source.new())
+            if served.bindings and isinstance(self._source, OfProgram):
+                size = served.method.spec.batch_size
+                now = configuration.parse_bindings(self._source.text(size))
+                refuse_other(self.model_dir, served.bindings, now)
+            self._served = served
+        return self._served
+
+    def _entry(self, task: str) -> BankedTask:
+        with self._source.configured():
+            return self._serving().find(task)
+
+
+def _refuse_other_data(task, digests):
+    """Refuses to go on with other examples than a task was begun with."""
+    other = [
+        name
+        for name, digest in digests.items()
+        if getattr(task, name).digest() != digest
+    ]
+    if other:
+        raise UserError(
+            f"Task '{task.name}' was begun with other {' and '.join(other)} "
+            "examples. Give the same ones, in the same order, or another "
+            "folder for the run."
+        )
+
+
+def _batches(images, entry, where):
+    """uint8 `(k, height, width, channels)`, at most `_BATCH` at a time."""
+    if isinstance(images, (str, os.PathLike)):
+        images = [images]
+    if isinstance(images, (list, tuple)) and all(
+        isinstance(each, (str, os.PathLike)) for each in images
+    ):
+        rules = DEFAULT_RULES._replace(
+            white=entry.preprocessing.white,
+            two_channels=entry.preprocessing.two_channels,
+        )
+        for path in images:
+            yield read_image(path, rules)[None]
+        return
+    levels = as_grey_levels(np.asarray(images), where)
+    for first in range(0, len(levels), _BATCH):
+        yield levels[first : first + _BATCH]

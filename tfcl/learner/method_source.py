@@ -1,0 +1,102 @@
+"""Where a `Learner` has its method from: the program, or the run's folder."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import copy
+import typing
+
+from tfcl import configuration
+from tfcl.learner.kept_stream import kept_stream
+from tfcl.learner.recipe import gin_text
+from tfcl.learner.runs import explained, load_run
+
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tfcl.methods.base import Method
+
+
+class MethodSource(abc.ABC):
+    """Makes a method anew for each time that a run is opened."""
+
+    @contextlib.contextmanager
+    def configured(self) -> Iterator[None]:
+        """Methods are made, and work, while this is open."""
+        yield
+
+    @abc.abstractmethod
+    def new(self) -> Method:
+        """A `Method`, not set up."""
+
+    @abc.abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `Experiment` that are the method's and the seed's."""
+
+    @abc.abstractmethod
+    def text(self, batch_size: int) -> str:
+        """The gin text of the run.
+
+        Args:
+            batch_size: Of the stream.
+        """
+
+
+class OfProgram(MethodSource):
+    """A method that the program has made.
+
+    Args:
+        method: `Method`, never set up.
+        seed: Of the run.
+    """
+
+    def __init__(self, method: Method, seed: int):
+        self._method = method
+        self._seed = seed
+
+    def new(self) -> Method:
+        return copy.deepcopy(self._method)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"method": self.new(), "seed": self._seed}
+
+    def text(self, batch_size: int) -> str:
+        return gin_text(
+            self._method,
+            {
+                "Experiment.seed": self._seed,
+                "Experiment.stream": f"@{kept_stream.__name__}",
+                f"{kept_stream.__name__}.batch_size": batch_size,
+            },
+        )
+
+
+class OfFolder(MethodSource):
+    """The method that a run's `config.gin` tells.
+
+    Args:
+        model_dir: Folder of the run.
+    """
+
+    def __init__(self, model_dir: pathlib.Path):
+        self._model_dir = model_dir
+
+    @contextlib.contextmanager
+    def configured(self) -> Iterator[None]:
+        with configuration.apart():
+            load_run(self._model_dir)
+            yield
+
+    def new(self) -> Method:
+        with explained():
+            return configuration.build("Experiment.method")
+
+    def arguments(self) -> dict[str, Any]:
+        return {}  # Gin gives them.
+
+    def text(self, batch_size: int) -> str:
+        del batch_size  # The same as when the run was begun.
+        return configuration.asked()

@@ -1,0 +1,210 @@
+"""How a run reads the images of its tasks: what is wished, and what is so."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+from absl import logging
+
+from tfcl.data.task_assembly import checked_statistics
+from tfcl.errors import UserError
+from tfcl.learner.arrays import shape_of
+from tfcl.learner.model_pixels import RAW, own_preprocessing
+from tfcl.models.backbones.given_model import GivenModel
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import keras
+
+    from tfcl.learner.kept_tasks import KeptTasks
+    from tfcl.learner.task import Task
+    from tfcl.methods.base import Method
+
+
+_AUTO = "auto"
+_DEFAULTS = {
+    "batch_size": 32,
+    "preprocessing": _AUTO,
+    "resize": "stretch",
+    "validation_fraction": 0.15,
+    "test_fraction": 0.2,
+}
+# What the network and its training are made for.
+_OF_THE_RUN = ("image_size", "channels", "batch_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How the images of a task are read; the run keeps it as JSON.
+
+    Attributes:
+        image_shape: `(height, width, channels)` of the network's input.
+        statistics: See `assemble_task`.
+        resize: See `Preprocessing`.
+        validation_fraction, test_fraction: Parts of a class's training
+            examples to cut where a task brings none of its own.
+        data_seed: Of the cut.
+        batch_size: Examples per training step.
+    """
+
+    image_shape: tuple[int, ...]
+    statistics: Any
+    resize: str
+    validation_fraction: float
+    test_fraction: float
+    data_seed: int
+    batch_size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reading:
+        """What `to_json` told."""
+        return cls(**{name: _as_tuple(value) for name, value in data.items()})
+
+
+def _as_tuple(value):
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+
+def reading_for(
+    kept: KeptTasks,
+    task: Task,
+    method: Method | None,
+    wishes: Mapping[str, Any],
+    data_seed: int,
+) -> Reading:
+    """How a task of a run is read.
+
+    Args:
+        kept: `KeptTasks` of the run.
+        task: The next one.
+        method: `Method`; its Keras model tells what images it takes.
+        wishes: Arguments of `Learner`, None for what is not given.
+        data_seed: Of the cut.
+
+    Raises:
+        UserError: If they cannot be had, or differ from what the run was
+            begun with.
+    """
+    before = None if kept.settings is None else Reading.from_json(kept.settings)
+    if before is not None:
+        _refuse_others(before, wishes)
+    model = _model_of(method)
+    shape = _image_shape(task, model, wishes) if before is None else None
+    image_shape = before.image_shape if shape is None else shape
+
+    def value(name):
+        found = wishes[name]
+        if found is None:
+            found = getattr(before, name, None) or _DEFAULTS[name]
+        return found
+
+    if before is not None and wishes["preprocessing"] is None:
+        statistics = before.statistics
+    else:
+        statistics = _statistics(value("preprocessing"), model, image_shape[-1])
+    return Reading(
+        image_shape=image_shape,
+        statistics=statistics,
+        resize=value("resize"),
+        validation_fraction=value("validation_fraction"),
+        test_fraction=value("test_fraction"),
+        data_seed=data_seed,
+        batch_size=value("batch_size"),
+    )
+
+
+def _refuse_others(before, wishes):
+    """Refuses what a run cannot change once it has begun."""
+    *size, channels = before.image_shape
+    found = {
+        "image_size": tuple(size),
+        "channels": channels,
+        "batch_size": before.batch_size,
+    }
+    for name in _OF_THE_RUN:
+        wish = wishes[name]
+        if name == "image_size" and wish is not None:
+            wish = _pair(wish)
+        if wish not in (None, found[name]):
+            raise UserError(
+                f"The run was begun with {name}={found[name]}, and cannot "
+                f"change it. Received: {name}={wish}. Leave it out, or give "
+                "another folder."
+            )
+
+
+def _model_of(method: Method | None) -> keras.Model | None:
+    training = getattr(method, "training", None)
+    backbone = getattr(training, "make_backbone", None)
+    return backbone.model if isinstance(backbone, GivenModel) else None
+
+
+def _image_shape(task, model, wishes):
+    of_model = (None,) * 3
+    if model is not None and len(model.inputs[0].shape) == 4:
+        of_model = tuple(model.inputs[0].shape[1:])
+    of_task = shape_of(task.train) or (None,) * 3
+    size = wishes["image_size"]
+    if size is not None:
+        size = _pair(size)
+    elif None not in of_model[:2]:
+        size = of_model[:2]
+    elif None not in of_task[:2]:
+        size = of_task[:2]
+    else:
+        raise UserError(
+            f"Task '{task.name}': neither the method's backbone nor the images "
+            "say how large the network's input is. Give "
+            "Learner(image_size=...), a number of pixels or a pair (height, "
+            "width)."
+        )
+    channels = wishes["channels"] or of_model[2] or of_task[2] or 3
+    # Without opacity.
+    return (*size, 1 if channels < 3 else 3)
+
+
+def _pair(size):
+    pair = (size,) * 2 if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+        raise UserError(
+            "Argument `image_size` must be a positive number of pixels, or a "
+            f"pair (height, width). Received: image_size={size!r}"
+        )
+    return pair
+
+
+def _statistics(wish, model, channels):
+    if wish == _AUTO:
+        layer = None if model is None else own_preprocessing(model)
+        if layer is None:
+            logging.info(
+                "Images are standardised by mean and deviation of each task's "
+                "training images (preprocessing='train')."
+            )
+            return "train"
+        logging.info(
+            "The model converts pixels itself (layer '%s', %s): it gets pixels "
+            "from 0 to 255 (preprocessing='raw').",
+            layer.name,
+            type(layer).__name__,
+        )
+        return RAW
+    if wish == "raw":
+        return RAW
+    known = ("train", "split", "none")
+    if isinstance(wish, str) and wish not in known or (
+        not isinstance(wish, str) and len(wish) != 2
+    ):
+        raise UserError(
+            "Argument `preprocessing` must be 'auto', 'raw', 'train', 'split' "
+            f"or 'none', or a pair (mean, std). Received: {wish!r}"
+        )
+    wish = wish if isinstance(wish, str) else tuple(wish)
+    return checked_statistics(wish, channels)

@@ -1,0 +1,135 @@
+"""Runs in their folders: opened with what they were learned with."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import typing
+
+from tfcl import configuration
+from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
+from tfcl.engine.runtime import Runtime
+from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.errors import RunError, UserError
+from tfcl.files import refuse_special
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tfcl.engine.experiment import Experiment
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turns an error of something that gin called into one for the user.
+
+    Gin appends lines to every message; the place of the binding goes in front
+    instead.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, RunError, UserError) as error:
+        raise configuration.explain(error) from error
+
+
+def load_run(model_dir: str | pathlib.Path) -> None:
+    """Loads the gin configuration that a run was made with.
+
+    Raises:
+        UserError: If `model_dir` holds no run.
+        RunError: If it holds what is no file.
+    """
+    refuse_special(model_dir)
+    path = pathlib.Path(model_dir) / "config.gin"
+    if not path.exists():
+        raise UserError(
+            f"--model_dir {model_dir} holds no run (no config.gin). Give the "
+            "folder that tfcl.train wrote."
+        )
+    configuration.load([str(path)], [])
+
+
+def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
+    """The `LearnedTasks` of a run, without its data."""
+    load_run(model_dir)
+    with explained():
+        runtime = configuration.build("Experiment.runtime")
+        (runtime or Runtime()).apply()
+        method = configuration.build("Experiment.method")
+        learned = LearnedTasks(model_dir, method)
+    refuse_changed_file(model_dir, learned.bindings)
+    return learned
+
+
+def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
+    """Refuses to continue a run with bindings that change what is learned.
+
+    The stream's own bindings may differ (a longer stream): its learned tasks
+    are compared by their data. Its batch size may not. What touches numbers
+    alone, `Experiment.start` refuses.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    if not run.resumed:
+        return
+    refuse_other(run.model_dir, run.journal.bindings, bindings)
+    run.journal.bindings = dict(bindings)
+
+
+def refuse_other(
+    model_dir: str | pathlib.Path,
+    learned: Mapping[str, str],
+    now: Mapping[str, str],
+) -> None:
+    """Refuses what was not learned with the present configuration.
+
+    Args:
+        model_dir: Folder of the run.
+        learned: Bindings of its journal.
+        now: Those of today.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    kept = _differences(learned, now)
+    if kept:
+        raise UserError(
+            f"--model_dir {model_dir} belongs to another configuration: "
+            f"{'; '.join(kept)}. Use the old values, or another --model_dir."
+        )
+
+
+def refuse_changed_file(
+    model_dir: str | pathlib.Path, learned: Mapping[str, str]
+) -> None:
+    """Refuses to serve a run by a config.gin that it was not learned with.
+
+    Args:
+        model_dir: Folder of the run, whose file is loaded.
+        learned: Bindings of its journal; {} if it was begun without gin.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    found = _differences(learned, configuration.bindings()) if learned else []
+    if found:
+        raise UserError(
+            f"{pathlib.Path(model_dir) / 'config.gin'} is not as the run was "
+            f"learned with: {'; '.join(found)}. Start the run's tfcl.train "
+            "command again, which writes it anew."
+        )
+
+
+def _differences(old, new):
+    """What differs of that which says what is learned, a line each."""
+    stream = new.get("Experiment.stream", "").lstrip("@")
+    lines = configuration.differences(
+        old, new, (*HARMLESS, *ROUNDING, PRECISION)
+    )
+    return [
+        line
+        for line in lines
+        if not line.startswith(f"{stream}.")
+        or line.startswith(f"{stream}.batch_size")
+    ]
