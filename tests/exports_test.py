@@ -16,6 +16,7 @@ from tfcl.methods import Method
 _ROOT = pathlib.Path(tfcl.__file__).parent
 FLOORS = (
     "data",
+    "learner",
     "layers",
     "methods",
     "metrics",

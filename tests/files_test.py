@@ -29,6 +29,7 @@ from tfcl.files import (
     write_atomically,
     write_json,
 )
+from tfcl.learner import runs
 from tfcl.methods.cpg.accuracy_goals import GoalFile
 from tfcl.models import start_files
 
@@ -98,7 +99,7 @@ def test_a_run_with_a_pipe_is_refused_and_does_not_hang(tmp_path, kind, name):
         path.symlink_to("/dev/zero")
     openings = (
         refuse_special,
-        commands.load_run,
+        runs.load_run,
         mend_results,
         lambda folder: Experiment(folder, method=None, stream=None),
         lambda folder: LearnedTasks(folder, None),

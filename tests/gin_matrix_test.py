@@ -8,9 +8,10 @@ import gin
 import pytest
 
 from tests.testing import gin_runs
-from tfcl import commands, configuration
+from tfcl import configuration
 from tfcl.configuration import parts, reading
 from tfcl.errors import UserError
+from tfcl.learner import runs
 
 _STREAMS = parts.names(parts.STREAMS)
 _METHODS = parts.names(parts.METHODS)
@@ -147,7 +148,7 @@ def test_every_stream_is_learned(stream, tmp_path, monkeypatch):
 def _take_two_steps(monkeypatch, folder, stream, method, traced=False):
     gin_runs.stand_in(monkeypatch)
     gin_runs.load_pair(monkeypatch, folder, stream, method)
-    with commands.explained():
+    with runs.explained():
         return gin_runs.run_pair(folder, traced)
 
 

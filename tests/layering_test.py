@@ -21,6 +21,7 @@ _ORDER = (
     ("methods",),
     ("engine",),
     ("configuration", "testing"),
+    ("learner",),
     ("commands",),
     ("train", "evaluate", "predict", "export", "goals", "search")
     + ("compare", "build"),

@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests.data_builders import samples
-from tfcl import commands, configuration
+from tfcl import configuration
 from tfcl.data.sources.image_files import read_image
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.learner import runs
 
 _EXAMPLE = "examples/folders_from_samples.py"
 _SOURCES = {
@@ -63,7 +64,7 @@ def test_four_real_sets_are_learned_as_four_tasks(my_tasks, tmp_path):
     assert np.isfinite(results["metrics"]["average_accuracy"])
     report = (folder / "report.html").read_text()
     assert all(f">{name}<" in report for name in _SOURCES)
-    learned = commands.open_learned(folder)
+    learned = runs.open_learned(folder)
     for name in _SOURCES:
         # The images of a task differ in size from those of the network.
         path = next((my_tasks / name).glob("*/*"))

@@ -14,10 +14,11 @@ import pytest
 
 from tests.testing.folders import draw
 from tests.testing.tables_of_tests import missing_tests, named_tests
-from tfcl import commands, configuration
+from tfcl import configuration
 from tfcl.data_builders.image_folders.image_file import BadImage, decode
 from tfcl.engine.storage.start_files import StartFiles
 from tfcl.errors import UserError
+from tfcl.learner import runs
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGE = "docs/security.md"
@@ -82,7 +83,7 @@ def test_the_imports_of_a_run_are_obeyed(module, trace, monkeypatch):
     elsewhere.mkdir()
     shutil.move(folder / f"{name}.py", elsewhere)
     monkeypatch.syspath_prepend(str(elsewhere))
-    commands.load_run(folder)
+    runs.load_run(folder)
     assert trace.read_text() == "run"
 
 
@@ -99,7 +100,7 @@ def test_the_working_folder_is_part_of_the_program(module, trace):
 def test_a_run_folder_is_no_place_to_import_from(module, trace):
     folder, name = module
     with pytest.raises(UserError, match=f"No module named '{name}'"):
-        commands.load_run(folder)
+        runs.load_run(folder)
     assert not trace.exists()
 
 

@@ -17,4 +17,5 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "tapes",
         "testing",
     ),
+    submod_attrs={"learner": ["Learner", "Task"]},
 )

@@ -107,6 +107,22 @@ PositiveFloat = Annotated[float, above(0)]
 NonNegativeFloat = Annotated[float, at_least(0)]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """How an object was made.
+
+    Attributes:
+        function: Its constructor.
+        given: Arguments by name.
+    """
+
+    function: Any
+    given: dict[str, Any]
+
+    def __deepcopy__(self, memo):
+        return self  # What was given may be large, or one of its kind.
+
+
 def checked(function: _Checked) -> _Checked:
     """Decorator: refuses arguments that do not fit their annotations.
 
@@ -141,7 +157,7 @@ def checked(function: _Checked) -> _Checked:
             made, own = args[0], next(iter(given))
             kept = {name: v for name, v in given.items() if name != own}
             # Not what a subclass hands on.
-            vars(made).setdefault(_MADE_WITH, (function, kept))
+            vars(made).setdefault(_MADE_WITH, _Made(function, kept))
         return function(*args, **kwargs)
 
     # Gin reads defaults and positions off the function that it decorates, by
@@ -161,10 +177,10 @@ def made_with(value: Any) -> dict[str, Any] | None:
         Those that were given, without defaults; None if the constructor of its
         class is not `checked`.
     """
-    function, given = getattr(value, _MADE_WITH, (None, {}))
-    if function is None or inspect.unwrap(type(value).__init__) != function:
+    made = getattr(value, _MADE_WITH, None)
+    if made is None or inspect.unwrap(type(value).__init__) != made.function:
         return None
-    return dict(given)
+    return dict(made.given)
 
 
 def kind_of(parameter: inspect.Parameter, function: abc.Callable) -> Any:

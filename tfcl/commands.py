@@ -28,13 +28,7 @@ from tfcl.errors import (
     printable,
 )
 from tfcl.files import local_path
-from tfcl.learner.runs import (
-    explained,
-    load_run,
-    open_learned,
-    refuse_changed_file,
-    refuse_other_bindings,
-)
+from tfcl.learner.runs import refuse_other_bindings
 from tfcl.learner.told import SafeFormatter, is_ours
 
 if typing.TYPE_CHECKING:

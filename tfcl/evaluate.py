@@ -12,6 +12,7 @@ from tfcl import commands, configuration
 from tfcl.configuration import command_flags
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import RunError
+from tfcl.learner import runs
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +25,15 @@ command_flags.define_model_dir()
 def main(argv: Sequence[str]) -> None:
     """Recomputes the last row of R from the bank and compares it."""
     del argv
-    commands.load_run(flags.FLAGS.model_dir)
-    with commands.explained():
+    runs.load_run(flags.FLAGS.model_dir)
+    with runs.explained():
         run = Experiment(
             model_dir=flags.FLAGS.model_dir,
             data_dir=flags.FLAGS.data_dir,
             bindings=configuration.bindings(),
         )
     try:
-        commands.refuse_changed_file(run.model_dir, run.journal.bindings)
+        runs.refuse_changed_file(run.model_dir, run.journal.bindings)
         found, recorded = run.measure_again()
     finally:
         run.close()

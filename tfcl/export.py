@@ -11,6 +11,7 @@ from absl import flags
 
 from tfcl import commands
 from tfcl.configuration import command_flags
+from tfcl.learner import runs
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ command_flags.define_model_dir()
 def main(argv: Sequence[str]) -> None:
     """Exports the tasks and prints the folders."""
     del argv
-    learned = commands.open_learned(flags.FLAGS.model_dir)
+    learned = runs.open_learned(flags.FLAGS.model_dir)
     entries = map(learned.find, _TASKS.value or learned.names)
     if _BUNDLE.value:
         print(learned.export_bundle(list(entries), _FOLDER.value))

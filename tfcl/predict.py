@@ -15,6 +15,7 @@ from tfcl.configuration import command_flags
 from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.data_builders.image_folders.image_file import Rules
 from tfcl.errors import UserError, printable
+from tfcl.learner import runs
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
         )
     for path in argv[1:]:  # Before the network is built.
         check_image(path, flags.FLAGS.largest_file)
-    learned = commands.open_learned(flags.FLAGS.model_dir)
+    learned = runs.open_learned(flags.FLAGS.model_dir)
     assert _TASK.value is not None, "the flag is required"
     entry = learned.find(_TASK.value)
     rules = Rules(

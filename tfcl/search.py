@@ -41,6 +41,7 @@ from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.errors import CannotGoOn, Interrupted, RunError, UserError
 from tfcl.files import cannot, local_path, write_atomically
+from tfcl.learner import runs
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -261,7 +262,7 @@ class Search:
         keras.backend.clear_session()
         self._load(params)
         commands.refuse_missing_files(folder)
-        with commands.explained():
+        with runs.explained():
             return Experiment(
                 model_dir=folder,
                 data_dir=self.data_dir,

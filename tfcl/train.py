@@ -28,6 +28,7 @@ from tfcl.configuration import command_flags
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.runtime import DISTRIBUTIONS
+from tfcl.learner import runs
 from tfcl.reporting import tables
 
 if typing.TYPE_CHECKING:
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     bindings = configuration.bindings()
     model_dir = flags.FLAGS.model_dir or _default_folder()
     commands.refuse_missing_files(model_dir)
-    with commands.explained():
+    with runs.explained():
         run = Experiment(
             model_dir=model_dir,
             data_dir=flags.FLAGS.data_dir,

@@ -7,10 +7,11 @@ import shutil
 import pytest
 
 from tests.testing.toy_run import no_figures
-from tfcl import commands, configuration
+from tfcl import configuration
 from tfcl.configuration.moved import _NEW_NAMES, current
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.learner import runs
 
 _FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 
@@ -54,10 +55,10 @@ def test_a_run_begun_by_version_0_1_goes_on_to_its_matrix(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(_FIXTURES / "run_of_0_1", folder)
     learned = (folder / "tasks/000_zero_one/values.npz").read_bytes()
-    commands.load_run(folder)
+    runs.load_run(folder)
     run = configuration.build("Experiment.method")
     assert type(run).__module__ == "tfcl.methods.lasem.lasem"
-    commands.load_run(folder)
+    runs.load_run(folder)
     run = Experiment(folder, data_dir=tmp_path / "data")
     try:
         assert run.journal.position.task == 3

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tests.testing import running, toy_run
 from tests.testing.backbones import BACKBONES, LARGE, side_of
-from tfcl import commands
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import UserError
+from tfcl.learner import runs
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone
 from tfcl.methods.baselines.individual import Individual
@@ -137,7 +137,7 @@ def _started(method, backbone, folder):
     stream = toy_run.toy_stream(
         (2, 2), image_shape=(side, side, 3), train_size=32, test_size=8
     )
-    with commands.explained():
+    with runs.explained():
         run = toy_run.open_run(folder, _made(method, backbone), stream)
         try:
             run.start({})

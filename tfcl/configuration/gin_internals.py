@@ -118,7 +118,7 @@ def calls() -> dict[tuple[str, str], dict[str, Any]]:
 
 @contextlib.contextmanager
 def set_aside() -> abc.Iterator[None]:
-    """Begins with an empty configuration, and ends with that of before.
+    """Begins with an empty configuration, and ends with the former one.
 
     Constants and what is registered stay.
     """

@@ -77,7 +77,7 @@ def load(
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
-    """Begins with no configuration, and ends with that of before.
+    """Begins with no configuration, and ends with the former one.
 
     For programs that may use gin themselves.
     """

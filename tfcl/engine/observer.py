@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import typing
 
 import numpy as np
@@ -65,7 +66,7 @@ class Observer:
             self.summaries = Summaries(folder, journal.global_step)
         self._folder = folder
         # A log file gets the plain lines of end_task, not a moving bar.
-        if Console(stderr=True).is_terminal:
+        if _shows_bars(Console(stderr=True)):
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -264,3 +265,10 @@ def _numbers(notes, prefix=""):
         elif isinstance(value, int | float):
             found[f"{prefix}{name}"] = float(value)
     return found
+
+
+def _shows_bars(console):
+    """Whether it is a terminal, or a notebook that can show a moving bar."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return console.is_terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import gin
@@ -71,18 +72,29 @@ class Runtime:
         self.window = window
 
     def apply(self) -> None:
-        """Sets the switches of this process."""
-        if self.threads:
-            tf.config.threading.set_intra_op_parallelism_threads(self.threads)
-            tf.config.threading.set_inter_op_parallelism_threads(self.threads)
+        """Sets the switches of this process.
+
+        Raises:
+            UserError: If TensorFlow has computed something already, and a
+                switch that must be set before has another position.
+        """
+        threading = tf.config.threading
+        if self.threads not in (
+            0,
+            threading.get_intra_op_parallelism_threads(),
+        ):
+            with _before_all_else("threads"):
+                threading.set_intra_op_parallelism_threads(self.threads)
+                threading.set_inter_op_parallelism_threads(self.threads)
         if self.memory_growth:
-            for device in tf.config.list_physical_devices("GPU"):
-                tf.config.experimental.set_memory_growth(device, True)
+            _let_memory_grow()
         if self.cpu_devices > 1:
             cpu = tf.config.list_physical_devices("CPU")[0]
-            tf.config.set_logical_device_configuration(
-                cpu, [tf.config.LogicalDeviceConfiguration()] * self.cpu_devices
-            )
+            devices = tf.config.LogicalDeviceConfiguration()
+            with _before_all_else("cpu_devices"):
+                tf.config.set_logical_device_configuration(
+                    cpu, [devices] * self.cpu_devices
+                )
         if self.deterministic:
             tf.config.experimental.enable_op_determinism()
         keras.config.set_dtype_policy(self.precision)
@@ -112,6 +124,29 @@ class Runtime:
             f"--distribution must be one of {', '.join(DISTRIBUTIONS)}. "
             f"Received: {distribution!r}. Parameter servers are not offered."
         )
+
+
+@contextlib.contextmanager
+def _before_all_else(name):
+    """TensorFlow sets nothing like that once it has begun."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise UserError(
+            f"Runtime.{name} must be set before TensorFlow computes anything, "
+            "and in this process it has, a model may have been built. Call "
+            f"tfcl.engine.runtime.Runtime({name}=...).apply() at the begin of "
+            "the program."
+        ) from error
+
+
+def _let_memory_grow():
+    """Of all GPUs; those that a program has begun to use stay as they are."""
+    for device in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(device, True)
+        except RuntimeError:
+            logging.info("%s is in use: its memory is as it is.", device.name)
 
 
 def _mirrored(devices):

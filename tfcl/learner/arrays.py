@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import typing
 
 import numpy as np
@@ -9,16 +10,20 @@ import tensorflow as tf
 from absl import logging
 
 from tfcl.data.preprocessing import grey_levels
+from tfcl.data.sources.image_files import read_image
+from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl.errors import UserError
+from tfcl.files import local_path
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
+    from tfcl.data.preprocessing import Preprocessing
     from tfcl.types import Shape
 
 
-_AT_ONCE = 256  # Images that are resized together.
+_AT_ONCE = 256  # Images that are resized, or classified, together.
 _HOW = "Give pixels from 0 to 255, or floats from 0 to 1"
 
 
@@ -81,8 +86,10 @@ def shape_of(examples: Any) -> tuple[int, ...] | None:
 def _of_dataset(dataset, where, image_shape, resize):
     spec = dataset.element_spec
     ranks = [getattr(each, "shape", None) for each in tf.nest.flatten(spec)]
-    if not isinstance(spec, tuple) or len(ranks) != 2 or (
-        ranks[0] is None or ranks[0].rank not in (3, 4)
+    if (
+        not isinstance(spec, tuple)
+        or len(ranks) != 2
+        or (ranks[0] is None or ranks[0].rank not in (3, 4))
     ):
         raise UserError(
             f"{where} must be a tf.data.Dataset of pairs (image, label), each "
@@ -147,6 +154,38 @@ def as_grey_levels(images: np.ndarray, where: str) -> np.ndarray:
         )
         images = images * 255.0
     return np.rint(images).astype(np.uint8)
+
+
+def image_batches(
+    images: Any, preprocessing: Preprocessing
+) -> Iterator[np.ndarray]:
+    """Images that a learned task is asked for.
+
+    Args:
+        images: Of `as_grey_levels`, or the path of an image file, or a list
+            of paths.
+        preprocessing: `Preprocessing` of the task.
+
+    Yields:
+        uint8 `(k, height, width, channels)`.
+
+    Raises:
+        UserError: If these are no images.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        images = [images]
+    if isinstance(images, (list, tuple)) and all(
+        isinstance(each, (str, os.PathLike)) for each in images
+    ):
+        rules = DEFAULT_RULES._replace(
+            white=preprocessing.white, two_channels=preprocessing.two_channels
+        )
+        for path in images:
+            yield read_image(local_path(path, "images"), rules)[None]
+        return
+    levels = as_grey_levels(np.asarray(images), "Images to classify")
+    for first in range(0, len(levels), _AT_ONCE):
+        yield levels[first : first + _AT_ONCE]
 
 
 def in_one_shape(

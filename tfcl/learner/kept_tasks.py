@@ -72,10 +72,27 @@ class KeptTasks:
     def names(self) -> list[str]:
         return [entry["name"] for entry in self._entries]
 
-    def digests(self, index: int) -> dict[str, str]:
-        """`{split: digest}` of a task."""
-        splits = self._entries[index]["splits"]
-        return {name: splits[name]["digest"] for name in _SPLITS}
+    def refuse_other(self, task: Task) -> None:
+        """Refuses other examples than a task was begun with.
+
+        Args:
+            task: `Task` with its data.
+
+        Raises:
+            UserError: With the parts that differ.
+        """
+        entry = self._entries[task.index]
+        other = [
+            name
+            for name in _SPLITS
+            if getattr(task, name).digest() != entry["splits"][name]["digest"]
+        ]
+        if other or list(task.class_names) != entry["class_names"]:
+            what = f"{' and '.join(other)} examples" if other else "class names"
+            raise UserError(
+                f"Task '{task.name}' was begun with other {what}. Give the "
+                "same ones, in the same order, or another folder for the run."
+            )
 
     def reading(self, index: int) -> dict[str, Any]:
         """The settings by which a task was read, JSON-ready."""
@@ -145,7 +162,7 @@ class KeptTasks:
         """
         entry = self._entries[index]
         arrays = self._read(entry)
-        made = {}
+        made: dict[str, typing.Any] = {}
         for name in _SPLITS:
             facts = entry["splits"][name]
             options = {

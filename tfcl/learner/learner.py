@@ -15,8 +15,6 @@ from absl import logging
 from tfcl import configuration, keras_state
 from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of, within
 from tfcl.data.preprocessing import RESIZES
-from tfcl.data.sources.image_files import read_image
-from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.serving.learned import LearnedTasks
@@ -24,7 +22,7 @@ from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError, UserError
 from tfcl.files import local_path
-from tfcl.learner.arrays import as_grey_levels
+from tfcl.learner.arrays import image_batches
 from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
 from tfcl.learner.method_source import OfFolder, OfProgram
@@ -43,7 +41,6 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.serving.learned import BankedTask
 
 
-_BATCH = 250  # Images that are classified together.
 _Fraction = Annotated[float, within("(0, 1)")]
 
 
@@ -105,7 +102,9 @@ class Learner:
         **options: Any,
     ):
         keras_state.refuse_other()
-        self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
+        self.model_dir = pathlib.Path(
+            local_path(os.fspath(model_dir), "model_dir")
+        )
         self._data_dir = data_dir
         self._options = options
         self._wishes = {
@@ -133,7 +132,7 @@ class Learner:
     def load(cls, model_dir: Folder, **arguments: Any) -> Learner:
         """The learner of a folder, with what it was learned with.
 
-        It serves, measures and goes on to learn without data of before, and
+        It serves, measures and goes on to learn without former data, and
         also serves and measures what `tfcl train` has learned.
 
         Args:
@@ -186,7 +185,7 @@ class Learner:
             if begun is None:
                 kept.keep(found, reading.to_json())
             else:
-                _refuse_other_data(found, kept.digests(len(learned)))
+                kept.refuse_other(found)
             self._learn(kept, found, reading.batch_size)
             self._given[task.name] = task
             return self._last_row(self._journal(), kept)
@@ -268,7 +267,7 @@ class Learner:
             entry, served = self._entry(task), self._serving()
             rows = [
                 served.probabilities(entry, batch)
-                for batch in _batches(images, entry, f"Images for '{task}'")
+                for batch in image_batches(images, entry.preprocessing)
             ]
         return np.concatenate(rows)
 
@@ -289,9 +288,7 @@ class Learner:
                 reading = Reading.from_json(kept.settings)
                 count = len(journal.visits) + (journal.position is not None)
                 known = journal.bindings
-                run = self._opened(
-                    kept, count, None, reading.batch_size, known
-                )
+                run = self._opened(kept, count, None, reading.batch_size, known)
             try:
                 row, recorded = run.measure_again()
                 names = [task.name for task in run.stream]
@@ -347,7 +344,9 @@ class Learner:
         """
         path = self.model_dir / "report.html"
         if not path.exists():
-            raise UserError(f"{self.model_dir} has no report yet: learn a task.")
+            raise UserError(
+                f"{self.model_dir} has no report yet: learn a task."
+            )
         return path
 
     def __repr__(self) -> str:
@@ -386,48 +385,20 @@ class Learner:
 
     def _serving(self) -> LearnedTasks:
         if self._served is None:
-            served = LearnedTasks(self.model_dir, self._source.new())
-            if served.bindings and isinstance(self._source, OfProgram):
-                size = served.method.spec.batch_size
-                now = configuration.parse_bindings(self._source.text(size))
-                refuse_other(self.model_dir, served.bindings, now)
-            self._served = served
+            self._refuse_other_method()
+            self._served = LearnedTasks(self.model_dir, self._source.new())
         return self._served
+
+    def _refuse_other_method(self):
+        """Before the run's variables meet those of another method."""
+        journal = self._journal()
+        if not journal.bindings or isinstance(self._source, OfFolder):
+            return
+        kept = KeptTasks(self.model_dir).settings
+        size = Reading.from_json(kept).batch_size if kept else 1
+        now = configuration.parse_bindings(self._source.text(size))
+        refuse_other(self.model_dir, journal.bindings, now)
 
     def _entry(self, task: str) -> BankedTask:
         with self._source.configured():
             return self._serving().find(task)
-
-
-def _refuse_other_data(task, digests):
-    """Refuses to go on with other examples than a task was begun with."""
-    other = [
-        name
-        for name, digest in digests.items()
-        if getattr(task, name).digest() != digest
-    ]
-    if other:
-        raise UserError(
-            f"Task '{task.name}' was begun with other {' and '.join(other)} "
-            "examples. Give the same ones, in the same order, or another "
-            "folder for the run."
-        )
-
-
-def _batches(images, entry, where):
-    """uint8 `(k, height, width, channels)`, at most `_BATCH` at a time."""
-    if isinstance(images, (str, os.PathLike)):
-        images = [images]
-    if isinstance(images, (list, tuple)) and all(
-        isinstance(each, (str, os.PathLike)) for each in images
-    ):
-        rules = DEFAULT_RULES._replace(
-            white=entry.preprocessing.white,
-            two_channels=entry.preprocessing.two_channels,
-        )
-        for path in images:
-            yield read_image(path, rules)[None]
-        return
-    levels = as_grey_levels(np.asarray(images), where)
-    for first in range(0, len(levels), _BATCH):
-        yield levels[first : first + _BATCH]

@@ -96,8 +96,10 @@ def reading_for(
     if before is not None:
         _refuse_others(before, wishes)
     model = _model_of(method)
-    shape = _image_shape(task, model, wishes) if before is None else None
-    image_shape = before.image_shape if shape is None else shape
+    if before is None:
+        image_shape = _image_shape(task, model, wishes)
+    else:
+        image_shape = before.image_shape
 
     def value(name):
         found = wishes[name]
@@ -199,8 +201,10 @@ def _statistics(wish, model, channels):
     if wish == "raw":
         return RAW
     known = ("train", "split", "none")
-    if isinstance(wish, str) and wish not in known or (
-        not isinstance(wish, str) and len(wish) != 2
+    if (
+        isinstance(wish, str)
+        and wish not in known
+        or (not isinstance(wish, str) and len(wish) != 2)
     ):
         raise UserError(
             "Argument `preprocessing` must be 'auto', 'raw', 'train', 'split' "

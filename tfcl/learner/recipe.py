@@ -144,11 +144,15 @@ class _Teller:
             ends = "()" if isinstance(value, tuple) else "[]"
             return f"{ends[0]}{', '.join(inside)}{comma}{ends[1]}"
         if isinstance(value, dict):
-            inside = [f"{self.told(k)}: {self.told(v)}" for k, v in value.items()]
+            inside = [
+                f"{self.told(k)}: {self.told(v)}" for k, v in value.items()
+            ]
             return f"{{{', '.join(inside)}}}"
         if isinstance(value, keras.Optimizer):
             config = keras.optimizers.serialize(value)
             return self.told(functools.partial(keras_optimizer, config=config))
+        if isinstance(value, keras.Model):
+            value = GivenModel(value)
         if isinstance(value, GivenModel):
             self.modules.add(GivenModel.__module__)
             return self._call(value, "given_model", {"name": value.name})
@@ -160,7 +164,7 @@ class _Teller:
             return f"@{self._name(value)}"
         given = made_with(value)
         if given is None:
-            raise _Untold(f"an object of {_named(type(value))}")
+            raise _Untold(f"an object of class {_named(type(value))}")
         if _OPTIONS in given:
             del given[_OPTIONS]
             given[_MADE_OF_OPTIONS] = getattr(value, _MADE_OF_OPTIONS)

@@ -1,8 +1,9 @@
-"""What a run says while it learns: lines of the log, without those of others."""
+"""What a run says: its lines of the log, without those of others."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging as stdlib_logging
 import pathlib
 import sys
@@ -36,15 +37,32 @@ def is_ours(record: stdlib_logging.LogRecord) -> bool:
     )
 
 
+class _PlainFormatter(stdlib_logging.Formatter):
+    """Messages alone, as a notebook shows them."""
+
+    def format(self, record: stdlib_logging.LogRecord) -> str:
+        level = record.levelname.capitalize()
+        message = printable(record.getMessage(), lines=True)
+        warns = record.levelno >= stdlib_logging.WARNING
+        return f"{level}: {message}" if warns else message
+
+
+@functools.cache
+def _has_its_own_log():
+    """Whether the program had set up a log before it learned first."""
+    logger = logging.get_absl_logger()
+    return bool(stdlib_logging.root.handlers or logger.handlers)
+
+
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """While open, a program that has set up no log of its own sees ours."""
     logger = logging.get_absl_logger()
-    if stdlib_logging.root.handlers or logger.handlers:
+    if _has_its_own_log() or logger.handlers:
         yield
         return
     handler = stdlib_logging.StreamHandler(sys.stderr)
-    handler.setFormatter(SafeFormatter())
+    handler.setFormatter(_PlainFormatter())
     handler.addFilter(is_ours)
     before, propagates = logging.get_verbosity(), logger.propagate
     logger.addHandler(handler)

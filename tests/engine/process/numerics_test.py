@@ -8,7 +8,6 @@ import keras
 import pytest
 
 from tests.testing import toy_run
-from tfcl import commands
 from tfcl.data.lazy_images import MemoryLimits
 from tfcl.engine.evaluator import EvaluationPolicy
 from tfcl.engine.experiment import Experiment
@@ -19,6 +18,7 @@ from tfcl.engine.storage.checkpoints import CheckpointPolicy
 from tfcl.engine.storage.journal import Journal
 from tfcl.engine.storage.position import Position
 from tfcl.errors import UserError
+from tfcl.learner import runs
 
 _PRECISION = settings.PRECISION
 _NOW = {
@@ -138,7 +138,7 @@ def test_bindings_leave_that_to_the_values(name):
     run = types.SimpleNamespace(
         resumed=True, journal=Journal(bindings={"A.b": "1"}), model_dir="run"
     )
-    commands.refuse_other_bindings(run, {"A.b": "1", name: "0"})
+    runs.refuse_other_bindings(run, {"A.b": "1", name: "0"})
 
 
 def test_a_float32_run_does_not_go_on_in_bfloat16_unless_it_is_allowed(

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
-from tfcl import commands
 from tfcl.data.task import TaskStream
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.storage.bank import Bank
@@ -20,6 +19,7 @@ from tfcl.engine.storage.best_weights import BestWeights
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError, UserError
 from tfcl.files import read_json
+from tfcl.learner import runs
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.baselines.joint import Joint
 from tfcl.methods.lasem.static_transfer import StaticTransfer
@@ -245,7 +245,7 @@ def test_other_bindings_are_refused_by_name(name, value):
     run = _resumed(BINDINGS)
     old = BINDINGS.get(name, "(not set)")
     with pytest.raises(UserError) as error:
-        commands.refuse_other_bindings(run, {**BINDINGS, name: value})
+        runs.refuse_other_bindings(run, {**BINDINGS, name: value})
     assert f"{name}: {old} -> {value}" in str(error.value)
     assert run.journal.bindings == BINDINGS
 
@@ -260,7 +260,7 @@ def test_bindings_that_do_not_touch_learning_may_differ():
         "Experiment.on_nonfinite": "'skip'",
         "Experiment.exports": "False",
     }
-    commands.refuse_other_bindings(run, new)
+    runs.refuse_other_bindings(run, new)
     assert run.journal.bindings == new
 
 
