@@ -51,6 +51,7 @@ def _linked(text):
     text = _CODE.sub(
         lambda m: f"{m[1]}({_code_page(m[3])}#{_anchor(m[2])})", text
     )
+    text = re.sub(r"\]\(\.\./tfcl/(\w+)/__init__\.pyi", r"](api/\1.md", text)
     return text.replace("](results)", f"](results.md#{_VALUES})")
 
 
