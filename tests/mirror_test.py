@@ -148,6 +148,7 @@ _WIDER = {
     "engine/multi_worker_test",
     "contributing_test",
     "docs_commands_test",
+    "docs_pages_test",
     "examples_test",
     "exports_test",
     "gin_files_test",
