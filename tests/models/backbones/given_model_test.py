@@ -85,6 +85,29 @@ def test_a_map_is_averaged():
     )
 
 
+class _OwnClass(keras.Model):
+    """A graph, but with a constructor that no file knows."""
+
+    def __init__(self, width):
+        inputs = keras.Input(_SHAPE)
+        hidden = layers.Conv2D(width, 3)(inputs)
+        super().__init__(inputs, layers.GlobalMaxPooling2D()(hidden))
+
+
+class _OwnLoss:
+    def __call__(self, labels, logits):
+        return logits
+
+
+def test_compiled_models_and_classes_of_ones_own_are_graphs():
+    for model in (_OwnClass(4), _classifier()):
+        model.compile(loss=_OwnLoss(), optimizer="adam")
+        depth = -1 if isinstance(model, _OwnClass) else -2
+        np.testing.assert_array_equal(
+            GivenModel(model)(_SHAPE)(_IMAGES), _up_to(model, depth)
+        )
+
+
 def test_gin_hands_out_the_object_itself():
     given = GivenModel(_classifier())
     assert copy.deepcopy({"a": given})["a"] is given

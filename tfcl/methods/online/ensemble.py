@@ -8,7 +8,7 @@ import typing
 import gin
 
 from tfcl.arguments import PositiveInt, checked
-from tfcl.methods.online.online import OnlineLearning, required
+from tfcl.methods.online.online import OnlineLearning, required_network
 from tfcl.models.online.online_networks import ensemble_network
 
 if typing.TYPE_CHECKING:
@@ -35,6 +35,6 @@ class Ensemble(OnlineLearning):
         training: OnlineTraining | None = None,
         models: PositiveInt = 8,
     ):
-        one = required(network, type(self))
+        one = required_network(network, type(self))
         copies = functools.partial(ensemble_network, network=one, models=models)
         super().__init__(copies, training)

@@ -49,7 +49,7 @@ def ends_of_distributions(split: Split, every: int = 1) -> tuple[int, ...]:
     return tuple(sorted({*ends[every - 1 :: every], ends[-1]}))
 
 
-def required(
+def required_network(
     network: Callable[..., OnlineNetwork] | None, method: type
 ) -> Callable[..., OnlineNetwork]:
     """The network of an online method; raises ValueError if there is none."""
@@ -91,7 +91,7 @@ class OnlineLearning(Method, SupportsPointMaps):
         training: OnlineTraining | None = None,
     ):
         super().__init__()
-        self.make_network = required(network, type(self))
+        self.make_network = required_network(network, type(self))
         self.training = OnlineTraining() if training is None else training
         self._notes: dict[str, Any] = {}
 

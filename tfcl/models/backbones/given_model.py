@@ -110,8 +110,10 @@ class GivenModel:
         )
 
     def _copy(self):
+        # Without what a compiled model or a class of one's own adds to it.
+        graph = keras.Model(self.model.inputs, self.model.outputs)
         try:
-            return _copied(self.model)
+            return _copied(graph)
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise UserError(
@@ -201,7 +203,6 @@ def _noted(backbone, name):
 def _copied(model):
     """A model as a file would give it back, code in it refused."""
     config = json.loads(model.to_json())
-    config.pop("compile_config", None)
     copy = keras.saving.deserialize_keras_object(config, safe_mode=True)
     copy.set_weights(model.get_weights())
     return copy
