@@ -73,7 +73,6 @@ _COVERED = {
         "layers/transfer/deconv_kernel layers/transfer/hard_kernel "
         "layers/transfer/kernel_generator layers/transfer/tucker_kernel"
     ),
-    "methods/augmented_training_test": ("methods/task_training"),
     "methods/class_incremental/class_incremental_test": (
         "data/streams/class_incremental_stream engine/serving/export "
         "methods/class_incremental/growing_heads "
@@ -122,6 +121,7 @@ _COVERED = {
         "models/backbones/cpg_resnet models/backbones/cpg_vgg "
         "models/backbones/spherenet"
     ),
+    "models/backbones/keras_file_test": ("models/backbones/whole_model"),
     "models/backbones/imported_networks_test": (
         "models/backbones/cifar_resnet models/backbones/resnet_torchvision "
         "models/weight_files"
@@ -157,6 +157,7 @@ _WIDER = {
     "hostile_input_test",
     "layering_test",
     "methods/cpg/cpg_replicas_test",
+    "methods/augmented_training_test",
     "methods/backbone_matrix_test",
     "methods/early_checks_test",
     "methods/stored_names_test",

@@ -31,6 +31,24 @@ class ProbeMethod:
         self.values = (learning_rate, epochs, tag)
 
 
+@gin.configurable
+class ProbeOptions:
+    def __init__(self, training: ProbeMethod | None = None, size=1, **options):
+        self.training = training or ProbeMethod(**options)
+
+
+@gin.configurable
+class ProbeHeir(ProbeOptions):
+    def __init__(self, training=None, **options):  # Its base says the type.
+        super().__init__(training, **options)
+
+
+@gin.configurable
+class ProbeAnything:
+    def __init__(self, first=None, **others):
+        self.values = (first, others)
+
+
 @gin.configurable(denylist=["seed"])
 def probe_stream(
     seed: int = 0,

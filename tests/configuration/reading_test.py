@@ -153,6 +153,7 @@ def test_values_of_the_right_type_are_accepted():
             "cold/probe_stream.shape = @ProbeMethod()",
             "hot/probe_stream.shape = (1, @ProbeMethod())",
             "probe_open.a = 1",
+            "ProbeAnything.whatever = 1",  # Nobody says whose it is.
         ],
     )
 

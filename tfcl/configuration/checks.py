@@ -9,6 +9,7 @@ import inspect
 import os
 import pathlib
 import pkgutil
+import re
 from typing import Any
 
 import gin
@@ -20,7 +21,11 @@ from tfcl.configuration.messages import fail, listed, nearest
 
 
 def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Returns the parameters a file may bind, and whether any others, too."""
+    """Returns the parameters a file may bind, and whether any others, too.
+
+    What stands for the arguments of another configurable (`options_of`) is
+    bound there.
+    """
     try:
         found = inspect.signature(gin_internals.constructor(entry))
     except (TypeError, ValueError):  # Written in C: nothing is known.
@@ -28,7 +33,7 @@ def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
     every = list(found.parameters.values())
     if inspect.isclass(entry.wrapped):
         every = every[1:]  # self
-    has_more = any(each.kind is each.VAR_KEYWORD for each in every)
+    has_more = _takes_more(every) and options_of(entry) is None
     bindable = {
         each.name: each
         for each in every
@@ -37,6 +42,41 @@ def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
         and (not entry.allowlist or each.name in entry.allowlist)
     }
     return bindable, has_more and not entry.allowlist
+
+
+def _takes_more(every):
+    return any(each.kind is each.VAR_KEYWORD for each in every)
+
+
+def options_of(entry: Entry) -> Entry | None:
+    """The configurable whose arguments a class takes by `**`, if there is one.
+
+    That is the class of its first parameter, if this one may be None: in
+    `CLR(training: TaskTraining | None = None, ..., **options)` the
+    `TaskTraining`. Where a class says no type, its bases may.
+    """
+    if not inspect.isclass(entry.wrapped):
+        return None
+    every = list(_of_constructor(entry.wrapped).values())[1:]
+    if not every or every[0].default is not None or not _takes_more(every):
+        return None
+    for owner in entry.wrapped.__mro__:
+        first = _of_constructor(owner).get(every[0].name)
+        if first is None or first.annotation is first.empty:
+            continue
+        for word in re.findall(r"[\w.]+", str(first.annotation)):
+            found = configurables(word)
+            if len(found) == 1:
+                return found[0]
+    return None
+
+
+def _of_constructor(owner):
+    """Parameters of a class's own `__init__`, none if it has no own."""
+    own = vars(owner).get("__init__")
+    if not inspect.isfunction(own):
+        return {}
+    return inspect.signature(inspect.unwrap(own)).parameters
 
 
 def annotation(entry: Entry, parameter: str) -> Any:
@@ -91,6 +131,14 @@ def check_parameter(
     denied = parameter in (entry.denylist or ())
     if parameter in known or (is_open and not denied):
         return
+    options = options_of(entry)
+    if options and parameter in parameters(options)[0]:
+        other = gin_internals.short_name(options.selector)
+        raise fail(
+            place,
+            f"`{name}` has no parameter `{parameter}` in gin files, where it "
+            f"is one of `{other}`. Write `{other}.{parameter}`.",
+        )
     problem = f"`{name}` has no parameter `{parameter}`"
     if denied:
         problem = f"`{name}.{parameter}` is given by the program"

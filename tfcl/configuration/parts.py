@@ -317,9 +317,13 @@ class _Reached:
 def _called_by(selector) -> Iterator[str]:
     """Configurables that one reaches without a line in a file.
 
-    They are its base classes, and those among its default values.
+    They are its base classes, those among its default values, and what it
+    makes of `**options`.
     """
     for entry in configurables(selector):
+        options = checks.options_of(entry)
+        if options:
+            yield options.selector
         known, _ = checks.parameters(entry)
         defaults = [each.default for each in known.values()]
         bases = getattr(entry.wrapped, "__mro__", ())[1:]

@@ -18,6 +18,7 @@ from tfcl.methods.base import (
 from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.shared_weights import say_shared
+from tfcl.methods.task_training import training_of
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
@@ -50,7 +51,13 @@ class NetworkMethod(Method, SupportsEmbedding):
     A subclass says which variables are shared and which belong to the slot.
 
     Args:
-        training: `TaskTraining`.
+        training: `TaskTraining`; None makes one of `options`.
+        **options: Arguments of `TaskTraining`.
+
+    Raises:
+        TypeError: If an option is no argument of `TaskTraining`.
+        ValueError: If there is a `training` as well as options, or the method
+            cannot learn by it.
 
     Attributes:
         seen_again: Whether the task in hand goes on from what it has learned
@@ -74,8 +81,9 @@ class NetworkMethod(Method, SupportsEmbedding):
 
     _network: TaskNetwork
 
-    def __init__(self, training: TaskTraining):
+    def __init__(self, training: TaskTraining | None = None, **options: Any):
         super().__init__()
+        training = training_of(training, options, type(self))
         require(
             self.decays_weights or not training.weight_decay,
             "TaskTraining.weight_decay",

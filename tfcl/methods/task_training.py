@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import typing
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import gin
 import keras
@@ -23,20 +25,21 @@ from tfcl.layers.task_head import TaskHead
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
+from tfcl.models.backbones.given_model import backbone_function
 from tfcl.models.layer_names import with_own_names
 from tfcl.models.network import TaskNetwork
 from tfcl.models.start_weights import starts_from_its_weights
+from tfcl.optimizers.given_optimizer import OptimizerLike
 from tfcl.optimizers.rmsprop import RMSPropTF1
+from tfcl.optimizers.schedules import ScheduleLike
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Mapping
 
     from tfcl.data.split import Split
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.models.variables import Owned
-    from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
 
 
@@ -50,12 +53,18 @@ class TaskTraining(TrainingOptions):
 
     Args:
         backbone: Function from `image_shape` to a functional Keras model
-            that ends in features `(batch, features)`.
+            that ends in features `(batch, features)`; or a functional or
+            sequential `keras.Model`, of which copies are made, see
+            `GivenModel`.
         hidden_units: Widths of the head's hidden layers.
         dropout: Share of features dropped in training, in [0, 1).
-        epochs: Epochs per task.
-        schedule: Learning-rate schedule (`tfcl.optimizers.schedules`).
-        optimizer: Function without arguments to a Keras optimizer.
+        epochs: Epochs per task, 20 unless told otherwise.
+        schedule: Learning-rate schedule (`tfcl.optimizers.schedules`), or a
+            number for a constant rate. None takes the rate that the optimizer
+            is made with, constant: 0.001 for the default one.
+        optimizer: Function without arguments to a Keras optimizer, a name of
+            Keras such as "adam", or a `keras.optimizers.Optimizer`; see
+            `TrainingOptions`.
         head_start: "normal" draws the head's start kernels and biases as the
             next three say; "fan_in_uniform" as PyTorch does
             (`tfcl.layers.fan_in_uniform`).
@@ -80,6 +89,9 @@ class TaskTraining(TrainingOptions):
             with updates of their own (LASEM, DARTS, DEN, ...) refuse it.
         augmentation: Random changes of training images, one after another
             (`tfcl.data.augmentation`).
+
+    Raises:
+        ValueError: If there is no backbone, or an argument breaks its rule.
     """
 
     own_losses = False
@@ -88,12 +100,12 @@ class TaskTraining(TrainingOptions):
     @checked
     def __init__(
         self,
-        backbone: Callable[..., Any] = gin.REQUIRED,
+        backbone: Callable[..., Any] | None = None,
         hidden_units: Sequence[int] = (64,),
         dropout: Annotated[float, within("[0, 1)")] = 0.5,
-        epochs: PositiveInt = gin.REQUIRED,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        optimizer: Callable[..., Any] = RMSPropTF1,
+        epochs: PositiveInt = 20,
+        schedule: ScheduleLike | None = None,
+        optimizer: OptimizerLike = RMSPropTF1,
         head_start: Annotated[str, one_of(NORMAL, FAN_IN_UNIFORM)] = NORMAL,
         head_stddev: float = 0.05,
         head_truncated: bool = True,
@@ -101,7 +113,7 @@ class TaskTraining(TrainingOptions):
         pretrained: bool | None = None,
         drop_remainder: bool = True,
         validate_every: NonNegativeInt = 1,
-        stop: Callable[[Clock], Any] | None = None,
+        stop: Callable[..., Any] | None = None,
         restore_best: bool = False,
         shuffle: bool = True,
         best_by: str = ACCURACY,
@@ -111,7 +123,7 @@ class TaskTraining(TrainingOptions):
         augmentation: list | tuple = (),
     ):
         super().__init__(optimizer, schedule, weight_decay, augmentation)
-        self.make_backbone = backbone
+        self.make_backbone = backbone_function(backbone, "TaskTraining")
         self.hidden_units = tuple(hidden_units)
         self.dropout = dropout
         self.epochs = epochs
@@ -266,3 +278,56 @@ class TaskTraining(TrainingOptions):
             validation_batch_size=self.validation_batch_size,
             on_nonfinite=self.on_nonfinite,
         )
+
+
+def training_of(
+    training: TaskTraining | None, options: Mapping[str, Any], method: type
+) -> TaskTraining:
+    """The `TaskTraining` of a method, as given or made of its options.
+
+    Args:
+        training: As given.
+        options: Arguments of `TaskTraining` that the method was given.
+        method: Its class, for messages.
+
+    Raises:
+        TypeError: If an option is no argument of `TaskTraining`.
+        ValueError: If there are both, or the options break a rule of
+            `TaskTraining`.
+    """
+    _refuse_unknown(options, method)
+    if training is None:
+        return TaskTraining(**options)
+    if not isinstance(training, TaskTraining):
+        raise ValueError(
+            f"Argument `training` of {method.__name__} must be a TaskTraining; "
+            f"a backbone is given as {method.__name__}(backbone=...). "
+            f"Received: training={training!r}"
+        )
+    if options:
+        listed = ", ".join(f"{key}={options[key]!r}" for key in options)
+        raise ValueError(
+            "Arguments of TaskTraining belong into the one that is given as "
+            f"`training`: {method.__name__}(TaskTraining(..., "
+            f"{next(iter(options))}=...)). Received: `training`, and {listed}"
+        )
+    return training
+
+
+def _refuse_unknown(options, method):
+    known = list(inspect.signature(TaskTraining).parameters)
+    unknown = [name for name in options if name not in known]
+    if not unknown:
+        return
+    own = [
+        each.name
+        for each in inspect.signature(method).parameters.values()
+        if each.kind is not each.VAR_KEYWORD
+    ]
+    close = difflib.get_close_matches(unknown[0], [*own, *known], n=1)
+    advice = f" Did you mean {close[0]!r}?" if close else ""
+    raise TypeError(
+        f"{method.__name__} has no argument {unknown[0]!r}.{advice} "
+        f"Arguments of {method.__name__}: {', '.join(own)}; and of "
+        f"TaskTraining: {', '.join(known)}."
+    )

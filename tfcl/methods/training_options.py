@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-import keras
 import tensorflow as tf
 
 from tfcl.arguments import NonNegativeFloat, checked
 from tfcl.data.augmentation import Compose, Draws
 from tfcl.methods.base import Batch
-from tfcl.optimizers.schedules import Clock
+from tfcl.optimizers.given_optimizer import OptimizerLike, maker_of, rate_of
+from tfcl.optimizers.schedules import Constant, ScheduleLike, schedule_of
 
 
 class TrainingOptions:
@@ -18,27 +18,38 @@ class TrainingOptions:
     its own: that is where gin, and who reads a gin file, looks for them.
 
     Args:
-        optimizer: Function without arguments to a Keras optimizer.
-        schedule: Learning-rate schedule (`tfcl.optimizers.schedules`).
+        optimizer: Function without arguments to a Keras optimizer, a name of
+            Keras such as "adam", or a `keras.optimizers.Optimizer`: a new one
+            is made of its configuration wherever one is needed.
+        schedule: Learning-rate schedule (`tfcl.optimizers.schedules`), or a
+            number for a constant rate. None takes the rate that the optimizer
+            is made with, constant.
         weight_decay: lambda of `g + lambda W`, the gradient of
             `lambda / 2 ||W||^2`. Which variables feel it, a subclass says.
         augmentation: Random changes of training images, one after another
             (`tfcl.data.augmentation`).
 
     Raises:
-        ValueError: If the decay is negative.
+        ValueError: If the decay is negative, the optimizer has no name that
+            Keras knows, or it has a schedule of Keras as its learning rate.
+
+    Attributes:
+        make_optimizer: Function without arguments to a new optimizer.
+        schedule: Function from `Clock` to rate.
     """
 
     @checked
     def __init__(
         self,
-        optimizer: Callable[[], keras.optimizers.Optimizer],
-        schedule: Callable[[Clock], float],
+        optimizer: OptimizerLike,
+        schedule: ScheduleLike | None = None,
         weight_decay: NonNegativeFloat = 0.0,
         augmentation: Sequence[Callable] = (),
     ):
-        self.make_optimizer = optimizer
-        self.schedule = schedule
+        self.make_optimizer = maker_of(optimizer)
+        if schedule is None:
+            schedule = Constant(rate_of(self.make_optimizer))
+        self.schedule = schedule_of(schedule)
         self.weight_decay = weight_decay
         self.augmentation = tuple(augmentation)
         self._augment = Compose(self.augmentation)

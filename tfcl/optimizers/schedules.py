@@ -11,7 +11,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import gin
 
@@ -19,14 +19,26 @@ from tfcl.arguments import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    Range,
     checked,
+    fits,
     one_of,
     within,
 )
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+
+
+ScheduleLike: TypeAlias = Annotated[
+    Any,
+    Range(
+        "a schedule or a rate above 0",
+        lambda value: callable(value) or fits(value, PositiveFloat),
+        says_all=True,
+    ),
+]
+"""What `schedule_of` takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +73,11 @@ class Constant:
 
     def __call__(self, clock: Clock) -> Any:
         return self.learning_rate
+
+
+def schedule_of(given: ScheduleLike) -> Callable[[Clock], Any]:
+    """A schedule as it is, or `Constant` of a number."""
+    return given if callable(given) else Constant(given)
 
 
 @gin.configurable

@@ -61,7 +61,7 @@ class ReplayBuffer:
     @checked
     def __init__(
         self,
-        capacity: PositiveInt = gin.REQUIRED,
+        capacity: PositiveInt = 200,
         policy: str | Insertion = RESERVOIR,
         reservoir_draw: Annotated[str, one_of(TEXTBOOK, PUBLISHED)] = TEXTBOOK,
         retrieval: Annotated[str, one_of(UNIFORM, PER_CLASS)] = UNIFORM,

@@ -13,6 +13,10 @@ from tfcl.data.streams.increments import task_sizes
         ((100, 10, 50), (50,) + (10,) * 5),
         ((7, 3, 7), (7,)),
         ((7, 7), (7,)),
+        ((10, None, None, 5), (2,) * 5),
+        ((10, None, None, 4), (3, 3, 3, 1)),
+        ((10, None, 4, 4), (4, 2, 2, 2)),
+        ((10, None, 10, 1), (10,)),
     ],
 )
 def test_increments_follow_as_long_as_classes_last(arguments, wanted):

@@ -354,7 +354,7 @@ def test_goal_files_that_do_not_serve_are_named(tmp_path, text, message):
     [
         ("max_width", 0.5, "must be float of at least 1"),
         ("ratios_by_hand", {"task_00": 0.33}, "must be 0 or one of"),
-        ("picking_schedule", None, "must be a schedule"),
+        ("picking_schedule", -1.0, "must be a schedule or a rate"),
         ("least_train_accuracy", 1.0, r"must be float in \[0, 1\)"),
     ],
 )

@@ -1,8 +1,13 @@
 """How many classes each task brings."""
 
+import math
+
 
 def task_sizes(
-    classes: int, classes_per_task: int, first_classes: int | None = None
+    classes: int,
+    classes_per_task: int | None,
+    first_classes: int | None = None,
+    num_tasks: int = 1,
 ) -> tuple[int, ...]:
     """Sizes of the tasks into which so many classes are cut.
 
@@ -11,9 +16,11 @@ def task_sizes(
 
     Args:
         classes: Number of classes.
-        classes_per_task: Classes of a task.
+        classes_per_task: Classes of a task; None for as few as are needed for
+            `num_tasks`.
         first_classes: Classes of the first task; None for as many as the
             others have.
+        num_tasks: Number of tasks, for `classes_per_task` None.
 
     Returns:
         Tuple of integers whose sum is `classes`.
@@ -22,6 +29,11 @@ def task_sizes(
         ValueError: If a number is not positive, or larger than there are
             classes.
     """
+    if classes_per_task is None:
+        rest, others = classes - (first_classes or 0), num_tasks
+        if first_classes is not None:
+            others = max(1, num_tasks - 1)
+        classes_per_task = max(1, math.ceil(rest / others))
     first = classes_per_task if first_classes is None else first_classes
     for name, value in (
         ("classes_per_task", classes_per_task),

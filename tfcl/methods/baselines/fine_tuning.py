@@ -11,6 +11,8 @@ from tfcl.arguments import checked, one_of
 from tfcl.methods.network_method import NetworkMethod
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     import keras
 
     from tfcl.data.task import StreamSpec
@@ -33,6 +35,7 @@ class FineTuning(NetworkMethod):
         training: `TaskTraining`.
         heads: "one" for all tasks (SNN of the LASEM line), or "per_task":
             only the backbone is shared (naive continual learning, NCL).
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: If `heads` is neither word. At set-up, if tasks with one
@@ -44,10 +47,11 @@ class FineTuning(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         heads: Annotated[str, one_of(ONE, PER_TASK)] = ONE,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.heads = heads
         self.needs_task = heads == PER_TASK
 

@@ -10,6 +10,8 @@ from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.data.task import Task
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.task_training import TaskTraining
@@ -29,6 +31,7 @@ class FrozenBackbone(NetworkMethod):
         training: `TaskTraining`; with `pretrained=True` the backbone is frozen
             from the start (a linear probe).
         tensor_norms: Optional `TensorNorms`: a penalty on the head.
+        **options: Arguments of `TaskTraining`, in place of `training`.
     """
 
     keeps_shared = True
@@ -36,10 +39,11 @@ class FrozenBackbone(NetworkMethod):
 
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         tensor_norms: TensorNorms | None = None,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.tensor_norms = tensor_norms
 
     def divide(self, network: TaskNetwork) -> None:

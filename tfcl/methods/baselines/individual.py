@@ -15,9 +15,9 @@ from tfcl.layers.transfer.selective_conv2d import SHARED
 from tfcl.methods.network_method import NetworkMethod, added
 from tfcl.models.surgery.selective import selective_backbone, selective_layers
 from tfcl.models.variables import restore
+from tfcl.optimizers.schedules import ScheduleLike, schedule_of
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     import keras
@@ -27,7 +27,6 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.tensor_norms import TensorNorms
     from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
-    from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
 
 
@@ -53,10 +52,11 @@ class Individual(NetworkMethod):
             the tasks before it, drawn from the seed (the fine-tuned models of
             Hung et al., NeurIPS 2019, whose accuracies are goals). Its
             classifier counts, too, if it has as many classes.
-        later_schedule: Rate from the second task on; None for the one of
-            `training`.
+        later_schedule: Rate from the second task on, a schedule or a number;
+            None for the one of `training`.
         tensor_norms: Optional `TensorNorms`: a penalty on all that a task
             trains.
+        **options: Arguments of `TaskTraining`, in place of `training`.
     """
 
     keeps_shared = True  # There is nothing, and no draws in inference.
@@ -64,16 +64,19 @@ class Individual(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         transfer: Any | None = None,
         start: Annotated[str, one_of(AFRESH, FIRST, RANDOM_EARLIER)] = AFRESH,
-        later_schedule: Callable[[Clock], Any] | None = None,
+        later_schedule: ScheduleLike | None = None,
         tensor_norms: TensorNorms | None = None,
+        **options: Any,
     ):
         self.decays_weights = self.takes_losses = transfer is None
-        super().__init__(training)
+        super().__init__(training, **options)
         self.transfer = transfer
         self.start = start
+        if later_schedule is not None:
+            later_schedule = schedule_of(later_schedule)
         self.later_schedule = later_schedule
         self.tensor_norms = tensor_norms
 

@@ -45,18 +45,20 @@ class Joint(NetworkMethod):
         every_task: False trains once, when the stream's last task is known.
             The tasks before it are only noted: their rows of R are those of
             the untrained network, and the last row is the result.
+        **options: Arguments of `TaskTraining`, in place of `training`.
     """
 
     decays_weights = True
 
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         warm_start: bool = False,
         tensor_norms: TensorNorms | None = None,
         every_task: bool = True,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.warm_start = warm_start
         self.tensor_norms = tensor_norms
         self.every_task = every_task

@@ -12,6 +12,7 @@ from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, within
 from tfcl.data.split import Split, taken_from
 from tfcl.methods.baselines.fine_tuning import FineTuning
+from tfcl.methods.task_training import training_of
 from tfcl.replay.host_reservoir import HostReservoir
 from tfcl.replay.table import Column
 
@@ -42,6 +43,7 @@ class Rehearsal(FineTuning):
         share: Part of the examples of an epoch that come from the reservoir,
             between 0 and 1. If the reservoir has fewer, they are repeated; if
             it has more, a part is drawn for the task.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: If an argument is out of range. At set-up, if tasks differ
@@ -56,11 +58,12 @@ class Rehearsal(FineTuning):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
-        capacity: PositiveInt = gin.REQUIRED,
+        training: TaskTraining | None = None,
+        capacity: PositiveInt = 200,
         share: Annotated[float, within("(0, 1)")] = 0.5,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training_of(training, options, type(self)))
         self.capacity = capacity
         self.share = share
         self._notes: dict[str, int] = {}

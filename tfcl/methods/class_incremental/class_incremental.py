@@ -24,6 +24,7 @@ from tfcl.methods.base import (
 from tfcl.methods.class_incremental.class_statistics import ClassStatistics
 from tfcl.methods.class_incremental.classifier_alignment import AlignmentOrder
 from tfcl.methods.class_incremental.growing_heads import GrowingHeads
+from tfcl.methods.class_incremental.head_training import HeadTraining
 from tfcl.methods.class_incremental.task_heads import (
     ALL,
     FIRST,
@@ -34,6 +35,7 @@ from tfcl.methods.class_incremental.task_heads import (
 )
 from tfcl.methods.class_incremental.virtual_batch import VirtualBatch
 from tfcl.methods.work import Accumulate
+from tfcl.models.backbones.given_model import backbone_function
 from tfcl.models.layer_names import with_own_names
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.variables import Owned, statistic
@@ -47,7 +49,6 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.class_incremental.classifier_alignment import (
         ClassifierAlignment,
     )
-    from tfcl.methods.class_incremental.head_training import HeadTraining
     from tfcl.methods.work import Phases
     from tfcl.types import Tensor, Values
 
@@ -68,9 +69,12 @@ class ClassIncremental(GrowingHeads):
 
     Args:
         backbone: Function from `image_shape` to a `keras.Model` that ends in
-            features.
-        training: `HeadTraining`, stage 1.
+            features; or a functional or sequential `keras.Model`, of which
+            copies are made, see `GivenModel`.
+        training: `HeadTraining`, stage 1; None makes one with its own
+            defaults.
         classes_per_task: Classes of each task; of the last one what is left.
+            None for as many in every task as the stream has room for.
         first_classes: Classes of the first task; None for as many as the
             others have.
         head: "memory" (`MemoryDense`, one key set per task) or "linear"
@@ -102,9 +106,9 @@ class ClassIncremental(GrowingHeads):
     @checked
     def __init__(
         self,
-        backbone: Callable[..., Any] = gin.REQUIRED,
-        training: HeadTraining = gin.REQUIRED,
-        classes_per_task: int = gin.REQUIRED,
+        backbone: Callable[..., Any] | None = None,
+        training: HeadTraining | None = None,
+        classes_per_task: int | None = None,
         first_classes: int | None = None,
         head: Annotated[str, one_of(*KINDS)] = MEMORY,
         memory: dict | None = None,
@@ -125,8 +129,8 @@ class ClassIncremental(GrowingHeads):
             "needs memory heads and an `alignment`",
             keys_in_alignment,
         )
-        self.make_backbone = backbone
-        self.training = training
+        self.make_backbone = backbone_function(backbone, "ClassIncremental")
+        self.training = HeadTraining() if training is None else training
         self.classes_per_task = classes_per_task
         self.first_classes = first_classes
         self.head_kind = head
@@ -140,7 +144,9 @@ class ClassIncremental(GrowingHeads):
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         classes = spec.max_classes
-        sizes = task_sizes(classes, self.classes_per_task, self.first_classes)
+        sizes = task_sizes(
+            classes, self.classes_per_task, self.first_classes, spec.num_tasks
+        )
         require(
             len(sizes) == spec.num_tasks,
             "classes_per_task",
@@ -281,7 +287,7 @@ class ClassIncremental(GrowingHeads):
 
     def train_step(self, batch: Batch) -> Update:
         """Stage 1: the new head on its own classes, and the backbone."""
-        self._check_replicas(batch)
+        self.check_replicas(batch)
         network, seen = self._network, []
 
         def objective(logits):
@@ -342,7 +348,7 @@ class ClassIncremental(GrowingHeads):
 
     def alignment_step(self, batch: Batch) -> Update:
         """Stage 2: all heads on features drawn from what was noted."""
-        self._check_replicas(batch)
+        self.check_replicas(batch)
         current = self._now()
         labels, keep = self._order.labels(
             self.heads.seen(current), batch.step, batch.seed
@@ -369,13 +375,6 @@ class ClassIncremental(GrowingHeads):
             transform_gradients=self._decay(lambda task: task <= current),
             after_apply=keep,
         )
-
-    def _check_replicas(self, batch):
-        if batch.replicas > 1:
-            raise ValueError(
-                "ClassIncremental runs on one replica (--distribution=none). "
-                f"Received: {batch.replicas} replicas"
-            )
 
     # Serving
 

@@ -17,6 +17,7 @@ from tfcl.arguments import NonNegativeFloat, PositiveInt, checked
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.work import Phase
 from tfcl.models.variables import statistic
+from tfcl.optimizers.schedules import CosineDecay, ScheduleLike, schedule_of
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,6 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.class_incremental.class_statistics import ClassStatistics
     from tfcl.methods.class_incremental.task_heads import TaskHeads
-    from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
 
 
@@ -74,7 +74,8 @@ class ClassifierAlignment:
     """Stage 2 of a class-incremental method: how its heads are aligned.
 
     Args:
-        schedule: Of the heads' rate.
+        schedule: Of the heads' rate, or a number; None takes
+            `CosineDecay(0.01)`.
         epochs: Passes over as many steps as there are classes seen.
         size: Features drawn per class and epoch; also those of a step.
         temperature: Of the logits, which it divides after they were divided
@@ -90,13 +91,15 @@ class ClassifierAlignment:
     @checked
     def __init__(
         self,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        schedule: ScheduleLike | None = None,
         epochs: PositiveInt = 5,
         size: PositiveInt = 256,
         temperature: NonNegativeFloat = 0.1,
         decay_by_current: bool = False,
     ):
-        self.schedule = schedule
+        if schedule is None:
+            schedule = CosineDecay(0.01)
+        self.schedule = schedule_of(schedule)
         self.epochs = epochs
         self.size = size
         self.temperature = temperature

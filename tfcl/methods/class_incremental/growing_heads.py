@@ -10,6 +10,7 @@ from tfcl.methods.protocols import SupportsGrowth
 if typing.TYPE_CHECKING:
     import keras
 
+    from tfcl.methods.base import Batch
     from tfcl.methods.class_incremental.class_statistics import ClassStatistics
     from tfcl.methods.class_incremental.task_heads import TaskHeads
     from tfcl.models.variables import Owned
@@ -58,3 +59,11 @@ class GrowingHeads(Method, SupportsGrowth):
 
     def graph(self) -> None:
         """Nothing grows while the run goes on."""
+
+    def check_replicas(self, batch: Batch) -> None:
+        """Raises ValueError on several replicas."""
+        if batch.replicas > 1:
+            raise ValueError(
+                f"{type(self).__name__} runs on one replica "
+                f"(--distribution=none). Received: {batch.replicas} replicas"
+            )

@@ -15,14 +15,15 @@ from tfcl.arguments import (
 )
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import Phase
-from tfcl.optimizers.schedules import Scaled
+from tfcl.optimizers.given_optimizer import OptimizerLike
+from tfcl.optimizers.schedules import Scaled, ScheduleLike
+from tfcl.optimizers.sgd_momentum import SGDMomentum
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from tfcl.methods.base import Batch, Update
-    from tfcl.optimizers.schedules import Clock
 
 
 @gin.configurable
@@ -30,8 +31,11 @@ class HeadTraining(TrainingOptions):
     """Stage 1 of a class-incremental method: the new head, and the backbone.
 
     Args:
-        optimizer: Function without arguments to a Keras optimizer.
-        schedule: Of the head's rate.
+        optimizer: Function without arguments to a Keras optimizer, a name of
+            Keras such as "adam", or a `keras.optimizers.Optimizer`; see
+            `TrainingOptions`.
+        schedule: Of the head's rate, or a number. None takes the rate that
+            the optimizer is made with, constant: 0.01 for the default one.
         epochs: Per task.
         backbone_rate: Rate of the backbone over that of the head; 0 freezes
             it.
@@ -53,8 +57,8 @@ class HeadTraining(TrainingOptions):
     @checked
     def __init__(
         self,
-        optimizer: Callable[..., Any] = gin.REQUIRED,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        optimizer: OptimizerLike = SGDMomentum,
+        schedule: ScheduleLike | None = None,
         epochs: PositiveInt = 20,
         backbone_rate: NonNegativeFloat = 0.0,
         pretrained: bool = True,

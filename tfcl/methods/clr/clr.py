@@ -68,6 +68,7 @@ class CLR(NetworkMethod, SupportsBundle):
         norm_momentum: Share of the moving statistics that a step of batch
             norm keeps; None leaves the backbone's own. Keras' networks have
             0.99 and more, which is slow for tasks of some thousand steps.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: If an argument breaks its rule or, at set-up, the backbone
@@ -84,15 +85,16 @@ class CLR(NetworkMethod, SupportsBundle):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         mode: Annotated[str, one_of(*MODES, NORMS)] = SMALL,
         kernel_size: OddInt = 3,
         squeeze_excite: bool = False,
         tensor_norms: TensorNorms | None = None,
         penalize_frozen: bool = False,
         norm_momentum: Annotated[float, within("[0, 1)")] | None = None,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.mode = mode
         self.kernel_size = kernel_size
         self.squeeze_excite = squeeze_excite

@@ -15,6 +15,8 @@ from tfcl.models.surgery.selective import warn_of_wrapped
 from tfcl.models.variables import Owned, leaf_layers
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.data.task import StreamSpec
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.task_training import TaskTraining
@@ -36,6 +38,7 @@ class ParallelConvolutions(NetworkMethod):
             weights are frozen as they come, otherwise as drawn.
         tensor_norms: Optional `TensorNorms`: the penalty on what a task
             trains.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: At set-up, if the backbone has no convolution.
@@ -51,10 +54,11 @@ class ParallelConvolutions(NetworkMethod):
 
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         tensor_norms: TensorNorms | None = None,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.tensor_norms = tensor_norms
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:

@@ -30,7 +30,7 @@ class GoalFile:
         path: The file, read when the first task begins.
     """
 
-    def __init__(self, path: str = gin.REQUIRED):
+    def __init__(self, path: str):
         self.path = pathlib.Path(local_path(path, "GoalFile.path"))
         self._goals: dict[str, float] = {}
 
@@ -78,7 +78,7 @@ class SameGoal:
     """
 
     @checked
-    def __init__(self, accuracy: _Accuracy = gin.REQUIRED):
+    def __init__(self, accuracy: _Accuracy):
         self.accuracy = accuracy
 
     def check(self, task_names: Sequence[str]) -> None:

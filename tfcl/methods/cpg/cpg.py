@@ -19,26 +19,31 @@ from tfcl.arguments import (
     within,
 )
 from tfcl.methods.base import steps_per_epoch
+from tfcl.methods.cpg.accuracy_goals import OwnGoal
 from tfcl.methods.cpg.cpg_checks import check_growth, check_picking
-from tfcl.methods.cpg.cpg_phases import RESET
+from tfcl.methods.cpg.cpg_phases import RESET, PruningLadder
 from tfcl.methods.cpg.masked_network import MaskedNetwork
 from tfcl.methods.cpg.masked_steps import MaskedSteps
+from tfcl.methods.task_training import training_of
 from tfcl.methods.work import Decision, Validate
 from tfcl.models.variables import statistic
-from tfcl.optimizers.schedules import Later
+from tfcl.optimizers.schedules import (
+    Later,
+    ScheduleLike,
+    StepDecay,
+    schedule_of,
+)
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     import keras
 
     from tfcl.data.task import Task, TaskStream
-    from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
+    from tfcl.methods.cpg.cpg_phases import PickAgain
     from tfcl.methods.cpg.published_checkpoint import PublishedCheckpoint
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
-    from tfcl.optimizers.schedules import Clock
 
 
 _ACCURACY = "validation/accuracy"
@@ -66,11 +71,12 @@ class CPG(MaskedNetwork):
     Args:
         training: `TaskTraining` of step 1; its backbone must take `width` if
             the network may grow.
-        goals: `GoalFile`, `SameGoal` or `OwnGoal`.
-        pruning: `PruningLadder`.
+        goals: `GoalFile`, `SameGoal` or `OwnGoal`; None takes `OwnGoal()`.
+        pruning: `PruningLadder`; None takes one with its own defaults.
         task_pruning: `{task name: PruningLadder}` of tasks that are pruned
             otherwise.
-        picking_schedule: Rate of the scores in step 1, for picks.
+        picking_schedule: Rate of the scores in step 1, for picks, a schedule
+            or a number; None for 5e-4, and a fifth of it after 50 epochs.
         picking_epochs: Epochs after which the picks of step 1 stay; None for
             never. A task that owns nothing picks to the end. None if
             `training` has a stopping rule, since no one knows the last epoch.
@@ -90,6 +96,7 @@ class CPG(MaskedNetwork):
         zero_on_prune: See `MaskedSteps`.
         published: `PublishedCheckpoint` from which first tasks are taken as
             they are; None learns all tasks.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -105,10 +112,10 @@ class CPG(MaskedNetwork):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
-        goals: Any = gin.REQUIRED,
-        pruning: PruningLadder = gin.REQUIRED,
-        picking_schedule: Callable[[Clock], Any] | None = None,
+        training: TaskTraining | None = None,
+        goals: Any | None = None,
+        pruning: PruningLadder | None = None,
+        picking_schedule: ScheduleLike | None = None,
         picking_epochs: int | None = None,
         pick_again: PickAgain | None = None,
         picks: bool = True,
@@ -124,18 +131,21 @@ class CPG(MaskedNetwork):
         untrained: dict | None = None,
         task_margins: dict[str, NonNegativeFloat] | None = None,
         published: PublishedCheckpoint | None = None,
+        **options: Any,
     ):
+        training = training_of(training, options, type(self))
         super().__init__(training, picks, threshold, initial_score, untrained)
         check_growth(training, max_width)
         self.task_margins = dict(task_margins or {})
-        check_picking(
-            training, picks, picking_schedule, picking_epochs, pick_again
-        )
-        self.goals, self.pruning = goals, pruning
+        check_picking(training, picks, picking_epochs, pick_again)
+        self.goals = OwnGoal() if goals is None else goals
+        self.pruning = PruningLadder() if pruning is None else pruning
         self.task_pruning = dict(task_pruning or {})
         self.ratios_by_hand = dict(ratios_by_hand or {})
         self._check_ratios_by_hand()
-        self.picking_schedule = picking_schedule
+        if picking_schedule is None:
+            picking_schedule = StepDecay(5e-4, (50,), 0.2)
+        self.picking_schedule = schedule_of(picking_schedule)
         self.picking_epochs = picking_epochs
         self.pick_again = pick_again
         self.max_width, self.width_step = max_width, width_step

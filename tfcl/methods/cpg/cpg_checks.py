@@ -8,12 +8,8 @@ import typing
 from tfcl.arguments import require
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from tfcl.methods.cpg.cpg_phases import PickAgain
     from tfcl.methods.task_training import TaskTraining
-    from tfcl.optimizers.schedules import Clock
 
 
 def check_growth(training: TaskTraining, max_width: float) -> None:
@@ -38,17 +34,10 @@ def _takes_width(backbone):
 def check_picking(
     training: TaskTraining,
     picks: bool,
-    picking_schedule: Callable[[Clock], Any] | None,
     picking_epochs: int | None,
     pick_again: PickAgain | None,
 ) -> None:
     """Raises ValueError if what is said of picking contradicts itself."""
-    require(
-        not picks or picking_schedule is not None,
-        "picking_schedule",
-        "must be a schedule for methods that pick",
-        picking_schedule,
-    )
     require(
         picks or pick_again is None,
         "pick_again",

@@ -13,13 +13,15 @@ from tfcl.arguments import PositiveInt, checked, one_of, require
 from tfcl.errors import UserError
 from tfcl.methods.work import Phase
 from tfcl.optimizers.magnitude_pruning import GradualSparsity
-from tfcl.optimizers.schedules import EarlyStopping
+from tfcl.optimizers.schedules import (
+    EarlyStopping,
+    ScheduleLike,
+    schedule_of,
+)
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from tfcl.optimizers.schedules import Clock
 
 
 RESET = "reset"
@@ -37,7 +39,8 @@ class PruningLadder:
     """Runs of gradual pruning, each from where the one before ended.
 
     Args:
-        schedule: Rate of the weights; scores are frozen.
+        schedule: Rate of the weights, a schedule or a number; scores are
+            frozen.
         ratios: Sparsities to reach, one run each, increasing in (0, 1).
         epochs: Of each run, E_p included.
         ramp_epochs: E_p, epochs over which a run prunes.
@@ -59,7 +62,7 @@ class PruningLadder:
     @checked
     def __init__(
         self,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        schedule: ScheduleLike = 1e-3,
         ratios: Sequence = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
         epochs: int = 20,
         ramp_epochs: int = 4,
@@ -81,7 +84,7 @@ class PruningLadder:
             f"must be 1..{epochs}, the epochs of a run",
             ramp_epochs,
         )
-        self.schedule = schedule
+        self.schedule = schedule_of(schedule)
         self.ratios = tuple(ratios)
         self.epochs = epochs
         self.ramp_epochs = ramp_epochs
@@ -174,8 +177,8 @@ class PickAgain:
     """A last training of what is left after pruning, picks included.
 
     Args:
-        schedule: Rate of the weights.
-        picking_schedule: Rate of the scores.
+        schedule: Rate of the weights, a schedule or a number.
+        picking_schedule: Rate of the scores, likewise.
         epochs: Upper bound.
         patience: Epochs without improvement that end it.
         start: "reset" lets the task pick everything again, as the published
@@ -191,15 +194,15 @@ class PickAgain:
     @checked
     def __init__(
         self,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
-        picking_schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        schedule: ScheduleLike = 1e-3,
+        picking_schedule: ScheduleLike = 1e-4,
         epochs: PositiveInt = 30,
         patience: int = 5,
         start: Annotated[str, one_of(RESET, KEEP)] = RESET,
         accept: Annotated[str, one_of(BETTER, PUBLISHED)] = BETTER,
     ):
-        self.schedule = schedule
-        self.picking_schedule = picking_schedule
+        self.schedule = schedule_of(schedule)
+        self.picking_schedule = schedule_of(picking_schedule)
         self.epochs = epochs
         self.patience = patience
         self.start = start

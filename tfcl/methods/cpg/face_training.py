@@ -60,7 +60,7 @@ class FaceTraining(TaskTraining):
 
     def __init__(
         self,
-        verification: tuple | list = gin.REQUIRED,
+        verification: tuple | list,
         class_weighted: tuple | list = (),
         embedding_units: int = 512,
         margin: int = 4,

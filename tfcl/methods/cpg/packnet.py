@@ -8,19 +8,19 @@ from typing import Annotated
 
 import gin
 
-from tfcl.arguments import NonNegativeInt, checked, require, within
+from tfcl.arguments import NonNegativeInt, checked, within
 from tfcl.methods.cpg.masked_network import MaskedNetwork
+from tfcl.methods.task_training import training_of
 from tfcl.methods.work import Validate
 from tfcl.optimizers.magnitude_pruning import prune_at_once
+from tfcl.optimizers.schedules import ScheduleLike, StepDecay, schedule_of
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from tfcl.data.task import Task
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
-    from tfcl.optimizers.schedules import Clock
 
 
 @gin.configurable
@@ -39,10 +39,12 @@ class PackNet(MaskedNetwork):
         training: `TaskTraining` of the first training.
         pruned: p, share of the task's weights to free, in [0, 1). Weights
             that are free before count as pruned.
-        retraining_schedule: Rate after pruning.
+        retraining_schedule: Rate after pruning, a schedule or a number; None
+            for 0.001, and a tenth of it after 25 epochs.
         retraining_epochs: Epochs after pruning; 0 leaves the retraining out.
         untrained: See `MaskedNetwork`; such a task is pruned and retrained
             alone.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
         Mallya, Lazebnik, "PackNet: Adding Multiple Tasks to a Single Network
@@ -53,21 +55,19 @@ class PackNet(MaskedNetwork):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         pruned: Annotated[float, within("[0, 1)")] = 0.5,
-        retraining_schedule: Callable[[Clock], Any] | None = None,
+        retraining_schedule: ScheduleLike | None = None,
         retraining_epochs: NonNegativeInt = 30,
         untrained: dict | None = None,
+        **options: Any,
     ):
+        training = training_of(training, options, type(self))
         super().__init__(training, untrained=untrained)
-        require(
-            not retraining_epochs or retraining_schedule is not None,
-            "retraining_schedule",
-            "must be a schedule unless `retraining_epochs` is 0",
-            retraining_schedule,
-        )
+        if retraining_schedule is None:
+            retraining_schedule = StepDecay(1e-3, (25,))
         self.pruned = pruned
-        self.retraining_schedule = retraining_schedule
+        self.retraining_schedule = schedule_of(retraining_schedule)
         self.retraining_epochs = retraining_epochs
 
     def phases(self, task: Task) -> Phases:

@@ -72,8 +72,8 @@ class PublishedCheckpoint:
     @checked
     def __init__(
         self,
-        file: StartFile = gin.REQUIRED,
-        tasks: Sequence[str] = gin.REQUIRED,
+        file: StartFile,
+        tasks: Sequence[str],
         names: dict[str, str] | None = None,
         widths: dict[str, PositiveFloat] | None = None,
         layers: dict[str, str] | None = None,

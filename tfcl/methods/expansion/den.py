@@ -29,6 +29,8 @@ from tfcl.optimizers.proximal import (
 )
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     import keras
 
     from tfcl.data.task import Task
@@ -78,6 +80,7 @@ class DEN(GrowingNetwork):
         proximal: Thresholds of the proximal steps: the weights times the
             learning "rate", as the method of proximal gradients has it, or
             times "one", as in the authors' programs.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Note:
         Where a copy replaces its unit, layers above that serve the new task
@@ -95,7 +98,7 @@ class DEN(GrowingNetwork):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         l1: NonNegativeFloat = 1e-6,
         l2: NonNegativeFloat = 0.01,
         group_lasso: NonNegativeFloat = 0.8,
@@ -104,8 +107,9 @@ class DEN(GrowingNetwork):
         split_threshold: Sequence[NonNegativeFloat] = (0.98, 0.01),
         expansion: PositiveInt = 16,
         proximal: Annotated[str, one_of(RATE, ONE)] = RATE,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         require(
             len(split_threshold) == 2 and min(split_threshold) >= 0,
             "split_threshold",

@@ -49,6 +49,7 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         training: `TaskTraining`.
         dim_reduction_scale: Divides the width of the adapters,
             `n = in / (scale * (earlier columns + 1))` channels.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Note:
         The reference lets n become 0 for many tasks; here it is at least 1.
@@ -61,10 +62,11 @@ class ProgNN(NetworkMethod, SupportsGrowth):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         dim_reduction_scale: PositiveFloat = 1.0,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.dim_reduction_scale = dim_reduction_scale
         self._columns = []  # The last one may still be in training.
         self._finished = 0

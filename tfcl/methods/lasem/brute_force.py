@@ -45,6 +45,7 @@ class BruteForce(SearchingMethod):
         training: `TaskTraining`.
         transfer: Mechanism of the shared layers, of
             `tfcl.methods.lasem.transfers`; None takes `HardTransfer`.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Note:
         In the published program the first task's own kernels become the
@@ -59,10 +60,11 @@ class BruteForce(SearchingMethod):
 
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         transfer: Transfer | None = None,
+        **options: Any,
     ):
-        super().__init__(training, transfer)
+        super().__init__(training, transfer, **options)
         self._kept: list[keras.Variable] = []
         self._accuracies: dict[str, float] = {}
 

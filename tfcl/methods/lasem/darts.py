@@ -54,6 +54,7 @@ class DARTS(SearchingMethod):
             it (total derivatives, so that the second-order term counts twice;
             probes around the stepped weights; the norm of one tensor), or
             "correct" as in the DARTS paper (eq. 7 and 8).
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
         Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR
@@ -63,12 +64,13 @@ class DARTS(SearchingMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         transfer: Transfer | None = None,
         order: Annotated[int, one_of(1, 2)] = 1,
         second_order: Annotated[str, one_of(PUBLISHED, CORRECT)] = PUBLISHED,
+        **options: Any,
     ):
-        super().__init__(training, transfer)
+        super().__init__(training, transfer, **options)
         require(
             order == 1 or isinstance(self.transfer, HardTransfer),
             "order",

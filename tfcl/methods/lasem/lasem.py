@@ -73,6 +73,7 @@ class LASEM(SearchingMethod):
             posterior `fixed_probability` in every step, the others share the
             rest. It is the prior as well, so that it wins.
         fixed_probability: In (0, 1], and larger than that of the others.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError: If an option is out of range; at set-up, if `groups` or
@@ -87,7 +88,7 @@ class LASEM(SearchingMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         transfer: Transfer | None = None,
         prior: Annotated[str, one_of("mean", "count")] = "mean",
         initial_count: PositiveFloat = 1.0,
@@ -101,8 +102,9 @@ class LASEM(SearchingMethod):
         groups: Sequence | None = None,
         fixed_configuration: str | int | None = None,
         fixed_probability: Annotated[float, within("(0, 1]")] = 0.9,
+        **options: Any,
     ):
-        super().__init__(training, transfer)
+        super().__init__(training, transfer, **options)
         self.prior_mode = prior
         self.initial_count = initial_count
         self.reset_prior = reset_prior

@@ -44,6 +44,7 @@ class SearchingMethod(NetworkMethod):
         training: `TaskTraining`.
         transfer: Mechanism of the shared layers, of
             `tfcl.methods.lasem.transfers`; None takes `HardTransfer`.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Attributes:
         layers: The `SelectiveConv2D`s, input to output.
@@ -53,9 +54,12 @@ class SearchingMethod(NetworkMethod):
     choice: LayerChoice
 
     def __init__(
-        self, training: TaskTraining, transfer: Transfer | None = None
+        self,
+        training: TaskTraining | None = None,
+        transfer: Transfer | None = None,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.transfer = transfer or HardTransfer()
         self.layers: list[SelectiveConv2D] = []
 

@@ -46,6 +46,7 @@ class StaticTransfer(NetworkMethod):
             `transfer_configuration`.
         transfer: Mechanism of the shared layers: `HardTransfer` (HPS),
             `TuckerTransfer` (TF) or `DeconvTransfer` (DF-CNN).
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
         Lee, Behpour, Eaton, ICML 2021, baselines with static configurations.
@@ -53,11 +54,12 @@ class StaticTransfer(NetworkMethod):
 
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
-        configuration: str | int = gin.REQUIRED,
+        training: TaskTraining | None = None,
+        configuration: str | int = "top_2",
         transfer: Transfer | None = None,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.configuration = configuration
         self.transfer = transfer or HardTransfer()
         self.sharing: tuple[bool, ...] = ()

@@ -16,6 +16,8 @@ from tfcl.models.surgery.selective import convolutions
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.data.task import StreamSpec
     from tfcl.methods.task_training import TaskTraining
     from tfcl.models.network import TaskNetwork
@@ -37,6 +39,8 @@ class ChannelGating(NetworkMethod):
             entropy of the gates, in nats. The published program's sparsity
             loss, 100 times the mean of the gates, is constant because they
             sum to 1: 0 is parity.
+        **options: Arguments of `TaskTraining`, in place of `training`;
+            hidden layers of the head are left to a `training`.
 
     Reference:
         See `ChannelGate`.
@@ -45,12 +49,13 @@ class ChannelGating(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         hidden_units: Annotated[int, at_least(1)] = 256,
         temperature: Annotated[float, above(0)] = 0.1,
         entropy_weight: Annotated[float, at_least(0)] = 0.0,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.hidden_units = hidden_units
         self.temperature = temperature
         self.entropy_weight = entropy_weight

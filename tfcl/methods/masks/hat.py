@@ -50,6 +50,7 @@ class HAT(NetworkMethod):
             normalisation.
         strength: c.
         largest_scale: s_max.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Note:
         Old logits change as far as gates differ from 0 and 1.
@@ -63,11 +64,12 @@ class HAT(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         strength: Annotated[float, at_least(0)] = 0.75,
         largest_scale: Annotated[float, above(1)] = 400.0,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.strength = strength
         self.largest_scale = largest_scale
 

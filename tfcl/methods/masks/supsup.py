@@ -19,6 +19,8 @@ from tfcl.models.surgery.lift import lift
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.task_training import TaskTraining
     from tfcl.models.network import TaskNetwork
@@ -40,6 +42,7 @@ class SupSup(NetworkMethod):
     Args:
         training: `TaskTraining`. Its optimizer trains scores and head.
         share: Part of each kernel that a task uses, in (0, 1].
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Note:
         Each task trains its own output layer; the paper masks that, too.
@@ -60,10 +63,11 @@ class SupSup(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         share: Annotated[float, within("(0, 1]")] = 0.5,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.share = share
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:

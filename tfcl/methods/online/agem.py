@@ -36,10 +36,10 @@ class AGEM(ExperienceReplay):
 
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
-        buffer: ReplayBuffer = gin.REQUIRED,
-        replay_size: int = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
+        buffer: ReplayBuffer | None = None,
+        replay_size: int = 20,
     ):
         super().__init__(network, training, buffer, replay_size)
 

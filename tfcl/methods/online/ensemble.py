@@ -8,7 +8,7 @@ import typing
 import gin
 
 from tfcl.arguments import PositiveInt, checked
-from tfcl.methods.online.online import OnlineLearning
+from tfcl.methods.online.online import OnlineLearning, required_network
 from tfcl.models.online.online_networks import ensemble_network
 
 if typing.TYPE_CHECKING:
@@ -24,18 +24,17 @@ class Ensemble(OnlineLearning):
 
     Args:
         network: See `OnlineLearning`; of one copy.
-        training: `OnlineTraining`.
+        training: See `OnlineLearning`.
         models: Number of copies.
     """
 
     @checked
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
         models: PositiveInt = 8,
     ):
-        copies = functools.partial(
-            ensemble_network, network=network, models=models
-        )
+        one = required_network(network, type(self))
+        copies = functools.partial(ensemble_network, network=one, models=models)
         super().__init__(copies, training)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfcl.arguments import require
 from tfcl.methods.online.online import OnlineLearning
+from tfcl.replay.buffer import ReplayBuffer
 from tfcl.replay.table import Column
 
 if typing.TYPE_CHECKING:
@@ -20,7 +21,6 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.online.online_training import OnlineTraining
     from tfcl.models.online.online_network import OnlineNetwork
-    from tfcl.replay.buffer import ReplayBuffer
     from tfcl.types import Tensor
 
 
@@ -63,8 +63,8 @@ class ExperienceReplay(OnlineLearning):
 
     Args:
         network: See `OnlineLearning`.
-        training: `OnlineTraining`.
-        buffer: `ReplayBuffer`.
+        training: See `OnlineLearning`.
+        buffer: `ReplayBuffer`; None makes one of 200 examples.
         replay_size: Examples replayed per step.
 
     Raises:
@@ -77,14 +77,14 @@ class ExperienceReplay(OnlineLearning):
 
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
-        buffer: ReplayBuffer = gin.REQUIRED,
-        replay_size: int = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
+        buffer: ReplayBuffer | None = None,
+        replay_size: int = 20,
     ):
         super().__init__(network, training)
-        check_replay(buffer.capacity, "replay_size", replay_size)
-        self.buffer = buffer
+        self.buffer = ReplayBuffer() if buffer is None else buffer
+        check_replay(self.buffer.capacity, "replay_size", replay_size)
         self.replay_size = replay_size
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
@@ -198,15 +198,15 @@ class MIR(ExperienceReplay):
 
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
-        buffer: ReplayBuffer = gin.REQUIRED,
-        replay_size: int = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
+        buffer: ReplayBuffer | None = None,
+        replay_size: int = 20,
         candidates: int | None = 50,
     ):
         super().__init__(network, training, buffer, replay_size)
         self._candidates = replay_size if candidates is None else candidates
-        check_replay(buffer.capacity, "candidates", self._candidates)
+        check_replay(self.buffer.capacity, "candidates", self._candidates)
         require(
             self._candidates >= replay_size,
             "candidates",

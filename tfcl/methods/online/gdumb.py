@@ -56,10 +56,10 @@ class GDumb(OnlineLearning):
     @checked
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
-        capacity: PositiveInt = gin.REQUIRED,
-        batch_size: int = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
+        capacity: PositiveInt = 200,
+        batch_size: int = 20,
         epochs: PositiveInt = 10,
     ):
         super().__init__(network, training)

@@ -56,7 +56,7 @@ class MemoryHead(OnlineLearning):
     Args:
         network: See `OnlineLearning`; its head is a `MemoryDense`
             (`memory_network`).
-        training: `OnlineTraining`.
+        training: See `OnlineLearning`.
 
     Raises:
         ValueError: At set-up, if the network has no `MemoryDense` head.

@@ -14,6 +14,7 @@ from tfcl.methods.base import (
     Update,
     mean_accuracy,
 )
+from tfcl.methods.online.online_training import OnlineTraining
 from tfcl.methods.protocols import PointMap, SupportsPointMaps
 from tfcl.methods.work import Scan
 from tfcl.metrics import continual_confusion
@@ -26,7 +27,6 @@ if typing.TYPE_CHECKING:
     from tfcl.data.split import Split
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
-    from tfcl.methods.online.online_training import OnlineTraining
     from tfcl.methods.work import Phases
     from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.types import Tensor, Values
@@ -49,6 +49,21 @@ def ends_of_distributions(split: Split, every: int = 1) -> tuple[int, ...]:
     return tuple(sorted({*ends[every - 1 :: every], ends[-1]}))
 
 
+def required_network(
+    network: Callable[..., OnlineNetwork] | None, method: type
+) -> Callable[..., OnlineNetwork]:
+    """The network of an online method; raises ValueError if there is none."""
+    if network is None:
+        raise ValueError(
+            "Argument `network` must be a function of image_shape and classes "
+            "to an OnlineNetwork, such as functools.partial(mlp_network, "
+            "hidden_units=100) with tfcl.models.mlp_network, or memory_network "
+            f"for a MemoryDense. In a gin file: {method.__name__}.network = "
+            "@mlp_network. Received: network=None"
+        )
+    return network
+
+
 @gin.configurable
 class OnlineLearning(Method, SupportsPointMaps):
     """A network that takes one gradient step per batch of the stream.
@@ -60,10 +75,11 @@ class OnlineLearning(Method, SupportsPointMaps):
     Args:
         network: Function of `image_shape` and `classes` to an
             `OnlineNetwork` (`tfcl.models.online.online_networks`).
-        training: `OnlineTraining`.
+        training: `OnlineTraining`; None makes one with its own defaults.
 
     Raises:
-        ValueError: At set-up, if tasks differ in their number of classes.
+        ValueError: If there is no network. At set-up, if tasks differ in
+            their number of classes.
     """
 
     needs_task = False
@@ -71,12 +87,12 @@ class OnlineLearning(Method, SupportsPointMaps):
 
     def __init__(
         self,
-        network: Callable[..., OnlineNetwork] = gin.REQUIRED,
-        training: OnlineTraining = gin.REQUIRED,
+        network: Callable[..., OnlineNetwork] | None = None,
+        training: OnlineTraining | None = None,
     ):
         super().__init__()
-        self.make_network = network
-        self.training = training
+        self.make_network = required_network(network, type(self))
+        self.training = OnlineTraining() if training is None else training
         self._notes: dict[str, Any] = {}
 
     def setup(self, spec: StreamSpec, seed: int) -> None:

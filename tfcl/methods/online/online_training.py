@@ -12,12 +12,13 @@ import tensorflow as tf
 from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
+from tfcl.optimizers.adam_torch import AdamTorch
+from tfcl.optimizers.given_optimizer import OptimizerLike
+from tfcl.optimizers.schedules import ScheduleLike
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from tfcl.optimizers.schedules import Clock
     from tfcl.types import Tensor
 
 
@@ -46,8 +47,12 @@ class OnlineTraining(TrainingOptions):
     """How online methods train: loss, optimizer, what is measured when.
 
     Args:
-        optimizer: Function without arguments to a Keras optimizer.
-        schedule: Learning-rate schedule; its clock stands still in a stream.
+        optimizer: Function without arguments to a Keras optimizer, a name of
+            Keras such as "adam", or a `keras.optimizers.Optimizer`; see
+            `TrainingOptions`.
+        schedule: Learning-rate schedule, or a number; its clock stands still
+            in a stream. None takes the rate that the optimizer is made with,
+            constant: 0.001 for the default one.
         loss: "xent", softmax cross-entropy, or "hinge" without a margin.
         weight_decay: lambda of `g + lambda W` for every trained variable.
         lazy: Rows of a memory that no example of the batch has touched feel
@@ -62,8 +67,8 @@ class OnlineTraining(TrainingOptions):
     @checked
     def __init__(
         self,
-        optimizer: Callable[..., Any] = gin.REQUIRED,
-        schedule: Callable[[Clock], Any] = gin.REQUIRED,
+        optimizer: OptimizerLike = AdamTorch,
+        schedule: ScheduleLike | None = None,
         loss: Annotated[str, one_of(XENT, HINGE)] = XENT,
         weight_decay: float = 0.0,
         lazy: bool = False,

@@ -55,6 +55,7 @@ class EWC(NetworkMethod):
         fisher_examples: Training examples that estimate F; None takes all.
         fisher_decay: Factor of the old F when a task is added; 1 is the
             plain sum, less lets old tasks fade (online EWC).
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
         Kirkpatrick et al., "Overcoming catastrophic forgetting in neural
@@ -65,13 +66,14 @@ class EWC(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         strength: NonNegativeFloat = 1e3,
         fisher_labels: Annotated[str, one_of(MODEL, DATA)] = MODEL,
         fisher_examples: PositiveInt | None = None,
         fisher_decay: Annotated[float, within("[0, 1]")] = 1.0,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.strength = strength
         self.fisher_labels = fisher_labels
         self.fisher_examples = fisher_examples

@@ -17,6 +17,7 @@ from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     import keras
 
@@ -50,6 +51,7 @@ class LwF(NetworkMethod):
         temperature: T, above 0.
         warm_up_epochs: Epochs before, in which the output layer alone is
             trained, on the new task. The paper does it until convergence.
+        **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
         Li and Hoiem, "Learning without Forgetting", ECCV 2016, eq. 1 to 3 and
@@ -61,12 +63,13 @@ class LwF(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         strength: NonNegativeFloat = 1.0,
         temperature: Annotated[float, above(0)] = 2.0,
         warm_up_epochs: NonNegativeInt = 0,
+        **options: Any,
     ):
-        super().__init__(training)
+        super().__init__(training, **options)
         self.strength = strength
         self.temperature = temperature
         self.warm_up_epochs = warm_up_epochs

@@ -57,6 +57,8 @@ class SPG(NetworkMethod):
             parameters, without those of a dense layer at its end.
         importance_batch_size: Examples per batch of these passes, which
             changes speed and memory only.
+        **options: Arguments of `TaskTraining`, in place of `training`;
+            `hidden_units` is () unless it is given.
 
     Note:
         The published program divides by zero where all elements of a gradient
@@ -72,21 +74,24 @@ class SPG(NetworkMethod):
     @checked
     def __init__(
         self,
-        training: TaskTraining = gin.REQUIRED,
+        training: TaskTraining | None = None,
         cross_head: bool = True,
         scale_head: bool = True,
         importance_dropout: bool = True,
         head_clip: PositiveFloat | None = 1e4,
         heads_per_pass: PositiveInt = 10,
         importance_batch_size: PositiveInt = 256,
+        **options: Any,
     ):
-        super().__init__(training)
+        if training is None:
+            options.setdefault("hidden_units", ())
+        super().__init__(training, **options)
         require(
-            not training.hidden_units,
+            not self.training.hidden_units,
             "TaskTraining.hidden_units",
             "must be () for SPG, whose heads have one layer; put hidden "
             "layers into the backbone",
-            training.hidden_units,
+            self.training.hidden_units,
         )
         self.cross_head = cross_head
         self.scale_head = scale_head

@@ -10,8 +10,12 @@ import keras
 
 from tfcl.errors import UserError
 from tfcl.models import start_files
+from tfcl.models.backbones.whole_model import (
+    require_images,
+    require_one_way,
+    up_to_features,
+)
 from tfcl.models.start_weights import note_source
-from tfcl.models.surgery.rewire import maker
 from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
@@ -48,40 +52,18 @@ def keras_file(
             does not take such images, or has no such layer.
     """
     model = _loaded(path)
-    wanted = tuple(model.inputs[0].shape[1:])
-    if len(wanted) != 3 or any(
-        w not in (None, n) for w, n in zip(wanted, image_shape)
-    ):
-        raise UserError(
-            f"The model of '{path}' takes images of {wanted}, those of the "
-            f"stream are {tuple(image_shape)}. Set the stream's image_size, "
-            "or choose another model."
-        )
-    outputs = _features(model, path, features)
-    if len(outputs.shape) == 4:
-        outputs = keras.layers.GlobalAveragePooling2D(name="features")(outputs)
-    if len(outputs.shape) != 2:
-        raise UserError(
-            f"The model of '{path}' ends in {tuple(outputs.shape)}; features "
-            "are (batch, features) or a map (batch, height, width, channels). "
-            "Name another layer by keras_file.features."
-        )
+    shown = f"The model of '{path}'"
+    require_images(model, image_shape, shown)
     name = os.path.splitext(os.path.basename(path))[0]
-    backbone = keras.Model(
-        model.inputs[0], outputs, name=name.replace("/", "_")
+    backbone = up_to_features(
+        model,
+        _features(model, path, features),
+        name.replace("/", "_"),
+        shown,
+        "Name another layer by keras_file.features.",
     )
-    _set_trainable(backbone)
     note_source(backbone, f"the weights of '{path}'")
     return backbone
-
-
-def _set_trainable(model):
-    """All layers, also of inner models: what is trained, the method says."""
-    model.trainable = True
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            _set_trainable(layer)
-        layer.trainable = True  # A model does not always tell its layers.
 
 
 def _loaded(path):
@@ -99,20 +81,14 @@ def _loaded(path):
             f"keras_file.path: '{path}' cannot be read ({reason}). Save a "
             "model of Keras' own layers by model.save('name.keras')."
         ) from error
-    if len(getattr(model, "inputs", None) or ()) != 1 or (
-        len(model.outputs) != 1
-    ):
-        raise UserError(
-            f"keras_file.path: '{path}' must hold a functional or sequential "
-            "model with one input and one output. Received: "
-            f"{type(model).__name__}"
-        )
+    require_one_way(model, f"keras_file.path: '{path}' must hold")
     return model
 
 
 def _features(model, path, name):
+    """The output of the layer that is named, None if none is."""
     if name is None:
-        return _before_classifier(model.outputs[0])
+        return None
     names = [layer.name for layer in model.layers]
     if name not in names:
         raise UserError(
@@ -120,12 +96,3 @@ def _features(model, path, name):
             f"'{name}'. Its last layers: {', '.join(names[-8:])}."
         )
     return model.get_layer(name).output
-
-
-def _before_classifier(outputs):
-    """What goes into the dense layer at the end, if there is one."""
-    activations = (keras.layers.Activation, keras.layers.Softmax)
-    layer, inputs = maker(outputs)
-    while isinstance(layer, activations):
-        layer, inputs = maker(inputs)
-    return inputs if isinstance(layer, keras.layers.Dense) else outputs
