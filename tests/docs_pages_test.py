@@ -22,8 +22,6 @@ _ROW = re.compile(
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 _FENCED = re.compile(r"^```.*?^```", re.M | re.S)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
-# Tests of their own run these lines.
-_RUN_ELSEWHERE = ("tfcl.Learner", "tfcl.Task")
 
 
 def _read(path):
@@ -86,7 +84,7 @@ def test_python_on_a_page_can_be_read_and_names_what_is_there(code):
                 name = alias.asname or alias.name
                 modules[name] = getattr(found, alias.name)
     for chain in _chains(tree):
-        if chain[0] in modules and ".".join(chain[:2]) not in _RUN_ELSEWHERE:
+        if chain[0] in modules:
             found = modules[chain[0]]
             for part in chain[1:]:
                 found = getattr(found, part)

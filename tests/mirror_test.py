@@ -55,6 +55,13 @@ _COVERED = {
     "keras_state_test": ("engine/process/startup"),
     "layers/task_head_test": ("types"),
     "goals_test": ("methods/cpg/accuracy_goals"),
+    "learner/kept_tasks_test": (
+        "data/absent data/run_folder learner/kept_stream"
+    ),
+    "learner/learner_test": (
+        "learner/method_source learner/runs learner/task learner/told"
+    ),
+    "learner/readings_test": "learner/model_pixels learner/task_data",
     "layers/attention/transformer_layers_test": (
         "layers/attention/self_attention layers/attention/token_embedding"
     ),

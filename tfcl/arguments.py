@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 _Checked = typing.TypeVar("_Checked", bound=abc.Callable)
 
-_MADE_WITH = "_made_with"
+_MADE_WITH, _NOTES = "_made_with", "_notes_what_is_made"
 _SEQUENCES = (abc.Sequence, abc.Collection, abc.Iterable)
 _MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 # Annotation -> what a value must be an instance of. All others say nothing.
@@ -164,7 +164,16 @@ def checked(function: _Checked) -> _Checked:
     # `inspect.getfullargspec`, which does not look behind decorators.
     described: Any = call
     described.__signature__ = signature
+    setattr(described, _NOTES, makes)
     return described
+
+
+def notes_what_is_made(kind: type) -> bool:
+    """Whether `made_with` knows of the objects of a class."""
+    made: Any = kind
+    constructor = made.__init__
+    takes_nothing = inspect.unwrap(constructor) is object.__init__
+    return takes_nothing or getattr(constructor, _NOTES, False)
 
 
 def made_with(value: Any) -> dict[str, Any] | None:
@@ -177,8 +186,11 @@ def made_with(value: Any) -> dict[str, Any] | None:
         Those that were given, without defaults; None if the constructor of its
         class is not `checked`.
     """
+    constructor = inspect.unwrap(type(value).__init__)
+    if constructor is object.__init__:
+        return {}
     made = getattr(value, _MADE_WITH, None)
-    if made is None or inspect.unwrap(type(value).__init__) != made.function:
+    if made is None or constructor != made.function:
         return None
     return dict(made.given)
 

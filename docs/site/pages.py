@@ -14,7 +14,7 @@ import mkdocs_gen_files
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FLOORS = (
     *("methods", "layers", "tapes", "optimizers", "models", "data", "replay"),
-    *("metrics", "testing"),
+    *("metrics", "testing", "learner"),
 )
 _FILES = {
     "README.md": "index.md",

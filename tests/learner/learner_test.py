@@ -17,6 +17,7 @@ from tfcl.engine.storage.checkpoints import CheckpointPolicy
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.learner import kept_tasks
+from tfcl.learner.learner import Experiment
 from tfcl.methods import CLR, EWC, LASEM, Rehearsal
 from tfcl.testing import undrawn_figures
 
@@ -110,17 +111,16 @@ def test_a_killed_program_goes_on_with_the_same_numbers(
 
     whole = program(tmp_path / "whole")
     count = 0
-    perform = tfcl.learner.learner.Experiment.finish_visit
+    finish = Experiment.finish_visit
 
     def killed(run, visit):
         nonlocal count
         count += 1
         if count == 2:  # The second task is trained, but not noted.
             raise _Killed
-        perform(run, visit)
+        finish(run, visit)
 
-    experiment = tfcl.learner.learner.Experiment
-    monkeypatch.setattr(experiment, "finish_visit", killed)
+    monkeypatch.setattr(Experiment, "finish_visit", killed)
     with pytest.raises(_Killed):
         program(tmp_path / "killed")
     monkeypatch.undo()

@@ -1,18 +1,28 @@
 """A method made in Python, told by gin, and made again by it."""
 
 import functools
+import importlib
+import pkgutil
 
 import keras
 import pytest
 
 from tests.learner.programs import model
 from tfcl import configuration
-from tfcl.arguments import made_with
+from tfcl.arguments import made_with, notes_what_is_made
+from tfcl.configuration import gin_internals
 from tfcl.data.augmentation import PadAndCrop, RandomFlip
 from tfcl.engine import experiment  # noqa: F401  (gin knows its name)
 from tfcl.errors import UserError
 from tfcl.learner.recipe import gin_text
-from tfcl.methods import CLR, LASEM, SPG, TaskTraining, TensorNorms
+from tfcl.methods import (
+    CLR,
+    LASEM,
+    SPG,
+    HardTransfer,
+    TaskTraining,
+    TensorNorms,
+)
 from tfcl.models.backbones.given_model import given_model
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers import schedules
@@ -61,10 +71,14 @@ def _training(**kwargs):
     "method",
     [
         CLR(_training(), mode="full", tensor_norms=TensorNorms(weight=0.5)),
-        LASEM(_training(hidden_units=(8, 4), dropout=0.25)),
+        LASEM(_training(hidden_units=(8, 4), dropout=0.25), HardTransfer()),
         SPG(_training(stop=schedules.PlateauStop(patience=2), hidden_units=())),
         CLR(_training(augmentation=[RandomFlip(), PadAndCrop(padding=2)])),
-        CLR(_training(schedule=schedules.Scaled(schedules.Constant(0.2), 0.5))),
+        CLR(
+            _training(
+                schedule=schedules.ByTask({}, schedules.Constant(0.2)),
+            )
+        ),
     ],
     ids=["norms", "head", "stop", "augmentation", "nested"],
 )
@@ -83,7 +97,9 @@ def test_two_of_a_kind_keep_their_own_values():
 
 
 def test_functions_with_arguments_are_told():
-    backbone = functools.partial(lasem_cnn, channels=(4, 6))
+    backbone = functools.partial(
+        lasem_cnn, channels=(4, 6), kernel_sizes=(3, 3), pool_sizes=(2, 2)
+    )
     optimizer = functools.partial(SGDMomentum, momentum=0.5)
     method = CLR(_training(backbone=backbone, optimizer=optimizer))
     again, _ = _again(method)
@@ -118,3 +134,21 @@ def test_what_has_no_name_is_said_when_the_method_is_asked_for(schedule, said):
     configuration.load([], path_free_bindings(text.splitlines()))
     with pytest.raises(UserError, match=f"{said}.*for which gin has no name"):
         configuration.build("Experiment.method")
+
+
+def test_whatever_a_method_is_made_of_can_be_told():
+    for floor in ("methods", "models", "optimizers", "replay", "data"):
+        package = importlib.import_module(f"tfcl.{floor}")
+        for module in pkgutil.walk_packages(package.__path__, f"tfcl.{floor}."):
+            if module.name != "tfcl.data.build":  # The former place of it.
+                importlib.import_module(module.name)
+    lost = [
+        name
+        for name, kind in gin_internals.classes()
+        if name.startswith("tfcl.")
+        # Optimizers are named as functions that make them.
+        and not issubclass(kind, keras.optimizers.Optimizer)
+        and not notes_what_is_made(kind)
+    ]
+    # Of streams, not of methods.
+    assert lost == ["tfcl.data.lazy_images.MemoryLimits"]

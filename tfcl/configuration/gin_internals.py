@@ -73,6 +73,12 @@ def configurable_names() -> list[str]:
     return sorted(short_name(n) for n in names if not n.startswith("gin."))
 
 
+def classes() -> list[tuple[str, type]]:
+    """Returns the full name of every configurable class, and the class."""
+    found = ((name, each.wrapped) for name, each in config._REGISTRY.items())
+    return sorted((name, kind) for name, kind in found if inspect.isclass(kind))
+
+
 def short_name(selector: str) -> str:
     """Returns the shortest unambiguous name of a configurable."""
     return config._REGISTRY.minimal_selector(selector)

@@ -88,6 +88,7 @@ class Compose:
         augmentations: List or tuple of them.
     """
 
+    @checked
     def __init__(self, augmentations: list | tuple = ()):
         for each in augmentations:
             if not callable(each):

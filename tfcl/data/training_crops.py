@@ -18,7 +18,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, require
 from tfcl.data.lazy_images import Images, image_digest, images_of
 from tfcl.data.preprocessing import covering, resized
 from tfcl.data.random_areas import AREA_DRAWS, area_lengths, check_areas
@@ -62,6 +62,7 @@ class TrainingCrop(abc.ABC):
 
 
 @gin.configurable
+@checked
 @dataclasses.dataclass(frozen=True)
 class RandomAreaCrop(TrainingCrop):
     """Brings a part of random area and aspect ratio to the network's size.
@@ -114,6 +115,7 @@ class RandomAreaCrop(TrainingCrop):
 
 
 @gin.configurable
+@checked
 @dataclasses.dataclass(frozen=True)
 class RandomPlaceCrop(TrainingCrop):
     """Cuts the network's size out of a square image, at a random place.

@@ -38,7 +38,6 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.data.task import Task as OpenTask
-    from tfcl.engine.serving.learned import BankedTask
 
 
 _Fraction = Annotated[float, within("(0, 1)")]
@@ -121,8 +120,6 @@ class Learner:
         self._source: OfProgram | OfFolder
         if method is None:
             self._source = OfFolder(self.model_dir)
-            with self._source.configured():
-                pass  # It is there, and can be read.
         else:
             self._source = OfProgram(method, seed)
         self._given: dict[str, Task] = {}
@@ -143,7 +140,7 @@ class Learner:
             UserError: If there is no run, or only the program that made the
                 method can make it.
         """
-        return cls(model_dir, None, **arguments)
+        return cls(model_dir, **arguments)
 
     # Learning
 
@@ -246,7 +243,8 @@ class Learner:
 
     def class_names(self, task: str) -> tuple[str, ...]:
         """Names of a task's classes, in the order of its probabilities."""
-        return tuple(self._entry(task).class_names)
+        with self._source.configured():
+            return tuple(self._serving().find(task).class_names)
 
     def predict(self, task: str, images: Any) -> np.ndarray:
         """Class probabilities of images.
@@ -264,7 +262,8 @@ class Learner:
             UserError: If there is no such task, or these are no images.
         """
         with told(), self._source.configured():
-            entry, served = self._entry(task), self._serving()
+            served = self._serving()
+            entry = served.find(task)
             rows = [
                 served.probabilities(entry, batch)
                 for batch in image_batches(images, entry.preprocessing)
@@ -398,7 +397,3 @@ class Learner:
         size = Reading.from_json(kept).batch_size if kept else 1
         now = configuration.parse_bindings(self._source.text(size))
         refuse_other(self.model_dir, journal.bindings, now)
-
-    def _entry(self, task: str) -> BankedTask:
-        with self._source.configured():
-            return self._serving().find(task)

@@ -83,6 +83,8 @@ class OfFolder(MethodSource):
 
     def __init__(self, model_dir: pathlib.Path):
         self._model_dir = model_dir
+        with self.configured():  # It is there, and can be read.
+            pass
 
     @contextlib.contextmanager
     def configured(self) -> Iterator[None]:

@@ -162,12 +162,7 @@ class _Teller:
             return self._call(value, self._name(value.func), value.keywords)
         if inspect.isroutine(value) or inspect.isclass(value):
             return f"@{self._name(value)}"
-        given = made_with(value)
-        if given is None:
-            raise _Untold(f"an object of class {_named(type(value))}")
-        if _OPTIONS in given:
-            del given[_OPTIONS]
-            given[_MADE_OF_OPTIONS] = getattr(value, _MADE_OF_OPTIONS)
+        given = _given(value)
         return f"{self._call(value, self._name(type(value)), given)}()"
 
     def _call(self, value, name, given):
@@ -188,6 +183,24 @@ class _Teller:
             raise _Untold(_named(value))
         self.modules.add(value.__module__)
         return found
+
+
+def _given(value):
+    """`{parameter: value}` of an object's constructor."""
+    given = made_with(value)
+    if given is None:
+        raise _Untold(f"an object of class {_named(type(value))}")
+    for parameter in inspect.signature(type(value)).parameters.values():
+        if parameter.name not in given:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            raise _Untold(f"unnamed arguments of {_named(type(value))}")
+        if parameter.kind is parameter.VAR_KEYWORD:
+            more = given.pop(parameter.name)
+            if parameter.name == _OPTIONS:
+                more = {_MADE_OF_OPTIONS: getattr(value, _MADE_OF_OPTIONS)}
+            given |= more
+    return given
 
 
 def _literal(value):

@@ -87,6 +87,7 @@ def _check_not_validated(record):
 class _OnLossPlateau:
     """What is asked of the rule, with the values of the published program."""
 
+    @checked
     def __init__(
         self,
         learning_rate: float = 0.25,

@@ -146,6 +146,7 @@ class Later:
         epochs: How many.
     """
 
+    @checked
     def __init__(self, schedule: Callable[[Clock], float], epochs: int):
         self.schedule = schedule
         self.epochs = epochs
@@ -192,6 +193,7 @@ class ByTask:
             stream, or nothing is known for a task.
     """
 
+    @checked
     def __init__(
         self, others: dict, schedule: Callable[[Clock], float] | None = None
     ):

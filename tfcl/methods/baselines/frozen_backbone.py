@@ -6,6 +6,7 @@ import typing
 
 import gin
 
+from tfcl.arguments import checked
 from tfcl.methods.base import trainable
 from tfcl.methods.network_method import NetworkMethod
 
@@ -37,6 +38,7 @@ class FrozenBackbone(NetworkMethod):
     keeps_shared = True
     shared_in_training = False  # In that of the first task alone.
 
+    @checked
     def __init__(
         self,
         training: TaskTraining | None = None,

@@ -9,6 +9,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import checked
 from tfcl.data.split import joined
 from tfcl.methods.network_method import NetworkMethod
 from tfcl.methods.tensor_norms import trained_weights
@@ -50,6 +51,7 @@ class Joint(NetworkMethod):
 
     decays_weights = True
 
+    @checked
     def __init__(
         self,
         training: TaskTraining | None = None,

@@ -7,6 +7,7 @@ import typing
 import gin
 import keras
 
+from tfcl.arguments import checked
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.reprogram.parallel_conv2d import ParallelConv2D
 from tfcl.methods.network_method import NetworkMethod
@@ -52,6 +53,7 @@ class ParallelConvolutions(NetworkMethod):
     keeps_shared = True
     shared_in_training = False
 
+    @checked
     def __init__(
         self,
         training: TaskTraining | None = None,

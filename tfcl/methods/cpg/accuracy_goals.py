@@ -30,6 +30,7 @@ class GoalFile:
         path: The file, read when the first task begins.
     """
 
+    @checked
     def __init__(self, path: str):
         self.path = pathlib.Path(local_path(path, "GoalFile.path"))
         self._goals: dict[str, float] = {}

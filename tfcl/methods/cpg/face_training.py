@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, require
 from tfcl.layers.faces.angular_softmax import plain_weight
 from tfcl.layers.faces.verification_head import VerificationHead
 from tfcl.layers.weighted_cross_entropy import (
@@ -58,6 +58,7 @@ class FaceTraining(TaskTraining):
 
     own_losses = True
 
+    @checked
     def __init__(
         self,
         verification: tuple | list,

@@ -9,6 +9,7 @@ import typing
 import gin
 import numpy as np
 
+from tfcl.arguments import checked
 from tfcl.errors import RunError
 from tfcl.methods.lasem.searching_method import SearchingMethod
 from tfcl.models.surgery.prefix_tree import configuration_name, configurations
@@ -58,6 +59,7 @@ class BruteForce(SearchingMethod):
         Lee, Behpour, Eaton, ICML 2021, exhaustive search as a reference.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining | None = None,

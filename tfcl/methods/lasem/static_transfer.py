@@ -6,6 +6,7 @@ import typing
 
 import gin
 
+from tfcl.arguments import checked
 from tfcl.layers.transfer.selective_conv2d import SHARED, TASK
 from tfcl.methods.lasem.transfer_configurations import transfer_configuration
 from tfcl.methods.lasem.transfers import HardTransfer
@@ -52,6 +53,7 @@ class StaticTransfer(NetworkMethod):
         Lee, Behpour, Eaton, ICML 2021, baselines with static configurations.
     """
 
+    @checked
     def __init__(
         self,
         training: TaskTraining | None = None,

@@ -114,6 +114,7 @@ class DeconvTransfer(Transfer):
 
     name = "DF-CNN"
 
+    @checked
     def __init__(
         self,
         bases: tuple | None = None,

@@ -7,6 +7,7 @@ import typing
 import gin
 import tensorflow as tf
 
+from tfcl.arguments import checked
 from tfcl.methods.online.experience_replay import ExperienceReplay
 
 if typing.TYPE_CHECKING:
@@ -34,6 +35,7 @@ class AGEM(ExperienceReplay):
         eq. 11.
     """
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] | None = None,

@@ -7,7 +7,7 @@ import typing
 import gin
 import tensorflow as tf
 
-from tfcl.arguments import require
+from tfcl.arguments import checked, require
 from tfcl.methods.online.online import OnlineLearning
 from tfcl.replay.buffer import ReplayBuffer
 from tfcl.replay.table import Column
@@ -75,6 +75,7 @@ class ExperienceReplay(OnlineLearning):
         2019; in the form of the program of Memory Head.
     """
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] | None = None,
@@ -196,6 +197,7 @@ class MIR(ExperienceReplay):
         Retrieval", NeurIPS 2019, algorithm 1.
     """
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] | None = None,

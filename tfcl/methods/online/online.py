@@ -9,6 +9,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfcl.arguments import checked
 from tfcl.methods.base import (
     Method,
     Update,
@@ -85,6 +86,7 @@ class OnlineLearning(Method, SupportsPointMaps):
     needs_task = False
     _network: OnlineNetwork
 
+    @checked
     def __init__(
         self,
         network: Callable[..., OnlineNetwork] | None = None,
