@@ -234,3 +234,30 @@ def test_a_run_goes_on_and_serves_without_the_program(tmp_path):
 def test_the_name_alone_is_of_no_use_outside_of_the_run():
     with pytest.raises(UserError, match="'mine' was given by a Python program"):
         given_model(_SHAPE, "mine")
+
+
+def _normed(momentum):
+    inputs = keras.Input((8, 8, 3))
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.BatchNormalization(momentum=momentum),
+        ]
+    )
+    hidden = keras.layers.BatchNormalization(momentum=0.5)(inner(inputs))
+    return keras.Model(inputs, hidden)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, 0.9), ({"norm_momentum": None}, 0.99), ({"norm_momentum": 0.7}, 0.7)],
+)
+def test_moving_statistics_follow_small_tasks(options, expected, caplog):
+    model = _normed(0.99)
+    with caplog.at_level("INFO"):
+        copy = GivenModel(model, **options)((8, 8, 3))
+    norms = [la for la in leaf_layers(copy) if hasattr(la, "momentum")]
+    assert sorted(la.momentum for la in norms) == [0.5, expected]
+    assert [la.momentum for la in leaf_layers(model)] == [0.99, 0.5]
+    said = "1 batch norms keeps" in caplog.text
+    assert said == (expected != 0.99)

@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 import typing
+from typing import Annotated
 
 import gin
 import keras
 import numpy as np
 from absl import logging
 
+from tfcl.arguments import checked, within
 from tfcl.errors import UserError
 from tfcl.models import start_files
 from tfcl.models.backbones.whole_model import (
@@ -21,6 +23,7 @@ from tfcl.models.backbones.whole_model import (
 )
 from tfcl.models.layer_names import with_own_names
 from tfcl.models.start_weights import note_source
+from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +45,10 @@ class GivenModel:
             output. If it ends in a dense layer (a classifier), what goes into
             that is the features; for another layer give
             `keras.Model(model.input, layer.output)`.
+        norm_momentum: Largest share of the moving statistics that a step of
+            batch norm keeps. Keras' networks have 0.99 and more, which is made
+            for thousands of steps: after a hundred, a task would be answered
+            by statistics of other images. None leaves the model's own.
 
     Raises:
         UserError: If it is another kind of model.
@@ -52,13 +59,19 @@ class GivenModel:
             number that Keras gives to models that have no name.
     """
 
-    def __init__(self, model: keras.Model):
+    @checked
+    def __init__(
+        self,
+        model: keras.Model,
+        norm_momentum: Annotated[float, within("[0, 1)")] | None = 0.9,
+    ):
         shown = getattr(model, "name", type(model).__name__)
         require_one_way(model, f"The backbone '{shown}' must be")
         self.model = model
         # Another process may have counted otherwise.
         plain = re.sub(r"^(functional|sequential)_\d+$", r"\1", shown)
         self.name = re.sub(r"\W+", "_", plain)
+        self._norm_momentum = norm_momentum
         self._told: set[str] = set()
 
     def __repr__(self):
@@ -99,6 +112,7 @@ class GivenModel:
         shown = f"The model '{self.name}'"
         require_images(self.model, image_shape, shown)
         copy = self._copy()
+        self._hasten(copy)
         # By names that do not depend on what the program made before.
         return with_own_names(
             lambda: up_to_features(
@@ -109,6 +123,28 @@ class GivenModel:
                 "Give keras.Model(model.input, layer.output) of another layer.",
             )
         )
+
+    def _hasten(self, model):
+        """Has moving statistics follow a task of few steps."""
+        largest = self._norm_momentum
+        slow = [
+            layer
+            for layer in leaf_layers(model)
+            if isinstance(layer, keras.layers.BatchNormalization)
+            and largest is not None
+            and layer.momentum > largest
+        ]
+        for layer in slow:
+            layer.momentum = largest
+        if slow:
+            logging.info(
+                "Model '%s': a step of its %d batch norms keeps %g of their "
+                "moving statistics, less than the model's own, which is slow "
+                "for small tasks (GivenModel.norm_momentum).",
+                self.name,
+                len(slow),
+                largest,
+            )
 
     def _copy(self):
         # Without what a compiled model or a class of one's own adds to it.
