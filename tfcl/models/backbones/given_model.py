@@ -99,7 +99,7 @@ class GivenModel:
         built = []
 
         def build():
-            built.append(self._backbone(image_shape))
+            built.append(self._backbone(image_shape, tells=True))
             return built[0]
 
         kept = start_files.built(self.name, build)
@@ -108,11 +108,11 @@ class GivenModel:
         # Of its own, since the run writes the other one down later.
         return _noted(_copied(kept), self.name)
 
-    def _backbone(self, image_shape):
+    def _backbone(self, image_shape, tells=False):
         shown = f"The model '{self.name}'"
         require_images(self.model, image_shape, shown)
         copy = self._copy()
-        self._hasten(copy)
+        self._hasten(copy, tells)
         # By names that do not depend on what the program made before.
         return with_own_names(
             lambda: up_to_features(
@@ -124,7 +124,7 @@ class GivenModel:
             )
         )
 
-    def _hasten(self, model):
+    def _hasten(self, model, tells):
         """Has moving statistics follow a task of few steps."""
         largest = self._norm_momentum
         slow = [
@@ -136,7 +136,7 @@ class GivenModel:
         ]
         for layer in slow:
             layer.momentum = largest
-        if slow:
+        if slow and tells:
             logging.info(
                 "Model '%s': a step of its %d batch norms keeps %g of their "
                 "moving statistics, less than the model's own, which is slow "
