@@ -33,6 +33,7 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data_builders.image_folders import image_file
 from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl.errors import RunError, UserError
+from tfcl.learner import runs
 from tfcl.predict import check_image, read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -615,7 +616,7 @@ def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
         image_file, "open_image", wraps=image_file.open_image
     )
     with (
-        mock.patch.object(commands, "open_learned", return_value=learned),
+        mock.patch.object(runs, "open_learned", return_value=learned),
         flagsaver.flagsaver(task="t", model_dir="m"),
         decoded as counted,
     ):
@@ -652,7 +653,7 @@ def test_what_is_no_image_is_refused_before_the_network_is_built(tmp_path):
     learned.find.return_value = mock.Mock(preprocessing=task)
     flags.FLAGS.mark_as_parsed()
     with (
-        mock.patch.object(commands, "open_learned", return_value=learned),
+        mock.patch.object(runs, "open_learned", return_value=learned),
         flagsaver.flagsaver(task="t", model_dir="m"),
         pytest.raises(UserError, match="a.png is no readable image"),
     ):
