@@ -91,7 +91,7 @@ def test_a_network_serves_by_the_graph_that_it_trains_unless_it_says_so():
 
 
 def test_pairs_need_a_method_that_embeds():
-    method = MemoryHead(None, None)
+    method = MemoryHead(lambda **shape: None)
     pairs = PairSplit(
         images=np.zeros((8, 4, 4, 3), np.uint8),
         labels=np.repeat([0, 1, 0, 1], 2),

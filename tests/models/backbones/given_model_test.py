@@ -254,7 +254,7 @@ def _normed(momentum):
 )
 def test_moving_statistics_follow_small_tasks(options, expected, caplog):
     model = _normed(0.99)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         copy = GivenModel(model, **options)((8, 8, 3))
     norms = [la for la in leaf_layers(copy) if hasattr(la, "momentum")]
     assert sorted(la.momentum for la in norms) == [0.5, expected]
