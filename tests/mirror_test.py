@@ -158,6 +158,7 @@ _WIDER = {
     "docs_pages_test",
     "examples_test",
     "exports_test",
+    "extras_test",
     "gin_files_test",
     "gin_matrix_test",
     "gin_networks_test",
