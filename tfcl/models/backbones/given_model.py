@@ -39,8 +39,9 @@ class GivenModel:
     Args:
         model: Functional or sequential `keras.Model` with one input and one
             output. If it ends in a dense layer (a classifier), what goes into
-            that is the features; for another layer give
-            `keras.Model(model.input, layer.output)`.
+            that is the features; a line of the log says so. For another layer
+            give `keras.Model(model.input, layer.output)`, and for a dense one
+            `keras.layers.Identity()` behind it.
 
     Raises:
         UserError: If it is another kind of model.
