@@ -25,6 +25,7 @@ from tfcl.errors import (
     RunError,
     TfclError,
     UserError,
+    installing,
     printable,
 )
 from tfcl.files import local_path
@@ -91,6 +92,26 @@ def _end(error):
     message = printable(" ".join(str(error).split()))
     print(f"tfcl: {kind}: {message}", file=sys.stderr)
     sys.exit(error.exit_code)
+
+
+def end_without(error: ImportError, what: str, caller: str) -> typing.NoReturn:
+    """Ends a command that cannot even be loaded, for want of a package.
+
+    Args:
+        error: Of the import.
+        what: What needs the package, for the message.
+        caller: `__name__` of the module; one that is imported raises.
+
+    Raises:
+        UserError: With the package and how it is installed.
+    """
+    missing = UserError(
+        f"{what} needs the Python package '{error.name}'. Install it: "
+        f"{installing(error)}"
+    )
+    if caller == "__main__":
+        _end(missing)
+    raise missing from error
 
 
 @contextlib.contextmanager

@@ -10,6 +10,9 @@ import unicodedata
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Joiners, without which some scripts and emoji cannot be written.
 _NEEDED = "\u200c\u200d"
+# Packages that not every user needs, and the extra of pyproject.toml which
+# brings them in a version that fits.
+_EXTRAS = {"optuna": "search", "sklearn": "demo"}
 
 
 class TfclError(Exception):
@@ -45,6 +48,18 @@ class Interrupted(TfclError):
     """
 
     exit_code = 75
+
+
+def installing(error: ImportError) -> str:
+    """The command that installs what an import has not found.
+
+    Args:
+        error: Of the import.
+    """
+    package = (error.name or "").partition(".")[0]
+    if package in _EXTRAS:
+        return f"pip install 'tfcl[{_EXTRAS[package]}]'"
+    return f"pip install {package}"
 
 
 def printable(text: object, lines: bool = False) -> str:

@@ -28,10 +28,13 @@ import typing
 # isort: off
 from tfcl import commands  # (before anything loads Keras)
 
+try:
+    import optuna
+except ImportError as error:
+    commands.end_without(error, "tfcl.search", __name__)
 # isort: on
 import keras
 import numpy as np
-import optuna
 from absl import flags, logging
 
 from tfcl import configuration, randomness
@@ -49,10 +52,9 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
 
-_FAIL = optuna.trial.TrialState.FAIL
-_RUNNING = optuna.trial.TrialState.RUNNING
-_DONE = (optuna.trial.TrialState.COMPLETE, _FAIL)
-_WAITING = optuna.trial.TrialState.WAITING
+_State = optuna.trial.TrialState
+_FAIL, _RUNNING, _WAITING = _State.FAIL, _State.RUNNING, _State.WAITING
+_DONE = (_State.COMPLETE, _FAIL)
 # Why a trial failed, among its user attributes.
 _REASON = "reason"
 _NO_VALUES = "killed before all its values were drawn"
@@ -323,14 +325,11 @@ class Search:
             }
             for trial in self.study.trials
         ]
-        values = [t["value"] for t in trials if t["value"] is not None]
+        done = [t for t in trials if t["value"] is not None]
+        values = [t["value"] for t in done]
         content = {
             "objective": self.objective,
-            "best": max(
-                (t for t in trials if t["value"] is not None),
-                key=lambda t: t["value"],
-                default=None,
-            ),
+            "best": max(done, key=lambda t: t["value"], default=None),
             "mean": float(np.mean(values)) if values else None,
             "trials": trials,
         }

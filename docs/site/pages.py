@@ -41,11 +41,14 @@ def main():
         _write(_code_page(path), _code(path, names))
     for floor in _FLOORS:
         _write(f"api/{floor}.md", _reference(floor))
+    for path in sorted((_ROOT / "examples").glob("*.ipynb")):
+        _write(f"examples/{path.name}", path.read_text(encoding="utf-8"))
 
 
 def _linked(text):
     """A page with the repository's links as they are on the site."""
     text = re.sub(r"\]\(docs/", "](", text)
+    text = text.replace("](../examples/", "](examples/")
     for file, page in _FILES.items():
         text = re.sub(rf"\]\((\.\./)?{re.escape(file)}", f"]({page}", text)
     text = _CODE.sub(

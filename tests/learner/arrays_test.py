@@ -160,8 +160,17 @@ def test_names_of_classes_come_from_the_data():
     texts = [np.array(["dog", "cat"]), np.array(["cat"])]
     numbers, names = class_numbers(texts, None, "here")
     assert names == ("cat", "dog") and numbers[0].tolist() == [1, 0]
-    numbers, names = class_numbers([np.array([0, 3]), np.array([1])], None, "")
-    assert names == ("0", "1", "2", "3")
+    numbers, names = class_numbers([np.array([0, 2]), np.array([1])], None, "")
+    assert names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"), [([2, 3], "2, 3"), ([0, 10**9], "0, 1000000000")]
+)
+def test_numbers_that_leave_out_classes_are_refused(labels, shown):
+    said = rf"0..1 for the 2 classes found.*labels {shown}\. Number the cl"
+    with pytest.raises(UserError, match=said):
+        class_numbers([np.array(labels)], None, "here")
 
 
 @pytest.mark.parametrize(

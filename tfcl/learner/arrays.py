@@ -226,8 +226,7 @@ def class_numbers(
     if flat[0].dtype.kind in "US":
         return _of_names(flat, names, where)
     if names is None:
-        highest = max(int(labels.max()) for labels in flat)
-        names = [str(number) for number in range(highest + 1)]
+        names = _numbers_as_names(flat, where)
     for labels in flat:
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= len(names):
@@ -236,6 +235,19 @@ def class_numbers(
                 f"name. Received: labels {low}..{high}"
             )
     return [each.astype(np.int32) for each in flat], tuple(map(str, names))
+
+
+def _numbers_as_names(flat, where):
+    found = np.unique(np.concatenate(flat))
+    if not np.array_equal(found, np.arange(len(found))):
+        shown = ", ".join(map(str, found[:5].tolist()))
+        raise UserError(
+            f"{where}: labels must be 0..{len(found) - 1} for the "
+            f"{len(found)} classes found, or names. Received: labels {shown}"
+            f"{', ...' if len(found) > 5 else ''}. Number the classes of the "
+            "task from 0, or give labels as texts."
+        )
+    return [str(number) for number in found]
 
 
 def _flat(labels, where):

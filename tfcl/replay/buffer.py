@@ -27,18 +27,25 @@ UNIFORM, PER_CLASS = "uniform", "per_class"
 class ReplayBuffer:
     """Keeps a sample of a stream; composable into any method.
 
-    A method says in its `setup` what is kept of an example, draws in its step
-    and inserts after it:
+    `build` says what is kept of an example. A step draws, and inserts after
+    it:
 
-        buffer.build({"images": Column(shape), "logits": Column((classes,))})
-        self.state = [*self.state, *buffer.variables]
-        ...
-        places, weights = buffer.retrieve(count, one_seed)
-        past = buffer.examples(places)          # past["images"], ...
-        draws = buffer.draws(batch_size, other_seed)
-        insert = buffer.insertion({"images": ..., "logits": ...}, draws)
+        import tensorflow as tf
 
-    `insert()` assigns, so it belongs behind the gradients of the `Update`.
+        from tfcl.replay import Column, ReplayBuffer
+
+        buffer = ReplayBuffer(capacity=10)
+        buffer.build({"images": Column((8, 8)), "labels": Column((), "int32")})
+        for step in range(4):
+            new = {"images": tf.ones((4, 8, 8)), "labels": tf.range(4)}
+            places, weights = buffer.retrieve(3, seed=[step, 0])
+            past = buffer.examples(places)  # past["images"], past["labels"]
+            draws = buffer.draws(4, seed=[step, 1])
+            insert = buffer.insertion(new, draws)
+            insert()
+
+    `insert()` assigns. A method lists `buffer.variables` in its `state`, and
+    inserts behind the gradients of its `Update`.
     All draws depend on seeds alone. One buffer per process: of several
     replicas each would see its own part of the stream only.
 

@@ -23,13 +23,37 @@ class SoftMaskGradientTape(tf.GradientTape):
     importance. The gradients of the head are clipped by their global norm,
     `g min(1, head_clip / (norm + 1e-6))`, and multiplied by `head_factor`.
     All other gradients are those of `tf.GradientTape`. It may be nested and
-    persistent, and takes no part in what optimizers do:
+    persistent, and takes no part in what optimizers do.
 
-        pairs = list(zip(backbone.trainable_variables, importances))
-        with SoftMaskGradientTape(importance=pairs) as tape:
-            loss = loss_fn(labels, model(images, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+    The caller keeps the importances: zeros at first, and after each task the
+    maximum with the `score` of the loss's gradient over the task's data.
+
+        import keras
+        import tensorflow as tf
+
+        from tfcl.tapes import SoftMaskGradientTape, score
+
+        images = tf.random.normal((64, 8))
+        labels = tf.cast(images[:, :1] > 0, tf.float32)
+        backbone = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+        shared = backbone.trainable_variables
+        importances = [tf.zeros(v.shape) for v in shared]
+        loss_fn = keras.losses.BinaryCrossentropy(from_logits=True)
+
+        for task in range(2):
+            head = keras.layers.Dense(1)
+            model = keras.Sequential([backbone, head])
+            optimizer = keras.optimizers.SGD(0.1)
+            pairs = list(zip(shared, importances))
+            for step in range(20):
+                with SoftMaskGradientTape(pairs, head=head.variables) as tape:
+                    loss = loss_fn(labels, model(images, training=True))
+                found = tape.gradient(loss, model.trainable_variables)
+                optimizer.apply(found, model.trainable_variables)
+            with tf.GradientTape() as plain:
+                loss = loss_fn(labels, model(images))
+            found = map(score, plain.gradient(loss, shared))
+            importances = list(map(tf.maximum, importances, found))
 
     Inside `strategy.run` every replica masks its part of a gradient, which
     comes to the same as masking the sum. The norm of the head's clip is not

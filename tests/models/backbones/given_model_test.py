@@ -6,6 +6,7 @@ import gin
 import keras
 import numpy as np
 import pytest
+from absl import logging
 
 from tests.testing import toy_run
 from tfcl.engine.serving.learned import LearnedTasks
@@ -74,6 +75,23 @@ def test_a_copy_up_to_the_features_and_the_model_as_it_was():
         weight.assign(weight + 1.0)
     np.testing.assert_array_equal(_up_to(model, -2), wanted)
     np.testing.assert_array_equal(given(_SHAPE)(_IMAGES), wanted)
+
+
+def test_a_dense_layer_at_the_end_is_cut_off_with_a_word(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        logging, "info", lambda text, *words: told.append(text % words)
+    )
+    model = _classifier("mine")
+    dense = model.layers[-1]
+    GivenModel(model)(_SHAPE)
+    assert f"'mine' ends in the dense layer '{dense.name}'" in told[0]
+    told.clear()
+    kept = layers.Identity()(model.outputs[0])
+    whole = keras.Model(model.inputs, kept)
+    backbone = GivenModel(whole)(_SHAPE)
+    np.testing.assert_array_equal(backbone(_IMAGES), model(_IMAGES))
+    assert not any("dense layer" in line for line in told)
 
 
 def test_a_map_is_averaged():

@@ -15,7 +15,7 @@ from tfcl.data.lazy_images import MemoryLimits
 from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.labelled_images import LabelledImages
 from tfcl.data.sources.record_files import EncodedInFiles, EncodedInMemory
-from tfcl.errors import UserError
+from tfcl.errors import UserError, installing
 from tfcl.types import Folder
 
 _READ_BATCH = 1024
@@ -168,7 +168,8 @@ def _prepared(source, place):
     except ImportError as error:
         raise UserError(
             f"{place}: preparing it needs the Python package '{error.name}'. "
-            f"Install that and run again, or {place.elsewhere}."
+            f"Install it ({installing(error)}) and run again, or "
+            f"{place.elsewhere}."
         ) from error
     except prepared_sets.PREPARE_ERRORS as error:
         raise UserError(

@@ -45,11 +45,13 @@ class MemoryDense(keras.layers.Layer):
     and gives the `Reading` to `updated`. Numbers in brackets below are those
     of the equations in `tfcl/methods/online/memory_head.py`.
 
-        MemoryDense(
+        from tfcl import layers
+
+        layers.MemoryDense(
             10,
-            MemoryOptions(memory_units=16, delta=3),
-            KeyOptions(key_rate=0.01),
-            ScramblingOptions(scramble=False),
+            layers.MemoryOptions(memory_units=16, delta=3),
+            layers.KeyOptions(key_rate=0.01),
+            layers.ScramblingOptions(scramble=False),
         )
 
     Weights: `keys` `(q, m, d)`, `memories` `(q * m, u)`, where unit i of key

@@ -43,8 +43,9 @@ class GivenModel:
     Args:
         model: Functional or sequential `keras.Model` with one input and one
             output. If it ends in a dense layer (a classifier), what goes into
-            that is the features; for another layer give
-            `keras.Model(model.input, layer.output)`.
+            that is the features; a line of the log says so. For another layer
+            give `keras.Model(model.input, layer.output)`, and for a dense one
+            `keras.layers.Identity()` behind it.
         norm_momentum: Largest share of the moving statistics that a step of
             batch norm keeps. Keras' networks have 0.99 and more, which is made
             for thousands of steps: after a hundred, a task would be answered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import keras
+from absl import logging
 
 from tfcl.errors import UserError
 from tfcl.models.surgery.rewire import maker
@@ -76,7 +77,7 @@ def up_to_features(
         UserError: If the output is neither features nor a map.
     """
     if outputs is None:
-        outputs = _before_classifier(model.outputs[0])
+        outputs = _before_classifier(model.outputs[0], shown)
     if len(outputs.shape) == 4:
         outputs = keras.layers.GlobalAveragePooling2D(name="features")(outputs)
     if len(outputs.shape) != 2:
@@ -99,10 +100,19 @@ def _set_trainable(model):
         layer.trainable = True  # A model does not always tell its layers.
 
 
-def _before_classifier(outputs):
+def _before_classifier(outputs, shown):
     """What goes into the dense layer at the end, if there is one."""
     activations = (keras.layers.Activation, keras.layers.Softmax)
     layer, inputs = maker(outputs)
     while isinstance(layer, activations):
         layer, inputs = maker(inputs)
-    return inputs if isinstance(layer, keras.layers.Dense) else outputs
+    if not isinstance(layer, keras.layers.Dense):
+        return outputs
+    # A user may have meant that layer as features.
+    logging.info(
+        "%s ends in the dense layer '%s', taken for a classifier: what goes "
+        "into it is the features. Behind it keras.layers.Identity() keeps it.",
+        shown,
+        layer.name,
+    )
+    return inputs
