@@ -17,6 +17,7 @@ from tfcl.engine.serving.export import (
     export_task,
     with_answers_of_today,
 )
+from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -78,6 +79,7 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
+        self._facts = ServedFacts.of(journal)
         self.bindings = journal.bindings
         self.earlier_state = checkpoints.earlier_state()
         spec = _spec(journal, self.model_dir / "spec.json")
@@ -128,7 +130,7 @@ class LearnedTasks:
     ) -> pathlib.Path:
         """Writes the SavedModel of a `BankedTask`; returns its path."""
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_task(self.method, entry, folder)
+        return export_task(self.method, entry, folder, self._facts)
 
     def export_bundle(
         self,
@@ -137,7 +139,7 @@ class LearnedTasks:
     ) -> pathlib.Path:
         """Writes several `BankedTask`s as one SavedModel; returns its path."""
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_bundle(self.method, entries, folder)
+        return export_bundle(self.method, entries, folder, self._facts)
 
 
 def _spec(journal, path):
