@@ -17,6 +17,7 @@ from tfcl.engine.serving.export import (
     export_task,
     with_answers_of_today,
 )
+from tfcl.engine.serving.formats import SAVED_MODEL, export_file
 from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
@@ -126,10 +127,21 @@ class LearnedTasks:
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
     def export(
-        self, entry: BankedTask, folder: str | pathlib.Path | None = None
+        self,
+        entry: BankedTask,
+        folder: str | pathlib.Path | None = None,
+        form: str = SAVED_MODEL,
     ) -> pathlib.Path:
-        """Writes the SavedModel of a `BankedTask`; returns its path."""
+        """Writes a `BankedTask` to be served; returns the path.
+
+        Args:
+            entry: `BankedTask`.
+            folder: Folder of exports; None for that of the run.
+            form: One of `formats.FORMATS`.
+        """
         folder = local_path(folder or self.model_dir / "export", "folder")
+        if form != SAVED_MODEL:
+            return export_file(self.method, entry, folder, form)
         return export_task(self.method, entry, folder, self._facts)
 
     def export_bundle(
