@@ -52,7 +52,7 @@ image = numpy.asarray(PIL.Image.open(sys.argv[2]).convert("RGB"))
 found = served.signatures["serving_default"](tensorflow.constant(image[None]))
 assert not [name for name in sys.modules if name.startswith("tfcl")]
 print(json.dumps({
-    "classes": [name.decode() for name in found["class_names"].numpy()],
+    "classes": [name.decode() for name in found["class_names"].numpy()[0]],
     "probabilities": found["probabilities"].numpy().tolist(),
     "labels": [name.decode() for name in found["labels"].numpy()],
 }))
@@ -274,7 +274,7 @@ def test_an_exported_task_serves_without_this_program(
     ended = started(
         "-c",
         _SERVE,
-        life.folder / "export" / "two_three",
+        life.folder / "export" / "two_three" / "3",
         images / "rgb.png",
         cwd=tmp_path,
     )

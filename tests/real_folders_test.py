@@ -72,7 +72,8 @@ def test_four_real_sets_are_learned_as_four_tasks(my_tasks, tmp_path):
         entry = learned.find(name)
         assert path.parent.name in entry.class_names
         expected = learned.probabilities(entry, image)
-        served = tf.saved_model.load(str(folder / "export" / name))
+        (version,) = (folder / "export" / name).iterdir()
+        served = tf.saved_model.load(str(version))
         found = served.signatures["serving_default"](tf.constant(image))
         np.testing.assert_allclose(
             found["probabilities"], expected, rtol=1e-5, atol=1e-6

@@ -11,6 +11,8 @@ from absl import flags
 
 from tfcl import commands
 from tfcl.configuration import command_flags
+from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
+from tfcl.errors import UserError
 from tfcl.learner import runs
 
 if typing.TYPE_CHECKING:
@@ -29,6 +31,14 @@ _BUNDLE = flags.DEFINE_bool(
     "Write one SavedModel of all these tasks, whose second input is the number "
     "of each image's task.",
 )
+_FORMAT = flags.DEFINE_enum(
+    "format",
+    SAVED_MODEL,
+    FORMATS,
+    "saved_model: images of any size in, for servers and Python. keras: a "
+    ".keras file of Keras' own layers. litert: a .tflite file for devices. The "
+    "last two take pixels in the network's size.",
+)
 command_flags.define_model_dir()
 
 
@@ -37,11 +47,16 @@ def main(argv: Sequence[str]) -> None:
     del argv
     learned = runs.open_learned(flags.FLAGS.model_dir)
     entries = map(learned.find, _TASKS.value or learned.names)
+    if _BUNDLE.value and _FORMAT.value != SAVED_MODEL:
+        raise UserError(
+            f"--format={_FORMAT.value} is of one task each; --bundle is a "
+            "SavedModel. Leave one of them out."
+        )
     if _BUNDLE.value:
         print(learned.export_bundle(list(entries), _FOLDER.value))
     else:
         for entry in entries:
-            print(learned.export(entry, _FOLDER.value))
+            print(learned.export(entry, _FOLDER.value, _FORMAT.value))
     commands.refuse_earlier_state(learned.earlier_state, "These exports")
 
 

@@ -74,6 +74,6 @@ def test_the_chief_exports_every_task(tmp_path):
         tmp_path, stream=toy_run.toy_stream((2,)), exports=True
     )
     task = found.run.stream.tasks[0]
-    loaded = tf.saved_model.load(str(tmp_path / "export" / task.name))
+    loaded = tf.saved_model.load(str(tmp_path / "export" / task.name / "1"))
     assert loaded.signatures
     assert (tmp_path / "report.html").exists()

@@ -7,6 +7,7 @@ import numpy as np
 from tfcl.data.task import Task, TaskStream
 from tfcl.engine.observer import Observer
 from tfcl.engine.serving.export import export_task
+from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
@@ -111,7 +112,8 @@ class Outputs:
 
     def export(self, entry: BankedTask) -> pathlib.Path:
         """Writes the SavedModel of a task; returns its path."""
-        return export_task(self._method, entry, self.model_dir / "export")
+        folder, facts = self.model_dir / "export", ServedFacts.of(self._journal)
+        return export_task(self._method, entry, folder, facts)
 
 
 def learned_so_far(

@@ -12,6 +12,7 @@ from tests.methods.clr.clr_test import small_network
 from tfcl.data.preprocessing import Preprocessing
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.errors import UserError
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.clr.clr import CLR
@@ -19,6 +20,8 @@ from tfcl.methods.spg.spg import SPG
 from tfcl.testing import learned, tiny_training
 
 _COUNTS = (2, 3, 2)
+
+_FACTS = ServedFacts(1, {})
 
 
 def _training(**kwargs):
@@ -164,7 +167,9 @@ def test_no_method_is_told_that_its_tasks_share_no_network(tmp_path):
     """SPG's share one and make no bundle all the same."""
     entry = types.SimpleNamespace(name="one")
     with pytest.raises(UserError) as error:
-        export_bundle(SPG(_training(hidden_units=())), [entry], tmp_path)
+        export_bundle(
+            SPG(_training(hidden_units=())), [entry], tmp_path, _FACTS
+        )
     assert "SPG makes no bundle" in str(error.value)
     assert "do not share" not in str(error.value)
 
@@ -174,7 +179,7 @@ def test_methods_without_a_common_network_are_told(tmp_path):
     run = learned(tmp_path / "run", method)
     entry = run.bank.load(0, run.stream.tasks[0].name)
     with pytest.raises(UserError, match="Individual.*without --bundle"):
-        export_bundle(method, [entry], tmp_path)
+        export_bundle(method, [entry], tmp_path, _FACTS)
     entry.name = "bundle"
     with pytest.raises(UserError, match="--export_dir"):
-        export_bundle(method, [entry], tmp_path)
+        export_bundle(method, [entry], tmp_path, _FACTS)

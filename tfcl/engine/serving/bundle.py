@@ -9,14 +9,25 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.data.preprocessing import grey_levels
-from tfcl.engine.serving.export import check_takes_images, write_saved_model
+from tfcl.engine.serving.export import (
+    ANY_FILES,
+    ANY_IMAGES,
+    about_method,
+    about_task,
+    check_takes_images,
+    traced,
+    write_saved_model,
+)
+from tfcl.engine.serving.image_bytes import decoded
 from tfcl.errors import UserError
+from tfcl.files import json_text
 from tfcl.methods.protocols import SupportsBundle
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from tfcl.engine.serving.served_facts import ServedFacts
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
 
@@ -32,6 +43,8 @@ class ServedBundle(tf.Module):
     belong to different tasks. It returns `probabilities` `(n, C)` float32, C
     being the classes of the widest task, `class_names` `(n, C)`, empty where
     a task has no class, and the most probable name of each, `labels` `(n,)`.
+    `serve_files(files, tasks)` takes contents of image files, `(n,)`, of
+    tasks that resize alike.
     `tasks()` returns the names of the tasks in the order of their numbers,
     `names` `(T,)`.
 
@@ -44,7 +57,6 @@ class ServedBundle(tf.Module):
         super().__init__()
         # Tracked here, once; the network itself is only in the closure.
         self.weights = [weight.value for weight in network.weights]
-        any_images = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
         numbers = tf.TensorSpec((None,), tf.int32, "tasks")
         preprocessing = _Preprocessing([e.preprocessing for e in entries])
         table = _table(entries)
@@ -67,13 +79,27 @@ class ServedBundle(tf.Module):
                 "labels": tf.gather(names, best, batch_dims=1),
             }
 
-        self.serve = tf.function(
-            serve, input_signature=[any_images, numbers], autograph=False
-        )
+        self.serve = traced(serve, ANY_IMAGES, numbers)
+        self.serve_files = None
+        if len({entry.preprocessing.resize for entry in entries}) == 1:
+            first = entries[0].preprocessing
+            self.serve_files = traced(
+                lambda files, tasks: serve(decoded(files, first), tasks),
+                ANY_FILES,
+                numbers,
+            )
         self.tasks = tf.function(
             lambda: {"names": tf.constant([e.name for e in entries])},
             input_signature=[],
         )
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """`{name: function}` of the SavedModel."""
+        found = {"serving_default": self.serve, "tasks": self.tasks}
+        if self.serve_files is not None:
+            found["serving_bytes"] = self.serve_files
+        return found
 
 
 class _Preprocessing:
@@ -119,7 +145,10 @@ def _table(entries):
 
 
 def export_bundle(
-    method: Method, entries: Sequence[BankedTask], folder: str | pathlib.Path
+    method: Method,
+    entries: Sequence[BankedTask],
+    folder: str | pathlib.Path,
+    facts: ServedFacts,
 ) -> pathlib.Path:
     """Writes the SavedModel `bundle` of several finished tasks.
 
@@ -127,9 +156,10 @@ def export_bundle(
         method: `Method`, set up, shared variables restored.
         entries: `BankedTask`s; their order gives the tasks' numbers.
         folder: Folder of exports.
+        facts: What `model.json` tells besides.
 
     Returns:
-        Path of the SavedModel.
+        Path of the SavedModel, `folder/bundle/<version>`.
 
     Raises:
         UserError: If the method does not support bundles, or the tasks'
@@ -153,8 +183,9 @@ def export_bundle(
     module = ServedBundle(network, entries)
     for entry in entries:
         check_takes_images(entry, method.spec.image_shape)
+    tasks = [about_task(entry, facts) for entry in entries]
+    about = {"model.json": json_text({**about_method(method), "tasks": tasks})}
+    final = pathlib.Path(folder) / NAME
     return write_saved_model(
-        module,
-        {"serving_default": module.serve, "tasks": module.tasks},
-        pathlib.Path(folder) / NAME,
+        module, module.signatures, final, facts.version, about
     )

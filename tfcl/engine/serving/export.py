@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import shutil
+import tempfile
 import typing
 
 import keras
 import tensorflow as tf
 
+import tfcl
+from tfcl.engine.serving.image_bytes import decoded
 from tfcl.errors import UserError
-from tfcl.files import cannot
+from tfcl.files import cannot, json_text
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from tfcl.data.preprocessing import Preprocessing
+    from tfcl.engine.serving.served_facts import ServedFacts
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Shape
+
+
+ANY_IMAGES = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
+ANY_FILES = tf.TensorSpec((None,), tf.string, "files")
 
 
 class ServedTask(tf.Module):
     """uint8 images of any size in, named class probabilities out.
 
     `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
-    `probabilities` `(n, C)` float32, `class_names` `(C,)`, the most probable
+    `probabilities` `(n, C)` float32, `class_names` `(n, C)`, the most probable
     name of each image, `labels` `(n,)`, and `embeddings` `(n, units)`, what
     the last layer sees: images of things that the task does not know are
-    compared by their angles.
+    compared by their angles. `serve_files(files)` takes contents of JPEG, PNG,
+    GIF or BMP files, `(n,)`, and returns the same; `embed(images)` returns
+    `embeddings` alone.
+
+    Every output has the images as its first axis, as servers expect that put
+    requests together.
 
     Holds the plain network of one task, each weight once (Keras' own export
     stores every weight twice in version 3.15).
@@ -51,7 +65,6 @@ class ServedTask(tf.Module):
         # The variables are tracked here, once; the model itself is only in
         # the closure, so that nothing of Keras is saved beside them.
         self.weights = [weight.value for weight in model.weights]
-        any_images = tf.TensorSpec((None, None, None, None), tf.uint8, "images")
         logits = model.outputs[0]
         _, embeddings = maker(logits)
         both = keras.Model(model.inputs, [logits, embeddings])
@@ -61,14 +74,35 @@ class ServedTask(tf.Module):
             names = tf.constant(tuple(class_names))
             return {
                 "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
-                "class_names": names,
+                "class_names": tf.repeat(
+                    names[None], tf.shape(logits)[0], axis=0
+                ),
                 "embeddings": tf.cast(embeddings, tf.float32),
                 "labels": tf.gather(names, tf.argmax(logits, axis=-1)),
             }
 
-        self.serve = tf.function(
-            serve, input_signature=[any_images], autograph=False
+        self.serve = traced(serve, ANY_IMAGES)
+        self.serve_files = traced(
+            lambda files: serve(decoded(files, preprocessing)), ANY_FILES
         )
+        self.embed = traced(
+            lambda images: {"embeddings": serve(images)["embeddings"]},
+            ANY_IMAGES,
+        )
+
+    @property
+    def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """`{name: function}` of the SavedModel."""
+        return {
+            "serving_default": self.serve,
+            "serving_bytes": self.serve_files,
+            "embeddings": self.embed,
+        }
+
+
+def traced(function: Any, *specs: tf.TensorSpec) -> Any:
+    """A `tf.function` of one signature."""
+    return tf.function(function, input_signature=specs, autograph=False)
 
 
 def check_takes_images(entry: BankedTask, image_shape: Shape) -> None:
@@ -107,17 +141,21 @@ def with_answers_of_today(method: Method, entry: BankedTask) -> BankedTask:
 
 
 def export_task(
-    method: Method, entry: BankedTask, folder: str | pathlib.Path
+    method: Method,
+    entry: BankedTask,
+    folder: str | pathlib.Path,
+    facts: ServedFacts,
 ) -> pathlib.Path:
     """Writes the SavedModel of a finished task.
 
     Args:
         method: `Method`, set up, shared variables restored.
         entry: `BankedTask`.
-        folder: Folder of exports; the task's name is added.
+        folder: Folder of exports; the task's name and the version are added.
+        facts: What `model.json` tells besides.
 
     Returns:
-        Path of the SavedModel.
+        Path of the SavedModel, `folder/<task>/<version>`.
 
     Raises:
         UserError: If the task's network does not take images.
@@ -128,37 +166,93 @@ def export_task(
     method.activate(entry.values, entry.index)
     model = method.network().lower()
     module = ServedTask(model, entry.preprocessing, entry.class_names)
-    signatures = {"serving_default": module.serve}
+    about = {
+        "labels.txt": "".join(f"{name}\n" for name in entry.class_names),
+        "model.json": json_text(
+            {**about_method(method), **about_task(entry, facts)}
+        ),
+    }
     final = pathlib.Path(folder) / entry.name
-    return write_saved_model(module, signatures, final)
+    return write_saved_model(
+        module, module.signatures, final, facts.version, about
+    )
+
+
+def about_method(method: Method) -> dict[str, str]:
+    """What `model.json` tells of all tasks, JSON-ready."""
+    return {"method": method.name, "tfcl": tfcl.__version__}
+
+
+def about_task(entry: BankedTask, facts: ServedFacts) -> dict[str, Any]:
+    """What `model.json` tells of a task, JSON-ready."""
+    return {
+        "task": entry.name,
+        "class_names": list(entry.class_names),
+        "test_accuracy": facts.accuracies.get(entry.name),
+        "learned_tasks": facts.version,
+        "preprocessing": entry.preprocessing.to_json(),
+    }
 
 
 def write_saved_model(
-    module: tf.Module, signatures: Any, final: pathlib.Path
+    module: tf.Module,
+    signatures: Any,
+    final: pathlib.Path,
+    version: int,
+    about: Mapping[str, str],
 ) -> pathlib.Path:
-    """Writes a SavedModel; it appears under its name when it is complete.
+    """Writes a SavedModel; it appears under its version when it is complete.
+
+    Servers take the highest number in the folder. Lower ones are removed
+    after it, and what older versions of tfcl have left there.
 
     Args:
         module: `tf.Module`.
         signatures: `{name: tf.function}`.
-        final: Path of its folder.
+        final: Folder of the model.
+        version: Number of the folder in it.
+        about: `{name: text}` of files that go into its folder `assets`.
 
     Returns:
-        `final`.
+        `final/<version>`.
 
     Raises:
         RunError: If the disk is full or not writable.
     """
-    temporary = final.with_name(f".{final.name}.tmp")
+    temporary, made = final / f".{version}.tmp", final / str(version)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        tf.saved_model.save(module, str(temporary), signatures=signatures)
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
+        final.mkdir(parents=True, exist_ok=True)
+        with _assets(module, about):
+            tf.saved_model.save(module, str(temporary), signatures=signatures)
+        shutil.rmtree(made, ignore_errors=True)
+        temporary.rename(made)
+        _remove_others(final, made)
     except (tf.errors.OpError, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise cannot(
             f"export '{final.name}' to {final.parent}", error
         ) from error
-    return final
+    return made
+
+
+@contextlib.contextmanager
+def _assets(module, about) -> Iterator[None]:
+    """Files that a SavedModel copies; they must be there while it is saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        module.about = []
+        for name, text in about.items():
+            path = pathlib.Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+            module.about.append(tf.saved_model.Asset(str(path)))
+        yield
+
+
+def _remove_others(final, made):
+    for path in final.iterdir():
+        if path == made:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

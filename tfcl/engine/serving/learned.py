@@ -17,6 +17,8 @@ from tfcl.engine.serving.export import (
     export_task,
     with_answers_of_today,
 )
+from tfcl.engine.serving.formats import SAVED_MODEL, export_file
+from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -78,6 +80,7 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
+        self._facts = ServedFacts.of(journal)
         self.bindings = journal.bindings
         self.earlier_state = checkpoints.earlier_state()
         spec = _spec(journal, self.model_dir / "spec.json")
@@ -124,11 +127,22 @@ class LearnedTasks:
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
     def export(
-        self, entry: BankedTask, folder: str | pathlib.Path | None = None
+        self,
+        entry: BankedTask,
+        folder: str | pathlib.Path | None = None,
+        form: str = SAVED_MODEL,
     ) -> pathlib.Path:
-        """Writes the SavedModel of a `BankedTask`; returns its path."""
+        """Writes a `BankedTask` to be served; returns the path.
+
+        Args:
+            entry: `BankedTask`.
+            folder: Folder of exports; None for that of the run.
+            form: One of `formats.FORMATS`.
+        """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_task(self.method, entry, folder)
+        if form != SAVED_MODEL:
+            return export_file(self.method, entry, folder, form)
+        return export_task(self.method, entry, folder, self._facts)
 
     def export_bundle(
         self,
@@ -137,7 +151,7 @@ class LearnedTasks:
     ) -> pathlib.Path:
         """Writes several `BankedTask`s as one SavedModel; returns its path."""
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_bundle(self.method, entries, folder)
+        return export_bundle(self.method, entries, folder, self._facts)
 
 
 def _spec(journal, path):

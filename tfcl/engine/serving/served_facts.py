@@ -1,0 +1,35 @@
+"""What a served model tells of the run that it is of."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+if typing.TYPE_CHECKING:
+    from tfcl.engine.storage.journal import Journal
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedFacts:
+    """State of a run when its tasks are exported.
+
+    Attributes:
+        version: Tasks learned so far, a task that came again counted again.
+            What is exported later has a higher number.
+        accuracies: `{task name: newest test accuracy}`.
+    """
+
+    version: int
+    accuracies: dict[str, float]
+
+    @classmethod
+    def of(cls, journal: Journal) -> ServedFacts:
+        """Those of a run.
+
+        Args:
+            journal: `Journal` with a visit.
+        """
+        names = {record.index: record.name for record in journal.visits}
+        row = journal.visits[-1].row
+        ordered = [names[index] for index in sorted(names)]
+        return cls(len(journal.visits), dict(zip(ordered, row)))
