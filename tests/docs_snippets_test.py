@@ -93,13 +93,16 @@ for number, (image, label) in enumerate(zip(*drawn(3))):
     os.makedirs(folder, exist_ok=True)
     keras.utils.save_img(f"{folder}/{number}.png", image, scale=False)
 
-original = keras.applications.MobileNetV3Small
-
-def without_download(**arguments):
+def small(include_top, input_shape):
+    # In seconds, and without a download.
     keras.utils.set_random_seed(0)
-    return original(weights=None, **arguments)
+    inputs = keras.Input(input_shape)
+    hidden = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
+    hidden = keras.layers.Conv2D(8, 3, strides=4, activation="relu")(hidden)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    return keras.Model(inputs, hidden, name="MobileNetV3Small")
 
-keras.applications.MobileNetV3Small = without_download
+keras.applications.MobileNetV3Small = small
 exec(compile(open(sys.argv[1]).read(), sys.argv[1], "exec"))
 np.savez("seen.npz", R=learner.accuracy_matrix,
          answers=learner.predict("shoes", new_images))
@@ -177,7 +180,7 @@ def _holds_what_is_promised(folder):
     # The commands open it, too.
     words = ["-m", "tfcl", "export", "--model_dir=runs/shop", "--task=shoes"]
     assert _process(words, folder).wait(_SECONDS) == 0
-    served = tf.saved_model.load(str(run / "export/shoes"))
+    served = tf.saved_model.load(str(run / "export/shoes/2"))
     outputs = served.signatures["serving_default"](
         tf.zeros((1, 30, 40, 3), tf.uint8)
     )

@@ -177,6 +177,13 @@ def test_it_exports(shop, tmp_path):
     (bundle,) = learner.export(tmp_path / "exports", bundle=True)
     assert bundle.parent.name == "bundle" and bundle.is_dir()
     assert learner.export(tmp_path / "one", tasks=["bags"])[0].is_dir()
+    (path,) = learner.export(tmp_path / "one", tasks=["bags"], form="keras")
+    images = examples(5, 6)[0]
+    np.testing.assert_allclose(
+        keras.models.load_model(path).predict(images, verbose=0),
+        learner.predict("bags", images),
+        atol=1e-5,
+    )
 
 
 def test_commands_open_what_a_program_has_learned(copied, tmp_path):

@@ -17,6 +17,7 @@ from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of, within
 from tfcl.data.preprocessing import RESIZES
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.journal import Journal
@@ -282,7 +283,13 @@ class Learner:
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
             if kept.settings is None:
-                run = self._of_command(journal)
+                # Of `tfcl train`, whose stream its gin files tell.
+                run = Experiment(
+                    model_dir=self.model_dir,
+                    data_dir=self._data_dir,
+                    bindings=journal.bindings,
+                    **self._options,
+                )
             else:
                 reading = Reading.from_json(kept.settings)
                 count = len(journal.visits) + (journal.position is not None)
@@ -301,28 +308,22 @@ class Learner:
             )
         return dict(zip(names, row))
 
-    def _of_command(self, journal):
-        """A run of `tfcl train`, whose stream its gin files tell."""
-        return Experiment(
-            model_dir=self.model_dir,
-            data_dir=self._data_dir,
-            bindings=journal.bindings,
-            **self._options,
-        )
-
+    @checked
     def export(
         self,
         folder: Folder | None = None,
         tasks: Sequence[str] | None = None,
         bundle: bool = False,
+        form: Annotated[str, one_of(*FORMATS)] = SAVED_MODEL,
     ) -> list[pathlib.Path]:
-        """Writes SavedModels that take images and give class names.
+        """Writes models that take images and give class names.
 
         Args:
             folder: Where to; None for `export` in the run's folder.
             tasks: Names; None for all learned tasks.
             bundle: One SavedModel for all of them, whose second input is the
                 number of each image's task, instead of one each.
+            form: "saved_model", "keras" or "litert", see `docs/serving.md`.
 
         Returns:
             Their paths.
@@ -333,7 +334,7 @@ class Learner:
             where = None if folder is None else os.fspath(folder)
             if bundle:
                 return [served.export_bundle(entries, where)]
-            return [served.export(entry, where) for entry in entries]
+            return [served.export(entry, where, form) for entry in entries]
 
     def report(self) -> pathlib.Path:
         """Path of the report, an HTML page.
