@@ -175,7 +175,7 @@ def _holds_what_is_promised(folder):
     assert names == ["shoes", "bags"]
     np.testing.assert_allclose(R, seen["R"], atol=1e-6)
     assert (run / "report.html").exists()
-    assert (folder / "exports/bags/saved_model.pb").exists()
+    assert (folder / "exports/bags/2/saved_model.pb").exists()
 
     # The commands open it, too.
     words = ["-m", "tfcl", "export", "--model_dir=runs/shop", "--task=shoes"]

@@ -85,7 +85,8 @@ def test_a_dense_layer_at_the_end_is_cut_off_with_a_word(monkeypatch):
     model = _classifier("mine")
     dense = model.layers[-1]
     GivenModel(model)(_SHAPE)
-    assert f"'mine' ends in the dense layer '{dense.name}'" in told[0]
+    said = f"'mine' ends in the dense layer '{dense.name}'"
+    assert any(said in line for line in told)
     told.clear()
     kept = layers.Identity()(model.outputs[0])
     whole = keras.Model(model.inputs, kept)
