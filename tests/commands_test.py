@@ -419,7 +419,9 @@ def test_export_writes_the_task_that_is_named(life, tmp_path):
     assert ended.code == 0, ended.err
     assert ended.out.split() == [str(tmp_path / "four_five" / "3")]
     assert [each.name for each in tmp_path.iterdir()] == ["four_five"]
-    assert tf.saved_model.contains_saved_model(str(tmp_path / "four_five"))
+    assert tf.saved_model.contains_saved_model(
+        str(tmp_path / "four_five" / "3")
+    )
 
 
 def test_tasks_without_a_common_network_make_no_bundle(life, tmp_path):

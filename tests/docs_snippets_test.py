@@ -184,4 +184,4 @@ def _holds_what_is_promised(folder):
     outputs = served.signatures["serving_default"](
         tf.zeros((1, 30, 40, 3), tf.uint8)
     )
-    assert outputs["class_names"].numpy().tolist() == [b"boot", b"sneaker"]
+    assert outputs["class_names"].numpy().tolist() == [[b"boot", b"sneaker"]]
