@@ -14,6 +14,7 @@ from tests.testing.damage import damaged
 from tests.testing.forked_commands import ForkedCommands
 from tfcl.engine.steps import StepRunner
 from tfcl.engine.storage.checkpoints import CheckpointPolicy
+from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.learner import kept_tasks
@@ -285,6 +286,42 @@ def test_a_refused_task_leaves_no_trace(copied):
     learner.learn(tfcl.Task("caps", train=examples(3)))
     assert learner.tasks == ["shoes", "bags", "caps"]
     assert kept_tasks.KeptTasks(copied).names == learner.tasks
+
+
+def test_a_second_process_changes_nothing(copied, monkeypatch):
+    """It is refused before it writes what it would keep."""
+    lock = DirectoryLock(copied)
+    try:
+        with pytest.raises(UserError, match="in use|another process"):
+            tfcl.Learner(copied, method()).learn(
+                tfcl.Task("hats", train=examples(3))
+            )
+    finally:
+        lock.release()
+    assert kept_tasks.KeptTasks(copied).names == ["shoes", "bags"]
+
+
+def test_a_run_of_a_command_is_served_and_learns_by_its_command(tmp_path):
+    with ForkedCommands(tmp_path, seconds=300) as run:
+        told = run(
+            "train",
+            "--gin_file=gin/lasem_digits.gin",
+            "--gin_bindings=EPOCHS = 1",
+            f"--model_dir={tmp_path / 'run'}",
+            f"--data_dir={tmp_path}",
+        )
+    assert told.code == 0, told.err
+    learner = tfcl.Learner.load(tmp_path / "run")
+    assert learner.predict("two_three", examples(1, 3)[0]).shape == (3, 2)
+    row = learner.accuracy_matrix[-1]
+    assert list(learner.evaluate().values()) == row.tolist()
+    with pytest.raises(UserError, match="holds a run of `tfcl train`"):
+        learner.learn(tfcl.Task("hats", train=examples(3)))
+
+
+def test_arguments_of_training_are_sent_to_the_method(tmp_path):
+    with pytest.raises(TypeError, match="no argument `epochs`.*CLR.backbone"):
+        tfcl.Learner(tmp_path, method(), epochs=5)
 
 
 def test_a_new_or_foreign_folder_says_so(tmp_path):

@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from tfcl.engine.storage.journal import Journal
     from tfcl.types import Folder
 
 
@@ -71,6 +72,39 @@ class KeptTasks:
     @property
     def names(self) -> list[str]:
         return [entry["name"] for entry in self._entries]
+
+    def begun(self, journal: Journal) -> str | None:
+        """Name of the task that a run is in the middle of, None between two.
+
+        Args:
+            journal: `Journal` of the run.
+
+        Raises:
+            RunError: If nothing is kept of that task.
+        """
+        if journal.position is None:
+            return None
+        number = len(journal.visits)
+        if number >= len(self.names):
+            raise RunError(
+                f"{self.folder} does not tell of the task that the run is in "
+                "the middle of. Restore it from a copy."
+            )
+        return self.names[number]
+
+    def refuse_foreign(self, journal: Journal) -> None:
+        """Refuses a run that no program of this kind has begun.
+
+        Raises:
+            UserError: If it was begun by a command.
+        """
+        has_begun = journal.visits or journal.position
+        if self.settings is None and has_begun:
+            raise UserError(
+                f"{self.folder.parent} holds a run of `tfcl train`, which "
+                "learns further tasks by its own command and stream. Give "
+                "another folder."
+            )
 
     def refuse_other(self, task: Task) -> None:
         """Refuses other examples than a task was begun with.

@@ -21,7 +21,7 @@ from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.journal import Journal
-from tfcl.errors import RunError, UserError
+from tfcl.errors import UserError
 from tfcl.files import local_path
 from tfcl.learner.arrays import image_batches
 from tfcl.learner.kept_stream import stream_of
@@ -41,6 +41,11 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import Task as OpenTask
 
 
+# Arguments of `Experiment` that a program may give.
+_OPTIONS = (
+    *("runtime", "checkpoints", "evaluation", "on_nonfinite", "graphs"),
+    *("allow_other_numerics", "distribution"),
+)
 _Fraction = Annotated[float, within("(0, 1)")]
 
 
@@ -77,7 +82,8 @@ class Learner:
         seed: Of start values, order of examples, dropout and cuts.
         data_dir: Folder of prepared TFDS data sets.
         options: Further arguments of `Experiment`: `runtime`, `checkpoints`,
-            `evaluation`, `on_nonfinite`, `allow_other_numerics`.
+            `evaluation`, `on_nonfinite`, `graphs`, `allow_other_numerics`,
+            `distribution`.
 
     Raises:
         UserError: If the folder holds no run and there is no method, or Keras
@@ -102,9 +108,9 @@ class Learner:
         **options: Any,
     ):
         keras_state.refuse_other()
-        self.model_dir = pathlib.Path(
-            local_path(os.fspath(model_dir), "model_dir")
-        )
+        _refuse_unknown(options)
+        folder = local_path(os.fspath(model_dir), "model_dir")
+        self.model_dir = pathlib.Path(folder)
         self._data_dir = data_dir
         self._options = options
         self._wishes = {
@@ -162,13 +168,13 @@ class Learner:
         """
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
-            self._refuse_foreign(journal, kept)
+            kept.refuse_foreign(journal)
             learned = [record.name for record in journal.visits]
             if task.name in learned:
                 logging.info("Task '%s' is learned already.", task.name)
                 self._given[task.name] = task
                 return self._last_row(journal, kept)
-            begun = self._begun(journal, kept)
+            begun = kept.begun(journal)
             if begun not in (None, task.name):
                 raise UserError(
                     f"{self.model_dir} is in the middle of task '{begun}'. "
@@ -177,22 +183,26 @@ class Learner:
             reading = reading_for(
                 kept, task, self._method, self._wishes, self._seed
             )
-            found = with_index(
-                opened(task, reading, self._data_dir), len(learned), ()
-            )
-            if begun is None:
-                kept.keep(found, reading.to_json())
-            else:
+            found = opened(task, reading, self._data_dir)
+            found = with_index(found, len(learned), ())
+            if begun:
                 kept.refuse_other(found)
-            self._learn(kept, found, reading.batch_size)
+            self._learn(kept, found, not begun, reading)
             self._given[task.name] = task
             return self._last_row(self._journal(), kept)
 
-    def _learn(self, kept, task, batch_size):
+    def _learn(self, kept, task, is_new, reading):
         self._served = None
-        text = self._source.text(batch_size)
+        text = self._source.text(reading.batch_size)
         bindings = configuration.parse_bindings(text)
-        run = self._opened(kept, task.index + 1, task, batch_size, bindings)
+
+        def stream(again):
+            if is_new:  # The folder is ours by now, and no other process's.
+                kept.keep(task, reading.to_json())
+            count = task.index + 1
+            return stream_of(kept, count, task, again, reading.batch_size)
+
+        run = self._opened(kept, stream, bindings)
         try:
             refuse_other_bindings(run, bindings)
             run.start({"config.gin": text})
@@ -200,22 +210,19 @@ class Learner:
         finally:
             run.close()
 
-    def _opened(self, kept, count, here, batch_size, bindings):
+    def _opened(self, kept, stream, bindings):
+        """The run, of the stream that a function makes of `again`."""
         again = {
             name: functools.partial(self._again, task, kept)
             for name, task in self._given.items()
         }
-
-        def stream(data_dir=None):
-            del data_dir
-            return stream_of(kept, count, here, again, batch_size)
 
         return Experiment(
             model_dir=self.model_dir,
             data_dir=self._data_dir,
             bindings=bindings,
             command="tfcl.Learner",
-            stream=stream,
+            stream=lambda data_dir: stream(again),
             exports=False,
             **self._source.arguments(),
             **self._options,
@@ -293,8 +300,13 @@ class Learner:
             else:
                 reading = Reading.from_json(kept.settings)
                 count = len(journal.visits) + (journal.position is not None)
-                known = journal.bindings
-                run = self._opened(kept, count, None, reading.batch_size, known)
+                run = self._opened(
+                    kept,
+                    lambda again: stream_of(
+                        kept, count, None, again, reading.batch_size
+                    ),
+                    journal.bindings,
+                )
             try:
                 row, recorded = run.measure_again()
                 names = [task.name for task in run.stream]
@@ -352,36 +364,13 @@ class Learner:
     def __repr__(self) -> str:
         return f"<Learner {self.model_dir}: {', '.join(self.tasks) or 'new'}>"
 
-    # Helpers
-
     def _journal(self) -> Journal:
         folder = self.model_dir / "checkpoints"
         found = Checkpoints(folder, CheckpointPolicy(), writes=False).newest()
         return Journal() if found is None else found
 
-    def _refuse_foreign(self, journal, kept):
-        if kept.settings is None and (journal.visits or journal.position):
-            raise UserError(
-                f"{self.model_dir} holds a run of `tfcl train`, which learns "
-                "further tasks by its own command and stream. Give another "
-                "folder."
-            )
-
-    def _begun(self, journal, kept):
-        """Name of the task in the middle, None between tasks."""
-        if journal.position is None:
-            return None
-        number = len(journal.visits)
-        if number >= len(kept.names):
-            raise RunError(
-                f"{kept.folder} does not tell of the task that the run is in "
-                "the middle of. Restore it from a copy."
-            )
-        return kept.names[number]
-
     def _last_row(self, journal, kept):
-        row = journal.visits[-1].row if journal.visits else []
-        return dict(zip(kept.names, row))
+        return dict(zip(kept.names, journal.visits[-1].row))
 
     def _serving(self) -> LearnedTasks:
         if self._served is None:
@@ -398,3 +387,13 @@ class Learner:
         size = Reading.from_json(kept).batch_size if kept else 1
         now = configuration.parse_bindings(self._source.text(size))
         refuse_other(self.model_dir, journal.bindings, now)
+
+
+def _refuse_unknown(options):
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(
+                f"Learner has no argument `{name}`. What belongs to training "
+                f"goes to the method: CLR(backbone=..., {name}=...). Arguments "
+                f"of the run are {', '.join(_OPTIONS)}."
+            )

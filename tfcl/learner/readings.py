@@ -86,7 +86,7 @@ def reading_for(
         task: The next one.
         method: `Method`; its Keras model tells what images it takes.
         wishes: Arguments of `Learner`, None for what is not given.
-        data_seed: Of the cut.
+        data_seed: Of the cut; that of the run once it has begun.
 
     Raises:
         UserError: If they cannot be had, or differ from what the run was
@@ -117,7 +117,7 @@ def reading_for(
         resize=value("resize"),
         validation_fraction=value("validation_fraction"),
         test_fraction=value("test_fraction"),
-        data_seed=data_seed,
+        data_seed=data_seed if before is None else before.data_seed,
         batch_size=value("batch_size"),
     )
 
