@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_the_last_export(tmp_path):
         run.export(entry)
     after = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
     assert after == before
-    assert [p.name for p in path.parent.iterdir()] == ["task_00"]
+    assert [p.name for p in path.parent.iterdir()] == ["1"]
 
 
 # F6: another configuration, method or class order.

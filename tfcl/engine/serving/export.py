@@ -230,6 +230,8 @@ def write_saved_model(
         _remove_others(final, made)
     except (tf.errors.OpError, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            final.rmdir()  # If there is no former version.
         raise cannot(
             f"export '{final.name}' to {final.parent}", error
         ) from error
