@@ -150,7 +150,9 @@ def _served(folder):
     """What exported tasks say of an image, `{task: probabilities}`."""
     found = {}
     for path in sorted(folder.iterdir()):
-        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+        (version,) = path.iterdir()
+        served = tf.saved_model.load(str(version))
+        signature = served.signatures["serving_default"]
         answers = signature(tf.constant(_IMAGES[:1]))["probabilities"]
         found[path.name] = np.round(answers.numpy(), 6).tolist()
     return found
