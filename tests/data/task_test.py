@@ -147,6 +147,11 @@ def test_a_name_too_long_for_files_is_refused_before_training(letter, tmp_path):
     assert "Rename the task" in message and len(message) < 300
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b"])
+def test_a_name_is_that_of_a_file_in_its_folder(name):
+    assert "a task name holds letters, digits" in _fault(name=name)
+
+
 def test_the_fingerprint_sees_names_and_data():
     task = _TASKS[0]
     fingerprint = task.fingerprint()

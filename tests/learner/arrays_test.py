@@ -193,3 +193,15 @@ def test_images_to_classify_come_in_batches():
     parts = list(image_batches(many, None))
     assert [len(part) for part in parts] == [256, 44]
     np.testing.assert_array_equal(np.concatenate(parts), many)
+
+
+def test_what_is_no_array_and_names_that_come_twice_are_refused():
+    unequal = [IMAGES[0], IMAGES[1][:5]]
+    with pytest.raises(UserError, match="here: an array has images of one"):
+        labelled_images((unequal, LABELS[:2]), "here", SHAPE, "stretch")
+    assert shape_of((unequal, LABELS[:2])) is None
+    with pytest.raises(UserError, match="an array each. Received: str, ndarr"):
+        labelled_images(("abc", LABELS), "here", SHAPE, "stretch")
+    for labels in (LABELS, np.array(["a", "b"])[LABELS]):
+        with pytest.raises(UserError, match="these come twice: 'b'. Rename"):
+            class_numbers([labels], ["a", "b", "b"], "here")

@@ -19,7 +19,8 @@ from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.learner import kept_tasks
 from tfcl.learner.learner import Experiment
-from tfcl.methods import CLR, EWC, LASEM, Rehearsal
+from tfcl.learner.model_pixels import RAW
+from tfcl.methods import CLR, EWC, HAT, LASEM, Rehearsal
 from tfcl.testing import undrawn_figures
 
 TEST = examples(9, 20)
@@ -332,8 +333,27 @@ def test_a_new_or_foreign_folder_says_so(tmp_path):
     assert repr(learner).endswith(": new>")
     with pytest.raises(UserError, match="has not learned a task yet"):
         learner.predict("shoes", TEST[0])
+    with pytest.raises(UserError, match="has not learned a task yet"):
+        learner.evaluate()
     with pytest.raises(UserError, match="no report yet"):
         learner.report()
+    with pytest.raises(UserError, match=r"tfcl.Task\(name.*tuple"):
+        learner.learn(TEST)
+    with pytest.raises(UserError, match="method=CLR"):
+        tfcl.Learner(tmp_path / "new", CLR)
+
+
+def test_a_refused_first_try_settles_nothing(tmp_path):
+    """Neither how images are read nor anything else comes from it."""
+    with pytest.raises(ValueError, match="BatchNormalization"):
+        tfcl.Learner(tmp_path, method(make=HAT), preprocessing="train").learn(
+            BAGS
+        )
+    kept = kept_tasks.KeptTasks(tmp_path)
+    assert kept.settings["statistics"] == "train"
+    tfcl.Learner(tmp_path, method(epochs=1)).learn(BAGS)
+    settings = kept_tasks.KeptTasks(tmp_path).settings
+    assert tuple(settings["statistics"]) == RAW
 
 
 def test_damaged_files_are_named(copied):

@@ -261,10 +261,12 @@ def check_task_names(stream: str, names: Sequence[str]) -> None:
             f"come twice: {repeated}. Rename one of each."
         )
     for name in names:
-        if not name or not all(c.isalnum() or c in "_-." for c in name):
+        letters = all(c.isalnum() or c in "_-." for c in name)
+        if not letters or not name.strip("."):  # ".." is another folder.
             raise ValueError(
-                f"Stream '{stream}': a task name holds letters, digits, "
-                f"'_', '-' and '.' only. Received: {name!r}"
+                f"Stream '{stream}': a task name holds letters, digits, '_', "
+                "'-' and '.' only, and not dots alone. Received: "
+                f"{name!r}. Rename the task."
             )
         # With what is put around it, a name must not be longer than the 255
         # bytes that file systems allow.

@@ -52,7 +52,12 @@ def labelled_images(
             "a folder or the name of a data set. Received: "
             f"{type(examples).__name__}"
         )
-    images, labels = (np.asarray(each) for each in examples)
+    images, labels = (_array(each, where) for each in examples)
+    if not images.ndim or not labels.ndim:
+        raise UserError(
+            f"{where} must be (images, labels), an array each. Received: "
+            f"{', '.join(type(each).__name__ for each in examples)}"
+        )
     if not len(images) or len(images) != len(labels):
         raise UserError(
             f"{where} must have a label for each image, and at least one. "
@@ -60,6 +65,16 @@ def labelled_images(
         )
     pixels = as_grey_levels(images, where)
     return in_one_shape(pixels, image_shape, resize), labels
+
+
+def _array(given, where):
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # Of parts with unequal shapes.
+        raise UserError(
+            f"{where}: an array has images of one size. Give images of several "
+            "sizes as a folder or a tf.data.Dataset, or bring them to one."
+        ) from error
 
 
 def shape_of(examples: Any) -> tuple[int, ...] | None:
@@ -75,7 +90,10 @@ def shape_of(examples: Any) -> tuple[int, ...] | None:
             return None
         found = tuple(shape.as_list()[-3:])
     elif isinstance(examples, (tuple, list)) and len(examples) == 2:
-        found = np.shape(examples[0])[1:]
+        try:
+            found = np.shape(examples[0])[1:]
+        except ValueError:  # Unequal ones, which are refused when read.
+            return None
         found = (*found, 1) if len(found) == 2 else found
     else:
         return None
@@ -227,6 +245,7 @@ def class_numbers(
         return _of_names(flat, names, where)
     if names is None:
         names = _numbers_as_names(flat, where)
+    _refuse_repeated(names, where)
     for labels in flat:
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= len(names):
@@ -235,6 +254,16 @@ def class_numbers(
                 f"name. Received: labels {low}..{high}"
             )
     return [each.astype(np.int32) for each in flat], tuple(map(str, names))
+
+
+def _refuse_repeated(names, where):
+    texts = list(map(str, names))
+    repeated = sorted({name for name in texts if texts.count(name) > 1})
+    if repeated:
+        raise UserError(
+            f"{where}: class_names must differ, but these come twice: "
+            f"{', '.join(map(repr, repeated[:5]))}. Rename one of each."
+        )
 
 
 def _numbers_as_names(flat, where):
@@ -277,6 +306,7 @@ def _text(value):
 
 def _of_names(parts, names, where):
     found: Iterable[str] = sorted(set(parts[0])) if names is None else names
+    _refuse_repeated(found, where)
     numbers = {str(name): k for k, name in enumerate(found)}
     unknown = sorted({str(n) for part in parts for n in part} - set(numbers))
     if unknown:

@@ -128,6 +128,19 @@ class KeptTasks:
                 "same ones, in the same order, or another folder for the run."
             )
 
+    def forget_tries(self, journal: Journal) -> None:
+        """Forgets tasks, and settings, that the run has not begun with.
+
+        They are of a program that was refused, or killed, before its first
+        checkpoint: nothing is learned with them.
+
+        Args:
+            journal: `Journal` of the run.
+        """
+        count = len(journal.visits) + (journal.position is not None)
+        self._entries = self._entries[:count]
+        self.settings = self._entries[-1]["reading"] if self._entries else None
+
     def reading(self, index: int) -> dict[str, Any]:
         """The settings by which a task was read, JSON-ready."""
         return self._entries[index]["reading"]

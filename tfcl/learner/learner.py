@@ -28,8 +28,13 @@ from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
 from tfcl.learner.method_source import OfFolder, OfProgram
 from tfcl.learner.readings import Reading, reading_for
-from tfcl.learner.runs import refuse_other, refuse_other_bindings
-from tfcl.learner.task import Task
+from tfcl.learner.runs import (
+    refuse_other,
+    refuse_other_bindings,
+    refuse_unknown,
+    refuse_unlearned,
+)
+from tfcl.learner.task import Task, refuse_no_task
 from tfcl.learner.task_data import opened
 from tfcl.learner.told import told
 from tfcl.methods.base import Method
@@ -41,11 +46,6 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import Task as OpenTask
 
 
-# Arguments of `Experiment` that a program may give.
-_OPTIONS = (
-    *("runtime", "checkpoints", "evaluation", "on_nonfinite", "graphs"),
-    *("allow_other_numerics", "distribution"),
-)
 _Fraction = Annotated[float, within("(0, 1)")]
 
 
@@ -108,7 +108,7 @@ class Learner:
         **options: Any,
     ):
         keras_state.refuse_other()
-        _refuse_unknown(options)
+        refuse_unknown(options)
         folder = local_path(os.fspath(model_dir), "model_dir")
         self.model_dir = pathlib.Path(folder)
         self._data_dir = data_dir
@@ -166,9 +166,11 @@ class Learner:
                 middle, or the run was begun with something else.
             RunError: If the run cannot go on; what is learned is kept.
         """
+        refuse_no_task(task)
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
             kept.refuse_foreign(journal)
+            kept.forget_tries(journal)
             learned = [record.name for record in journal.visits]
             if task.name in learned:
                 logging.info("Task '%s' is learned already.", task.name)
@@ -216,7 +218,6 @@ class Learner:
             name: functools.partial(self._again, task, kept)
             for name, task in self._given.items()
         }
-
         return Experiment(
             model_dir=self.model_dir,
             data_dir=self._data_dir,
@@ -289,6 +290,7 @@ class Learner:
         """
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
+            refuse_unlearned(self.model_dir, journal)
             if kept.settings is None:
                 # Of `tfcl train`, whose stream its gin files tell.
                 run = Experiment(
@@ -387,13 +389,3 @@ class Learner:
         size = Reading.from_json(kept).batch_size if kept else 1
         now = configuration.parse_bindings(self._source.text(size))
         refuse_other(self.model_dir, journal.bindings, now)
-
-
-def _refuse_unknown(options):
-    for name in options:
-        if name not in _OPTIONS:
-            raise TypeError(
-                f"Learner has no argument `{name}`. What belongs to training "
-                f"goes to the method: CLR(backbone=..., {name}=...). Arguments "
-                f"of the run are {', '.join(_OPTIONS)}."
-            )

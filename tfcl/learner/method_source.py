@@ -8,16 +8,16 @@ import copy
 import typing
 
 from tfcl import configuration
+from tfcl.errors import UserError
 from tfcl.learner.kept_stream import kept_stream
 from tfcl.learner.recipe import gin_text
 from tfcl.learner.runs import explained, load_run
+from tfcl.methods.base import Method
 
 if typing.TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator
     from typing import Any
-
-    from tfcl.methods.base import Method
 
 
 class MethodSource(abc.ABC):
@@ -54,6 +54,12 @@ class OfProgram(MethodSource):
     """
 
     def __init__(self, method: Method, seed: int):
+        if not isinstance(method, Method):
+            raise UserError(
+                "Argument `method` must be one of tfcl.methods, made with its "
+                "arguments: CLR(backbone=...). Received: method="
+                f"{getattr(method, '__name__', repr(method))}"
+            )
         self._method = method
         self._seed = seed
 

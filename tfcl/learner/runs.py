@@ -14,9 +14,17 @@ from tfcl.errors import RunError, UserError
 from tfcl.files import refuse_special
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tfcl.engine.experiment import Experiment
+    from tfcl.engine.storage.journal import Journal
+
+
+# Arguments of `Experiment` that a program may give.
+_OPTIONS = (
+    *("runtime", "checkpoints", "evaluation", "on_nonfinite", "graphs"),
+    *("allow_other_numerics", "distribution"),
+)
 
 
 @contextlib.contextmanager
@@ -44,7 +52,7 @@ def load_run(model_dir: str | pathlib.Path) -> None:
     if not path.exists():
         raise UserError(
             f"--model_dir {model_dir} holds no run (no config.gin). Give the "
-            "folder that tfcl.train wrote."
+            "folder of a tfcl.Learner, or that tfcl.train wrote."
         )
     configuration.load([str(path)], [])
 
@@ -59,6 +67,37 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
         learned = LearnedTasks(model_dir, method)
     refuse_changed_file(model_dir, learned.bindings)
     return learned
+
+
+def refuse_unknown(options: Iterable[str]) -> None:
+    """Refuses what is no argument of a `Learner`.
+
+    Args:
+        options: Names of the arguments that are passed on.
+
+    Raises:
+        TypeError: With the way out.
+    """
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(
+                f"Learner has no argument `{name}`. What belongs to training "
+                f"goes to the method: CLR(backbone=..., {name}=...). Arguments "
+                f"of the run are {', '.join(_OPTIONS)}."
+            )
+
+
+def refuse_unlearned(model_dir: str | pathlib.Path, journal: Journal) -> None:
+    """Refuses to measure a run that has nothing to measure.
+
+    Raises:
+        UserError: If no task is learned.
+    """
+    if not journal.visits:
+        raise UserError(
+            f"{model_dir} has not learned a task yet. Let it learn one to its "
+            "end first."
+        )
 
 
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import typing
 
+from tfcl.errors import UserError
+
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
@@ -48,3 +50,16 @@ class Task:
     test: Any = None
     validation: Any = None
     class_names: Sequence[str] | None = None
+
+
+def refuse_no_task(task: Any) -> None:
+    """Refuses what is no `Task`.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if not isinstance(task, Task):
+        raise UserError(
+            "Argument `task` must be tfcl.Task(name, train=...). Received: "
+            f"{type(task).__name__}"
+        )

@@ -113,6 +113,20 @@ def test_versions_go_up_with_the_run_and_former_ones_go(tasks, tmp_path):
         assert [each.name for each in place.iterdir()] == ["2"]
 
 
+def test_what_no_export_has_written_stays(tasks, tmp_path):
+    """A folder of images may be called like the task that it taught."""
+    entry = tasks.find(tasks.names[0])
+    images = tmp_path / entry.name / "magpie"
+    images.mkdir(parents=True)
+    (images / "1.jpg").write_bytes(b"mine")
+    (images.parent / "notes.txt").write_text("mine")
+    tasks.export(entry, tmp_path)
+    assert (images / "1.jpg").exists()
+    assert sorted(each.name for each in images.parent.iterdir()) == [
+        *("2", "magpie", "notes.txt"),
+    ]
+
+
 def test_a_full_disk_leaves_the_former_version(tasks, tmp_path, monkeypatch):
     entry = tasks.find(tasks.names[0])
     (tmp_path / entry.name / "1").mkdir(parents=True)

@@ -22,6 +22,12 @@ def test_a_block_shares_its_memory_unless_it_is_copied():
     assert not np.shares_memory(block_of(value, (1, 1, 1)), value)
 
 
+def test_a_single_number_is_taken_over():
+    """As the count of an adapted `Normalization` is one."""
+    np.testing.assert_array_equal(widened(np.array(7), np.array(0)), 7)
+    assert block_of(np.array(7), ()).shape == ()
+
+
 def test_rows_below_a_flattened_map_are_positions_by_units():
     # 2 positions, 3 units below, of which the narrow network knows 2.
     kernel = np.arange(6 * 4).reshape(6, 4)

@@ -194,6 +194,13 @@ def about_task(entry: BankedTask, facts: ServedFacts) -> dict[str, Any]:
     }
 
 
+# What older versions of tfcl have written without a folder of a version.
+_OF_SAVED_MODEL = (
+    *("assets", "variables", "fingerprint.pb", "saved_model.pb"),
+    "keras_metadata.pb",
+)
+
+
 def write_saved_model(
     module: tf.Module,
     signatures: Any,
@@ -204,7 +211,8 @@ def write_saved_model(
     """Writes a SavedModel; it appears under its version when it is complete.
 
     Servers take the highest number in the folder. Lower ones are removed
-    after it, and what older versions of tfcl have left there.
+    after it, and what older versions of tfcl have left there. All else in the
+    folder stays.
 
     Args:
         module: `tf.Module`.
@@ -251,10 +259,14 @@ def _assets(module, about) -> Iterator[None]:
 
 
 def _remove_others(final, made):
+    # Alone what an export has written: a user may keep images beside it.
     for path in final.iterdir():
-        if path == made:
+        if path == made or not (
+            path.name in _OF_SAVED_MODEL
+            or path.name.removeprefix(".").removesuffix(".tmp").isdecimal()
+        ):
             continue
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

@@ -66,8 +66,8 @@ class LearnedTasks:
         journal = checkpoints.newest()
         if journal is None or not journal.visits:
             raise UserError(
-                f"--model_dir {model_dir} has not learned a task yet. Let "
-                "tfcl.train finish one first."
+                f"{model_dir} has not learned a task yet. Let it learn one "
+                "to its end first."
             )
         keras_state.refuse_other_floatx(journal.numerics or {}, model_dir)
         if journal.position is not None:

@@ -58,10 +58,10 @@ class FineTuning(NetworkMethod):
     def setup(self, spec: StreamSpec, seed: int) -> None:
         if self.heads == ONE and len(set(spec.class_counts)) > 1:
             raise ValueError(
-                "FineTuning has one head for all tasks, so every task needs "
-                "the same number of classes. Received: class counts "
-                f"{spec.class_counts}. Bind FineTuning.heads = 'per_task' for "
-                "a shared backbone with a head per task."
+                f"{type(self).__name__} has one head for all tasks, so every "
+                "task needs the same number of classes. Received: class "
+                f"counts {spec.class_counts}. FineTuning with "
+                "heads='per_task' has a head per task on a shared backbone."
             )
         super().setup(spec, seed)
 

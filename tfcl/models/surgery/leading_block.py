@@ -10,6 +10,8 @@ import numpy as np
 from tfcl.models.surgery.rewire import inlined, rewire
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.types import Shape
 
 
@@ -31,7 +33,9 @@ def block_view(
         `(..., positions, units below, units)`.
     """
     if positions == 1:
-        return value[tuple(slice(count) for count in shape)]
+        # The dots make a view of an array without axes, too.
+        part: tuple[Any, ...] = (..., *(slice(count) for count in shape))
+        return value[part]
     if value.ndim == 1:  # A norm's, of every place of the map.
         return value.reshape(positions, -1)[:, : shape[0] // positions]
     *window, rows, units = value.shape
