@@ -124,6 +124,18 @@ def test_other_elements_are_refused(dataset):
         labelled_images(dataset, "here", SHAPE, "stretch")
 
 
+def test_a_dark_image_of_a_dataset_is_scaled_like_the_others():
+    images = IMAGES.astype(np.float32)
+    images[3] = 1.0
+    dataset = tf.data.Dataset.from_tensor_slices((images, LABELS))
+    pixels, _ = labelled_images(dataset, "here", SHAPE, "stretch")
+    wanted = sorted(image.tobytes() for image in images.astype(np.uint8))
+    assert [image.tobytes() for image in pixels] == wanted
+    unit = tf.data.Dataset.from_tensor_slices((images / 255.0, LABELS))
+    again, _ = labelled_images(unit, "here", SHAPE, "stretch")
+    np.testing.assert_array_equal(again, pixels)
+
+
 def test_an_empty_dataset_is_refused():
     with pytest.raises(UserError, match="has no example"):
         labelled_images(_dataset().take(0), "here", SHAPE, "stretch")

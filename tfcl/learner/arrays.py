@@ -116,13 +116,16 @@ def _of_dataset(dataset, where, image_shape, resize):
         )
     if ranks[0].rank == 3:
         dataset = dataset.map(lambda image, label: (image[None], label[None]))
-    images, labels = [], []
-    for pixels, label in dataset.as_numpy_iterator():
-        levels = as_grey_levels(pixels, where)
-        images.append(in_one_shape(levels, image_shape, resize))
-        labels.append(label)
-    if not images:
+    given = list(dataset.as_numpy_iterator())
+    if not given:
         raise UserError(f"{where}: the tf.data.Dataset has no example.")
+    # Of all: a dark image alone does not tell what is white.
+    high = max(float(np.max(pixels)) for pixels, _ in given)
+    images = [
+        in_one_shape(as_grey_levels(pixels, where, high), image_shape, resize)
+        for pixels, _ in given
+    ]
+    labels = [label for _, label in given]
     pixels, label = np.concatenate(images), np.concatenate(labels)
     # A shuffled set comes in another order whenever it is read.
     keys = [each.tobytes() for each in pixels]
@@ -130,12 +133,15 @@ def _of_dataset(dataset, where, image_shape, resize):
     return pixels[order], label[order]
 
 
-def as_grey_levels(images: np.ndarray, where: str) -> np.ndarray:
+def as_grey_levels(
+    images: np.ndarray, where: str, high: float | None = None
+) -> np.ndarray:
     """Images as uint8 from 0 to 255.
 
     Args:
         images: `(n, height, width)` or `(n, height, width, 1, 3 or 4)`.
         where: What messages call them.
+        high: Largest number of the set that they are of; None takes theirs.
 
     Returns:
         `(n, height, width, channels)`.
@@ -157,7 +163,8 @@ def as_grey_levels(images: np.ndarray, where: str) -> np.ndarray:
             f"{where}: images must be numbers. {_HOW}. Received: dtype "
             f"{images.dtype}"
         )
-    low, high = float(images.min()), float(images.max())
+    low = float(images.min())
+    high = float(images.max()) if high is None else high
     if not (low >= 0.0 and high <= 255.0):  # NaN, too.
         raise UserError(
             f"{where}: {_HOW}, not standardised: the run standardises them "
