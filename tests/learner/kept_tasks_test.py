@@ -93,3 +93,10 @@ def test_a_missing_file_is_named(kept):
     (kept.folder / "000_shoes.npz").unlink()
     with pytest.raises(RunError, match="000_shoes.npz cannot be read"):
         kept.task(0, ())
+
+
+def test_a_part_of_absent_examples_has_a_digest_of_its_own(kept, task):
+    split = kept.task(0, (), lambda: task).train
+    for rows in (np.array([3, 1]), np.array([0])):
+        assert split.taken(rows).digest() == task.train.taken(rows).digest()
+    assert split.digest() == task.train.digest()

@@ -14,6 +14,7 @@ from tfcl.configuration import gin_internals
 from tfcl.data.augmentation import PadAndCrop, RandomFlip
 from tfcl.engine import experiment  # noqa: F401  (gin knows its name)
 from tfcl.errors import UserError
+from tfcl.learner import recipe
 from tfcl.learner.recipe import gin_text
 from tfcl.methods import (
     CLR,
@@ -152,3 +153,11 @@ def test_whatever_a_method_is_made_of_can_be_told():
     ]
     # Of streams, not of methods.
     assert lost == ["tfcl.data.lazy_images.MemoryLimits"]
+
+
+def test_each_of_two_optimizers_keeps_its_own_values():
+    first, second = keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.25)
+    teller = recipe._Teller({"keras_optimizer": 2})
+    names = [teller.told(each) for each in (first, second)]
+    assert len(set(names)) == 2
+    assert ["0.5" in text for text in teller.bindings.values()] == [True, False]

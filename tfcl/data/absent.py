@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from tfcl.data.lazy_images import Images
+from tfcl.data.lazy_images import Images, image_digest
 from tfcl.data.split import Split
 
 if typing.TYPE_CHECKING:
@@ -50,8 +50,7 @@ class AbsentImages(Images):
         return found.taken(rows) if isinstance(found, Images) else found[rows]
 
     def digest(self) -> str:
-        # Not what an array of them has; `AbsentSplit` keeps that.
-        raise NotImplementedError
+        return image_digest(self._whole())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,5 +63,11 @@ class AbsentSplit(Split):
 
     known_digest: str = ""
 
+    def taken(self, indices: np.ndarray) -> Split:
+        """The split of the images at `indices`, `(k,)` integers."""
+        part: typing.Any = super().taken(indices)
+        # It is not known by the digest of the whole.
+        return dataclasses.replace(part, known_digest="")
+
     def digest(self) -> str:
-        return self.known_digest
+        return self.known_digest or super().digest()

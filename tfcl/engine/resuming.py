@@ -28,6 +28,19 @@ def refuse_lost_checkpoints(bank: Bank, model_dir: pathlib.Path) -> None:
         )
 
 
+def refuse_unlearned(journal: Journal | None, model_dir: Folder) -> None:
+    """Refuses to serve or to measure a run without a learned task.
+
+    Raises:
+        UserError: With the way out.
+    """
+    if journal is None or not journal.visits:
+        raise UserError(
+            f"{model_dir} has not learned a task yet. Let it learn one to its "
+            "end first."
+        )
+
+
 def refuse_other_tasks(
     journal: Journal, stream: TaskStream, model_dir: pathlib.Path
 ) -> None:

@@ -78,14 +78,12 @@ class Runtime:
             UserError: If TensorFlow has computed something already, and a
                 switch that must be set before has another position.
         """
-        threading = tf.config.threading
-        if self.threads not in (
-            0,
-            threading.get_intra_op_parallelism_threads(),
-        ):
-            with _before_all_else("threads"):
-                threading.set_intra_op_parallelism_threads(self.threads)
-                threading.set_inter_op_parallelism_threads(self.threads)
+        for which in ("intra", "inter"):
+            name = f"{which}_op_parallelism_threads"
+            now = getattr(tf.config.threading, f"get_{name}")()
+            if self.threads not in (0, now):
+                with _before_all_else("threads"):
+                    getattr(tf.config.threading, f"set_{name}")(self.threads)
         if self.memory_growth:
             _let_memory_grow()
         if self.cpu_devices > 1:

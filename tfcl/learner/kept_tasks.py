@@ -35,8 +35,8 @@ _IMAGES = "test/images"
 class KeptTasks:
     """Names, labels and test images of the tasks that a program has given.
 
-    `learner/tasks.json` lists the tasks in the order of learning, and the
-    settings by which images of further tasks are read. `000_shoes.npz` holds
+    `learner/tasks.json` lists the tasks in the order of learning, each with
+    the settings by which its images were read. `000_shoes.npz` holds
     the labels of a task and its test images: so it is measured again when
     others have been learned, by programs that no longer have its data.
 
@@ -44,8 +44,8 @@ class KeptTasks:
         model_dir: Folder of the run.
 
     Attributes:
-        settings: JSON-ready, None of a new run.
         names: Of the tasks.
+        settings: Those of the newest task, JSON-ready; None of a new run.
 
     Raises:
         RunError: If `tasks.json` cannot be read.
@@ -53,7 +53,6 @@ class KeptTasks:
 
     def __init__(self, model_dir: Folder):
         self.folder = pathlib.Path(model_dir) / FOLDER
-        self.settings: dict[str, Any] | None = None
         self._entries: list[dict[str, Any]] = []
         path = self.folder / "tasks.json"
         if not path.exists():
@@ -62,7 +61,6 @@ class KeptTasks:
             content = read_json(path)
             if content["format"] != _FORMAT:
                 raise ValueError(f"it is of format {content['format']}")
-            self.settings = content["settings"]
             self._entries = content["tasks"]
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(
@@ -72,6 +70,10 @@ class KeptTasks:
     @property
     def names(self) -> list[str]:
         return [entry["name"] for entry in self._entries]
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        return self._entries[-1]["reading"] if self._entries else None
 
     def begun(self, journal: Journal) -> str | None:
         """Name of the task that a run is in the middle of, None between two.
@@ -129,7 +131,7 @@ class KeptTasks:
             )
 
     def forget_tries(self, journal: Journal) -> None:
-        """Forgets tasks, and settings, that the run has not begun with.
+        """Forgets tasks, with their settings, that the run has not begun.
 
         They are of a program that was refused, or killed, before its first
         checkpoint: nothing is learned with them.
@@ -139,7 +141,6 @@ class KeptTasks:
         """
         count = len(journal.visits) + (journal.position is not None)
         self._entries = self._entries[:count]
-        self.settings = self._entries[-1]["reading"] if self._entries else None
 
     def reading(self, index: int) -> dict[str, Any]:
         """The settings by which a task was read, JSON-ready."""
@@ -183,13 +184,13 @@ class KeptTasks:
             write_atomically(self.folder / file, content)
             write_json(
                 self.folder / "tasks.json",
-                {"format": _FORMAT, "settings": settings, "tasks": entries},
+                {"format": _FORMAT, "tasks": entries},
             )
         except OSError as error:
             raise cannot(
                 f"keep task '{task.name}' in {self.folder}", error
             ) from error
-        self.settings, self._entries = settings, entries
+        self._entries = entries
 
     def task(
         self,

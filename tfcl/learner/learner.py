@@ -17,9 +17,10 @@ from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of, within
 from tfcl.data.preprocessing import RESIZES
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.resuming import refuse_unlearned
 from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import UserError
 from tfcl.files import local_path
@@ -32,7 +33,6 @@ from tfcl.learner.runs import (
     refuse_other,
     refuse_other_bindings,
     refuse_unknown,
-    refuse_unlearned,
 )
 from tfcl.learner.task import Task, refuse_no_task
 from tfcl.learner.task_data import opened
@@ -189,9 +189,9 @@ class Learner:
             found = with_index(found, len(learned), ())
             if begun:
                 kept.refuse_other(found)
-            self._learn(kept, found, not begun, reading)
+            journal = self._learn(kept, found, not begun, reading)
             self._given[task.name] = task
-            return self._last_row(self._journal(), kept)
+            return self._last_row(journal, kept)
 
     def _learn(self, kept, task, is_new, reading):
         self._served = None
@@ -211,6 +211,7 @@ class Learner:
             learn_stream(run)
         finally:
             run.close()
+        return run.journal
 
     def _opened(self, kept, stream, bindings):
         """The run, of the stream that a function makes of `again`."""
@@ -290,7 +291,7 @@ class Learner:
         """
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
-            refuse_unlearned(self.model_dir, journal)
+            refuse_unlearned(journal, self.model_dir)
             if kept.settings is None:
                 # Of `tfcl train`, whose stream its gin files tell.
                 run = Experiment(
@@ -367,8 +368,7 @@ class Learner:
         return f"<Learner {self.model_dir}: {', '.join(self.tasks) or 'new'}>"
 
     def _journal(self) -> Journal:
-        folder = self.model_dir / "checkpoints"
-        found = Checkpoints(folder, CheckpointPolicy(), writes=False).newest()
+        found = newest_journal(self.model_dir)
         return Journal() if found is None else found
 
     def _last_row(self, journal, kept):

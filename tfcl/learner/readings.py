@@ -7,7 +7,8 @@ import typing
 
 from absl import logging
 
-from tfcl.data.task_assembly import checked_statistics
+from tfcl.arguments import fits
+from tfcl.data.task_assembly import Statistics, checked_statistics
 from tfcl.errors import UserError
 from tfcl.learner.arrays import shape_of
 from tfcl.learner.model_pixels import RAW, own_preprocessing
@@ -32,8 +33,6 @@ _DEFAULTS = {
     "validation_fraction": 0.15,
     "test_fraction": 0.2,
 }
-# What the network and its training are made for.
-_OF_THE_RUN = ("image_size", "channels", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,18 +124,19 @@ def reading_for(
 def _refuse_others(before, wishes):
     """Refuses what a run cannot change once it has begun."""
     *size, channels = before.image_shape
-    found = {
+    # What the network and its training are made for.
+    made_for = {
         "image_size": tuple(size),
         "channels": channels,
         "batch_size": before.batch_size,
     }
-    for name in _OF_THE_RUN:
+    for name, found in made_for.items():
         wish = wishes[name]
         if name == "image_size" and wish is not None:
             wish = _pair(wish)
-        if wish not in (None, found[name]):
+        if wish not in (None, found):
             raise UserError(
-                f"The run was begun with {name}={found[name]}, and cannot "
+                f"The run was begun with {name}={found}, and cannot "
                 f"change it. Received: {name}={wish}. Leave it out, or give "
                 "another folder."
             )
@@ -200,15 +200,9 @@ def _statistics(wish, model, channels):
         return RAW
     if wish == "raw":
         return RAW
-    known = ("train", "split", "none")
-    if (
-        isinstance(wish, str)
-        and wish not in known
-        or (not isinstance(wish, str) and len(wish) != 2)
-    ):
+    if not fits(wish, Statistics):
         raise UserError(
             "Argument `preprocessing` must be 'auto', 'raw', 'train', 'split' "
             f"or 'none', or a pair (mean, std). Received: {wish!r}"
         )
-    wish = wish if isinstance(wish, str) else tuple(wish)
     return checked_statistics(wish, channels)

@@ -130,7 +130,8 @@ class _Teller:
         self.modules: set[str] = set()
         self.used: collections.Counter = collections.Counter()
         self._uses = uses
-        self._scopes: dict[int, str] = {}
+        # By identity; what is named is held, so that no other object gets it.
+        self._scopes: dict[int, tuple[Any, str]] = {}
 
     def told(self, value: Any) -> str:
         """The text of a value."""
@@ -170,11 +171,12 @@ class _Teller:
         if id(value) not in self._scopes:
             shared = self._uses.get(name, 1) > 1
             scope = f"{name}_{self.used[name]}/" if shared else ""
-            self._scopes[id(value)] = scope
+            self._scopes[id(value)] = value, scope
             self.used[name] += 1
             for parameter, each in given.items():
                 self.bindings[f"{scope}{name}.{parameter}"] = self.told(each)
-        return f"@{self._scopes[id(value)]}{name}"
+        _, scope = self._scopes[id(value)]
+        return f"@{scope}{name}"
 
     def _name(self, value):
         """Gin's name of a class or function."""

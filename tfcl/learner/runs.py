@@ -17,7 +17,6 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tfcl.engine.experiment import Experiment
-    from tfcl.engine.storage.journal import Journal
 
 
 # Arguments of `Experiment` that a program may give.
@@ -85,19 +84,6 @@ def refuse_unknown(options: Iterable[str]) -> None:
                 f"goes to the method: CLR(backbone=..., {name}=...). Arguments "
                 f"of the run are {', '.join(_OPTIONS)}."
             )
-
-
-def refuse_unlearned(model_dir: str | pathlib.Path, journal: Journal) -> None:
-    """Refuses to measure a run that has nothing to measure.
-
-    Raises:
-        UserError: If no task is learned.
-    """
-    if not journal.visits:
-        raise UserError(
-            f"{model_dir} has not learned a task yet. Let it learn one to its "
-            "end first."
-        )
 
 
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.testing import toy_run
 from tfcl.engine.serving import written_again
 from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import RunError, UserError
 from tfcl.files import read_json, write_json
@@ -161,7 +162,7 @@ def test_a_damaged_spec_does_not_serve(folder, caplog, how):
 
 
 def test_a_spec_of_an_older_run_must_fit_the_learned_tasks(folder, monkeypatch):
-    journal = written_again._journal(folder)
+    journal = newest_journal(folder)
     journal.spec = None
     monkeypatch.setattr(
         "tfcl.engine.serving.learned.Checkpoints.newest",

@@ -79,12 +79,12 @@ class ServedBundle(tf.Module):
                 "labels": tf.gather(names, best, batch_dims=1),
             }
 
-        self.serve = traced(serve, ANY_IMAGES, numbers)
+        self.serve = served = traced(serve, ANY_IMAGES, numbers)
         self.serve_files = None
         if len({entry.preprocessing.resize for entry in entries}) == 1:
             first = entries[0].preprocessing
             self.serve_files = traced(
-                lambda files, tasks: serve(decoded(files, first), tasks),
+                lambda files, tasks: served(decoded(files, first), tasks),
                 ANY_FILES,
                 numbers,
             )

@@ -81,12 +81,13 @@ class ServedTask(tf.Module):
                 "labels": tf.gather(names, tf.argmax(logits, axis=-1)),
             }
 
-        self.serve = traced(serve, ANY_IMAGES)
+        self.serve = served = traced(serve, ANY_IMAGES)
+        # Both call it, so that the network is traced and stored once.
         self.serve_files = traced(
-            lambda files: serve(decoded(files, preprocessing)), ANY_FILES
+            lambda files: served(decoded(files, preprocessing)), ANY_FILES
         )
         self.embed = traced(
-            lambda images: {"embeddings": serve(images)["embeddings"]},
+            lambda images: {"embeddings": served(images)["embeddings"]},
             ANY_IMAGES,
         )
 
@@ -140,6 +141,22 @@ def with_answers_of_today(method: Method, entry: BankedTask) -> BankedTask:
     return entry
 
 
+def plain_network(method: Method, entry: BankedTask) -> keras.Model:
+    """The network of a task, from standardised images to logits.
+
+    Args:
+        method: `Method`, set up, shared variables restored.
+        entry: `BankedTask`; it gets the classes of `with_answers_of_today`.
+
+    Raises:
+        UserError: If it does not take images.
+    """
+    check_takes_images(entry, method.spec.image_shape)
+    with_answers_of_today(method, entry)
+    method.activate(entry.values, entry.index)
+    return method.network().lower()
+
+
 def export_task(
     method: Method,
     entry: BankedTask,
@@ -161,10 +178,7 @@ def export_task(
         UserError: If the task's network does not take images.
         RunError: If the disk is full or not writable.
     """
-    check_takes_images(entry, method.spec.image_shape)
-    entry = with_answers_of_today(method, entry)
-    method.activate(entry.values, entry.index)
-    model = method.network().lower()
+    model = plain_network(method, entry)
     module = ServedTask(model, entry.preprocessing, entry.class_names)
     about = {
         "labels.txt": "".join(f"{name}\n" for name in entry.class_names),

@@ -13,11 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcl.engine.serving.export import (
-    check_takes_images,
-    traced,
-    with_answers_of_today,
-)
+from tfcl.engine.serving.export import plain_network, traced
 from tfcl.errors import UserError
 from tfcl.files import cannot, write_atomically
 from tfcl.models.variables import leaf_layers
@@ -48,10 +44,7 @@ def pixels_to_probabilities(method: Method, entry: BankedTask) -> keras.Model:
         UserError: If the network does not take images, or has a layer that
             Keras does not know.
     """
-    check_takes_images(entry, method.spec.image_shape)
-    entry = with_answers_of_today(method, entry)
-    method.activate(entry.values, entry.index)
-    network = method.network().lower()
+    network = plain_network(method, entry)
     own = [
         layer
         for layer in leaf_layers(network)

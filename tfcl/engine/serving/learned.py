@@ -11,6 +11,7 @@ from absl import logging
 
 from tfcl import keras_state
 from tfcl.data.task import StreamSpec
+from tfcl.engine.resuming import refuse_unlearned
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.export import (
     check_takes_images,
@@ -64,11 +65,8 @@ class LearnedTasks:
             self.model_dir / "checkpoints", CheckpointPolicy(), writes=False
         )
         journal = checkpoints.newest()
-        if journal is None or not journal.visits:
-            raise UserError(
-                f"{model_dir} has not learned a task yet. Let it learn one "
-                "to its end first."
-            )
+        refuse_unlearned(journal, model_dir)
+        assert journal is not None, "it has learned"
         keras_state.refuse_other_floatx(journal.numerics or {}, model_dir)
         if journal.position is not None:
             logging.warning(

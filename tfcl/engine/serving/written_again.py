@@ -10,7 +10,7 @@ from absl import logging
 
 from tfcl.engine.outputs import learned_so_far
 from tfcl.engine.storage.bank import Bank
-from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
 from tfcl.files import refuse_special
@@ -39,7 +39,7 @@ def mend_results(model_dir: str | pathlib.Path) -> None:
         return
     lock = DirectoryLock(folder)
     try:
-        journal = _journal(folder)
+        journal = newest_journal(folder)
         if journal is not None and journal.visits:
             missing = [f"{checksums.NAME} is missing"]
             write_again(folder, journal, faults(folder) or missing)
@@ -58,14 +58,8 @@ def _doubtful(folder):
     if summed:
         return False
     # Older versions wrote no checksums, and no such facts.
-    journal = _journal(folder)
+    journal = newest_journal(folder)
     return journal is not None and journal.facts is not None
-
-
-def _journal(folder):
-    return Checkpoints(
-        folder / "checkpoints", CheckpointPolicy(), writes=False
-    ).newest()
 
 
 def faults(model_dir: pathlib.Path) -> list[str]:

@@ -237,6 +237,21 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def newest_journal(model_dir: pathlib.Path) -> Journal | None:
+    """The journal of a run's newest whole checkpoint, None if it has none.
+
+    Every tensor of the checkpoint is read, to verify it.
+
+    Args:
+        model_dir: Folder of the run.
+
+    Raises:
+        RunError: If there are checkpoints and none is whole.
+    """
+    folder = model_dir / "checkpoints"
+    return Checkpoints(folder, CheckpointPolicy(), writes=False).newest()
+
+
 def _parts(method):
     return {
         "shared": [v.variable.value for v in method.shared],
