@@ -8,6 +8,9 @@ import sys
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow's own allocator keeps all memory that it has ever had, which a
+# process of a thousand networks cannot afford.
+os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 
 from tfcl import keras_state  # noqa: E402
 
