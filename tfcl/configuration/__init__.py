@@ -1,7 +1,7 @@
 """Gin at the edge: files and bindings are read here, and nowhere else."""
 
 from tfcl.configuration.explaining import explain
-from tfcl.configuration.gin_internals import name_of
+from tfcl.configuration.gin_internals import name_of, wrapped
 from tfcl.configuration.reading import apart, build, check_all_used, load
 from tfcl.configuration.start_files import refuse_missing
 from tfcl.configuration.texts import (
@@ -25,4 +25,5 @@ __all__ = [
     "parse_bindings",
     "refuse_missing",
     "used",
+    "wrapped",
 ]

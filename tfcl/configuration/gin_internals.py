@@ -67,6 +67,15 @@ def configurables(name: str) -> list[Entry]:
     return config._REGISTRY.get_all_matches(name)
 
 
+def wrapped(name: str) -> Any:
+    """Returns the class or function that a name of gin stands for.
+
+    None if there is none, or several.
+    """
+    found = configurables(name)
+    return found[0].wrapped if len(found) == 1 else None
+
+
 def configurable_names() -> list[str]:
     """Returns the shortest unambiguous name of every configurable."""
     names = (selector for selector, _ in config._REGISTRY.items())

@@ -1,4 +1,4 @@
-"""Images that are not in memory, and perhaps not there at all."""
+"""Images, and tasks, that are not in memory and perhaps not there at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from tfcl.data.lazy_images import Images, image_digest
 from tfcl.data.split import Split
+from tfcl.data.task import Task
+from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,21 +24,31 @@ class AbsentImages(Images):
     Args:
         count: Number of images.
         image_shape: `(height, width, channels)`.
-        fetch: Function without arguments to the images; it raises a
-            `UserError` if nobody has them.
+        fetch: Function without arguments to the images; None if nobody has
+            them.
+        lost: What an error says then: whose images, and the way out.
     """
 
     def __init__(
         self,
         count: int,
         image_shape: Shape,
-        fetch: Callable[[], np.ndarray | Images],
+        fetch: Callable[[], np.ndarray | Images] | None,
+        lost: str = "",
     ):
         super().__init__(count, image_shape)
         self._fetch = fetch
+        self.lost = lost
         self._found: np.ndarray | Images | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody has the images."""
+        return self._fetch is None
+
     def _whole(self):
+        if self._fetch is None:
+            raise UserError(self.lost)
         if self._found is None:
             self._found = self._fetch()
         return self._found
@@ -71,3 +83,25 @@ class AbsentSplit(Split):
 
     def digest(self) -> str:
         return self.known_digest or super().digest()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AbsentTask(Task):
+    """A learned `Task` whose data are gone, known by what a run noted.
+
+    Args:
+        known_fingerprint: What `Task.fingerprint` was when they were here.
+    """
+
+    known_fingerprint: str = ""
+
+    def fingerprint(self) -> str:
+        return self.known_fingerprint
+
+    def former_fingerprint(self) -> str:
+        return self.known_fingerprint
+
+
+def is_lost(split: Split) -> bool:
+    """Whether nobody has the images of a split."""
+    return isinstance(split.images, AbsentImages) and split.images.is_lost

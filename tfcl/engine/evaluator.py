@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import typing
 
 import gin
 import numpy as np
+from absl import logging
 
 from tfcl.arguments import PositiveInt, checked
+from tfcl.data.absent import is_lost
+from tfcl.engine.measurement import Evaluation
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tfcl.data.split import Split
     from tfcl.data.task import Task, TaskStream
-    from tfcl.engine.measurement import Evaluation, Measurement
+    from tfcl.engine.measurement import Measurement
     from tfcl.engine.storage.bank import Bank
+    from tfcl.engine.storage.visit_record import VisitRecord
     from tfcl.methods.base import Batch, Method
     from tfcl.types import Tensor
+
+
+_UNKNOWN = Evaluation(math.nan, math.nan, math.nan)
 
 
 @gin.configurable
@@ -62,6 +70,8 @@ class Evaluator:
         self.policy = policy
         # By visit and split: what was measured, and of which variables.
         self._known: dict[tuple[int, str], tuple[str, Evaluation]] = {}
+        # Likewise by visit, of test splits that an earlier process measured.
+        self._noted: dict[int, tuple[str | None, Evaluation]] = {}
 
     def running(
         self,
@@ -93,14 +103,78 @@ class Evaluator:
         self.method.activate(entry.values, task.index)
         key = (visit, split_name)
         digest = self._digest()
+        if is_lost(getattr(task, split_name)):
+            return self._as_noted(task, visit, digest)
         if key not in self._known or self._known[key][0] != digest:
             split = getattr(task, split_name)
             found = self._measure(split, self.policy.batch_size)
             self._known[key] = (digest, found)
         return self._known[key][1]
 
+    def remember(self, records: Sequence[VisitRecord]) -> None:
+        """Takes over what was measured last, for tasks whose images are gone.
+
+        Args:
+            records: Of the visits that have been made.
+        """
+        if not records:
+            return
+        last = records[-1]
+        newest = {record.index: record.visit for record in records}
+        nothing = [None] * len(last.row)
+        for index, accuracy, loss, top5, digest in zip(
+            sorted(newest),
+            last.row,
+            last.losses or nothing,
+            last.top5 or nothing,
+            last.read_digests or nothing,
+        ):
+            self._noted[newest[index]] = digest, Evaluation(
+                loss=_number(loss),
+                accuracy=_number(accuracy),
+                batch_losses=math.nan,
+                top5_accuracy=top5,
+            )
+
+    def read_digest(self, task: Task, visit: int) -> str:
+        """Digest of all variables that a finished task reads."""
+        entry = self.bank.load(visit, task.name)
+        self.method.activate(entry.values, task.index)
+        return self._digest()
+
+    def measured_with(
+        self, stream: TaskStream, visit: int
+    ) -> list[str | None]:
+        """Digests of what `evaluations` has measured, by task index.
+
+        None of a task that could not be measured.
+        """
+        digests = []
+        for _, newest in stream.learned_versions(visit):
+            known = self._known.get((newest, "test"))
+            noted = self._noted.get(newest, (None, None))
+            digests.append(known[0] if known else noted[0])
+        return digests
+
+    def _as_noted(self, task, visit, digest):
+        """What is known of a task whose test images nobody has."""
+        measured_with, evaluation = self._noted.get(visit, (None, _UNKNOWN))
+        if measured_with == digest:
+            return evaluation
+        if measured_with is not None or visit not in self._noted:
+            logging.warning(
+                "Task '%s' answers otherwise than when it was measured last, "
+                "and its test images are not here: its accuracy is not known.",
+                task.name,
+            )
+        self._noted[visit] = None, _UNKNOWN
+        return _UNKNOWN
+
     def row(self, stream: TaskStream, visit: int) -> list[float]:
-        """Test accuracies of all tasks seen when a visit has ended."""
+        """Test accuracies of all tasks seen when a visit has ended.
+
+        NaN where they are not known.
+        """
         found = self.evaluations(stream, visit)
         return [each.accuracy for each in found.values()]
 
@@ -124,3 +198,7 @@ class Evaluator:
             sha.update(owned.name.encode())
             sha.update(np.ascontiguousarray(value))
         return sha.hexdigest()
+
+
+def _number(value):
+    return math.nan if value is None else value

@@ -17,6 +17,7 @@ from tfcl.data.run_folder import made_for
 from tfcl.data.scenario import withheld_task
 from tfcl.engine import resuming
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
+from tfcl.engine.growth import grown, note_digests, refuse_lost_data
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
 from tfcl.engine.process.agreement import agree
@@ -50,9 +51,6 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import TaskStream, Visit
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
-
-
-_LOCK_FILE = ".lock"
 
 
 @gin.configurable(
@@ -161,7 +159,8 @@ class Experiment:
         keras.utils.set_random_seed(self.seed)
         told = withheld_task(method.refuse_unknown_task)
         with told, made_for(self.model_dir):
-            self.stream = stream(data_dir=data_dir)
+            found = stream(data_dir=data_dir)
+        self.stream = grown(found, self.journal, self.bank, self.model_dir)
         if not self.stream.task_known:
             method.refuse_unknown_task(self.stream.name)
         self.spec = self.stream.spec()
@@ -192,7 +191,8 @@ class Experiment:
         )
 
     def _connect(self):
-        first = self.stream.tasks[0].train
+        # Learned tasks whose data are gone do not tell of the pixels.
+        first = self.stream.tasks[-1].train
         self.runner = StepRunner(
             self.method,
             self.strategy,
@@ -205,6 +205,7 @@ class Experiment:
         self.evaluator = Evaluator(
             self.method, self.runner.measurement, self.bank, self.evaluation
         )
+        self.evaluator.remember(self.journal.visits)
         resuming.refuse_other_tasks(self.journal, self.stream, self.model_dir)
         self.method.recall = self._recall
         place = self.journal.position
@@ -253,12 +254,14 @@ class Experiment:
             self.model_dir,
         )
         self.method.check_stream(self.stream)
+        refuse_lost_data(self.method, self.stream, len(self.journal.visits))
         self._start_files.refuse_changed()
         if self.chief:
             self._start_files.keep()
         if self.journal.position is None:
             # Before any file tells of a stream that the method cannot take.
             self._checkpoints.restore(self.method, between_tasks=True)
+            note_digests(self.journal, self.stream, self.evaluator)
         self.journal.facts = self.outputs.facts.to_json()
         self.journal.spec = self.spec.to_json()
         if self.chief:
@@ -388,13 +391,4 @@ class Experiment:
         finally:
             self._traces.close()
             if self._lock is not None:
-                if self._is_new:
-                    _remove_empty(self.model_dir)
-                self._lock.release()
-
-
-def _remove_empty(model_dir):
-    """Removes a folder that holds the lock's file alone."""
-    if [path.name for path in model_dir.glob("*")] == [_LOCK_FILE]:
-        (model_dir / _LOCK_FILE).unlink()
-        model_dir.rmdir()
+                self._lock.release(and_remove=self._is_new)

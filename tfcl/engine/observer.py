@@ -142,7 +142,7 @@ class Observer:
             self._num_visits,
             task.name,
             100 * row[task.index],
-            100 * float(np.mean(row)),
+            100 * float(np.nanmean(np.array(row, float))),
         )
         if self.summaries is None:
             return
@@ -180,7 +180,7 @@ class Observer:
             if isinstance(value, float)
         }
         summaries.scalars("metrics", metrics, step)
-        each = dict(zip(names, record.row))
+        each = {n: v for n, v in zip(names, record.row) if v is not None}
         summaries.scalars("test_accuracy", each, step)
         summaries.scalars("method", _numbers(record.notes), step)
         for name, note in record.notes.items():

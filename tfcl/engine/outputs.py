@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from tfcl.data.absent import is_lost
 from tfcl.data.task import Task, TaskStream
 from tfcl.engine.observer import Observer
 from tfcl.engine.serving.export import export_task
@@ -177,11 +178,12 @@ def run_facts(
 
 
 def split_points(task: Task) -> dict[str, SplitPoints] | None:
-    """The points of a task of points by split; None of any other task.
+    """The points of a task of points by split; None of any other task, and
+    where they are gone.
 
     Their kinds are class, domain where it is known, and distribution.
     """
-    if tuple(task.train.image_shape) != (1, 1, 2):
+    if tuple(task.train.image_shape) != (1, 1, 2) or is_lost(task.train):
         return None
     found = {}
     for name in ("train", "validation", "test"):

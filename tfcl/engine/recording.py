@@ -1,5 +1,7 @@
 """The record of a task that has just been learned."""
 
+import math
+
 from tfcl.data.task import TaskStream, Visit
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.storage.bank import Bank, BankedTask
@@ -58,12 +60,23 @@ def record_visit(
         notes=notes,
         labels=labels,
         footprint=footprint,
-        row=[each.accuracy for each in found.values()],
-        losses=[each.loss for each in found.values()],
+        row=[_known(each.accuracy) for each in found.values()],
+        losses=[_known(each.loss) for each in found.values()],
         top5=_top5_row(found, stream),
         numerics=position.numerics,
         verification=None if verification is None else verification.to_json(),
+        split_digests={
+            "train": task.train.digest(),
+            "validation": task.validation.digest(),
+            "test": task.test.digest(),
+        },
+        read_digests=evaluator.measured_with(stream, visit.number),
     )
+
+
+def _known(value):
+    """None where it is not known, for JSON."""
+    return None if math.isnan(value) else value
 
 
 def _last_accuracy(position):

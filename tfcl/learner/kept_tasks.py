@@ -224,7 +224,11 @@ class KeptTasks:
             absent = AbsentImages(
                 len(options["labels"]),
                 entry["image_shape"],
-                functools.partial(_fetched, entry, name, again),
+                again and functools.partial(_fetched, entry, name, again),
+                f"The {name} images of task '{entry['name']}' were given by a "
+                "Python program, and a run does not keep them. Go on in a "
+                f"program that gives them: learner.learn(tfcl.Task("
+                f"'{entry['name']}', train=...)).",
             )
             made[name] = AbsentSplit(
                 images=absent, known_digest=facts["digest"], **options
@@ -257,12 +261,6 @@ class KeptTasks:
 def _fetched(entry, split, again):
     """Images of a split, from who has them."""
     name = entry["name"]
-    if again is None:
-        raise UserError(
-            f"The {split} images of task '{name}' were given by a Python "
-            "program, and a run does not keep them. Go on in a program that "
-            f"gives them: learner.learn(tfcl.Task('{name}', train=...))."
-        )
     found = getattr(again(), split)
     if found.digest() != entry["splits"][split]["digest"]:
         raise UserError(

@@ -12,6 +12,7 @@ from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import RunError, UserError
 from tfcl.files import refuse_special
+from tfcl.learner.task_settings import is_of_tasks, of_tasks
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -89,23 +90,26 @@ def refuse_unknown(options: Iterable[str]) -> None:
 def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     """Refuses to continue a run with bindings that change what is learned.
 
-    The stream's own bindings may differ (a longer stream): its learned tasks
-    are compared by their data. Its batch size may not. What touches numbers
-    alone, `Experiment.start` refuses.
+    The stream's own bindings may differ: its learned tasks are compared by
+    their data. Between two tasks, so may those that say how a task is trained
+    (`task_settings`). What touches numbers alone, `Experiment.start` refuses.
 
     Raises:
         UserError: With the differing bindings.
     """
-    if not run.resumed:
-        return
-    refuse_other(run.model_dir, run.journal.bindings, bindings)
-    run.journal.bindings = dict(bindings)
+    journal = run.journal
+    if run.resumed:
+        begun = journal.position and (journal.position.name or "a task")
+        refuse_other(run.model_dir, journal.bindings, bindings, begun)
+        journal.bindings = dict(bindings)
+    journal.settings = of_tasks(bindings)
 
 
 def refuse_other(
     model_dir: str | pathlib.Path,
     learned: Mapping[str, str],
     now: Mapping[str, str],
+    begun: str | None = None,
 ) -> None:
     """Refuses what was not learned with the present configuration.
 
@@ -113,11 +117,20 @@ def refuse_other(
         model_dir: Folder of the run.
         learned: Bindings of its journal.
         now: Those of today.
+        begun: Name of the task that the run is in the middle of. Between two
+            tasks, bindings that say how a task is trained may differ.
 
     Raises:
         UserError: With the differing bindings.
     """
-    kept = _differences(learned, now)
+    kept = _differences(learned, now, between=begun is None)
+    lasting = _differences(learned, now, between=True)
+    if begun is not None and kept and not lasting:
+        raise UserError(
+            f"--model_dir {model_dir} is in the middle of task '{begun}', "
+            f"which was begun with other settings: {'; '.join(kept)}. Use the "
+            "old values until it is learned; later tasks may have others."
+        )
     if kept:
         raise UserError(
             f"--model_dir {model_dir} belongs to another configuration: "
@@ -137,7 +150,8 @@ def refuse_changed_file(
     Raises:
         UserError: With the differing bindings.
     """
-    found = _differences(learned, configuration.bindings()) if learned else []
+    now = configuration.bindings()
+    found = _differences(learned, now, between=True) if learned else []
     if found:
         raise UserError(
             f"{pathlib.Path(model_dir) / 'config.gin'} is not as the run was "
@@ -146,15 +160,22 @@ def refuse_changed_file(
         )
 
 
-def _differences(old, new):
-    """What differs of that which says what is learned, a line each."""
+def _differences(old, new, between):
+    """What differs of that which says what is learned, a line each.
+
+    Args:
+        old, new: Bindings.
+        between: Whether the run is between two tasks.
+    """
     stream = new.get("Experiment.stream", "").lstrip("@")
     lines = configuration.differences(
         old, new, (*HARMLESS, *ROUNDING, PRECISION)
     )
-    return [
-        line
-        for line in lines
-        if not line.startswith(f"{stream}.")
-        or line.startswith(f"{stream}.batch_size")
-    ]
+    return [line for line in lines if not _may_differ(line, stream, between)]
+
+
+def _may_differ(line, stream, between):
+    key = line.partition(": ")[0]
+    if between:
+        return is_of_tasks(key, stream)
+    return key.startswith(f"{stream}.") and key != f"{stream}.batch_size"

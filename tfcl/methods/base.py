@@ -166,6 +166,12 @@ class Method(abc.ABC):
     mask, a column. False promises the same logits whichever task is active, so
     that a stream may withhold the task (`TaskStream.task_known`)."""
 
+    per_task: frozenset[str] = frozenset()
+    """Arguments that may differ from task to task, see `TrainingOptions`."""
+
+    needs_earlier_data = False
+    """Whether a new task is learned with the data of earlier ones."""
+
     # Spec and recall are None until the engine has set the method up.
     spec: StreamSpec
     recall: Callable[[int], Values]

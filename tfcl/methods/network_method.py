@@ -18,7 +18,7 @@ from tfcl.methods.base import (
 from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.shared_weights import say_shared
-from tfcl.methods.task_training import training_of
+from tfcl.methods.task_training import TaskTraining, training_of
 from tfcl.methods.tensor_norms import trained_weights
 from tfcl.models.variables import stored
 
@@ -31,7 +31,6 @@ if typing.TYPE_CHECKING:
     from tfcl.data.task import StreamSpec, Task
     from tfcl.layers.task_head import TaskHead
     from tfcl.methods.base import Batch
-    from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
     from tfcl.methods.work import Phases
     from tfcl.models.network import TaskNetwork
@@ -63,6 +62,8 @@ class NetworkMethod(Method, SupportsEmbedding):
         seen_again: Whether the task in hand goes on from what it has learned
             at an earlier visit.
     """
+
+    per_task = TaskTraining.per_task
 
     decays_weights = False
     """Whether the method knows `TaskTraining.weight_decay`."""

@@ -94,6 +94,14 @@ class TaskTraining(TrainingOptions):
         ValueError: If there is no backbone, or an argument breaks its rule.
     """
 
+    per_task = TrainingOptions.per_task | frozenset(
+        (
+            *("dropout", "epochs", "drop_remainder", "validate_every", "stop"),
+            *("restore_best", "shuffle", "best_by", "validation_batch_size"),
+            "on_nonfinite",
+        )
+    )
+
     own_losses = False
     """Whether some tasks have another loss than cross-entropy."""
 

@@ -38,6 +38,12 @@ class TrainingOptions:
         schedule: Function from `Clock` to rate.
     """
 
+    per_task: frozenset[str] = frozenset(
+        ("optimizer", "schedule", "weight_decay", "augmentation")
+    )
+    """Arguments that may differ from task to task: no variable that lasts, and
+    nothing learned, depends on them."""
+
     @checked
     def __init__(
         self,

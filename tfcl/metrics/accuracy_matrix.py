@@ -36,8 +36,13 @@ _T_QUANTILES = (
 )
 
 
-def checked(R: ArrayLike, min_rows: int = 0) -> np.ndarray:
-    """A float64 copy of `R`, shape `(k, T)`; ValueError unless it is right."""
+def checked(
+    R: ArrayLike, min_rows: int = 0, gaps: bool = False
+) -> np.ndarray:
+    """A float64 copy of `R`, shape `(k, T)`; ValueError unless it is right.
+
+    With `gaps`, accuracies on learned tasks may be missing.
+    """
     matrix = np.array(R, dtype=np.float64)
     if matrix.ndim != 2 or not min_rows <= len(matrix) <= matrix.shape[1]:
         raise ValueError(
@@ -49,7 +54,8 @@ def checked(R: ArrayLike, min_rows: int = 0) -> np.ndarray:
             "Argument `R` must hold fractions in [0, 1] (divide percentages by "
             f"100). Received: R[{i}, {j}]={matrix[i, j]}"
         )
-    for i, j in np.argwhere(np.tril(np.isnan(matrix))):
+    missing = np.argwhere(np.tril(np.isnan(matrix)))
+    for i, j in () if gaps else missing:
         raise ValueError(
             f"Argument `R` lacks (i, j) = ({i + 1}, {j + 1}), the accuracy on "
             "a task already learned; evaluate it, or pass only the complete "
@@ -328,6 +334,20 @@ def summarise(
             summary[name] = None
             undefined[name] = _reason(name, learned, missing)
     return {**summary, "undefined": undefined}
+
+
+def all_undefined(reason: str) -> dict[str, None | dict[str, str]]:
+    """What `summarise` would return if no metric were defined.
+
+    Args:
+        reason: One sentence.
+    """
+    further = (m for metrics in _OF_MATRIX_AND.values() for m in metrics)
+    names = [m.__name__ for m in (*_OF_MATRIX, *further, *_OF_PARAMETERS)]
+    return {
+        **dict.fromkeys(names),
+        "undefined": dict.fromkeys(names, reason),
+    }
 
 
 def at_last_visits(

@@ -47,7 +47,7 @@ def to_csv(
     matrix = np.array(R, dtype=np.float64)
     if visits is None:
         visits = range(len(matrix))
-    checked(at_last_visits(matrix, visits)[0])
+    checked(at_last_visits(matrix, visits)[0], gaps=True)
     return written(matrix, _checked_names(task_names, matrix.shape[1]), visits)
 
 
@@ -93,5 +93,5 @@ def from_csv(text: str) -> tuple[np.ndarray, list[str]]:
             )
         R[i] = [float(cell) if cell else math.nan for cell in cells]
         visits.append(names.index(label))
-    checked(at_last_visits(R, visits)[0])
+    checked(at_last_visits(R, visits)[0], gaps=True)
     return R, names

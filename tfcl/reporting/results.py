@@ -103,6 +103,12 @@ def _metrics(facts, learned, tasks):
     matrix, top5 = learned.accuracy_matrix, learned.top5_matrix
     visits = list(facts.order[: len(matrix)])
     matrix, order = accuracy_matrix.at_last_visits(matrix, visits)
+    unknown = np.isnan(matrix[:, : len(matrix)][np.tril_indices(len(matrix))])
+    if unknown.any():
+        return accuracy_matrix.all_undefined(
+            "an accuracy is not known: the test images of a task were not here "
+            "when it had changed"
+        )
     tasks = sorted(tasks, key=lambda task: task["visit"])
     shared = tasks[-1]["footprint"]["shared_parameters"]
     own = np.cumsum([t["footprint"]["task_parameters"] for t in tasks])

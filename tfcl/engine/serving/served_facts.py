@@ -16,11 +16,12 @@ class ServedFacts:
     Attributes:
         version: Tasks learned so far, a task that came again counted again.
             What is exported later has a higher number.
-        accuracies: `{task name: newest test accuracy}`.
+        accuracies: `{task name: newest test accuracy}`, None where it is not
+            known.
     """
 
     version: int
-    accuracies: dict[str, float]
+    accuracies: dict[str, float | None]
 
     @classmethod
     def of(cls, journal: Journal) -> ServedFacts:

@@ -40,6 +40,8 @@ class Journal(JsonRecord):
         spec: `StreamSpec` of the whole stream as JSON, None likewise.
         data_dir: Folder of TFDS data sets that the run was started with last,
             None for TFDS's default.
+        settings: Bindings of the newest process that may differ from task to
+            task, see `tfcl.engine.process.task_settings`.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -58,6 +60,7 @@ class Journal(JsonRecord):
     facts: dict[str, typing.Any] | None = None
     spec: dict[str, typing.Any] | None = None
     data_dir: str | None = None
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]
@@ -105,11 +108,13 @@ class Journal(JsonRecord):
                 task=task.index,
                 fingerprint=task.fingerprint(),
                 structure=self.structure,
+                name=task.name,
             )
             self.position.note_numerics(self.numerics)
 
     def end_task(self, record: VisitRecord) -> None:
         """Notes a finished task."""
+        record.settings = dict(self.settings)
         self.visits.append(record)
         self.position = None
 

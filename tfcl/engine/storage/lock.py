@@ -28,7 +28,7 @@ class DirectoryLock:
     """
 
     def __init__(self, folder: str | pathlib.Path):
-        path = pathlib.Path(folder) / ".lock"
+        path = self._path = pathlib.Path(folder) / ".lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = files.lock(path, wait=False)
@@ -46,8 +46,16 @@ class DirectoryLock:
             with contextlib.suppress(OSError):
                 path.write_text(holder, encoding="utf-8")
 
-    def release(self) -> None:
-        """Releases the folder."""
+    def release(self, and_remove: bool = False) -> None:
+        """Releases the folder.
+
+        Args:
+            and_remove: Remove a folder that holds nothing else.
+        """
+        folder = self._path.parent
+        if and_remove and list(folder.glob("*")) == [self._path]:
+            self._path.unlink()
+            folder.rmdir()
         self._lock.release()
 
 

@@ -86,6 +86,7 @@ class Position(JsonRecord):
         seconds: Working time on the task so far.
         peak: `Peak`, None before the first.
         phase: `PhasePosition`, None between two phases.
+        name: Of the task; empty in runs of older versions.
     """
 
     visit: int
@@ -100,6 +101,7 @@ class Position(JsonRecord):
     peak: Peak | None = None
     phase: PhasePosition | None = None
     numerics: list[dict] = dataclasses.field(default_factory=list)
+    name: str = ""
 
     @classmethod
     def from_json(cls, data: dict[str, typing.Any]) -> "Position":

@@ -28,7 +28,8 @@ class VisitRecord(JsonRecord):
         footprint: `{"task_parameters", "task_bytes", "shared_parameters",
             "shared_bytes": number}` when the visit had ended.
         row: Test accuracies of all tasks seen so far, by task index: the
-            visit's row of R.
+            visit's row of R; None where the test images were gone and the
+            task had changed.
         losses: Test losses likewise; empty in records written before they were
             noted.
         top5: Test accuracies of the five best answers likewise, None for
@@ -37,6 +38,13 @@ class VisitRecord(JsonRecord):
             `Position`; empty in records written before they were noted.
         verification: Of a task of pairs: accuracies of the folds and their
             deviation. Otherwise None, and no key in JSON.
+        split_digests: `{"train", "validation", "test": Split.digest()}`; empty
+            in records written before they were noted.
+        read_digests: What the task of each entry of `row` was measured with: a
+            digest of all variables that it reads; None where it was not
+            measured, empty as `split_digests`.
+        settings: Bindings that may differ from task to task, as it was learned
+            with.
     """
 
     index: int
@@ -54,11 +62,14 @@ class VisitRecord(JsonRecord):
     notes: dict[str, typing.Any]
     labels: dict[str, list]
     footprint: dict[str, int]
-    row: list[float]
-    losses: list[float] = dataclasses.field(default_factory=list)
+    row: list[float | None]
+    losses: list[float | None] = dataclasses.field(default_factory=list)
     top5: list[float | None] = dataclasses.field(default_factory=list)
     numerics: list[dict] = dataclasses.field(default_factory=list)
     verification: dict[str, typing.Any] | None = None
+    split_digests: dict[str, str] = dataclasses.field(default_factory=dict)
+    read_digests: list[str | None] = dataclasses.field(default_factory=list)
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, typing.Any]:
         data = super().to_json()

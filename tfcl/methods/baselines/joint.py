@@ -50,6 +50,7 @@ class Joint(NetworkMethod):
     """
 
     decays_weights = True
+    needs_earlier_data = True
 
     @checked
     def __init__(

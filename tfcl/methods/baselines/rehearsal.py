@@ -55,6 +55,8 @@ class Rehearsal(FineTuning):
         is a `HostReservoir`.
     """
 
+    needs_earlier_data = True
+
     @checked
     def __init__(
         self,

@@ -109,6 +109,10 @@ class CPG(MaskedNetwork):
         Deep-Learning Model via Lifelong Learning", ICMR 2019.
     """
 
+    per_task = MaskedNetwork.per_task | frozenset(
+        ("picking_schedule", "picking_epochs")
+    )
+
     @checked
     def __init__(
         self,

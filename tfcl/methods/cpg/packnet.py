@@ -52,6 +52,10 @@ class PackNet(MaskedNetwork):
         et al., NeurIPS 2019.
     """
 
+    per_task = MaskedNetwork.per_task | frozenset(
+        ("retraining_schedule", "retraining_epochs")
+    )
+
     @checked
     def __init__(
         self,

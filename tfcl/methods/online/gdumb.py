@@ -53,6 +53,8 @@ class GDumb(OnlineLearning):
         Progress in Continual Learning", ECCV 2020.
     """
 
+    needs_earlier_data = True
+
     @checked
     def __init__(
         self,
