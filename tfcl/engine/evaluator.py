@@ -129,11 +129,14 @@ class Evaluator:
             last.top5 or nothing,
             last.read_digests or nothing,
         ):
-            self._noted[newest[index]] = digest, Evaluation(
-                loss=_number(loss),
-                accuracy=_number(accuracy),
-                batch_losses=math.nan,
-                top5_accuracy=top5,
+            self._noted[newest[index]] = (
+                digest,
+                Evaluation(
+                    loss=_number(loss),
+                    accuracy=_number(accuracy),
+                    batch_losses=math.nan,
+                    top5_accuracy=top5,
+                ),
             )
 
     def read_digest(self, task: Task, visit: int) -> str:
@@ -142,9 +145,7 @@ class Evaluator:
         self.method.activate(entry.values, task.index)
         return self._digest()
 
-    def measured_with(
-        self, stream: TaskStream, visit: int
-    ) -> list[str | None]:
+    def measured_with(self, stream: TaskStream, visit: int) -> list[str | None]:
         """Digests of what `evaluations` has measured, by task index.
 
         None of a task that could not be measured.

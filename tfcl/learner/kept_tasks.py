@@ -94,20 +94,6 @@ class KeptTasks:
             )
         return self.names[number]
 
-    def refuse_foreign(self, journal: Journal) -> None:
-        """Refuses a run that no program of this kind has begun.
-
-        Raises:
-            UserError: If it was begun by a command.
-        """
-        has_begun = journal.visits or journal.position
-        if self.settings is None and has_begun:
-            raise UserError(
-                f"{self.folder.parent} holds a run of `tfcl train`, which "
-                "learns further tasks by its own command and stream. Give "
-                "another folder."
-            )
-
     def refuse_other(self, task: Task) -> None:
         """Refuses other examples than a task was begun with.
 
@@ -142,9 +128,9 @@ class KeptTasks:
         count = len(journal.visits) + (journal.position is not None)
         self._entries = self._entries[:count]
 
-    def reading(self, index: int) -> dict[str, Any]:
+    def reading(self, name: str) -> dict[str, Any]:
         """The settings by which a task was read, JSON-ready."""
-        return self._entries[index]["reading"]
+        return self._entries[self.names.index(name)]["reading"]
 
     def keep(self, task: Task, settings: dict[str, Any]) -> None:
         """Adds a task, in the place of all from its index on.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 import typing
@@ -25,25 +24,25 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.errors import UserError
 from tfcl.files import local_path
 from tfcl.learner.arrays import image_batches
+from tfcl.learner.further_task import further_stream, refuse_unfit
 from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
 from tfcl.learner.method_source import OfFolder, OfProgram
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.runs import (
+    last_row,
     refuse_other,
     refuse_other_bindings,
     refuse_unknown,
 )
 from tfcl.learner.task import Task, refuse_no_task
-from tfcl.learner.task_data import opened
+from tfcl.learner.task_data import opened, openers
 from tfcl.learner.told import told
 from tfcl.methods.base import Method
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
     from typing import Any
-
-    from tfcl.data.task import Task as OpenTask
 
 
 _Fraction = Annotated[float, within("(0, 1)")]
@@ -130,6 +129,7 @@ class Learner:
         else:
             self._source = OfProgram(method, seed)
         self._given: dict[str, Task] = {}
+        self._running: Experiment | None = None
         self._served: LearnedTasks | None = None
 
     @classmethod
@@ -169,13 +169,14 @@ class Learner:
         refuse_no_task(task)
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
-            kept.refuse_foreign(journal)
             kept.forget_tries(journal)
             learned = [record.name for record in journal.visits]
             if task.name in learned:
                 logging.info("Task '%s' is learned already.", task.name)
                 self._given[task.name] = task
-                return self._last_row(journal, kept)
+                return last_row(journal)
+            if kept.settings is None and (learned or journal.position):
+                return last_row(self._learn_further(journal, task))
             begun = kept.begun(journal)
             if begun not in (None, task.name):
                 raise UserError(
@@ -183,7 +184,7 @@ class Learner:
                     f"Let it learn that one first, then '{task.name}'."
                 )
             reading = reading_for(
-                kept, task, self._method, self._wishes, self._seed
+                kept, task, self._method, self._wishes, self._seed, bool(begun)
             )
             found = opened(task, reading, self._data_dir)
             found = with_index(found, len(learned), ())
@@ -191,50 +192,62 @@ class Learner:
                 kept.refuse_other(found)
             journal = self._learn(kept, found, not begun, reading)
             self._given[task.name] = task
-            return self._last_row(journal, kept)
+            return last_row(journal)
+
+    def _learn_further(self, journal, task):
+        """A task of a run that gin files have begun."""
+        refuse_unfit(self._source, self.model_dir)
+        text = self._source.text(0)
+        bindings = configuration.parse_bindings(text)
+        given = (self._wishes, self._data_dir)
+        stream = further_stream(task, journal, self.model_dir, *given)
+        return self._run(self._opened(stream, bindings), text, bindings)
 
     def _learn(self, kept, task, is_new, reading):
-        self._served = None
         text = self._source.text(reading.batch_size)
         bindings = configuration.parse_bindings(text)
 
-        def stream(again):
+        def stream(data_dir):
+            del data_dir  # The tasks are opened.
             if is_new:  # The folder is ours by now, and no other process's.
                 kept.keep(task, reading.to_json())
-            count = task.index + 1
-            return stream_of(kept, count, task, again, reading.batch_size)
+            count, size = task.index + 1, reading.batch_size
+            return stream_of(kept, count, task, self._again(kept), size)
 
-        run = self._opened(kept, stream, bindings)
+        return self._run(self._opened(stream, bindings), text, bindings)
+
+    def _run(self, run, text, bindings):
+        self._served, self._running = None, run
         try:
             refuse_other_bindings(run, bindings)
             run.start({"config.gin": text})
             learn_stream(run)
         finally:
+            self._running = None
             run.close()
         return run.journal
 
-    def _opened(self, kept, stream, bindings):
-        """The run, of the stream that a function makes of `again`."""
-        again = {
-            name: functools.partial(self._again, task, kept)
-            for name, task in self._given.items()
-        }
+    def stop(self) -> None:
+        """Ends the `learn` that runs, from another thread or a signal's
+        handler: it saves and raises `tfcl.errors.Interrupted`."""
+        if self._running is not None:
+            self._running.stop_wished = True
+
+    def _opened(self, stream, bindings):
+        """The run, of a stream."""
         return Experiment(
             model_dir=self.model_dir,
             data_dir=self._data_dir,
             bindings=bindings,
             command="tfcl.Learner",
-            stream=lambda data_dir: stream(again),
+            stream=stream,
             exports=False,
             **self._source.arguments(),
             **self._options,
         )
 
-    def _again(self, task: Task, kept: KeptTasks) -> OpenTask:
-        """A learned task with its data, for methods that need them."""
-        index = kept.names.index(task.name)
-        reading = Reading.from_json(kept.reading(index))
-        return opened(task, reading, self._data_dir)
+    def _again(self, kept):
+        return openers(self._given, kept, self._data_dir)
 
     # What is learned
 
@@ -303,11 +316,9 @@ class Learner:
             else:
                 reading = Reading.from_json(kept.settings)
                 count = len(journal.visits) + (journal.position is not None)
+                again, size = self._again(kept), reading.batch_size
                 run = self._opened(
-                    kept,
-                    lambda again: stream_of(
-                        kept, count, None, again, reading.batch_size
-                    ),
+                    lambda data_dir: stream_of(kept, count, None, again, size),
                     journal.bindings,
                 )
             try:
@@ -370,9 +381,6 @@ class Learner:
     def _journal(self) -> Journal:
         found = newest_journal(self.model_dir)
         return Journal() if found is None else found
-
-    def _last_row(self, journal, kept):
-        return dict(zip(kept.names, journal.visits[-1].row))
 
     def _serving(self) -> LearnedTasks:
         if self._served is None:

@@ -77,6 +77,7 @@ def reading_for(
     method: Method | None,
     wishes: Mapping[str, Any],
     data_seed: int,
+    begun: bool = False,
 ) -> Reading:
     """How a task of a run is read.
 
@@ -86,6 +87,7 @@ def reading_for(
         method: `Method`; its Keras model tells what images it takes.
         wishes: Arguments of `Learner`, None for what is not given.
         data_seed: Of the cut; that of the run once it has begun.
+        begun: Whether the run is in the middle of the task.
 
     Raises:
         UserError: If they cannot be had, or differ from what the run was
@@ -93,7 +95,7 @@ def reading_for(
     """
     before = None if kept.settings is None else Reading.from_json(kept.settings)
     if before is not None:
-        _refuse_others(before, wishes)
+        _refuse_others(before, wishes, begun)
     model = _model_of(method)
     if before is None:
         image_shape = _image_shape(task, model, wishes)
@@ -109,7 +111,9 @@ def reading_for(
     if before is not None and wishes["preprocessing"] is None:
         statistics = before.statistics
     else:
-        statistics = _statistics(value("preprocessing"), model, image_shape[-1])
+        statistics = statistics_of(
+            value("preprocessing"), model, image_shape[-1]
+        )
     return Reading(
         image_shape=image_shape,
         statistics=statistics,
@@ -121,15 +125,16 @@ def reading_for(
     )
 
 
-def _refuse_others(before, wishes):
-    """Refuses what a run cannot change once it has begun."""
+def _refuse_others(before, wishes, begun):
+    """Refuses what a run cannot change once it has begun, or its task."""
     *size, channels = before.image_shape
-    # What the network and its training are made for.
-    made_for = {
+    # What the network is made for, and the training of the task in hand.
+    made_for: dict[str, Any] = {
         "image_size": tuple(size),
         "channels": channels,
-        "batch_size": before.batch_size,
     }
+    if begun:
+        made_for["batch_size"] = before.batch_size
     for name, found in made_for.items():
         wish = wishes[name]
         if name == "image_size" and wish is not None:
@@ -182,7 +187,17 @@ def _pair(size):
     return pair
 
 
-def _statistics(wish, model, channels):
+def statistics_of(wish: Any, model: keras.Model | None, channels: int) -> Any:
+    """The wish `preprocessing` of a `Learner` as `assemble_task` takes it.
+
+    Args:
+        wish: As a user gives it.
+        model: Keras model that gets the pixels, if it is known.
+        channels: Of the images.
+
+    Raises:
+        UserError: If there is no such preprocessing.
+    """
     if wish == _AUTO:
         layer = None if model is None else own_preprocessing(model)
         if layer is None:

@@ -6,6 +6,8 @@ import contextlib
 import pathlib
 import typing
 
+import numpy as np
+
 from tfcl import configuration
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
@@ -18,6 +20,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tfcl.engine.experiment import Experiment
+    from tfcl.engine.storage.journal import Journal
 
 
 # Arguments of `Experiment` that a program may give.
@@ -179,3 +182,13 @@ def _may_differ(line, stream, between):
     if between:
         return is_of_tasks(key, stream)
     return key.startswith(f"{stream}.") and key != f"{stream}.batch_size"
+
+
+def last_row(journal: Journal) -> dict[str, float]:
+    """`{name: test accuracy}` of all tasks that a run has learned.
+
+    NaN where it is not known.
+    """
+    names = {record.index: record.name for record in journal.visits}
+    row = np.array(journal.visits[-1].row, float).tolist()
+    return dict(zip((names[index] for index in sorted(names)), row))

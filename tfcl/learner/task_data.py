@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -22,9 +23,12 @@ from tfcl.data_builders.image_folders.tree_faults import BadImages
 from tfcl.errors import UserError
 from tfcl.files import local_path
 from tfcl.learner.arrays import class_numbers, labelled_images
+from tfcl.learner.readings import Reading
 
 if typing.TYPE_CHECKING:
-    from tfcl.learner.readings import Reading
+    from collections.abc import Callable, Mapping
+
+    from tfcl.learner.kept_tasks import KeptTasks
     from tfcl.learner.task import Task
     from tfcl.types import Folder
 
@@ -67,6 +71,25 @@ def opened(
             f"{len(task.class_names)}"
         )
     return dataclasses.replace(found, class_names=tuple(task.class_names))
+
+
+def openers(
+    given: Mapping[str, Task], kept: KeptTasks, data_dir: Folder | None
+) -> dict[str, Callable[[], OpenTask]]:
+    """What opens learned tasks with their data, for methods that need them.
+
+    Args:
+        given: Tasks that a program has given, by name.
+        kept: `KeptTasks`, which knows how they were read.
+        data_dir: As of `opened`.
+    """
+    return {
+        name: functools.partial(
+            opened, task, Reading.from_json(kept.reading(name)), data_dir
+        )
+        for name, task in given.items()
+        if name in kept.names
+    }
 
 
 def _of_path(task, reading, data_dir):

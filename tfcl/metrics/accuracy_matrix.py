@@ -36,9 +36,7 @@ _T_QUANTILES = (
 )
 
 
-def checked(
-    R: ArrayLike, min_rows: int = 0, gaps: bool = False
-) -> np.ndarray:
+def checked(R: ArrayLike, min_rows: int = 0, gaps: bool = False) -> np.ndarray:
     """A float64 copy of `R`, shape `(k, T)`; ValueError unless it is right.
 
     With `gaps`, accuracies on learned tasks may be missing.

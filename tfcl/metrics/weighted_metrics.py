@@ -8,14 +8,18 @@ Source: Konishi et al., ICML 2023, and its program.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfcl.metrics.accuracy_matrix import micro_average
+from tfcl.metrics.accuracy_matrix import checked
 
 
 def weighted_accuracy_curve(R: ArrayLike, test_sizes: ArrayLike) -> np.ndarray:
-    """sum_{j<=i} n[j] R[i, j] / sum_{j<=i} n[j] for every learned task i."""
-    R, n = np.asarray(R, float), np.asarray(test_sizes)
+    """sum_{j<=i} n[j] R[i, j] / sum_{j<=i} n[j] for every learned task i.
+
+    NaN where an accuracy is not known.
+    """
+    R = checked(R, gaps=True)
+    n = np.asarray(test_sizes, float)
     return np.array(
-        [micro_average(R[: i + 1, : i + 1], n[: i + 1]) for i in range(len(R))]
+        [np.average(R[i, : i + 1], weights=n[: i + 1]) for i in range(len(R))]
     )
 
 

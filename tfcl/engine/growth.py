@@ -1,0 +1,243 @@
+"""Learned tasks whose data are gone, in front of those still to be learned."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import numpy as np
+from absl import logging
+
+from tfcl.data.absent import AbsentImages, AbsentTask, is_lost
+from tfcl.data.split import Split
+from tfcl.data.task import TaskStream
+from tfcl.errors import UserError
+
+if typing.TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Sequence
+
+    from tfcl.data.preprocessing import Preprocessing
+    from tfcl.data.task import Task
+    from tfcl.engine.evaluator import Evaluator
+    from tfcl.engine.storage.bank import Bank
+    from tfcl.engine.storage.journal import Journal
+    from tfcl.engine.storage.visit_record import VisitRecord
+    from tfcl.methods.base import Method
+
+
+_SPLITS = ("train", "validation", "test")
+
+
+def grown(
+    stream: TaskStream, journal: Journal, bank: Bank, model_dir: pathlib.Path
+) -> TaskStream:
+    """A stream that begins with what a run has learned, whatever is left of it.
+
+    A task of the stream that is learned is known by its name and data, where
+    ever it stands. Learned tasks that the stream does not have, or has with
+    other data, are `AbsentTask`s. All others come behind them, in the order
+    of the stream.
+
+    Args:
+        stream: `TaskStream` of the data that are there.
+        journal: Of the run.
+        bank: Of the run.
+        model_dir: Folder of the run, for messages.
+
+    Returns:
+        The stream itself if it begins with the learned tasks, or comes back
+        to tasks (`refuse_other_tasks` has the word then).
+
+    Raises:
+        UserError: If the task that the run is in the middle of is not among
+            the data, or the answers of later tasks count the classes of
+            absent ones.
+    """
+    records = journal.visits
+    if not records or _begins(stream, journal) or _comes_back(stream, records):
+        return stream
+    given = {task.name: task for task in stream}
+    tasks: list[Task] = []
+    for record in records:
+        task = given.pop(record.name, None)
+        if task is None or not _is_of(record, task):
+            if task is not None:
+                _warn_of_change(record, task)
+            preprocessing = bank.load(record.visit, record.name).preprocessing
+            task = _absent(record, preprocessing, model_dir)
+        tasks.append(_placed(task, tasks))
+    absent = [task.name for task in tasks if is_lost(task.test)]
+    _refuse_common_classes(stream, absent)
+    for task in _begun_first(list(given.values()), journal, model_dir):
+        tasks.append(_placed(task, tasks))
+    if absent:
+        logging.info(
+            "Learned before, and without data here: %s. New: %s.",
+            ", ".join(absent),
+            ", ".join(t.name for t in tasks[len(records) :]) or "nothing",
+        )
+    return TaskStream(
+        stream.name, tasks, stream.batch_size, task_known=stream.task_known
+    )
+
+
+def refuse_lost_data(method: Method, stream: TaskStream, learned: int) -> None:
+    """Refuses to learn on where a method needs data that nobody has.
+
+    Args:
+        method: `Method`.
+        stream: `TaskStream`.
+        learned: Number of visits that have been made.
+
+    Raises:
+        UserError: With the tasks.
+    """
+    if not method.needs_earlier_data or learned >= len(stream.visits):
+        return
+    names = [task.name for task in stream if is_lost(task.train)]
+    if names:
+        raise UserError(
+            f"{method.name} learns a new task with the data of the earlier "
+            f"ones, and those of {', '.join(names)} are not here. Give a "
+            "stream with all of them, or start a run of a method that needs "
+            "none (CLR, CPG, PackNet, LASEM, SPG, EWC, ...)."
+        )
+
+
+def note_digests(
+    journal: Journal, stream: TaskStream, evaluator: Evaluator
+) -> None:
+    """Notes what tasks without data were measured with, where it is missing.
+
+    Runs of older versions did not note it. Call between two tasks, when all
+    variables are as the last visit has left them.
+
+    Args:
+        journal: Of the run.
+        stream: `TaskStream`.
+        evaluator: `Evaluator`.
+    """
+    records = journal.visits
+    if not records or records[-1].read_digests:
+        return
+    learned = stream.learned_versions(len(records) - 1)
+    if any(is_lost(task.test) for task, _ in learned):
+        records[-1].read_digests = [
+            evaluator.read_digest(task, visit) for task, visit in learned
+        ]
+        evaluator.remember(records)
+
+
+def _begins(stream, journal):
+    """Whether the stream's visits begin with what was learned."""
+    known = [record.fingerprint for record in journal.visits]
+    if journal.position is not None:
+        known.append(journal.position.fingerprint)
+    return len(known) <= len(stream.visits) and all(
+        fingerprint in _fingerprints(visit.task)
+        for visit, fingerprint in zip(stream.visits, known)
+    )
+
+
+def _comes_back(stream, records):
+    visits = [visit.task.index for visit in stream.visits]
+    learned = [record.index for record in records]
+    return any(len(set(each)) < len(each) for each in (visits, learned))
+
+
+def _fingerprints(task):
+    return task.fingerprint(), task.former_fingerprint()
+
+
+def _is_of(record, task):
+    return record.fingerprint in _fingerprints(task)
+
+
+def _placed(task: Task, earlier: Sequence[Task]) -> Task:
+    return dataclasses.replace(task, index=len(earlier), earlier=tuple(earlier))
+
+
+def _absent(
+    record: VisitRecord,
+    preprocessing: Preprocessing,
+    model_dir: pathlib.Path,
+) -> AbsentTask:
+    """A learned task, by what the run has noted of it."""
+    name, shape = record.name, preprocessing.image_shape
+    mean = np.asarray(preprocessing.mean, np.float32).reshape(1, -1)
+    splits = {
+        split: Split(
+            images=AbsentImages(
+                record.sizes[split],
+                shape,
+                None,
+                f"The {split} images of task '{name}', which {model_dir} has "
+                "learned, are not in the stream. Give a stream with them.",
+            ),
+            labels=np.zeros(record.sizes[split], np.int32),
+            mean=mean,
+            std=np.asarray(preprocessing.std, np.float32).reshape(1, -1),
+        )
+        for split in _SPLITS
+    }
+    return AbsentTask(
+        index=record.index,
+        name=name,
+        class_names=tuple(record.class_names),
+        preprocessing=preprocessing,
+        known_fingerprint=record.fingerprint,
+        **splits,
+    )
+
+
+def _warn_of_change(record, task):
+    """Says what of a learned task is other than when it was learned."""
+    told = []
+    names, known = list(task.class_names), list(record.class_names)
+    if names != known:
+        gone = [name for name in known if name not in names]
+        come = [name for name in names if name not in known]
+        told.append(
+            f"classes (gone: {', '.join(map(str, gone)) or 'none'}; new: "
+            f"{', '.join(map(str, come)) or 'none'})"
+        )
+    digests = record.split_digests
+    for split in _SPLITS:
+        found, size = getattr(task, split), record.sizes[split]
+        if len(found) != size:
+            told.append(f"{split} examples ({size} -> {len(found)})")
+        elif digests and digests[split] != found.digest():
+            told.append(f"{split} examples (as many, but others)")
+    logging.warning(
+        "Task '%s' is learned, and its data have changed since: %s. It stays "
+        "as it was learned; the new data are not used. To learn them, give "
+        "them another name.",
+        task.name,
+        ", ".join(told) or "examples",
+    )
+
+
+def _refuse_common_classes(stream, absent):
+    if absent and any(task.own_classes is not None for task in stream):
+        raise UserError(
+            f"The answers of stream '{stream.name}' are chosen from the "
+            "classes of all tasks, and it does not have those of "
+            f"{', '.join(absent)}. Give a stream with all learned tasks."
+        )
+
+
+def _begun_first(tasks, journal, model_dir):
+    """New tasks, the one that the run is in the middle of in front."""
+    if journal.position is None:
+        return tasks
+    known = journal.position.fingerprint
+    begun = [task for task in tasks if known in _fingerprints(task)]
+    if not begun:
+        raise UserError(
+            f"--model_dir {model_dir} is in the middle of a task"
+            f"{f' ({journal.position.name!r})' * bool(journal.position.name)} "
+            "whose data are not here, or have changed. Start the command that "
+            "began it again, with the same data; what is learned is kept."
+        )
+    return begun + [task for task in tasks if task is not begun[0]]

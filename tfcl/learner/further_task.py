@@ -1,0 +1,122 @@
+"""A further task for a run that gin files have begun, without its former data."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import typing
+
+from tfcl.arguments import fits
+from tfcl.data.task import TaskStream
+from tfcl.data.task_assembly import Statistics, checked_statistics
+from tfcl.engine.storage.bank import Bank
+from tfcl.errors import UserError
+from tfcl.learner.kept_tasks import with_index
+from tfcl.learner.method_source import OfFolder
+from tfcl.learner.readings import Reading, statistics_of
+from tfcl.learner.task_data import opened
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from tfcl.engine.storage.journal import Journal
+    from tfcl.learner.method_source import MethodSource
+    from tfcl.learner.task import Task
+    from tfcl.types import Folder
+
+
+_FRACTIONS = {"validation_fraction": 0.15, "test_fraction": 0.2}
+
+
+def further_stream(
+    task: Task,
+    journal: Journal,
+    model_dir: pathlib.Path,
+    wishes: Mapping[str, Any],
+    data_dir: Folder | None,
+) -> Callable[[Folder | None], TaskStream]:
+    """A stream of one task, for a run that knows the others by its journal.
+
+    The run finds its learned tasks again, see `tfcl.engine.growth`.
+
+    Args:
+        task: `Task` to learn.
+        journal: Of the run.
+        model_dir: Folder of the run.
+        wishes: Arguments of `Learner`, None for what is not given.
+        data_dir: Folder of prepared TFDS data sets.
+
+    Returns:
+        Function of `data_dir` to the `TaskStream`.
+
+    Raises:
+        UserError: If the data cannot be used.
+    """
+    reading = _reading(journal, Bank(model_dir / "tasks"), wishes)
+    found = with_index(opened(task, reading, data_dir), 0, ())
+    name = (journal.spec or {}).get("name") or model_dir.name
+    return lambda data_dir: TaskStream(name, [found], reading.batch_size)
+
+
+def refuse_unfit(source: MethodSource, model_dir: pathlib.Path) -> None:
+    """Refuses what cannot learn a further task of such a run.
+
+    Args:
+        source: `MethodSource` of the learner.
+        model_dir: Folder of the run.
+
+    Raises:
+        UserError: With the way out.
+    """
+    if not isinstance(source, OfFolder):
+        raise UserError(
+            f"{model_dir} holds a run of `tfcl train`, whose method its gin "
+            f"files tell. Go on by tfcl.Learner.load('{model_dir}'), without a "
+            "method, or give another folder."
+        )
+    method = source.new()
+    if not method.needs_task:
+        raise UserError(
+            f"{method.name} chooses among the classes of all tasks, so a new "
+            "task needs a stream with all of them. Add it to the stream of "
+            "the run's `tfcl train` command."
+        )
+
+
+def _reading(journal, bank, wishes):
+    """How the images of a further task are read: like those of the others."""
+    records = journal.visits
+    entries = [bank.load(record.visit, record.name) for record in records]
+    known = entries[-1].preprocessing
+    batch_size = wishes["batch_size"] or (journal.spec or {}).get("batch_size")
+    for name in ("image_size", "channels"):
+        if wishes[name] is not None:
+            raise UserError(
+                f"Argument `{name}` belongs to the network of the run, which "
+                f"takes images of shape {known.image_shape}. Leave it out."
+            )
+    return Reading(
+        image_shape=known.image_shape,
+        statistics=_statistics(journal, entries, wishes["preprocessing"]),
+        resize=wishes["resize"] or known.resize,
+        data_seed=0,
+        batch_size=batch_size or 32,
+        **{n: wishes[n] or value for n, value in _FRACTIONS.items()},
+    )
+
+
+def _statistics(journal, entries, wish):
+    """How pixels are standardised, see `assemble_task`."""
+    shape = entries[-1].preprocessing.image_shape
+    if wish not in (None, "auto"):
+        return statistics_of(wish, None, shape[-1])
+    stream = journal.bindings.get("Experiment.stream", "").lstrip("@")
+    bound = journal.bindings.get(f"{stream}.statistics")
+    if bound is not None:
+        value = ast.literal_eval(bound)
+        if fits(value, Statistics):
+            return checked_statistics(value, shape[-1])
+    pairs = {(e.preprocessing.mean, e.preprocessing.std) for e in entries}
+    # Constants are the same for all tasks, statistics of images are not.
+    return pairs.pop() if len(pairs) == 1 < len(entries) else "train"
