@@ -166,7 +166,7 @@ def _absent(
     """A learned task, by what the run has noted of it."""
     name, shape = record.name, preprocessing.image_shape
     mean = np.asarray(preprocessing.mean, np.float32).reshape(1, -1)
-    splits = {
+    splits: dict[str, typing.Any] = {
         split: Split(
             images=AbsentImages(
                 record.sizes[split],

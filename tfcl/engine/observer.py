@@ -135,14 +135,14 @@ class Observer:
     ) -> None:
         """A task is learned."""
         record = journal.visits[-1]
-        row = record.row
+        row = np.array(record.row, float)
         logging.info(
             "Task %d/%d %s learned: %.1f %%; mean over tasks %.1f %%.",
             len(journal.visits),
             self._num_visits,
             task.name,
             100 * row[task.index],
-            100 * float(np.nanmean(np.array(row, float))),
+            100 * float(np.nanmean(row)),
         )
         if self.summaries is None:
             return

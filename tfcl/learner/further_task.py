@@ -1,4 +1,4 @@
-"""A further task for a run that gin files have begun, without its former data."""
+"""A further task for a run that gin files have begun."""
 
 from __future__ import annotations
 
