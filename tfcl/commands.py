@@ -31,7 +31,7 @@ from tfcl.errors import (
 )
 from tfcl.files import local_path
 from tfcl.learner.runs import refuse_other_bindings
-from tfcl.learner.told import SafeFormatter, is_ours
+from tfcl.learner.told import SafeFormatter, TerminalFormatter, is_ours
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +67,10 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(is_ours)
-    logging.get_absl_handler().setFormatter(SafeFormatter())
+    looked_at = sys.stderr is not None and sys.stderr.isatty()
+    logging.get_absl_handler().setFormatter(
+        TerminalFormatter() if looked_at else SafeFormatter()
+    )
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
 
