@@ -7,7 +7,6 @@ from tensorboard.backend.event_processing import event_accumulator
 from tests.testing import toy_run
 from tfcl.methods.expansion.prognn import ProgNN
 
-
 _MEASURED = ("run/images_per_second", "run/memory_gb")
 
 

@@ -52,9 +52,6 @@ class FakeMethod:
     def diagnostics(self):
         return {"prior": (np.array([0.25, 0.75]), ["0", "1"])}
 
-    def labels(self):
-        return {"prior": ["0", "1"]}
-
 
 class FakeRunner:
     """Every step has the loss 2; `bad` is a step that is not finite."""

@@ -7,6 +7,8 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tests.testing import toy_run
+from tfcl.engine.watching.board import Board
+from tfcl.errors import RunError
 from tfcl.methods.lasem.static_transfer import StaticTransfer
 
 
@@ -109,3 +111,9 @@ def test_phases_with_names_are_told_apart(tmp_path):
     tags = _reader(tmp_path).Tags()["scalars"]
     assert "train/task_00/fit/loss" in tags
     assert "validation/task_00/fit/accuracy" in tags
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RunError, match="file/board"):
+        Board(tmp_path / "file" / "board", 0)

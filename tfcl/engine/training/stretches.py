@@ -12,9 +12,9 @@ from tfcl.data.task import StreamSpec, Task
 from tfcl.engine.orders import epoch_order
 from tfcl.engine.steps import STOP, StepRunner
 from tfcl.engine.storage.saver import STOPPED, Saver
+from tfcl.engine.watching.pace import Extent
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.base import Method, steps_per_epoch
-from tfcl.engine.watching.pace import Extent
 from tfcl.methods.work import Accumulate, Phase, Scan, Work
 from tfcl.optimizers.schedules import Clock
 

@@ -241,7 +241,8 @@ class _DiskErrors:
 def _named_rates(rates):
     """Learning rates by tag: a single optimizer is not named."""
     if len(rates) == 1:
-        return {"learning_rate": rate for rate in rates.values()}
+        (rate,) = rates.values()
+        return {"learning_rate": rate}
     return {f"learning_rate/{name}": rate for name, rate in rates.items()}
 
 

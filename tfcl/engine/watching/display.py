@@ -228,7 +228,7 @@ def _written_above(console: Console) -> Iterator[None]:
     """
     before = {"stdout": sys.stdout, "stderr": sys.stderr}
     absl = logging.get_absl_handler()
-    handlers = [
+    handlers: list[typing.Any] = [
         getattr(absl, "python_handler", absl),
         *logging.get_absl_logger().handlers,
         *stdlib_logging.root.handlers,
