@@ -20,6 +20,7 @@ from tfcl import configuration
 from tfcl.configuration import command_flags, messages
 from tfcl.engine.process.numerics import HARMLESS, ROUNDING
 from tfcl.errors import (
+    BY_CTRL_C,
     CannotGoOn,
     Interrupted,
     RunError,
@@ -30,7 +31,7 @@ from tfcl.errors import (
 )
 from tfcl.files import local_path
 from tfcl.learner.runs import refuse_other_bindings
-from tfcl.learner.told import SafeFormatter, is_ours
+from tfcl.learner.told import SafeFormatter, TerminalFormatter, is_ours
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -62,21 +63,34 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             command_flags.localise_paths()
             main([argv[0], *(local_path(each, "path") for each in argv[1:])])
 
+    sys.excepthook = sys.__excepthook__  # Of the start-up.
     messages.write_what_the_terminal_can()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().addFilter(is_ours)
-    logging.get_absl_handler().setFormatter(SafeFormatter())
+    looked_at = sys.stderr is not None and sys.stderr.isatty()
+    logging.get_absl_handler().setFormatter(
+        TerminalFormatter() if looked_at else SafeFormatter()
+    )
     tf.get_logger().setLevel(stdlib_logging.WARNING)
     app.run(wrapped)
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Prints the message of a `TfclError` and exits with its code."""
+    """Prints the message of a `TfclError` and exits with its code.
+
+    Of Ctrl-C, too, where nothing else waits for it.
+    """
     try:
         yield
     except TfclError as error:
         _end(error)
+    except KeyboardInterrupt:
+        stopped = Interrupted(
+            "Stopped by Ctrl-C; what was saved before is kept."
+        )
+        stopped.exit_code = BY_CTRL_C
+        _end(stopped)
     except tf.errors.UnavailableError:
         # See docs/distribution.md.
         _end(
@@ -90,7 +104,8 @@ def one_line_errors() -> Iterator[None]:
 def _end(error):
     kind = "stopped" if isinstance(error, Interrupted) else "error"
     message = printable(" ".join(str(error).split()))
-    print(f"tfcl: {kind}: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # The terminal may be closed.
+        print(f"tfcl: {kind}: {message}", file=sys.stderr)
     sys.exit(error.exit_code)
 
 

@@ -10,6 +10,7 @@ import unicodedata
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Joiners, without which some scripts and emoji cannot be written.
 _NEEDED = "\u200c\u200d"
+BY_CTRL_C = 130  # Exit code: what shells say of a program that it ended.
 # Packages that not every user needs, and the extra of pyproject.toml which
 # brings them in a version that fits.
 _EXTRAS = {"optuna": "search", "sklearn": "demo"}
@@ -44,7 +45,8 @@ class RunError(TfclError):
 class Interrupted(TfclError):
     """The run was asked to stop and has saved its state. Exit code 75.
 
-    75 is `EX_TEMPFAIL` of sysexits.h: start the same command again.
+    75 is `EX_TEMPFAIL` of sysexits.h: start the same command again. The
+    commands set that of an error which Ctrl-C has caused to `BY_CTRL_C`.
     """
 
     exit_code = 75

@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import pathlib
 import shlex
-import signal
 import sys
 import tempfile
 import typing
@@ -42,6 +41,7 @@ from tfcl.configuration import command_flags
 from tfcl.configuration.ranges import grid_of, parse_range
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.process.stopping import Stopping
 from tfcl.errors import CannotGoOn, Interrupted, RunError, UserError
 from tfcl.files import cannot, local_path, write_atomically
 from tfcl.learner import runs
@@ -172,14 +172,11 @@ class Search:
         # Not before: what was mistyped may be given again.
         for name, value in self._check_same_search().items():
             self.study.set_user_attr(name, value)
-        before = signal.signal(signal.SIGTERM, self._wish_stop)
-        try:
+        with Stopping(self._wish_stop):
             for trial in self.study.get_trials(states=(_RUNNING,)):
                 self._go_on(trial)
             while self._count(_DONE) < n_trials:
                 self._perform(self._ask())
-        finally:
-            signal.signal(signal.SIGTERM, before)
         self._write_summary()
         return self.study
 
@@ -194,10 +191,11 @@ class Search:
             )
         return n_trials or most
 
-    def _wish_stop(self, *_):
+    def _wish_stop(self):
         self.stop_wished = True
-        if self._experiment is not None:
-            self._experiment.stop_wished = True
+        run = self._experiment  # Another thread may end it.
+        if run is not None:
+            run.stop_wished = True
 
     def _count(self, states=None):
         """Trials that have values to try."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pathlib
 import shlex
-import signal
 import sys
 import typing
 
@@ -27,6 +26,7 @@ from tfcl import commands, configuration
 from tfcl.configuration import command_flags
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
+from tfcl.engine.process.stopping import Stopping
 from tfcl.engine.runtime import DISTRIBUTIONS
 from tfcl.learner import runs
 from tfcl.reporting import tables
@@ -62,9 +62,9 @@ def main(argv: Sequence[str]) -> None:
             allow_other_numerics=flags.FLAGS.allow_other_numerics,
         )
     try:
-        _stop_on_sigterm(run)
-        commands.begin(run, bindings)
-        learn_stream(run)
+        with Stopping(lambda: setattr(run, "stop_wished", True)):
+            commands.begin(run, bindings)
+            learn_stream(run)
     finally:
         run.close()
     if run.chief:
@@ -77,14 +77,6 @@ def _default_folder():
     if given.gin_file and not (given.stream and given.method):
         words.insert(0, pathlib.PurePath(given.gin_file[0]).stem)
     return f"runs/{'_'.join(filter(None, words))}"
-
-
-def _stop_on_sigterm(run):
-    def wish(signum, frame):
-        del signum, frame
-        run.stop_wished = True
-
-    signal.signal(signal.SIGTERM, wish)
 
 
 def _show(run):

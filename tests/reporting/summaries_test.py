@@ -93,7 +93,11 @@ class SummariesTest(tf.test.TestCase):
         summaries = Summaries(self.folder)
         summaries.matrix([[0.5, None], [0.4, 0.6]], ["a", "<b>"], [0, 1], 9)
         summaries.text("config", "    LASEM.rate = 0.1", 0)
-        summaries.hparams({"rate": 0.1, "name": "x", "on": True, "no": None})
+        summaries.hparams(
+            {"rate": 0.1, "name": "x", "on": True},
+            {"no": None},
+            {"metrics/average_accuracy": "average accuracy"},
+        )
         summaries.close()
         reader = _read(self.folder)
         (image,) = reader.Images("accuracy_matrix")
@@ -103,8 +107,17 @@ class SummariesTest(tf.test.TestCase):
         self.assertEqual(
             text.tensor_proto.string_val[0], b"    LASEM.rate = 0.1"
         )
-        (content,) = reader.PluginTagToContent("hparams").values()
-        data = plugin_data_pb2.HParamsPluginData.FromString(content)
+        contents = reader.PluginTagToContent("hparams")
+        data = plugin_data_pb2.HParamsPluginData.FromString(
+            contents["_hparams_/experiment"]
+        )
+        columns = [each.name for each in data.experiment.hparam_infos]
+        self.assertEqual(columns, ["rate", "name", "on"])
+        (metric,) = data.experiment.metric_infos
+        self.assertEqual(metric.name.tag, "metrics/average_accuracy")
+        data = plugin_data_pb2.HParamsPluginData.FromString(
+            contents["_hparams_/session_start_info"]
+        )
         hparams = data.session_start_info.hparams
         self.assertEqual(hparams["rate"].number_value, 0.1)
         self.assertEqual(hparams["name"].string_value, "x")
@@ -155,7 +168,7 @@ class ResumeTest(tf.test.TestCase):
     def test_a_run_killed_before_its_first_checkpoint_starts_clean(self):
         for value in (1.0, 2.0):
             summaries = self._write(0, (0, 10), value, close=False)
-            summaries.hparams({"rate": 0.1})
+            summaries.hparams({"rate": 0.1}, {}, {})
             summaries.close()
         points = _points(self.folder, "train/loss")
         self.assertEqual(points, [(0, 1.0), (10, 2.0)])

@@ -85,14 +85,20 @@ def define_largest_file() -> None:
     )
 
 
+def define_bindings(text: str) -> None:
+    """Defines the flag `--gin_bindings`, unless another program has."""
+    _unless_another_program_has(
+        "gin_bindings",
+        lambda name: flags.DEFINE_multi_string(name, [], text),
+    )
+
+
 def define_gin() -> None:
     """Defines the flags that say what a run is put together from."""
     flags.DEFINE_multi_string(
         "gin_file", [], "gin file; may be given several times, later lines win."
     )
-    flags.DEFINE_multi_string(
-        "gin_bindings", [], "One binding, e.g. 'EPOCHS=60'; repeats."
-    )
+    define_bindings("One binding, e.g. 'EPOCHS=60'; repeats.")
     for name, example in (
         (parts.STREAMS, "digits_5"),
         (parts.METHODS, "lasem"),

@@ -278,7 +278,7 @@ class Experiment:
             len(self.stream.visits),
         )
         observer.texts(texts, self.journal.bindings)
-        observer.tell_again(self.journal, self.outputs.results)
+        observer.tell_again(self.journal, self.outputs)
         self._make_trainer(observer)
 
     def _make_trainer(self, observer):

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+from absl import logging
 
 from tfcl.data.absent import is_lost
 from tfcl.data.task import Task, TaskStream
@@ -59,6 +60,10 @@ class Outputs:
         learned = learned_so_far(self._journal, self._bank, width, visits)
         return results.collect(self.facts, learned)
 
+    def curves(self, visit: int, name: str) -> dict[str, np.ndarray]:
+        """Training curves of a visit of the task `name`; {} if damaged."""
+        return _curves(self._bank, visit, name)[0]
+
     def publish(self) -> dict:
         """Writes `results.json` and the like; returns its content."""
         content = self.results()
@@ -85,6 +90,8 @@ class Outputs:
         drawn = self.stream_figures()
         observer.figures(drawn, self._journal.global_step)
         observer.close()
+        also = " and exports" if exports else ""
+        logging.info("Writing figures, report%s.", also)
         results.write_figures(content, histories, self.model_dir, drawn)
         if exports:
             for task, visit in learned:

@@ -82,11 +82,21 @@ class StepRunner:
                 f"use 'stop'. Received: {self.replicas} replicas"
             )
         self._train = ResidentSplit(image_shape, dtype, window)
+        # Where another thread can read it while a call goes on. A loop that
+        # XLA compiles shows nothing until it ends: those steps are counted
+        # in the other number.
+        with tf.device("CPU:0"):
+            self._counted = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._compiled_steps = 0
         self.measurement = Measurement(
             method, self._shared, ResidentSplit(image_shape, dtype, window)
         )
 
     # What the engine calls
+
+    def steps_made(self) -> int:
+        """Steps of this process so far; may be called while a call goes on."""
+        return self._compiled_steps + int(self._counted.numpy())
 
     def train(
         self,
@@ -145,6 +155,8 @@ class StepRunner:
             for name, value in sums.items():
                 totals[name] = totals.get(name, 0.0) + value.numpy()
             done, bad, lost, stopping = (int(c) for c in counts)
+            if jit:
+                self._compiled_steps += done - begin
             skipped += lost
             if done < end:  # A step was not finite.
                 break
@@ -221,6 +233,8 @@ class StepRunner:
                 sums = {k: sums[k] + metrics[k] for k in sums}
                 lost = 1 - tf.cast(finite, tf.int32)
                 bad = tf.where(finite | (bad >= 0), bad, step)
+                if not jit:
+                    self._counted.assign_add(1)
                 return step + 1, sums, bad, skipped + lost
 
             def more(step, sums, bad, skipped):
@@ -333,6 +347,7 @@ class StepRunner:
                 sums = self._shared.summed(lambda: replica(rows, number))
                 for variable, value in zip(into, sums):
                     variable.assign_add(value)
+                self._counted.assign_add(1)
                 return (number + 1,)
 
             tf.while_loop(

@@ -27,11 +27,14 @@ from tfcl.learner.arrays import image_batches
 from tfcl.learner.further_task import further_stream, refuse_unfit
 from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
-from tfcl.learner.method_source import OfFolder, OfProgram
+from tfcl.learner.method_source import (
+    OfFolder,
+    OfProgram,
+    refuse_other_method,
+)
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.runs import (
     last_row,
-    refuse_other,
     refuse_other_bindings,
     refuse_unknown,
 )
@@ -80,6 +83,8 @@ class Learner:
         test_fraction: Likewise for test; 0.2 by default.
         seed: Of start values, order of examples, dropout and cuts.
         data_dir: Folder of prepared TFDS data sets.
+        gin_bindings: Without a method: bindings that say how later tasks are
+            trained, such as "EPOCHS = 5", in place of those of the folder.
         options: Further arguments of `Experiment`: `runtime`, `checkpoints`,
             `evaluation`, `on_nonfinite`, `graphs`, `allow_other_numerics`,
             `distribution`.
@@ -104,6 +109,7 @@ class Learner:
         test_fraction: _Fraction | None = None,
         seed: NonNegativeInt = 0,
         data_dir: Folder | None = None,
+        gin_bindings: Sequence[str] = (),
         **options: Any,
     ):
         keras_state.refuse_other()
@@ -125,7 +131,7 @@ class Learner:
         self._seed = seed
         self._source: OfProgram | OfFolder
         if method is None:
-            self._source = OfFolder(self.model_dir)
+            self._source = OfFolder(self.model_dir, gin_bindings)
         else:
             self._source = OfProgram(method, seed)
         self._given: dict[str, Task] = {}
@@ -176,7 +182,11 @@ class Learner:
                 self._given[task.name] = task
                 return last_row(journal)
             if kept.settings is None and (learned or journal.position):
-                return last_row(self._learn_further(journal, task))
+                # Gin files have begun the run.
+                refuse_unfit(self._source, self.model_dir)
+                given = (self._wishes, self._data_dir)
+                stream = further_stream(task, journal, self.model_dir, *given)
+                return last_row(self._run(stream, self._source.text(0)))
             begun = kept.begun(journal)
             if begun not in (None, task.name):
                 raise UserError(
@@ -194,29 +204,22 @@ class Learner:
             self._given[task.name] = task
             return last_row(journal)
 
-    def _learn_further(self, journal, task):
-        """A task of a run that gin files have begun."""
-        refuse_unfit(self._source, self.model_dir)
-        text = self._source.text(0)
-        bindings = configuration.parse_bindings(text)
-        given = (self._wishes, self._data_dir)
-        stream = further_stream(task, journal, self.model_dir, *given)
-        return self._run(self._opened(stream, bindings), text, bindings)
-
     def _learn(self, kept, task, is_new, reading):
         text = self._source.text(reading.batch_size)
-        bindings = configuration.parse_bindings(text)
 
         def stream(data_dir):
             del data_dir  # The tasks are opened.
             if is_new:  # The folder is ours by now, and no other process's.
                 kept.keep(task, reading.to_json())
             count, size = task.index + 1, reading.batch_size
-            return stream_of(kept, count, task, self._again(kept), size)
+            again = openers(self._given, kept, self._data_dir)
+            return stream_of(kept, count, task, again, size)
 
-        return self._run(self._opened(stream, bindings), text, bindings)
+        return self._run(stream, text)
 
-    def _run(self, run, text, bindings):
+    def _run(self, stream, text):
+        bindings = configuration.parse_bindings(text)
+        run = self._opened(stream, bindings)
         self._served, self._running = None, run
         try:
             refuse_other_bindings(run, bindings)
@@ -245,9 +248,6 @@ class Learner:
             **self._source.arguments(),
             **self._options,
         )
-
-    def _again(self, kept):
-        return openers(self._given, kept, self._data_dir)
 
     # What is learned
 
@@ -316,7 +316,8 @@ class Learner:
             else:
                 reading = Reading.from_json(kept.settings)
                 count = len(journal.visits) + (journal.position is not None)
-                again, size = self._again(kept), reading.batch_size
+                again = openers(self._given, kept, self._data_dir)
+                size = reading.batch_size
                 run = self._opened(
                     lambda data_dir: stream_of(kept, count, None, again, size),
                     journal.bindings,
@@ -362,6 +363,18 @@ class Learner:
                 return [served.export_bundle(entries, where)]
             return [served.export(entry, where, form) for entry in entries]
 
+    def export_again(self) -> list[pathlib.Path]:
+        """Brings the exports in the run's folder up to date, if there are any.
+
+        Each task gets a SavedModel that has none, or whose answers another
+        task has changed; so does the bundle. Other forms stay as they are.
+
+        Returns:
+            Paths of what is written.
+        """
+        with told(), self._source.configured():
+            return self._serving().export_again()
+
     def report(self) -> pathlib.Path:
         """Path of the report, an HTML page.
 
@@ -370,9 +383,7 @@ class Learner:
         """
         path = self.model_dir / "report.html"
         if not path.exists():
-            raise UserError(
-                f"{self.model_dir} has no report yet: learn a task."
-            )
+            raise UserError(f"{path} is not there yet: learn a task.")
         return path
 
     def __repr__(self) -> str:
@@ -384,16 +395,6 @@ class Learner:
 
     def _serving(self) -> LearnedTasks:
         if self._served is None:
-            self._refuse_other_method()
+            refuse_other_method(self._source, self.model_dir, self._journal())
             self._served = LearnedTasks(self.model_dir, self._source.new())
         return self._served
-
-    def _refuse_other_method(self):
-        """Before the run's variables meet those of another method."""
-        journal = self._journal()
-        if not journal.bindings or isinstance(self._source, OfFolder):
-            return
-        kept = KeptTasks(self.model_dir).settings
-        size = Reading.from_json(kept).batch_size if kept else 1
-        now = configuration.parse_bindings(self._source.text(size))
-        refuse_other(self.model_dir, journal.bindings, now)

@@ -10,14 +10,18 @@ import typing
 from tfcl import configuration
 from tfcl.errors import UserError
 from tfcl.learner.kept_stream import kept_stream
+from tfcl.learner.kept_tasks import KeptTasks
+from tfcl.learner.readings import Reading
 from tfcl.learner.recipe import gin_text
-from tfcl.learner.runs import explained, load_run
+from tfcl.learner.runs import explained, load_run, refuse_other
 from tfcl.methods.base import Method
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
+
+    from tfcl.engine.storage.journal import Journal
 
 
 class MethodSource(abc.ABC):
@@ -85,17 +89,19 @@ class OfFolder(MethodSource):
 
     Args:
         model_dir: Folder of the run.
+        bindings: gin bindings that come after those of the folder.
     """
 
-    def __init__(self, model_dir: pathlib.Path):
+    def __init__(self, model_dir: pathlib.Path, bindings: Sequence[str] = ()):
         self._model_dir = model_dir
+        self._bindings = bindings
         with self.configured():  # It is there, and can be read.
             pass
 
     @contextlib.contextmanager
     def configured(self) -> Iterator[None]:
         with configuration.apart():
-            load_run(self._model_dir)
+            load_run(self._model_dir, self._bindings)
             yield
 
     def new(self) -> Method:
@@ -108,3 +114,24 @@ class OfFolder(MethodSource):
     def text(self, batch_size: int) -> str:
         del batch_size  # The same as when the run was begun.
         return configuration.asked()
+
+
+def refuse_other_method(
+    source: MethodSource, model_dir: pathlib.Path, journal: Journal
+) -> None:
+    """Refuses a method that is not the run's, before their variables meet.
+
+    Args:
+        source: Of the method.
+        model_dir: Folder of the run.
+        journal: Of the run.
+
+    Raises:
+        UserError: With the differing bindings.
+    """
+    if not journal.bindings or isinstance(source, OfFolder):
+        return
+    kept = KeptTasks(model_dir).settings
+    size = Reading.from_json(kept).batch_size if kept else 1
+    now = configuration.parse_bindings(source.text(size))
+    refuse_other(model_dir, journal.bindings, now)

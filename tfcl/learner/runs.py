@@ -17,7 +17,7 @@ from tfcl.files import refuse_special
 from tfcl.learner.task_settings import is_of_tasks, of_tasks
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tfcl.engine.experiment import Experiment
     from tfcl.engine.storage.journal import Journal
@@ -43,8 +43,14 @@ def explained() -> Iterator[None]:
         raise configuration.explain(error) from error
 
 
-def load_run(model_dir: str | pathlib.Path) -> None:
+def load_run(
+    model_dir: str | pathlib.Path, bindings: Sequence[str] = ()
+) -> None:
     """Loads the gin configuration that a run was made with.
+
+    Args:
+        model_dir: Folder of the run.
+        bindings: gin bindings that come after it.
 
     Raises:
         UserError: If `model_dir` holds no run.
@@ -57,7 +63,7 @@ def load_run(model_dir: str | pathlib.Path) -> None:
             f"--model_dir {model_dir} holds no run (no config.gin). Give the "
             "folder of a tfcl.Learner, or that tfcl.train wrote."
         )
-    configuration.load([str(path)], [])
+    configuration.load([str(path)], bindings)
 
 
 def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:

@@ -7,6 +7,7 @@ import functools
 import logging as stdlib_logging
 import pathlib
 import sys
+import time
 import typing
 
 from absl import logging
@@ -22,6 +23,17 @@ class SafeFormatter(logging.PythonFormatter):
 
     def format(self, record: stdlib_logging.LogRecord) -> str:
         return printable(super().format(record), lines=True)
+
+
+class TerminalFormatter(stdlib_logging.Formatter):
+    """For people who look on: the time and the message, no place in the code.
+
+    A line of a file has all, `SafeFormatter`.
+    """
+
+    def format(self, record: stdlib_logging.LogRecord) -> str:
+        when = time.strftime("%H:%M:%S", time.localtime(record.created))
+        return f"{when} {_PlainFormatter().format(record)}"
 
 
 def is_ours(record: stdlib_logging.LogRecord) -> bool:

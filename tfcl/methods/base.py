@@ -329,11 +329,6 @@ class Method(abc.ABC):
         """`{metric name: labels}` of metrics that are vectors."""
         return {}
 
-    def labels(self) -> dict[str, Any]:
-        """`{name: labels}` of every metric and diagnostic that is a vector."""
-        named = {name: la for name, (_, la) in self.diagnostics().items()}
-        return {**named, **self.metric_labels()}
-
     # Helpers for subclasses.
 
     def build_optimizer(

@@ -32,15 +32,20 @@ CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 _MAX_TICKS = 60  # names along an axis; of more, every second, third, ...
 
 
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG file's bytes; equal figures give equal bytes."""
+def png_bytes(figure: Figure, small: bool = True) -> bytes:
+    """The figure as a PNG file's bytes; equal figures give equal bytes.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        small: Take the time, some 0.1 s, to find the shortest file.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     # 256 colours are enough for these figures and a third of the bytes.
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     image = image.quantize(256, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
+    image.save(buffer, format="png", optimize=small)
     return buffer.getvalue()
 
 

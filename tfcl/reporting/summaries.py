@@ -14,13 +14,15 @@ from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.plugins.hparams import api as hparams_api
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util import tensor_util
 
 from tfcl.reporting import drawing, figures
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from matplotlib.figure import Figure
@@ -134,7 +136,8 @@ class Summaries:
 
     def image(self, tag: str, figure: Figure, step: int) -> None:
         """Writes a `matplotlib.figure.Figure`, drawn as a PNG image."""
-        png = drawing.png_bytes(figure)
+        # While a run waits.
+        png = drawing.png_bytes(figure, small=False)
         width, height = figure.canvas.get_width_height()
         image = summary_pb2.Summary.Image(
             encoded_image_string=png, width=width, height=height, colorspace=3
@@ -173,15 +176,44 @@ class Summaries:
         """Writes a text; indent lines by four spaces to show them as code."""
         self._add(text_summary.text_pb(tag, markdown), step)
 
-    def hparams(self, values: dict) -> None:
+    def hparams(
+        self,
+        values: Mapping[str, Any],
+        others: Mapping[str, Any],
+        metrics: Mapping[str, str],
+    ) -> None:
         """Writes the run's hyper-parameters, for TensorBoard's HParams page.
 
         Args:
-            values: `str`, `bool`, `int` or `float` by name; anything else is
-                written as its text.
+            values: `str`, `bool`, `int` or `float` by name, which the page
+                shows as columns; anything else is written as its text.
+            others: More of them, noted and not shown.
+            metrics: `{tag of a scalar: heading}` of further columns.
         """
+        experiment = api_pb2.Experiment(
+            # Without the values that they may have: other runs have others.
+            hparam_infos=[
+                api_pb2.HParamInfo(name=name, type=_kind(value))
+                for name, value in values.items()
+            ],
+            metric_infos=[
+                api_pb2.MetricInfo(
+                    name=api_pb2.MetricName(tag=tag), display_name=heading
+                )
+                for tag, heading in metrics.items()
+            ],
+        )
+        summary = summary_pb2.Summary()
+        summary.value.add(
+            tag=hparams_metadata.EXPERIMENT_TAG,
+            metadata=hparams_metadata.create_summary_metadata(
+                plugin_data_pb2.HParamsPluginData(experiment=experiment)
+            ),
+            tensor=hparams_metadata.NULL_TENSOR,
+        )
+        self._add(summary, 0)
         plain = {}
-        for name, value in values.items():
+        for name, value in {**others, **values}.items():
             value = value.item() if isinstance(value, np.generic) else value
             known = isinstance(value, str | bool | int | float)
             plain[str(name)] = value if known else str(value)
@@ -244,6 +276,15 @@ class Summaries:
             f"TensorBoard's event file {self._path} cannot be written: "
             f"{error.message}"
         )
+
+
+def _kind(value):
+    """Of a hyper-parameter, for TensorBoard's table."""
+    if isinstance(value, bool):
+        return api_pb2.DATA_TYPE_BOOL
+    if isinstance(value, int | float):
+        return api_pb2.DATA_TYPE_FLOAT64
+    return api_pb2.DATA_TYPE_STRING
 
 
 def _checked_labels(name, value, labels) -> list[str]:

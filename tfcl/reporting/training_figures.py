@@ -34,17 +34,37 @@ def task_figures(
     curves = {name: joined[name] for name in _CURVES if name in joined}
     if curves:
         drawn["training_curves"] = figures.training_curves(curves)
-    for name, array in joined.items():
-        if np.ndim(array) == 2 and not name.endswith("/accuracies"):
-            *_, plain = _parted(name)
-            labels = task.get("labels", {}).get(plain, ())
-            if len(labels) != np.shape(array)[1]:
-                labels = range(np.shape(array)[1])
-            drawn[name] = figures.weights_over_epochs(array, labels, name)
+    drawn |= _vectors(task.get("labels", {}), joined)
     for name, figure in drawn.items():
         if name not in joined or not _parted(name)[0]:  # Of all phases.
             for axes in figure.axes:
                 _mark(axes, begins)
+    return drawn
+
+
+def vector_figures(
+    labels: Mapping[str, Any], history: Mapping[str, np.ndarray]
+) -> dict[str, Figure]:
+    """Those figures of `task_figures` that show vectors over epochs.
+
+    Args:
+        labels: By name, of a vector's elements.
+        history: Arrays of a task's training, as of `task_figures`.
+    """
+    if not history:
+        return {}
+    return _vectors(labels, joined_phases(history)[0])
+
+
+def _vectors(labels, joined):
+    drawn = {}
+    for name, array in joined.items():
+        if np.ndim(array) == 2 and not name.endswith("/accuracies"):
+            *_, plain = _parted(name)
+            known = labels.get(plain, ())
+            if len(known) != np.shape(array)[1]:
+                known = range(np.shape(array)[1])
+            drawn[name] = figures.weights_over_epochs(array, known, name)
     return drawn
 
 

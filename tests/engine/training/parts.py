@@ -52,9 +52,6 @@ class FakeMethod:
     def diagnostics(self):
         return {"prior": (np.array([0.25, 0.75]), ["0", "1"])}
 
-    def labels(self):
-        return {"prior": ["0", "1"]}
-
 
 class FakeRunner:
     """Every step has the loss 2; `bad` is a step that is not finite."""
@@ -73,6 +70,9 @@ class FakeRunner:
                 last, steps = bad + 1, bad - first
             return {"loss": np.float32(2 * steps)}, last, bad, 1, stop
         return {"loss": np.float32(2 * (last - first))}, last, -1, 0, stop
+
+    def steps_made(self):
+        return len(self.calls)
 
     def accumulate(self, work, split, size, seed, stretch, stop_wished):
         self.passes.append((work, len(split), size, tuple(seed), stretch))
@@ -131,15 +131,21 @@ class FakeObserver:
     """Keeps what it is told."""
 
     def __init__(self):
-        self.begun, self.epochs = [], []
+        self.begun, self.epochs, self.extents = [], [], []
+        self.ended, self.rates = 0, []
 
-    def begin_phase(self, task, phase, journal):
+    def begin_phase(self, task, phase, journal, extent):
         del task, journal
         self.begun.append(phase.name)
+        self.extents.append(extent)
 
-    def end_epoch(self, task, phase, journal, record, labels):
-        del task, phase, journal, labels
+    def end_phase(self):
+        self.ended += 1
+
+    def end_epoch(self, task, phase, journal, record, rates):
+        del task, phase, journal
         self.epochs.append(record)
+        self.rates.append(rates)
 
 
 class Bench:

@@ -77,3 +77,36 @@ def test_the_time_of_work_is_noted_even_if_it_fails():
     assert seconds == bench.journal.position.seconds > 0
     bench.saver.save()  # Between two pieces of work no time is counted.
     assert bench.journal.seconds == seconds
+
+
+def test_the_observer_is_told_how_long_work_is_and_when_it_ends():
+    bench = Bench(accuracies=(0.5,) * 2)
+    fit = Phase("fit", 2, {"main": lambda clock: 0.25})
+    _trainer(bench).perform(bench.task, fit)
+    (extent,) = bench.observer.extents
+    assert extent[:5] == (2, 4, 16, {"main": 0.25}, False)
+    assert extent.steps_made() == len(bench.runner.calls)
+    assert bench.observer.rates == [{"main": 0.25}] * 2
+    assert bench.observer.ended == 1
+
+
+@pytest.mark.parametrize(
+    ("work", "wanted"),
+    [
+        (Scan("scan", {}, batch_size=4, boundaries=(16, 32)), (1, 8, 4)),
+        (Accumulate("sum", len, []), (1, 4, 16)),
+        (Accumulate("sum", len, [], one_by_one=True), (1, 64, 1)),
+        (Phase("fit", 3, {}, batch_size=128), (3, 1, 64)),
+        (Phase("fit", 3, {}, batch_size=48, drop_remainder=True), (3, 1, 48)),
+        (Validate("look"), (1, 0, 0)),
+    ],
+)
+def test_the_extent_of_work_is_in_steps(work, wanted):
+    bench = Bench()
+    assert bench.stretches.extent(bench.task, work)[:3] == wanted
+
+
+def test_a_rule_may_end_a_phase_early():
+    bench = Bench()
+    stopping = Phase("fit", 3, {}, stop=lambda clock: False)
+    assert bench.stretches.extent(bench.task, stopping).may_stop

@@ -10,9 +10,18 @@ import sys
 import tempfile
 
 from tfcl import keras_state
-from tfcl.errors import UserError
+from tfcl.errors import BY_CTRL_C, UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _end_in_one_line(kind, error, trace):
+    """Says what Ctrl-C has ended while the packages were loaded."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print("tfcl: stopped: Stopped by Ctrl-C.", file=sys.stderr, flush=True)
+    os._exit(BY_CTRL_C)  # Else Python ends by the signal itself.
 
 
 def _load():
@@ -38,6 +47,8 @@ def _load():
             os.close(kept)
 
 
+# Until `tfcl.commands.run`, which has a better way.
+sys.excepthook = _end_in_one_line
 keras_state.claim()
 if "TFDS_DATA_DIR" in os.environ:  # TFDS takes `~` for a name.
     os.environ["TFDS_DATA_DIR"] = os.path.expanduser(

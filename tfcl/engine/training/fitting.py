@@ -87,8 +87,11 @@ class Fitting:
             record[name] = np.asarray(value).tolist()
         place.history.append(record)
         place.epoch, place.step, place.sums, place.skipped = epoch, 0, {}, 0
-        labels = self._method.labels()
-        self._observer.end_epoch(task, phase, self._journal, record, labels)
+        rates = {
+            name: float(self._method.optimizers[name].learning_rate.numpy())
+            for name in phase.rates
+        }
+        self._observer.end_epoch(task, phase, self._journal, record, rates)
 
     def _note_broken(self, phase, record):
         """Records a bad epoch.

@@ -12,9 +12,10 @@ from tfcl.data.task import StreamSpec, Task
 from tfcl.engine.orders import epoch_order
 from tfcl.engine.steps import STOP, StepRunner
 from tfcl.engine.storage.saver import STOPPED, Saver
+from tfcl.engine.watching.pace import Extent
 from tfcl.errors import Interrupted, RunError
 from tfcl.methods.base import Method, steps_per_epoch
-from tfcl.methods.work import Accumulate, Phase, Scan
+from tfcl.methods.work import Accumulate, Phase, Scan, Work
 from tfcl.optimizers.schedules import Clock
 
 
@@ -62,6 +63,30 @@ class Stretches:
             task=task.name,
             tasks=self._spec.task_names,
         )
+
+    def extent(self, task: Task, work: Work) -> Extent:
+        """How long a piece of work is, for those who watch."""
+        if isinstance(work, Accumulate):
+            split = work.data or task.train
+            size = self._batch_size(task, work)
+            if work.one_by_one:
+                size = self._runner.replicas
+            steps = steps_per_epoch(len(split), size, False)
+            return Extent(1, steps, size, steps_made=self._runner.steps_made)
+        if not isinstance(work, Phase | Scan):
+            return Extent()
+        split = work.data or task.train
+        clock = self.clock(task, work)
+        rates = {name: float(rate(clock)) for name, rate in work.rates.items()}
+        made = self._runner.steps_made
+        if isinstance(work, Scan):
+            last = max(work.boundaries_within(len(split)), default=0)
+            size = work.batch_size
+            return Extent(1, last // size, size, rates, steps_made=made)
+        size = min(self._batch_size(task, work), len(split))
+        steps = steps_per_epoch(len(split), size, work.drop_remainder)
+        stops = work.stop is not None
+        return Extent(work.epochs, steps, size, rates, stops, made)
 
     def set_rates(self, phase: Phase | Scan, clock: Clock) -> None:
         """Gives the phase's optimizers their learning rates."""

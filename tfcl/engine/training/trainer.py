@@ -41,6 +41,7 @@ class Trainer:
         observer: Observer,
     ):
         self._saver = saver
+        self._stretches = stretches
         self._observer = observer
         self._performers = {
             Phase: Fitting(method, stretches, evaluator, saver, observer),
@@ -58,8 +59,10 @@ class Trainer:
         """
         performer = self._performer(work)
         with self._saver.working_time:
-            self._observer.begin_phase(task, work, self._saver.journal)
+            extent = self._stretches.extent(task, work)
+            self._observer.begin_phase(task, work, self._saver.journal, extent)
             work.result = performer.perform(task, work)
+            self._observer.end_phase()
 
     def _performer(self, work):
         for kind in type(work).__mro__:

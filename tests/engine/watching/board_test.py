@@ -1,0 +1,119 @@
+"""What TensorBoard shows of a run: how many charts, by which names."""
+
+import collections
+
+import pytest
+from tensorboard.backend.event_processing import event_accumulator
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+from tests.testing import toy_run
+from tfcl.engine.watching.board import Board
+from tfcl.errors import RunError
+from tfcl.methods.lasem.static_transfer import StaticTransfer
+
+
+@pytest.fixture(name="learned", scope="module")
+def _learned(tmp_path_factory):
+    """TensorBoard's reader of a run of LASEM on three tasks."""
+    folder = tmp_path_factory.mktemp("run")
+    with toy_run.no_figures():
+        toy_run.learn(folder, toy_run.toy_lasem())
+    return _reader(folder)
+
+
+def _reader(folder):
+    reader = event_accumulator.EventAccumulator(str(folder / "tensorboard"))
+    reader.Reload()
+    return reader
+
+
+def test_charts_are_few_and_named_after_tasks(learned):
+    tags = learned.Tags()["scalars"]
+    groups = collections.Counter(tag.partition("/")[0] for tag in tags)
+    assert groups.pop("metrics") <= 20
+    assert groups == {"train": 6, "validation": 6, "run": 4, "test_accuracy": 3}
+    for name in ("task_00", "task_01", "task_02"):
+        assert f"train/{name}/loss" in tags
+        assert f"validation/{name}/accuracy" in tags
+        # Two epochs of four steps.
+        points = learned.Scalars(f"validation/{name}/accuracy")
+        first = 8 * int(name[-1])
+        assert [point.step for point in points] == [first + 4, first + 8]
+
+
+def test_a_prior_is_one_figure_of_each_task(learned):
+    images = learned.Tags()["images"]
+    wanted = [f"prior/task_{k:02d}" for k in range(3)]
+    assert images == ["accuracy_matrix", *wanted]
+    assert [each.step for each in learned.Images("prior/task_01")] == [16]
+
+
+def test_rate_speed_and_memory_are_noted_after_each_epoch(learned):
+    for name in ("learning_rate", "images_per_second", "memory_gb"):
+        points = learned.Scalars(f"run/{name}")
+        assert [point.step for point in points] == [4, 8, 12, 16, 20, 24]
+        assert all(point.value > 0 for point in points)
+    values = [point.value for point in learned.Scalars("run/learning_rate")]
+    assert values == pytest.approx([0.03] * 6)
+    # This process has loaded TensorFlow: some hundred MB.
+    memory = learned.Scalars("run/memory_gb")[-1].value
+    assert 0.1 < memory < 100
+
+
+def test_the_page_of_hyper_parameters_has_columns_and_metrics(learned):
+    found = learned.PluginTagToContent("hparams")
+    data = {
+        tag: plugin_data_pb2.HParamsPluginData.FromString(content)
+        for tag, content in found.items()
+    }
+    experiment = data[metadata.EXPERIMENT_TAG].experiment
+    names = [info.name for info in experiment.hparam_infos]
+    assert names == ["method", "stream", "seed", "learning_rate", "epochs"]
+    scalars = learned.Tags()["scalars"]
+    metrics = [info.name.tag for info in experiment.metric_infos]
+    assert metrics == [
+        "metrics/average_accuracy",
+        "metrics/forgetting",
+        "metrics/backward_transfer",
+    ]
+    assert set(metrics) <= set(scalars)
+    values = data[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
+    assert values["method"].string_value.startswith("LASEM")
+    assert values["epochs"].number_value == 2
+    assert values["seed"].number_value == 1
+    assert values["learning_rate"].number_value == pytest.approx(0.03)
+
+
+def test_a_resumed_run_has_every_point_and_figure_once(tmp_path):
+    with toy_run.no_figures():
+        toy_run.learn(tmp_path, stream=toy_run.toy_stream((2, 3)))
+        for path in (tmp_path / "tensorboard").iterdir():
+            path.unlink()
+        for _ in range(2):
+            toy_run.learn(tmp_path, stream=toy_run.toy_stream((2, 3, 2)))
+    reader = _reader(tmp_path)
+    for tag in reader.Tags()["scalars"]:
+        steps = [point.step for point in reader.Scalars(tag)]
+        assert steps == sorted(set(steps)), tag
+    assert len(reader.Images("accuracy_matrix")) == 3
+
+
+def test_phases_with_names_are_told_apart(tmp_path):
+    class Named(StaticTransfer):
+        def phases(self, task):
+            for phase in super().phases(task):
+                phase.name = "fit"
+                yield phase
+
+    method = Named(toy_run.toy_training(), "01")
+    with toy_run.no_figures():
+        toy_run.learn(tmp_path, method, toy_run.toy_stream((2,)))
+    tags = _reader(tmp_path).Tags()["scalars"]
+    assert "train/task_00/fit/loss" in tags
+    assert "validation/task_00/fit/accuracy" in tags
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(RunError, match="file/board"):
+        Board(tmp_path / "file" / "board", 0)
