@@ -13,7 +13,7 @@ from tests.learner.programs import SIZE, examples, method, model
 from tests.testing.damage import damaged
 from tests.testing.forked_commands import ForkedCommands
 from tfcl.engine.steps import StepRunner
-from tfcl.engine.storage.checkpoints import CheckpointPolicy
+from tfcl.engine.storage.checkpoints import CheckpointPolicy, newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import RunError, UserError
@@ -258,7 +258,6 @@ def test_a_method_that_forgets_is_measured_on_kept_test_images(tmp_path):
 
 def test_another_method_or_setting_is_refused(copied):
     for other, said in (
-        (method(epochs=7), "TaskTraining.epochs: 6 -> 7"),
         (method(mode="full"), r"CLR.mode: \(not set\) -> 'full'"),
         (method(make=EWC), "Experiment.method: @CLR"),
     ):
@@ -268,13 +267,26 @@ def test_another_method_or_setting_is_refused(copied):
             )
         with pytest.raises(UserError, match=said):
             tfcl.Learner(copied, other).predict("shoes", TEST[0])
-    for name, value in (("image_size", 30), ("channels", 1), ("batch_size", 8)):
+    for name, value in (("image_size", 30), ("channels", 1)):
         with pytest.raises(UserError, match=f"begun with {name}=.*{name}="):
             tfcl.Learner(copied, method(), **{name: value}).learn(
                 tfcl.Task("hats", train=examples(3))
             )
     learner = tfcl.Learner(copied, method(), image_size=SIZE, batch_size=32)
     assert "hats" in learner.learn(tfcl.Task("hats", train=examples(3)))
+
+
+def test_a_later_task_may_be_trained_otherwise(copied):
+    later = tfcl.Learner(copied, method(epochs=7), batch_size=8)
+    later.learn(tfcl.Task("hats", train=examples(3)))
+    journal = newest_journal(copied)
+    assert [record.epochs for record in journal.visits] == [6, 6, 7]
+    settings = [record.settings for record in journal.visits]
+    assert settings[0] == settings[1]
+    assert {k for k in settings[2] if settings[2][k] != settings[0].get(k)} == {
+        "TaskTraining.epochs",
+        "kept_stream.batch_size",
+    }
 
 
 def test_a_refused_task_leaves_no_trace(copied):
@@ -302,7 +314,7 @@ def test_a_second_process_changes_nothing(copied, monkeypatch):
     assert kept_tasks.KeptTasks(copied).names == ["shoes", "bags"]
 
 
-def test_a_run_of_a_command_is_served_and_learns_by_its_command(tmp_path):
+def test_a_run_of_a_command_is_served_and_learns_on(tmp_path):
     with ForkedCommands(tmp_path, seconds=300) as run:
         told = run(
             "train",
@@ -316,8 +328,8 @@ def test_a_run_of_a_command_is_served_and_learns_by_its_command(tmp_path):
     assert learner.predict("two_three", examples(1, 3)[0]).shape == (3, 2)
     row = learner.accuracy_matrix[-1]
     assert list(learner.evaluate().values()) == row.tolist()
-    with pytest.raises(UserError, match="holds a run of `tfcl train`"):
-        learner.learn(tfcl.Task("hats", train=examples(3)))
+    found = learner.learn(tfcl.Task("hats", train=examples(3)))
+    assert list(found) == learner.tasks and learner.tasks[-1] == "hats"
 
 
 def test_arguments_of_training_are_sent_to_the_method(tmp_path):

@@ -24,6 +24,8 @@ from tfcl.configuration.statements import statements
 from tfcl.configuration.values import Macro, names_in, replace, resolve
 from tfcl.errors import UserError
 
+_BESIDE_FILES = "--gin_bindings"
+
 
 def load(
     gin_files: Sequence[str],
@@ -57,7 +59,7 @@ def load(
         for k, path in enumerate(gin_files, start=1):
             reader.read_file(path, f"--gin_file #{k}")
         numbered = enumerate(gin_bindings, start=1)
-        texts = [(f"--gin_bindings #{k}", text) for k, text in numbered]
+        texts = [(f"{_BESIDE_FILES} #{k}", text) for k, text in numbered]
         for place, text in [*texts, *tried]:
             reader.read_text(text, lambda line, place=place: place)
         held = parts.standing(reader.bindings)
@@ -104,12 +106,15 @@ def build(name: str) -> Any:
     return gin_internals.called(value)
 
 
-def check_all_used() -> None:
+def check_all_used(files: bool = True) -> None:
     """Refuses bindings that had no effect on anything built so far.
 
     Those of the files that runs are put together from (`tfcl.configuration.
     parts`) may: they are what a stream offers and a method does not take.
     Call it after everything is built and before the first step.
+
+    Args:
+        files: False looks at the bindings that came beside the files alone.
 
     Raises:
         UserError: One line with the place of each, and why.
@@ -124,6 +129,7 @@ def check_all_used() -> None:
         f"{each.place}: `{each.label}` has no effect: {_why_unused(each)}"
         for each in winning.values()
         if id(each) not in used_ones and not each.within
+        if files or each.place.startswith(_BESIDE_FILES)
     ]
     if unused:
         raise UserError(f"{'; '.join(unused)}. Remove what is not needed.")

@@ -17,7 +17,7 @@ from tfcl.data.run_folder import made_for
 from tfcl.data.scenario import withheld_task
 from tfcl.engine import resuming
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
-from tfcl.engine.growth import grown, note_digests, refuse_lost_data
+from tfcl.engine.growth import complete_last_row, grown, refuse_lost_data
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
 from tfcl.engine.process.agreement import agree
@@ -261,7 +261,7 @@ class Experiment:
         if self.journal.position is None:
             # Before any file tells of a stream that the method cannot take.
             self._checkpoints.restore(self.method, between_tasks=True)
-            note_digests(self.journal, self.stream, self.evaluator)
+            complete_last_row(self.journal, self.stream, self.evaluator)
         self.journal.facts = self.outputs.facts.to_json()
         self.journal.spec = self.spec.to_json()
         if self.chief:

@@ -91,27 +91,27 @@ def refuse_lost_data(method: Method, stream: TaskStream, learned: int) -> None:
         learned: Number of visits that have been made.
 
     Raises:
-        UserError: With the tasks.
+        UserError: With the first such task and the way out.
     """
     if not method.needs_earlier_data or learned >= len(stream.visits):
         return
-    names = [task.name for task in stream if is_lost(task.train)]
-    if names:
+    lost = [task.train.images for task in stream if is_lost(task.train)]
+    if lost:
+        assert isinstance(lost[0], AbsentImages)
         raise UserError(
             f"{method.name} learns a new task with the data of the earlier "
-            f"ones, and those of {', '.join(names)} are not here. Give a "
-            "stream with all of them, or start a run of a method that needs "
-            "none (CLR, CPG, PackNet, LASEM, SPG, EWC, ...)."
+            f"ones. {lost[0].lost}"
         )
 
 
-def note_digests(
+def complete_last_row(
     journal: Journal, stream: TaskStream, evaluator: Evaluator
 ) -> None:
-    """Notes what tasks without data were measured with, where it is missing.
+    """Measures what the last visit could not, if the images are here now.
 
-    Runs of older versions did not note it. Call between two tasks, when all
-    variables are as the last visit has left them.
+    Runs of older versions did not note what tasks were measured with: that is
+    added, for tasks without data. Call between two tasks, when all variables
+    are as the last visit has left them.
 
     Args:
         journal: Of the run.
@@ -119,14 +119,20 @@ def note_digests(
         evaluator: `Evaluator`.
     """
     records = journal.visits
-    if not records or records[-1].read_digests:
+    if not records:
         return
-    learned = stream.learned_versions(len(records) - 1)
-    if any(is_lost(task.test) for task, _ in learned):
-        records[-1].read_digests = [
-            evaluator.read_digest(task, visit) for task, visit in learned
-        ]
+    last, learned = records[-1], stream.learned_versions(len(records) - 1)
+    lost = [is_lost(task.test) for task, _ in learned]
+    if not last.read_digests and any(lost):
+        last.read_digests = [evaluator.read_digest(*each) for each in learned]
         evaluator.remember(records)
+    for place, (task, visit) in enumerate(learned):
+        if last.row[place] is None and not lost[place]:
+            found = evaluator.banked(task, visit)
+            last.row[place], last.losses[place] = found.accuracy, found.loss
+            last.read_digests[place] = evaluator.read_digest(task, visit)
+            if task.num_classes > 5:
+                last.top5[place] = found.top5_accuracy
 
 
 def _begins(stream, journal):

@@ -205,8 +205,6 @@ class Learner:
             return last_row(journal)
 
     def _learn(self, kept, task, is_new, reading):
-        text = self._source.text(reading.batch_size)
-
         def stream(data_dir):
             del data_dir  # The tasks are opened.
             if is_new:  # The folder is ours by now, and no other process's.
@@ -215,13 +213,14 @@ class Learner:
             again = openers(self._given, kept, self._data_dir)
             return stream_of(kept, count, task, again, size)
 
-        return self._run(stream, text)
+        return self._run(stream, self._source.text(reading.batch_size))
 
     def _run(self, stream, text):
         bindings = configuration.parse_bindings(text)
         run = self._opened(stream, bindings)
         self._served, self._running = None, run
         try:
+            configuration.check_all_used(files=False)
             refuse_other_bindings(run, bindings)
             run.start({"config.gin": text})
             learn_stream(run)
@@ -383,7 +382,7 @@ class Learner:
         """
         path = self.model_dir / "report.html"
         if not path.exists():
-            raise UserError(f"{path} is not there yet: learn a task.")
+            raise UserError(f"{path}: no report yet. Learn a task.")
         return path
 
     def __repr__(self) -> str:

@@ -1,0 +1,180 @@
+"""A run goes on with a new task when the data of the learned ones are gone."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+
+from tests.testing import toy_run
+from tests.testing.toy_run import learn, open_run, toy_training
+from tfcl.data.absent import is_lost
+from tfcl.data.task import TaskStream
+from tfcl.engine.growth import complete_last_row, grown
+from tfcl.engine.storage.checkpoints import newest_journal
+from tfcl.errors import Interrupted, UserError
+from tfcl.methods import EWC, Individual, Joint, Rehearsal
+from tfcl.testing import undrawn_figures
+
+# Equal, since start values of a head depend on the widest task known.
+_COUNTS = (2, 2, 2)
+
+
+def stream_of(*numbers, change=None):
+    """Function to a stream of some tasks of the toy stream."""
+
+    def make(data_dir=None):
+        whole = toy_run.toy_stream(_COUNTS)(data_dir=data_dir)
+        tasks = []
+        for number in numbers:
+            task = whole.tasks[number]
+            if number == change:
+                kept = np.arange(1, len(task.train))
+                task = dataclasses.replace(task, train=task.train.taken(kept))
+            place = {"index": len(tasks), "earlier": tuple(tasks)}
+            tasks.append(dataclasses.replace(task, **place))
+        return TaskStream(whole.name, tasks, whole.batch_size)
+
+    return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_figures():
+    with undrawn_figures():
+        yield
+
+
+def individual():
+    return Individual(toy_training())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return learn(
+        tmp_path_factory.mktemp("whole"), individual(), stream_of(0, 1, 2)
+    )
+
+
+@pytest.fixture
+def one_learned(tmp_path):
+    learn(tmp_path / "run", individual(), stream_of(0))
+    return tmp_path / "run"
+
+
+def test_tasks_come_one_by_one_and_end_in_the_same_matrix(whole, one_learned):
+    learn(one_learned, individual(), stream_of(1))
+    last = learn(one_learned, individual(), stream_of(2))
+    assert (last.csv, last.bank) == (whole.csv, whole.bank)
+    assert last.results["metrics"] == whole.results["metrics"]
+    assert last.found == 2
+
+
+def test_a_kill_in_the_new_task_changes_nothing(whole, one_learned):
+    learn(one_learned, individual(), stream_of(1))
+    run = open_run(one_learned, individual(), stream_of(2))
+    run.start({})
+    run.stop_wished = True
+    with pytest.raises(Interrupted):
+        toy_run.learn_stream(run)
+    run.close()
+    with pytest.raises(UserError, match="in the middle of a task .'task_02'"):
+        open_run(one_learned, individual(), stream_of(0))
+    last = learn(one_learned, individual(), stream_of(2))
+    assert (last.csv, last.bank) == (whole.csv, whole.bank)
+
+
+def test_what_comes_back_is_known_by_its_data_wherever_it_stands(one_learned):
+    learn(one_learned, individual(), stream_of(1))
+    run = open_run(one_learned, individual(), stream_of(2, 1, 0))
+    run.close()
+    assert [task.name for task in run.stream] == [
+        "task_00",
+        "task_01",
+        "task_02",
+    ]
+    assert not any(is_lost(task.test) for task in run.stream)
+    assert [task.index for task in run.stream] == [0, 1, 2]
+
+
+def test_changed_data_of_a_learned_task_are_told_and_not_used(
+    one_learned, caplog
+):
+    run = open_run(one_learned, individual(), stream_of(0, 1, change=0))
+    run.close()
+    assert is_lost(run.stream.tasks[0].test)
+    size = len(stream_of(0)().tasks[0].train)
+    assert f"train examples ({size} -> {size - 1})" in caplog.text
+
+
+def test_tasks_that_share_weights_are_not_known_until_measured(tmp_path):
+    """And the last row is completed as soon as their images are back."""
+
+    def make():
+        return EWC(toy_training(), strength=1.0)
+
+    full = learn(tmp_path / "full", make(), stream_of(0, 1))
+    learn(tmp_path / "run", make(), stream_of(0))
+    grown_run = learn(tmp_path / "run", make(), stream_of(1))
+    matrix = grown_run.results["accuracy_matrix"]
+    assert matrix[1][0] is None and matrix[1][1] is not None
+    assert grown_run.results["metrics"]["forgetting"] is None
+    reason = grown_run.results["metrics"]["undefined"]["forgetting"]
+    assert "test images" in reason
+    again = learn(tmp_path / "run", make(), stream_of(0, 1))
+    assert again.csv == full.csv
+    wanted = full.results["metrics"]
+    assert again.results["metrics"] == wanted
+
+
+def test_a_run_of_an_older_version_grows_too(whole, one_learned):
+    run = open_run(one_learned, individual(), stream_of(1))
+    run.journal.visits[0].read_digests = []
+    run.evaluator._noted.clear()
+    run.start({})
+    assert run.journal.visits[0].read_digests
+    toy_run.learn_stream(run)
+    run.close()
+    journal = newest_journal(one_learned)
+    wanted = whole.results["accuracy_matrix"]
+    assert journal.visits[1].row == wanted[1][:2]
+
+
+@pytest.mark.parametrize("kind", [Joint, Rehearsal])
+def test_methods_that_need_earlier_data_say_so(kind, tmp_path):
+    learn(tmp_path / "run", kind(toy_training()), stream_of(0))
+    before = (tmp_path / "run/results.json").read_bytes()
+    with pytest.raises(UserError) as caught:
+        run = open_run(tmp_path / "run", kind(toy_training()), stream_of(1))
+        try:
+            run.start({})
+        finally:
+            run.close()
+    assert "task_00" in str(caught.value)
+    assert (tmp_path / "run/results.json").read_bytes() == before
+
+
+def test_common_classes_need_all_tasks(one_learned):
+    def with_own_classes(data_dir=None):
+        found = stream_of(1)(data_dir)
+        names = found.tasks[0].class_names
+        task = dataclasses.replace(found.tasks[0], own_classes=names)
+        return TaskStream(found.name, [task], found.batch_size)
+
+    with pytest.raises(UserError, match="classes of all tasks.*task_00"):
+        open_run(one_learned, individual(), with_own_classes)
+
+
+def test_a_stream_that_begins_with_the_learned_tasks_is_itself(one_learned):
+    run = open_run(one_learned, individual(), stream_of(0, 1))
+    run.close()
+    stream = stream_of(0, 1)()
+    folder = pathlib.Path("run")
+    assert grown(stream, run.journal, run.bank, folder) is stream
+
+
+def test_a_complete_row_stays(one_learned):
+    run = open_run(one_learned, individual(), stream_of(0))
+    run.close()
+    row = list(run.journal.visits[0].row)
+    complete_last_row(run.journal, run.stream, run.evaluator)
+    assert run.journal.visits[0].row == row

@@ -1,0 +1,155 @@
+"""A run of gin files learns a further task without its former data."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import tfcl
+from tests.learner.programs import examples, method
+from tests.testing.forked_commands import ForkedCommands
+from tfcl.errors import UserError
+from tfcl.testing import undrawn_figures
+
+_TRAIN = (
+    "--gin_file=gin/packnet_digits.gin",
+    "--gin_bindings=EPOCHS = 2",
+    "--gin_bindings=RETRAINING_EPOCHS = 1",
+    "--gin_bindings=class_split_stream.num_tasks = 2",
+)
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    with ForkedCommands(tmp_path_factory.mktemp("commands"), 240) as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, commands):
+    """A run of two tasks of digits, whose data are gone."""
+    folder = tmp_path_factory.mktemp("begun")
+    ended = commands(
+        "train",
+        *_TRAIN,
+        f"--model_dir={folder / 'run'}",
+        f"--data_dir={folder / 'data'}",
+    )
+    assert ended.code == 0, ended
+    shutil.rmtree(folder / "data")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(begun, tmp_path):
+    shutil.copytree(begun, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Folders of images of two classes."""
+    folder = tmp_path_factory.mktemp("pictures") / "boats"
+    images, labels = examples(3, 60)
+    for number, (image, label) in enumerate(zip(images, labels)):
+        place = folder / ("ferry" if label else "canoe")
+        place.mkdir(parents=True, exist_ok=True)
+        keras.utils.save_img(place / f"{number}.png", image, scale=False)
+    return folder
+
+
+def _matrix(folder):
+    return json.loads((folder / "results.json").read_text())["accuracy_matrix"]
+
+
+def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
+    before = _matrix(run)
+    add = (
+        "add",
+        f"--model_dir={run}",
+        "--task=boats",
+        f"--images={pictures}",
+        "--batch_size=8",
+        "--gin_bindings=EPOCHS = 3",
+    )
+    ended = commands(*add)
+    assert ended.code == 0, ended
+    after = _matrix(run)
+    assert after[0][:2] == before[0] and after[1][:2] == before[1]
+    # Unchanged tasks keep what was measured, and the new one has learned.
+    assert after[2][:2] == before[1] and after[2][2] > 0.5
+    tasks = json.loads((run / "results.json").read_text())["tasks"]
+    assert [task["epochs"] for task in tasks] == [3, 3, 4]
+    settings = [task["settings"] for task in tasks]
+    assert settings[0] == settings[1]
+    assert settings[2]["TaskTraining.epochs"] == "3"
+    # The new task is exported; what answers as before is not written again.
+    assert (run / "export/boats/3").is_dir()
+    assert (run / "export/zero_one/2").is_dir()
+    again = commands(*add)
+    assert again.code == 0 and "boats' is learned already" in again.err
+    assert _matrix(run) == after
+
+
+def test_a_program_adds_a_task(run, begun):
+    with undrawn_figures():
+        learner = tfcl.Learner.load(run, gin_bindings=["EPOCHS = 1"])
+        images = np.repeat(examples(5, 40, size=8)[0], 1, axis=0)
+        before = learner.predict("zero_one", images)
+        found = learner.learn(tfcl.Task("boats", train=examples(3, 60)))
+    assert list(found) == ["zero_one", "two_three", "boats"]
+    assert [found[n] for n in learner.tasks[:2]] == _matrix(begun)[1]
+    np.testing.assert_array_equal(learner.predict("zero_one", images), before)
+
+
+@pytest.mark.parametrize(
+    ("binding", "named"),
+    [
+        ("Experiment.seed = 7", "Experiment.seed: 0 -> 7"),
+        ("HIDDEN_UNITS = (8,)", "`HIDDEN_UNITS` has no effect"),
+        ("lasem_cnn.channels = (4,)", "`lasem_cnn.channels` has no effect"),
+        ("PackNet.pruned = 0.3", "PackNet.pruned: 0.6 -> 0.3"),
+    ],
+)
+def test_what_the_run_is_made_of_stays(binding, named, run, pictures):
+    before = _matrix(run)
+    with pytest.raises(UserError) as caught:
+        tfcl.Learner.load(run, gin_bindings=[binding]).learn(
+            tfcl.Task("boats", train=pictures)
+        )
+    assert named in str(caught.value)
+    assert _matrix(run) == before
+
+
+def test_what_does_not_fit_is_refused(run, pictures, commands):
+    task = tfcl.Task("boats", train=pictures)
+    with pytest.raises(UserError, match="by tfcl.Learner.load"):
+        tfcl.Learner(run, method()).learn(task)
+    with pytest.raises(UserError, match=r"`image_size`.*\(8, 8, 1\)"):
+        tfcl.Learner.load(run, image_size=16).learn(task)
+    place = (f"--model_dir={run}", "--task=boats")
+    ended = commands("add", *place)
+    assert ended.code == 2 and "either --images" in ended.err
+    ended = commands("add", *place, "--images=nothing")
+    assert ended.code == 2 and "'nothing' is no folder" in ended.err
+
+
+def test_the_old_stream_still_opens_the_run(run, begun, pictures, commands):
+    """With its data back, the run has all tasks, and nothing to learn."""
+    with undrawn_figures():
+        tfcl.Learner.load(run).learn(tfcl.Task("boats", train=pictures))
+    before = _matrix(run)
+    ended = commands(
+        "train",
+        *_TRAIN,
+        f"--model_dir={run}",
+        f"--data_dir={begun.parent / 'data'}",
+    )
+    assert ended.code == 0, ended
+    assert _matrix(run) == before
+    ended = commands(
+        "evaluate", f"--model_dir={run}", f"--data_dir={begun.parent / 'data'}"
+    )
+    assert ended.code == 0 and "boats" in ended.out, ended
