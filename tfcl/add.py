@@ -71,8 +71,6 @@ def main(argv: Sequence[str]) -> None:
     console, found = Console(), results.read(given.model_dir)
     console.print(tables.final_table(found))
     console.print(tables.summary_line(found))
-    for path in learner.export_again():
-        console.print(f"Exported     {path}", soft_wrap=True)
 
 
 if __name__ == "__main__":

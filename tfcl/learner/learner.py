@@ -362,18 +362,6 @@ class Learner:
                 return [served.export_bundle(entries, where)]
             return [served.export(entry, where, form) for entry in entries]
 
-    def export_again(self) -> list[pathlib.Path]:
-        """Brings the exports in the run's folder up to date, if there are any.
-
-        Each task gets a SavedModel that has none, or whose answers another
-        task has changed; so does the bundle. Other forms stay as they are.
-
-        Returns:
-            Paths of what is written.
-        """
-        with told(), self._source.configured():
-            return self._serving().export_again()
-
     def report(self) -> pathlib.Path:
         """Path of the report, an HTML page.
 

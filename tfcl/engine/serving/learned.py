@@ -12,7 +12,6 @@ from absl import logging
 from tfcl import keras_state
 from tfcl.data.task import StreamSpec
 from tfcl.engine.resuming import refuse_unlearned
-from tfcl.engine.serving.bundle import NAME as BUNDLE
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.export import (
     check_takes_images,
@@ -21,7 +20,6 @@ from tfcl.engine.serving.export import (
 )
 from tfcl.engine.serving.formats import SAVED_MODEL, export_file
 from tfcl.engine.serving.served_facts import ServedFacts
-from tfcl.engine.serving.up_to_date import outdated, version_in
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -80,7 +78,6 @@ class LearnedTasks:
         self._visits = {
             record.name: number for number, record in enumerate(journal.visits)
         }
-        self._records = journal.visits
         self._facts = ServedFacts.of(journal)
         self.bindings = journal.bindings
         self.earlier_state = checkpoints.earlier_state()
@@ -144,22 +141,6 @@ class LearnedTasks:
         if form != SAVED_MODEL:
             return export_file(self.method, entry, folder, form)
         return export_task(self.method, entry, folder, self._facts)
-
-    def export_again(self) -> list[pathlib.Path]:
-        """Writes those SavedModels in the run's folder that are out of date.
-
-        Returns:
-            Their paths; none if nothing was ever exported.
-        """
-        folder = self.model_dir / "export"
-        if not folder.is_dir():
-            return []
-        names = outdated(folder, self._records)
-        made = [self.export(self.find(name)) for name in names]
-        version = version_in(folder / BUNDLE)
-        if version is not None and (made or version < len(self._records)):
-            made.append(self.export_bundle(list(map(self.find, self.names))))
-        return made
 
     def export_bundle(
         self,
