@@ -18,7 +18,8 @@ from tfcl.engine.serving.export import (
     export_task,
     with_answers_of_today,
 )
-from tfcl.engine.serving.formats import SAVED_MODEL, export_file
+from tfcl.engine.serving.export_options import SAVED_MODEL, ExportOptions
+from tfcl.engine.serving.formats import export_file
 from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
@@ -33,6 +34,7 @@ if typing.TYPE_CHECKING:
 
     import numpy as np
 
+    from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Tensor
@@ -128,28 +130,55 @@ class LearnedTasks:
         self,
         entry: BankedTask,
         folder: str | pathlib.Path | None = None,
-        form: str = SAVED_MODEL,
+        options: ExportOptions | str = SAVED_MODEL,
+        measured: Measured | None = None,
     ) -> pathlib.Path:
         """Writes a `BankedTask` to be served; returns the path.
 
         Args:
             entry: `BankedTask`.
             folder: Folder of exports; None for that of the run.
-            form: One of `formats.FORMATS`.
+            options: `ExportOptions`, or a format alone.
+            measured: Images by which a quantised file is measured.
+
+        Raises:
+            UserError: If the options do not fit, or the task's network.
         """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        if form != SAVED_MODEL:
-            return export_file(self.method, entry, folder, form)
-        return export_task(self.method, entry, folder, self._facts)
+        if isinstance(options, str):
+            options = ExportOptions(options)
+        options.check()
+        if options.form != SAVED_MODEL:
+            return export_file(
+                self.method, entry, folder, options, measured
+            )
+        return export_task(
+            self.method, entry, folder, self._facts, options.reject_below
+        )
 
     def export_bundle(
         self,
         entries: Sequence[BankedTask],
         folder: str | pathlib.Path | None = None,
+        options: ExportOptions | None = None,
     ) -> pathlib.Path:
-        """Writes several `BankedTask`s as one SavedModel; returns its path."""
+        """Writes several `BankedTask`s as one SavedModel; returns its path.
+
+        Args:
+            entries: `BankedTask`s; their order gives the tasks' numbers.
+            folder: Folder of exports; None for that of the run.
+            options: `ExportOptions` of a SavedModel.
+
+        Raises:
+            UserError: If the options are of another format, or see
+                `export_bundle`.
+        """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_bundle(self.method, entries, folder, self._facts)
+        options = options or ExportOptions()
+        options.check(bundle=True)
+        return export_bundle(
+            self.method, entries, folder, self._facts, options.reject_below
+        )
 
 
 def _spec(journal, path):
