@@ -19,7 +19,7 @@ from tfcl.engine.serving.export_options import (
     ExportOptions,
 )
 from tfcl.learner import runs
-from tfcl.learner.kept_images import test_splits
+from tfcl.learner.asking.exports import exported
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,19 +66,16 @@ command_flags.define_model_dir()
 def main(argv: Sequence[str]) -> None:
     """Exports the tasks and prints the folders."""
     del argv
-    options = ExportOptions(_FORMAT.value, _QUANTIZE.value, _REJECT.value)
-    options.check(_BUNDLE.value)
-    learned = runs.open_learned(flags.FLAGS.model_dir)
-    entries = map(learned.find, _TASKS.value or learned.names)
-    if _BUNDLE.value:
-        print(learned.export_bundle(list(entries), _FOLDER.value, options))
-    else:
-        tests = None
-        if options.quantize != NONE:
-            tests = test_splits(flags.FLAGS.model_dir, flags.FLAGS.data_dir)
-        for entry in entries:
-            measured = None if tests is None else tests.get(entry.name)
-            print(learned.export(entry, _FOLDER.value, options, measured))
+    given = flags.FLAGS
+    options = ExportOptions(
+        _FORMAT.value, _QUANTIZE.value, _REJECT.value, _BUNDLE.value
+    )
+    options.check()
+    learned = runs.open_learned(given.model_dir)
+    for path in exported(
+        learned, _TASKS.value, _FOLDER.value, options, given.data_dir
+    ):
+        print(path)
     commands.refuse_earlier_state(learned.earlier_state, "These exports")
 
 

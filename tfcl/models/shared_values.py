@@ -11,8 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 if typing.TYPE_CHECKING:
-    from typing import Any
-
     from tfcl.types import Tensor
 
 
@@ -31,16 +29,21 @@ class SharedValues(tf.Module):
     Call `add` for every array, then `freeze`; `read` gives them back in a
     graph.
 
+    Attributes:
+        variables_once: What `freeze` makes.
+
     Note:
         A -0.0 of an array that is stored as bits comes back as 0.0.
     """
 
+    variables_once: list[tf.Variable]
+
     def __init__(self):
         super().__init__()
-        self._kept: list[_Kept] = []
-        self._groups: dict[Any, list[_Group]] = {}
-        self._known: dict[Any, int] = {}
-        self.variables_once: list[tf.Variable] = []
+        self._kept = []
+        self._groups = {}
+        self._known = {}
+        self.variables_once = []
 
     def add(self, name: str, array: np.ndarray) -> int:
         """Stores an array; returns its number.
@@ -50,8 +53,7 @@ class SharedValues(tf.Module):
             array: Any shape and type.
         """
         array = np.asarray(array)
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        digest = hashlib.sha256(content).digest()
+        digest = hashlib.sha256(array.tobytes()).digest()
         key = (digest, array.shape, str(array.dtype))
         if key not in self._known:
             self._known[key] = len(self._kept)

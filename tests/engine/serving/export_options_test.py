@@ -18,10 +18,10 @@ from tfcl.errors import UserError
 )
 def test_what_does_not_go_together(options, bundle, match):
     with pytest.raises(UserError, match=match):
-        ExportOptions(**options).check(bundle)
+        ExportOptions(**options, bundle=bundle).check()
 
 
 def test_what_does():
-    ExportOptions().check(bundle=True)
-    ExportOptions(reject_below=0.5).check(bundle=True)
+    ExportOptions(bundle=True).check()
+    ExportOptions(reject_below=0.5, bundle=True).check()
     ExportOptions("litert", "int8").check()

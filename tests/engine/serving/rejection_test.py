@@ -1,4 +1,4 @@
-""""None of these" below a threshold, in SavedModels of one task and of all."""
+""" "None of these" below a threshold, in SavedModels of one task and of all."""
 
 import json
 import types

@@ -99,9 +99,7 @@ _INCREMENTS = {
 }
 
 
-@pytest.fixture(
-    name="tasks", scope="module", params=[*_METHODS, *_INCREMENTS]
-)
+@pytest.fixture(name="tasks", scope="module", params=[*_METHODS, *_INCREMENTS])
 def _tasks(request, tmp_path_factory):
     """The `LearnedTasks` of a method."""
     folder = tmp_path_factory.mktemp("run") / "run"

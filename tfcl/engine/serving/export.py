@@ -41,8 +41,8 @@ class ServedTask(tf.Module):
     """uint8 images of any size in, named class probabilities out.
 
     `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
-    `probabilities` `(n, C)` float32, `class_names` `(n, C)`, the most probable
-    name of each image (see `labelled`), `labels` `(n,)`, and `embeddings` `(n, units)`, what
+    `probabilities` `(n, C)` float32, `class_names` `(n, C)`, the name of each
+    image, `labels` `(n,)`, see `labelled`, and `embeddings` `(n, units)`, what
     the last layer sees: images of things that the task does not know are
     compared by their angles. `serve_files(files)` takes contents of JPEG, PNG,
     GIF or BMP files, `(n,)`, and returns the same; `embed(images)` returns

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated, TypeAlias
 
+from tfcl.arguments import one_of, within
 from tfcl.errors import UserError
 
 SAVED_MODEL, KERAS, LITERT = "saved_model", "keras", "litert"
 FORMATS = (SAVED_MODEL, KERAS, LITERT)
 NONE, INT8, FLOAT16 = "none", "int8", "float16"
 QUANTIZATIONS = (NONE, INT8, FLOAT16)
+
+Form: TypeAlias = Annotated[str, one_of(*FORMATS)]
+Quantization: TypeAlias = Annotated[str, one_of(*QUANTIZATIONS)]
+Threshold: TypeAlias = Annotated[float, within("(0, 1)")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,22 +26,21 @@ class ExportOptions:
         form: One of `FORMATS`.
         quantize: One of `QUANTIZATIONS`; of LiteRT files.
         reject_below: See `tfcl.engine.serving.rejection`; of SavedModels.
+        bundle: Whether the tasks become one SavedModel.
     """
 
-    form: str = SAVED_MODEL
-    quantize: str = NONE
-    reject_below: float | None = None
+    form: Form = SAVED_MODEL
+    quantize: Quantization = NONE
+    reject_below: Threshold | None = None
+    bundle: bool = False
 
-    def check(self, bundle: bool = False) -> None:
+    def check(self) -> None:
         """Refuses options that do not go together.
-
-        Args:
-            bundle: Whether the tasks become one SavedModel.
 
         Raises:
             UserError: With the way out.
         """
-        if bundle and self.form != SAVED_MODEL:
+        if self.bundle and self.form != SAVED_MODEL:
             raise UserError(
                 f"--format={self.form} is of one task each; --bundle is a "
                 "SavedModel. Leave one of them out."

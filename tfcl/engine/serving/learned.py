@@ -6,6 +6,7 @@ import pathlib
 import typing
 import unicodedata
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -32,12 +33,13 @@ from tfcl.models.start_files import kept_by
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
     from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Tensor
+
+
+_AT_ONCE = 32  # Images in a batch.
 
 
 class LearnedTasks:
@@ -126,6 +128,33 @@ class LearnedTasks:
         logits = self.method.predict(entry.preprocessing(images))
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
+    def probabilities_of_each(
+        self, entry: BankedTask, images: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """Class probabilities of images that may differ in size.
+
+        Args:
+            entry: `BankedTask`.
+            images: uint8 `(height, width, 1, 3 or 4 channels)` each.
+
+        Returns:
+            float32 `(n, classes)`.
+
+        Raises:
+            UserError: If the task's network does not take images.
+        """
+        check_takes_images(entry, self.method.spec.image_shape)
+        self.method.activate(entry.values, entry.index)
+        rows = []
+        for first in range(0, len(images), _AT_ONCE):
+            batch = [
+                entry.preprocessing(tf.constant(image[None]))
+                for image in images[first : first + _AT_ONCE]
+            ]
+            logits = self.method.predict(tf.concat(batch, 0))
+            rows.append(tf.nn.softmax(logits).numpy())
+        return np.concatenate(rows)[:, : len(entry.class_names)]
+
     def export(
         self,
         entry: BankedTask,
@@ -149,9 +178,7 @@ class LearnedTasks:
             options = ExportOptions(options)
         options.check()
         if options.form != SAVED_MODEL:
-            return export_file(
-                self.method, entry, folder, options, measured
-            )
+            return export_file(self.method, entry, folder, options, measured)
         return export_task(
             self.method, entry, folder, self._facts, options.reject_below
         )
@@ -174,8 +201,8 @@ class LearnedTasks:
                 `export_bundle`.
         """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        options = options or ExportOptions()
-        options.check(bundle=True)
+        options = options or ExportOptions(bundle=True)
+        options.check()
         return export_bundle(
             self.method, entries, folder, self._facts, options.reject_below
         )

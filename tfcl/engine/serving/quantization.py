@@ -111,15 +111,13 @@ def change(
     )
     accuracies = None
     if measured is not None:
-        labels = measured.labels[:MOST_IMAGES]
-        accuracies = tuple(
-            float(np.mean(found.argmax(-1) == labels))
+        right = [
+            found.argmax(-1) == measured.labels[:MOST_IMAGES]
             for found in (before, after)
-        )
+        ]
+        accuracies = (float(np.mean(right[0])), float(np.mean(right[1])))
     largest = float(np.abs(before - after).max())
-    return Change(
-        len(plain), len(quantized), len(images), largest, accuracies
-    )
+    return Change(len(plain), len(quantized), len(images), largest, accuracies)
 
 
 def _runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
