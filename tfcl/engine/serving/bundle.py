@@ -161,6 +161,8 @@ def export_bundle(
     about = {
         **about_method(method, reject_below),
         "weights_bytes": sizes,
+        # Whether later ones belong into it, too.
+        "all_tasks": {e.name for e in entries} == set(facts.accuracies),
         "tasks": [about_task(entry, facts) for entry in entries],
     }
     path = write_saved_model(

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from tfcl.data.pairs import PairSplit
 from tfcl.engine.serving.export_options import FLOAT16, INT8
 
 if typing.TYPE_CHECKING:
@@ -17,6 +18,7 @@ if typing.TYPE_CHECKING:
 
     import keras
 
+    from tfcl.data.task import Task
 
 # A device takes images one by one, and so does its measurement.
 MOST_IMAGES = 1000
@@ -33,6 +35,21 @@ class Measured(typing.NamedTuple):
 
     images: np.ndarray
     labels: np.ndarray
+
+
+def measured_by(task: Task) -> Measured | None:
+    """Some test images of a task; None if it is not measured by images.
+
+    Args:
+        task: `Task` with its data.
+    """
+    split = task.test
+    if isinstance(split, PairSplit) or split.images.dtype != np.uint8:
+        return None
+    # Of all classes, though a split may have one after another.
+    order = np.random.default_rng(0).permutation(len(split.labels))
+    rows = np.sort(order[:MOST_IMAGES])
+    return Measured(split.images[rows], split.labels[rows])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import typing
 
-import numpy as np
 from absl import logging
 
 from tfcl import configuration
-from tfcl.data.pairs import PairSplit
 from tfcl.data.run_folder import made_for
 from tfcl.engine.resuming import data_folder
-from tfcl.engine.serving.quantization import MOST_IMAGES, Measured
+from tfcl.engine.serving.quantization import measured_by
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import TfclError
@@ -21,6 +19,7 @@ if typing.TYPE_CHECKING:
     import pathlib
 
     from tfcl.data.task import Task
+    from tfcl.engine.serving.quantization import Measured
     from tfcl.types import Folder
 
 
@@ -37,8 +36,8 @@ def measured_images(
         data_dir: Folder of TFDS data sets; None for that of the run.
 
     Returns:
-        `{task name: Measured}` of at most `MOST_IMAGES` images each; without
-        tasks that are measured otherwise, and {} where the data are gone.
+        `{task name: Measured}`, without tasks that are not measured by images;
+        {} where the data are gone.
     """
     try:
         tasks = _tasks(model_dir, data_dir)
@@ -48,16 +47,8 @@ def measured_images(
             "The test images of the run are not at hand: %s", reason
         )
         return {}
-    found = {}
-    for task in tasks:
-        split = task.test
-        if isinstance(split, PairSplit) or split.images.dtype != np.uint8:
-            continue
-        # All classes, though a split may have them one after another.
-        order = np.random.default_rng(0).permutation(len(split.labels))
-        rows = np.sort(order[:MOST_IMAGES])
-        found[task.name] = Measured(split.images[rows], split.labels[rows])
-    return found
+    found = {task.name: measured_by(task) for task in tasks}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _tasks(model_dir, data_dir) -> list[Task]:
