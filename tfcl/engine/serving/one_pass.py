@@ -27,7 +27,10 @@ class OnePass:
 
     Attributes:
         takes_files: Whether `of_files` answers: if all tasks resize alike.
+        separate_bytes: None: it does not know the single networks.
     """
+
+    separate_bytes = None
 
     def __init__(self, network: Any, entries: Sequence[BankedTask]):
         self._network = network

@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
 _TRIED = 3
 # A form that stores so much more than the best is taken if it comes earlier.
 _MUCH = 1.05
+_EXPORTED = "folded"  # The form of single exports.
 
 
 class TaskByTask:
@@ -38,6 +39,10 @@ class TaskByTask:
     Args:
         method: `Method`, set up, shared variables restored.
         entries: `BankedTask`s whose networks take images.
+
+    Attributes:
+        separate_bytes: Bytes of the weights of single exports; None if the
+            networks are in another form.
     """
 
     takes_files = True
@@ -47,6 +52,9 @@ class TaskByTask:
         self._classes = max(len(entry.class_names) for entry in entries)
         form = _best_form(method, entries)
         self._networks = TaskNetworks(_networks(method, entries, form))
+        self.separate_bytes = None
+        if form == _EXPORTED:
+            self.separate_bytes = self._networks.separate_bytes
         self._levels = functools.cache(_traced_levels)
 
     @property
@@ -152,5 +160,5 @@ def _forms(method: Method) -> dict[str, Callable[[], Any]]:
     network: Any = method.network()
     # One of a user's method may know its plain form alone.
     if not hasattr(network, "forms"):
-        return {"folded": network.lower}
+        return {_EXPORTED: network.lower}
     return network.forms()
