@@ -156,8 +156,7 @@ def export_bundle(
     module = ServedBundle(network, entries, reject_below)
     sizes = {
         "bundle": network.num_bytes,
-        "one_by_one": network.separate_bytes
-        or _one_by_one(method, entries),
+        "one_by_one": network.separate_bytes or _one_by_one(method, entries),
     }
     about = {
         **about_method(method, reject_below),
