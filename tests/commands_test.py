@@ -30,11 +30,11 @@ from absl.testing import flagsaver
 from tfcl import commands, configuration, predict
 from tfcl.configuration import command_flags
 from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.sources.image_files import check_image, read_image
 from tfcl.data_builders.image_folders import image_file
 from tfcl.data_builders.image_folders.image_file import DEFAULT_RULES
 from tfcl.errors import RunError, UserError
 from tfcl.learner import runs
-from tfcl.predict import check_image, read_image
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _NAMES = ["zero_one", "two_three", "four_five"]
@@ -344,6 +344,58 @@ def test_predict_refuses_what_is_no_image_in_one_line(life, tmp_path):
     assert line.startswith("tfcl: error: ") and str(wrong) in line
 
 
+def test_predict_answers_by_all_tasks_and_reads_folders(life, images):
+    ended = started(
+        *("-m", "tfcl.predict", f"--model_dir={life.folder}"),
+        *("--output_format=csv", "--top=1", images),
+    )
+    assert ended.code == 0, ended.err
+    rows = list(csv.DictReader(ended.out.splitlines()))
+    names = ["grey16.png", "palette.png", "rgb.png", "rgba.png"]
+    wanted = [(str(images / n), task) for n in names for task in _NAMES]
+    assert [(row["file"], row["task"]) for row in rows] == wanted
+    assert all(row["class"] in row["task"].split("_") for row in rows)
+    assert any("every task's head" in line for line in ended.own_lines())
+
+
+def test_evaluate_measures_new_images(life, images, predictions, tmp_path):
+    for name in ("two", "three"):
+        (tmp_path / name).mkdir()
+        shutil.copy(images / "rgb.png", tmp_path / name)
+    # Its own data are not needed, and not looked for.
+    ended = started(
+        *("-m", "tfcl.evaluate", f"--model_dir={life.folder}"),
+        *(f"--images={tmp_path}", "--task=two_three"),
+    )
+    assert ended.code == 0, ended.err
+    best = max(predictions["rgb.png"], key=predictions["rgb.png"].get)
+    for name in ("two", "three"):
+        part = "100.00" if name == best else "0.00"
+        assert re.search(rf"│ {name} +│ 1 +│ \d +│ {part} +│", ended.out)
+    assert re.search(r"│ all +│ 2 +│ 1 +│ 50.00 +│", ended.out)
+    ended = started(
+        *("-m", "tfcl.evaluate", f"--model_dir={life.folder}"),
+        *(f"--images={tmp_path}", "--task=zero_one"),
+    )
+    assert (ended.code, ended.out) == (2, "")
+    (line,) = [x for x in ended.own_lines() if "error" in x]
+    assert "Task 'zero_one' has no class 'three', 'two'" in line
+    assert "Known: zero_one: zero, one" in line
+
+
+def test_a_quantised_file_is_measured_by_the_test_images(life, tmp_path):
+    ended = started(
+        *("-m", "tfcl.export", f"--model_dir={life.folder}"),
+        *(f"--export_dir={tmp_path}", "--task=two_three"),
+        *("--format=litert", "--quantize=int8"),
+    )
+    assert ended.code == 0, ended.err
+    assert ended.out.strip() == str(tmp_path / "two_three.int8.tflite")
+    (line,) = [x for x in ended.own_lines() if "MB before" in x]
+    recorded = life.second_results["accuracy_matrix"][-1][1]
+    assert f"test images {100 * recorded:.2f} % before" in line
+
+
 def test_evaluate_measures_what_was_recorded(life):
     # The run remembers where its data sets are.
     ended = started("-m", "tfcl.evaluate", f"--model_dir={life.folder}")
@@ -609,7 +661,7 @@ def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
     entry = mock.Mock(class_names=("a\x1b[31m", "b"), preprocessing=task)
     learned = mock.Mock(earlier_state=None)
     learned.find.return_value = entry
-    learned.probabilities.return_value = np.array([[0.75, 0.25]])
+    learned.probabilities_of_each.return_value = np.array([[0.75, 0.25]] * 2)
     pixels = (noise(5, 4).astype(np.uint16) << 4) | 0xF
     path = saved(PIL.Image.fromarray(pixels), tmp_path / "a.png")
     two = saved(PIL.Image.fromarray(noise(5, 4, 2)), tmp_path / "b.png")
@@ -624,7 +676,8 @@ def test_predict_reads_images_as_those_of_the_task_were_read(tmp_path, capsys):
     ):
         predict.main(["predict", str(path), str(two)])
     assert counted.call_count == 2  # Each image once.
-    given = [each.args[1][0] for each in learned.probabilities.call_args_list]
+    (call,) = learned.probabilities_of_each.call_args_list
+    given = call.args[1]
     wanted = np.rint(pixels * (255.0 / 4095.0))
     np.testing.assert_array_equal(given[0][..., 0], wanted)
     np.testing.assert_array_equal(given[1][..., 0], noise(5, 4, 2)[..., 0])
@@ -660,7 +713,7 @@ def test_what_is_no_image_is_refused_before_the_network_is_built(tmp_path):
         pytest.raises(UserError, match="a.png is no readable image"),
     ):
         predict.main(["predict", str(half)])
-    learned.probabilities.assert_not_called()
+    learned.probabilities_of_each.assert_not_called()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no such files")

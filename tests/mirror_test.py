@@ -47,7 +47,9 @@ _COVERED = {
     "engine/resume_test": (
         "engine/experiment engine/loop engine/replicas engine/steps"
     ),
-    "engine/serving/bundle_test": ("engine/serving/learned"),
+    "engine/serving/bundle_test": (
+        "engine/serving/learned engine/serving/one_pass"
+    ),
     "engine/serving/export_test": (
         "engine/serving/image_bytes engine/serving/served_facts"
     ),
@@ -58,6 +60,8 @@ _COVERED = {
     "keras_state_test": ("engine/process/startup"),
     "layers/task_head_test": ("types"),
     "goals_test": ("methods/cpg/accuracy_goals"),
+    "learner/asking/exports_test": ("learner/asking/measured_images"),
+    "learner/asking/new_images_test": ("learner/asking/read_images"),
     "learner/kept_tasks_test": (
         "data/absent data/run_folder learner/kept_stream"
     ),

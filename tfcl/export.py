@@ -11,9 +11,15 @@ from absl import flags
 
 from tfcl import commands
 from tfcl.configuration import command_flags
-from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
-from tfcl.errors import UserError
+from tfcl.engine.serving.export_options import (
+    FORMATS,
+    NONE,
+    QUANTIZATIONS,
+    SAVED_MODEL,
+    ExportOptions,
+)
 from tfcl.learner import runs
+from tfcl.learner.asking.exports import exported
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,24 +45,37 @@ _FORMAT = flags.DEFINE_enum(
     ".keras file of Keras' own layers. litert: a .tflite file for devices. The "
     "last two take pixels in the network's size.",
 )
+_QUANTIZE = flags.DEFINE_enum(
+    "quantize",
+    NONE,
+    QUANTIZATIONS,
+    "Of --format=litert. int8: weights of large layers in 8 bits. float16: all "
+    "weights in 16 bits. Tells the accuracy before and after, if the run's "
+    "test images are at hand.",
+)
+_REJECT = flags.DEFINE_float(
+    "reject_below",
+    None,
+    "Of SavedModels: an image whose largest probability is below this one is "
+    "labelled 'none of these'.",
+)
+command_flags.define_data_dir()
 command_flags.define_model_dir()
 
 
 def main(argv: Sequence[str]) -> None:
     """Exports the tasks and prints the folders."""
     del argv
-    learned = runs.open_learned(flags.FLAGS.model_dir)
-    entries = map(learned.find, _TASKS.value or learned.names)
-    if _BUNDLE.value and _FORMAT.value != SAVED_MODEL:
-        raise UserError(
-            f"--format={_FORMAT.value} is of one task each; --bundle is a "
-            "SavedModel. Leave one of them out."
-        )
-    if _BUNDLE.value:
-        print(learned.export_bundle(list(entries), _FOLDER.value))
-    else:
-        for entry in entries:
-            print(learned.export(entry, _FOLDER.value, _FORMAT.value))
+    given = flags.FLAGS
+    options = ExportOptions(
+        _FORMAT.value, _QUANTIZE.value, _REJECT.value, _BUNDLE.value
+    )
+    options.check()
+    learned = runs.open_learned(given.model_dir)
+    for path in exported(
+        learned, _TASKS.value, _FOLDER.value, options, given.data_dir
+    ):
+        print(path)
     commands.refuse_earlier_state(learned.earlier_state, "These exports")
 
 

@@ -1,10 +1,14 @@
-"""Classifies images: `python -m tfcl.predict --model_dir=... --task=...`."""
+"""Classifies images: `python -m tfcl.predict --model_dir=... [--task=...]`.
+
+Takes files, folders with all that is in them, and `-` for paths on standard
+input, one per line.
+"""
 
 from __future__ import annotations
 
+import sys
 import typing
 
-import numpy as np
 from absl import flags
 
 # isort: off
@@ -12,48 +16,65 @@ from tfcl import commands  # Before all that loads TensorFlow.
 
 # isort: on
 from tfcl.configuration import command_flags
-from tfcl.data.sources.image_files import check_image, read_image
-from tfcl.data_builders.image_folders.image_file import Rules
-from tfcl.errors import UserError, printable
+from tfcl.data.sources.image_files import check_image
+from tfcl.errors import UserError
 from tfcl.learner import runs
+from tfcl.learner.asking.answers import FORMATS, TEXT, writer
+from tfcl.learner.asking.image_paths import image_paths
+from tfcl.learner.asking.read_images import read_like
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_TASK = flags.DEFINE_string("task", None, "Name of a learned task. Required.")
-_TOP = flags.DEFINE_integer("top", 3, "Classes to print per image.")
+_TOP = flags.DEFINE_integer(
+    "top", 3, "Classes to tell per image.", lower_bound=1
+)
+_OUTPUT = flags.DEFINE_enum(
+    "output_format",
+    TEXT,
+    FORMATS,
+    "text: a line per image. csv: a row per image, task and class. jsonl: a "
+    "JSON object per image and task.",
+)
+command_flags.define_task(
+    "Default: the answers of all of them, side by side; none is chosen."
+)
 command_flags.define_largest_file()
 command_flags.define_model_dir()
-flags.mark_flag_as_required("task")
+
+_AT_ONCE = 64  # Images that are in memory.
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints `file: class probability, ...` for every image."""
-    if len(argv) < 2:
+    """Prints the most probable classes of every image."""
+    paths = image_paths(argv[1:], sys.stdin)
+    if not paths:
         raise UserError(
-            "Name at least one image: python -m tfcl.predict "
-            "--model_dir=... --task=... a.png b.jpg"
+            "Name at least one image, a folder of images, or - for paths on "
+            "standard input: python -m tfcl.predict --model_dir=... --task=... "
+            "a.png b.jpg"
         )
-    for path in argv[1:]:  # Before the network is built.
-        check_image(path, flags.FLAGS.largest_file)
+    largest = flags.FLAGS.largest_file
+    for path in paths:  # Before the network is built.
+        check_image(path, largest)
     learned = runs.open_learned(flags.FLAGS.model_dir)
-    assert _TASK.value is not None, "the flag is required"
-    entry = learned.find(_TASK.value)
-    rules = Rules(
-        flags.FLAGS.largest_file,
-        entry.preprocessing.white,
-        entry.preprocessing.two_channels,
-    )
-    images = [read_image(path, rules) for path in argv[1:]]
-    for path, image in zip(argv[1:], images):
-        probabilities = learned.probabilities(entry, image[None])[0]
-        best = np.argsort(-probabilities)[: _TOP.value]
-        told = ", ".join(
-            f"{printable(entry.class_names[k])} {probabilities[k]:.4f}"
-            for k in best
-        )
-        print(f"{printable(path)}: {told}")
+    task = flags.FLAGS.task
+    entries = [learned.find(name) for name in [task] if name]
+    entries = entries or [learned.find(name) for name in learned.names]
+    answers = writer(_OUTPUT.value, _TOP.value, chosen=task is not None)
+    for first in range(0, len(paths), _AT_ONCE):
+        part = paths[first : first + _AT_ONCE]
+        images = [read_like(entries, path, largest) for path in part]
+        found = [
+            learned.probabilities_of_each(
+                entry, [image[place] for image in images]
+            )
+            for place, entry in enumerate(entries)
+        ]
+        for row, path in enumerate(part):
+            rows = [probabilities[row] for probabilities in found]
+            answers.write(path, list(zip(entries, rows)))
     commands.refuse_earlier_state(learned.earlier_state, "These answers")
 
 

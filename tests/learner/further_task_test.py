@@ -85,9 +85,9 @@ def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
     settings = [task["settings"] for task in tasks]
     assert settings[0] == settings[1]
     assert settings[2]["TaskTraining.epochs"] == "3"
-    # The new task is exported; what answers as before is not written again.
+    # All that was exported is brought up to date.
     assert (run / "export/boats/3").is_dir()
-    assert (run / "export/zero_one/2").is_dir()
+    assert (run / "export/zero_one/3").is_dir()
     again = commands(*add)
     assert again.code == 0 and "boats' is learned already" in again.err
     assert _matrix(run) == after

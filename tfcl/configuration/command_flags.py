@@ -76,6 +76,20 @@ def define_other_numerics() -> None:
     )
 
 
+def define_task(text: str) -> None:
+    """Defines the flag `--task`, unless another program has.
+
+    Args:
+        text: What the command does without it.
+    """
+    _unless_another_program_has(
+        "task",
+        lambda name: flags.DEFINE_string(
+            name, None, f"Name of a learned task. {text}"
+        ),
+    )
+
+
 def define_largest_file() -> None:
     """Defines the flag `--largest_file`, unless another program has."""
     text = "Bytes that an image file of yours may hold."

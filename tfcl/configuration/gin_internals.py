@@ -56,10 +56,12 @@ def for_gin(name: Reference | Macro) -> Any:
 
 
 def called(value: Any) -> Any:
-    """Returns what a parameter bound to a value would get: `@X()` is called."""
-    if isinstance(value, config.ConfigurableReference) and value.evaluate:
-        return value.scoped_configurable_fn()
-    return value
+    """Returns what a parameter bound to a value would get: `@X()` is called,
+    `@X` is X."""
+    if not isinstance(value, config.ConfigurableReference):
+        return value
+    function = value.scoped_configurable_fn
+    return function() if value.evaluate else function
 
 
 def configurables(name: str) -> list[Entry]:

@@ -58,7 +58,16 @@ class Preprocessing:
     two_channels: str = "error"
 
     def __call__(self, images: Tensor) -> Tensor:
-        pixels = grey_levels(images, self.image_shape, self.resize)
+        return self.standardised(
+            grey_levels(images, self.image_shape, self.resize)
+        )
+
+    def standardised(self, pixels: Tensor) -> Tensor:
+        """The network's input from `grey_levels` of the images.
+
+        Args:
+            pixels: float32 `(batch, height, width, channels)`, 0 to 255.
+        """
         # The order of operations of a training batch, to the last bit.
         mean = tf.constant(self.mean, tf.float32)
         std = tf.constant(self.std, tf.float32)

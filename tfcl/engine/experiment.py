@@ -9,6 +9,7 @@ from typing import Annotated
 
 import gin
 import keras
+import numpy as np
 from absl import logging
 
 from tfcl import keras_state
@@ -354,7 +355,7 @@ class Experiment:
         return self._checkpoints.earlier_state()
 
     def measure_again(self) -> tuple[list[float], list[float]]:
-        """Last row of R measured now, and as recorded.
+        """Last row of R measured now, and as recorded; NaN where unknown.
 
         Raises:
             UserError: If no task is learned yet.
@@ -373,7 +374,7 @@ class Experiment:
             written_again.write_again(self.model_dir, self.journal, found)
         last = len(self.journal.visits) - 1
         row = self.evaluator.row(self.stream, last)
-        return row, self.journal.visits[last].row
+        return row, np.array(self.journal.visits[last].row, float).tolist()
 
     def export(self, entry: BankedTask) -> pathlib.Path:
         """Writes the SavedModel of a `BankedTask`; returns its path."""

@@ -8,8 +8,10 @@ from absl import logging
 from tfcl.data.absent import is_lost
 from tfcl.data.task import Task, TaskStream
 from tfcl.engine.observer import Observer
-from tfcl.engine.serving.export import export_task
+from tfcl.engine.serving.export import export_task, with_answers_of_today
+from tfcl.engine.serving.quantization import measured_by
 from tfcl.engine.serving.served_facts import ServedFacts
+from tfcl.engine.serving.up_to_date import bring_up_to_date
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import RunError
@@ -93,9 +95,27 @@ class Outputs:
         also = " and exports" if exports else ""
         logging.info("Writing figures, report%s.", also)
         results.write_figures(content, histories, self.model_dir, drawn)
-        if exports:
-            for task, visit in learned:
-                self.export(self._bank.load(visit, task.name))
+        self._export_all(learned, exports)
+
+    def _export_all(self, learned, singles):
+        """SavedModels, if wished, and all that was exported before."""
+        folder = self.model_dir / "export"
+        if not singles and not folder.is_dir():
+            return
+        tasks = {task.name: task for task, _ in learned}
+        bring_up_to_date(
+            self._method,
+            [
+                with_answers_of_today(
+                    self._method, self._bank.load(visit, task.name)
+                )
+                for task, visit in sorted(learned, key=lambda each: each[1])
+            ],
+            folder,
+            ServedFacts.of(self._journal),
+            lambda name: measured_by(tasks[name]),
+            singles,
+        )
 
     def stream_figures(self) -> dict:
         """`{name: Figure}` of tasks that are streams, with the task if

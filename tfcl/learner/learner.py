@@ -17,13 +17,14 @@ from tfcl.data.preprocessing import RESIZES
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.resuming import refuse_unlearned
-from tfcl.engine.serving.formats import FORMATS, SAVED_MODEL
+from tfcl.engine.serving import export_options
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.journal import Journal
 from tfcl.errors import UserError
 from tfcl.files import local_path
 from tfcl.learner.arrays import image_batches
+from tfcl.learner.asking.exports import exported
 from tfcl.learner.further_task import further_stream, refuse_unfit
 from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
@@ -326,7 +327,7 @@ class Learner:
                 names = [task.name for task in run.stream]
             finally:
                 run.close()
-        if row != recorded:
+        if not np.array_equal(row, recorded, equal_nan=True):
             logging.warning(
                 "The accuracies differ from the recorded ones, %s: data, bank "
                 "or TensorFlow version have changed since the run.",
@@ -340,7 +341,9 @@ class Learner:
         folder: Folder | None = None,
         tasks: Sequence[str] | None = None,
         bundle: bool = False,
-        form: Annotated[str, one_of(*FORMATS)] = SAVED_MODEL,
+        form: export_options.Form = export_options.SAVED_MODEL,
+        quantize: export_options.Quantization = export_options.NONE,
+        reject_below: export_options.Threshold | None = None,
     ) -> list[pathlib.Path]:
         """Writes models that take images and give class names.
 
@@ -350,17 +353,21 @@ class Learner:
             bundle: One SavedModel for all of them, whose second input is the
                 number of each image's task, instead of one each.
             form: "saved_model", "keras" or "litert", see `docs/serving.md`.
+            quantize: Of LiteRT, "int8" or "float16".
+            reject_below: A SavedModel calls images whose largest probability
+                is below it "none of these".
 
         Returns:
             Their paths.
         """
+        options = export_options.ExportOptions(
+            form, quantize, reject_below, bundle
+        )
+        where = None if folder is None else os.fspath(folder)
         with told(), self._source.configured():
-            served = self._serving()
-            entries = [served.find(n) for n in tasks or served.names]
-            where = None if folder is None else os.fspath(folder)
-            if bundle:
-                return [served.export_bundle(entries, where)]
-            return [served.export(entry, where, form) for entry in entries]
+            return exported(
+                self._serving(), tasks, where, options, self._data_dir
+            )
 
     def report(self) -> pathlib.Path:
         """Path of the report, an HTML page.

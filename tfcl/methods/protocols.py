@@ -59,7 +59,10 @@ class SupportsGrowth(typing.Protocol):
 
 @typing.runtime_checkable
 class SupportsBundle(typing.Protocol):
-    """A method whose finished tasks have a network in common."""
+    """A method with a network that takes images of several tasks in one pass.
+
+    Without one, a bundle asks the network of each task for its images.
+    """
 
     def bundle(self, finished: list[tuple[dict, int]]) -> Callable:
         """One network that serves examples of several finished tasks.

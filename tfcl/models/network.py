@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import keras
@@ -11,6 +12,7 @@ from tfcl.models.surgery.lift import lower, require_graphs
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from tfcl.layers.task_head import TaskHead
@@ -73,12 +75,14 @@ class TaskNetwork:
         """What images are compared by, `(batch, units)`."""
         return self.head.embedding(self.backbone(images, training=False))
 
-    def lower(self) -> Any:
+    def lower(self, fold: bool = True, compact: bool = False) -> Any:
         """The active task's plain Keras model, images to logits.
 
-        Batch norms behind convolutions are folded into them.
+        Args:
+            fold: Whether batch norms behind convolutions become part of them.
+            compact: See `tfcl.models.surgery.lift.lower`.
         """
-        backbone = lower(self.backbone)
+        backbone = lower(self.backbone, compact)
         outputs = backbone.outputs[0]
         layers = self.head.lower()
         for layer, _ in layers:
@@ -86,7 +90,26 @@ class TaskNetwork:
         model = keras.Model(backbone.inputs[0], outputs)
         for layer, weights in layers:
             layer.set_weights(weights)
-        return folded(model)
+        return folded(model) if fold else model
+
+    def forms(self) -> dict[str, Callable[[], Any]]:
+        """`{name: function}` to the forms of `lower` that may differ.
+
+        All give the same logits but for rounding, and the first is that of
+        exports. Tasks with norms of their own have their convolutions in
+        common as long as norms are not folded into them; tasks with generated
+        kernels have in common what these are made of.
+        """
+        found: dict[str, Callable[[], Any]] = {"folded": self.lower}
+        layers = leaf_layers(self.backbone)
+        norm = keras.layers.BatchNormalization
+        if any(isinstance(layer, norm) for layer in layers):
+            found["plain"] = functools.partial(self.lower, fold=False)
+        if any(getattr(la, "generates_kernel", False) for la in layers):
+            found["compact"] = functools.partial(
+                self.lower, fold=False, compact=True
+            )
+        return found
 
 
 def _synchronize(backbone):

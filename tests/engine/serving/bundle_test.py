@@ -1,6 +1,7 @@
 """All tasks in one SavedModel, against the tasks one by one."""
 
 import functools
+import json
 import types
 
 import keras
@@ -10,13 +11,14 @@ import tensorflow as tf
 
 from tests.methods.clr.clr_test import small_network
 from tfcl.data.preprocessing import Preprocessing
+from tfcl.engine.serving import bundle
 from tfcl.engine.serving.bundle import export_bundle
+from tfcl.engine.serving.export import plain_network
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.errors import UserError
 from tfcl.methods.baselines.individual import Individual
 from tfcl.methods.clr.clr import CLR
-from tfcl.methods.spg.spg import SPG
 from tfcl.testing import learned, tiny_training
 
 _COUNTS = (2, 3, 2)
@@ -159,27 +161,35 @@ def test_each_task_has_its_own_preprocessing(open_run, tmp_path):
         row = found["probabilities"][number, : len(wanted)]
         np.testing.assert_allclose(row, wanted, atol=2e-5)
     entries[2].preprocessing = Preprocessing((16, 16, 3), (0.0,), (1.0,))
-    with pytest.raises(UserError, match="one shape"):
+    with pytest.raises(UserError, match="takes features"):
         tasks.export_bundle(entries, tmp_path)
 
 
-def test_no_method_is_told_that_its_tasks_share_no_network(tmp_path):
-    """SPG's share one and make no bundle all the same."""
-    entry = types.SimpleNamespace(name="one")
-    with pytest.raises(UserError) as error:
-        export_bundle(
-            SPG(_training(hidden_units=())), [entry], tmp_path, _FACTS
-        )
-    assert "SPG makes no bundle" in str(error.value)
-    assert "do not share" not in str(error.value)
-
-
-def test_methods_without_a_common_network_are_told(tmp_path):
+def test_a_task_called_like_the_bundle_is_refused(tmp_path):
     method = Individual(_training(hidden_units=(), epochs=1))
-    run = learned(tmp_path / "run", method)
-    entry = run.bank.load(0, run.stream.tasks[0].name)
-    with pytest.raises(UserError, match="Individual.*without --bundle"):
-        export_bundle(method, [entry], tmp_path, _FACTS)
-    entry.name = "bundle"
+    entry = types.SimpleNamespace(name="bundle")
     with pytest.raises(UserError, match="--export_dir"):
         export_bundle(method, [entry], tmp_path, _FACTS)
+
+
+def test_the_size_is_told_beside_that_of_single_exports(
+    open_run, tmp_path, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(
+        bundle.logging, "info", lambda text, *args: told.append(text % args)
+    )
+    _, tasks = open_run("clr")
+    entries = [tasks.find(each) for each in tasks.names]
+    path = tasks.export_bundle(entries, tmp_path)
+    about = json.loads((path / "assets" / "model.json").read_text())
+    sizes = about["weights_bytes"]
+    wanted = sum(
+        4 * plain_network(tasks.method, entry).count_params()
+        for entry in entries
+    )
+    assert sizes["bundle"] < sizes["one_by_one"] == wanted
+    assert told[-1] == (
+        f"The bundle of 3 tasks holds {sizes['bundle'] / 1e6:.3g} MB of "
+        f"weights; exported one by one they hold {wanted / 1e6:.3g} MB."
+    )

@@ -1,5 +1,6 @@
 """A task as servers take it: signatures, versions, facts, files as bytes."""
 
+import dataclasses
 import io
 import json
 
@@ -88,6 +89,22 @@ def test_files_are_answered_like_their_pixels(signatures):
             found["probabilities"][row], one["probabilities"][0], atol=1e-6
         )
         assert found["labels"][row] == one["labels"][0]
+
+
+def test_files_are_cut_once(tasks, tmp_path):
+    """Ways to resize that cut an image of the network's size, too."""
+    entry = tasks.find(tasks.names[1])
+    entry.preprocessing = dataclasses.replace(
+        entry.preprocessing, resize="centre_crop"
+    )
+    path = tasks.export(entry, tmp_path)
+    signatures = tf.saved_model.load(str(path)).signatures
+    files = tf.constant([_file(image, "PNG") for image in IMAGES])
+    np.testing.assert_allclose(
+        signatures["serving_bytes"](files=files)["probabilities"],
+        signatures["serving_default"](images=IMAGES)["probabilities"],
+        atol=1e-6,
+    )
 
 
 def test_facts_stand_beside_the_model(path, tasks, folder):

@@ -49,7 +49,7 @@ def test_a_keras_file_needs_keras_alone(tasks, tmp_path):
     entry = tasks.find(tasks.names[1])
     images = _images(entry)
     wanted = tasks.probabilities(entry, images)
-    path = tasks.export(entry, tmp_path, formats.KERAS)
+    path = tasks.export(entry, tmp_path, "keras")
     assert path == tmp_path / f"{entry.name}.keras"
     labels = (tmp_path / f"{entry.name}.labels.txt").read_text()
     assert tuple(labels.splitlines()) == entry.class_names
@@ -69,7 +69,7 @@ def test_a_litert_file_answers_the_same(tasks, tmp_path):
     entry = tasks.find(tasks.names[1])
     images = _images(entry)
     wanted = tasks.probabilities(entry, images)
-    path = tasks.export(entry, tmp_path, formats.LITERT)
+    path = tasks.export(entry, tmp_path, "litert")
     interpreter = Interpreter(str(path))
     signature = interpreter.get_signature_runner()
     found = [signature(pixels=image[None])["probabilities"] for image in images]
@@ -88,7 +88,7 @@ def test_a_layer_that_keras_does_not_know_is_named(
         formats, "leaf_layers", lambda network: [_Own(name="own")]
     )
     with pytest.raises(UserError, match="cannot load: 'own' ._Own"):
-        tasks.export(entry, tmp_path, formats.KERAS)
+        tasks.export(entry, tmp_path, "keras")
     assert not list(tmp_path.iterdir())
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import typing
 
-import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from tfcl.data.preprocessing import grey_levels
 from tfcl.engine.serving.export import (
     ANY_FILES,
     ANY_IMAGES,
     about_method,
     about_task,
     check_takes_images,
+    plain_network,
     traced,
+    with_answers_of_today,
     write_saved_model,
 )
-from tfcl.engine.serving.image_bytes import decoded
+from tfcl.engine.serving.one_pass import OnePass
+from tfcl.engine.serving.rejection import check_rejects, labelled
+from tfcl.engine.serving.task_by_task import TaskByTask
 from tfcl.errors import UserError
 from tfcl.files import json_text
 from tfcl.methods.protocols import SupportsBundle
+from tfcl.models.surgery.task_networks import named_values
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,52 +47,54 @@ class ServedBundle(tf.Module):
     channels)` of any size and int32 `(n,)`; the images of a batch may
     belong to different tasks. It returns `probabilities` `(n, C)` float32, C
     being the classes of the widest task, `class_names` `(n, C)`, empty where
-    a task has no class, and the most probable name of each, `labels` `(n,)`.
-    `serve_files(files, tasks)` takes contents of image files, `(n,)`, of
-    tasks that resize alike.
+    a task has no class, and the name of each image's class, `labels` `(n,)`.
+    `serve_files(files, tasks)` takes contents of image files, `(n,)`; None if
+    the network cannot resize files of different tasks differently.
     `tasks()` returns the names of the tasks in the order of their numbers,
     `names` `(T,)`.
 
     Args:
-        network: What `SupportsBundle.bundle` returns.
+        network: `OnePass` or `TaskByTask`.
         entries: `BankedTask`s in the same order.
+        reject_below: See `labelled`.
     """
 
-    def __init__(self, network: Any, entries: Sequence[BankedTask]):
+    def __init__(
+        self,
+        network: OnePass | TaskByTask,
+        entries: Sequence[BankedTask],
+        reject_below: float | None = None,
+    ):
         super().__init__()
         # Tracked here, once; the network itself is only in the closure.
-        self.weights = [weight.value for weight in network.weights]
+        self.weights = network.weights
         numbers = tf.TensorSpec((None,), tf.int32, "tasks")
-        preprocessing = _Preprocessing([e.preprocessing for e in entries])
         table = _table(entries)
 
-        def serve(images, tasks):
+        def answer(function, inputs, tasks):
             known = tf.debugging.Assert(
                 tf.reduce_all((tasks >= 0) & (tasks < len(entries))),
                 [f"Task numbers must be 0..{len(entries) - 1}:", tasks],
             )
             with tf.control_dependencies([known]):
                 tasks = tf.identity(tasks)
-            logits = network(preprocessing(images, tasks), tasks)
-            # The stream may have wider tasks than these.
-            logits = logits[:, : len(table[0])]
+            probabilities, best = function(inputs, tasks)
             names = tf.gather(tf.constant(table), tasks)
-            best = tf.argmax(logits, axis=-1)
+            best = tf.gather(names, best, batch_dims=1)
             return {
-                "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
+                "probabilities": probabilities,
                 "class_names": names,
-                "labels": tf.gather(names, best, batch_dims=1),
+                "labels": labelled(best, probabilities, reject_below),
             }
 
-        self.serve = served = traced(serve, ANY_IMAGES, numbers)
+        def served(function, inputs):
+            answers = functools.partial(answer, function)
+            return traced(answers, inputs, numbers)
+
+        self.serve = served(network.of_images, ANY_IMAGES)
         self.serve_files = None
-        if len({entry.preprocessing.resize for entry in entries}) == 1:
-            first = entries[0].preprocessing
-            self.serve_files = traced(
-                lambda files, tasks: served(decoded(files, first), tasks),
-                ANY_FILES,
-                numbers,
-            )
+        if network.takes_files:
+            self.serve_files = served(network.of_files, ANY_FILES)
         self.tasks = tf.function(
             lambda: {"names": tf.constant([e.name for e in entries])},
             input_signature=[],
@@ -100,39 +107,6 @@ class ServedBundle(tf.Module):
         if self.serve_files is not None:
             found["serving_bytes"] = self.serve_files
         return found
-
-
-class _Preprocessing:
-    """Each image by the preprocessing of its task."""
-
-    def __init__(self, rules):
-        shapes = {rule.image_shape for rule in rules}
-        if len(shapes) > 1:
-            raise UserError(
-                "Only tasks with images of one shape make a bundle; these "
-                f"have {sorted(shapes)}. Choose some of them by --task."
-            )
-        (self._shape,) = shapes
-        self._resizes = list(dict.fromkeys(rule.resize for rule in rules))
-        self._which = [self._resizes.index(rule.resize) for rule in rules]
-        self._mean, self._std = (
-            np.array([getattr(rule, key) for rule in rules], np.float32)
-            for key in ("mean", "std")
-        )
-
-    def __call__(self, images, tasks):
-        pixels = grey_levels(images, self._shape, self._resizes[0])
-        which = tf.gather(tf.constant(self._which), tasks)
-        for number, resize in enumerate(self._resizes[1:], 1):
-            other = grey_levels(images, self._shape, resize)
-            mine = (which == number)[:, None, None, None]
-            pixels = tf.where(mine, other, pixels)
-        mean, std = (
-            tf.gather(tf.constant(rows), tasks)[:, None, None]
-            for rows in (self._mean, self._std)
-        )
-        # The order of operations of `Preprocessing`.
-        return (pixels * tf.constant(1.0 / 255.0, tf.float32) - mean) / std
 
 
 def _table(entries):
@@ -149,6 +123,7 @@ def export_bundle(
     entries: Sequence[BankedTask],
     folder: str | pathlib.Path,
     facts: ServedFacts,
+    reject_below: float | None = None,
 ) -> pathlib.Path:
     """Writes the SavedModel `bundle` of several finished tasks.
 
@@ -157,13 +132,14 @@ def export_bundle(
         entries: `BankedTask`s; their order gives the tasks' numbers.
         folder: Folder of exports.
         facts: What `model.json` tells besides.
+        reject_below: See `labelled`.
 
     Returns:
         Path of the SavedModel, `folder/bundle/<version>`.
 
     Raises:
-        UserError: If the method does not support bundles, or the tasks'
-            images have different shapes.
+        UserError: If a task is called like the bundle, or its network does
+            not take images.
         RunError: If the disk is full or not writable.
     """
     if NAME in [entry.name for entry in entries]:
@@ -172,20 +148,54 @@ def export_bundle(
             "all tasks. Choose another folder (--export_dir) and other tasks "
             "(--task)."
         )
-    if not isinstance(method, SupportsBundle):
-        raise UserError(
-            f"{method.name} makes no bundle, whether its tasks share a network "
-            "or not: a bundle needs a method that says how one pass serves "
-            "images of several tasks (SupportsBundle; here CLR). Export the "
-            "tasks one by one, without --bundle."
-        )
-    network = method.bundle([(e.values, e.index) for e in entries])
-    module = ServedBundle(network, entries)
+    check_rejects(entries, reject_below)
     for entry in entries:
         check_takes_images(entry, method.spec.image_shape)
-    tasks = [about_task(entry, facts) for entry in entries]
-    about = {"model.json": json_text({**about_method(method), "tasks": tasks})}
-    final = pathlib.Path(folder) / NAME
-    return write_saved_model(
-        module, module.signatures, final, facts.version, about
+        with_answers_of_today(method, entry)
+    network = _network(method, entries)
+    module = ServedBundle(network, entries, reject_below)
+    sizes = {
+        "bundle": network.num_bytes,
+        "one_by_one": network.separate_bytes or _one_by_one(method, entries),
+    }
+    about = {
+        **about_method(method, reject_below),
+        "weights_bytes": sizes,
+        # Whether later ones belong into it, too.
+        "all_tasks": {e.name for e in entries} == set(facts.accuracies),
+        "tasks": [about_task(entry, facts) for entry in entries],
+    }
+    path = write_saved_model(
+        module,
+        module.signatures,
+        pathlib.Path(folder) / NAME,
+        facts.version,
+        {"model.json": json_text(about)},
+    )
+    logging.info(
+        "The bundle of %d tasks holds %s of weights; exported one by one they "
+        "hold %s.",
+        len(entries),
+        *map(_told, sizes.values()),
+    )
+    return path
+
+
+def _told(num_bytes):
+    return f"{num_bytes / 1e6:.3g} MB"
+
+
+def _network(method, entries):
+    if isinstance(method, SupportsBundle):
+        found = method.bundle([(e.values, e.index) for e in entries])
+        return OnePass(found, entries)
+    return TaskByTask(method, entries)
+
+
+def _one_by_one(method, entries):
+    """Bytes of the weights that single exports of the tasks hold."""
+    return sum(
+        value.nbytes
+        for entry in entries
+        for _, value in named_values(plain_network(method, entry))
     )

@@ -13,6 +13,11 @@ import tensorflow as tf
 
 import tfcl
 from tfcl.engine.serving.image_bytes import decoded
+from tfcl.engine.serving.rejection import (
+    about_rejection,
+    check_rejects,
+    labelled,
+)
 from tfcl.errors import UserError
 from tfcl.files import cannot, json_text
 from tfcl.models.surgery.rewire import maker
@@ -36,8 +41,8 @@ class ServedTask(tf.Module):
     """uint8 images of any size in, named class probabilities out.
 
     `serve(images)` takes `(n, height, width, 1, 3 or 4 channels)` and returns
-    `probabilities` `(n, C)` float32, `class_names` `(n, C)`, the most probable
-    name of each image, `labels` `(n,)`, and `embeddings` `(n, units)`, what
+    `probabilities` `(n, C)` float32, `class_names` `(n, C)`, the name of each
+    image, `labels` `(n,)`, see `labelled`, and `embeddings` `(n, units)`, what
     the last layer sees: images of things that the task does not know are
     compared by their angles. `serve_files(files)` takes contents of JPEG, PNG,
     GIF or BMP files, `(n,)`, and returns the same; `embed(images)` returns
@@ -53,6 +58,7 @@ class ServedTask(tf.Module):
         model: Plain Keras model from standardised images to logits.
         preprocessing: `Preprocessing`.
         class_names: Names of the classes.
+        reject_below: See `labelled`.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class ServedTask(tf.Module):
         model: keras.Model,
         preprocessing: Preprocessing,
         class_names: Sequence[str],
+        reject_below: float | None = None,
     ):
         super().__init__()
         # The variables are tracked here, once; the model itself is only in
@@ -69,23 +76,31 @@ class ServedTask(tf.Module):
         _, embeddings = maker(logits)
         both = keras.Model(model.inputs, [logits, embeddings])
 
-        def serve(images):
-            logits, embeddings = both(preprocessing(images), training=False)
+        def answer(images):
+            logits, embeddings = both(images, training=False)
             names = tf.constant(tuple(class_names))
+            probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+            best = tf.gather(names, tf.argmax(logits, axis=-1))
             return {
-                "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
+                "probabilities": probabilities,
                 "class_names": tf.repeat(
                     names[None], tf.shape(logits)[0], axis=0
                 ),
                 "embeddings": tf.cast(embeddings, tf.float32),
-                "labels": tf.gather(names, tf.argmax(logits, axis=-1)),
+                "labels": labelled(best, probabilities, reject_below),
             }
 
-        self.serve = served = traced(serve, ANY_IMAGES)
-        # Both call it, so that the network is traced and stored once.
-        self.serve_files = traced(
-            lambda files: served(decoded(files, preprocessing)), ANY_FILES
+        def of_files(files):
+            pixels = tf.cast(decoded(files, preprocessing), tf.float32)
+            return answered(preprocessing.standardised(pixels))
+
+        # All call it, so that the network is traced and stored once.
+        shape = (None, *preprocessing.image_shape)
+        answered = traced(answer, tf.TensorSpec(shape, tf.float32))
+        self.serve = served = traced(
+            lambda images: answered(preprocessing(images)), ANY_IMAGES
         )
+        self.serve_files = traced(of_files, ANY_FILES)
         self.embed = traced(
             lambda images: {"embeddings": served(images)["embeddings"]},
             ANY_IMAGES,
@@ -162,6 +177,7 @@ def export_task(
     entry: BankedTask,
     folder: str | pathlib.Path,
     facts: ServedFacts,
+    reject_below: float | None = None,
 ) -> pathlib.Path:
     """Writes the SavedModel of a finished task.
 
@@ -170,6 +186,7 @@ def export_task(
         entry: `BankedTask`.
         folder: Folder of exports; the task's name and the version are added.
         facts: What `model.json` tells besides.
+        reject_below: See `labelled`.
 
     Returns:
         Path of the SavedModel, `folder/<task>/<version>`.
@@ -178,12 +195,18 @@ def export_task(
         UserError: If the task's network does not take images.
         RunError: If the disk is full or not writable.
     """
+    check_rejects([entry], reject_below)
     model = plain_network(method, entry)
-    module = ServedTask(model, entry.preprocessing, entry.class_names)
+    module = ServedTask(
+        model, entry.preprocessing, entry.class_names, reject_below
+    )
     about = {
         "labels.txt": "".join(f"{name}\n" for name in entry.class_names),
         "model.json": json_text(
-            {**about_method(method), **about_task(entry, facts)}
+            {
+                **about_method(method, reject_below),
+                **about_task(entry, facts),
+            }
         ),
     }
     final = pathlib.Path(folder) / entry.name
@@ -192,9 +215,12 @@ def export_task(
     )
 
 
-def about_method(method: Method) -> dict[str, str]:
+def about_method(
+    method: Method, reject_below: float | None = None
+) -> dict[str, Any]:
     """What `model.json` tells of all tasks, JSON-ready."""
-    return {"method": method.name, "tfcl": tfcl.__version__}
+    about = {"method": method.name, "tfcl": tfcl.__version__}
+    return {**about, **about_rejection(reject_below)}
 
 
 def about_task(entry: BankedTask, facts: ServedFacts) -> dict[str, Any]:

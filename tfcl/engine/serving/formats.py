@@ -12,8 +12,11 @@ import typing
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfcl.engine.serving.export import plain_network, traced
+from tfcl.engine.serving.export_options import LITERT, NONE
+from tfcl.engine.serving.quantization import change, set_up
 from tfcl.errors import UserError
 from tfcl.files import cannot, write_atomically
 from tfcl.models.variables import leaf_layers
@@ -21,12 +24,10 @@ from tfcl.models.variables import leaf_layers
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tfcl.engine.serving.export_options import ExportOptions
+    from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
-
-
-SAVED_MODEL, KERAS, LITERT = "saved_model", "keras", "litert"
-FORMATS = (SAVED_MODEL, KERAS, LITERT)
 
 
 def pixels_to_probabilities(method: Method, entry: BankedTask) -> keras.Model:
@@ -72,19 +73,27 @@ def pixels_to_probabilities(method: Method, entry: BankedTask) -> keras.Model:
 
 
 def export_file(
-    method: Method, entry: BankedTask, folder: str | pathlib.Path, form: str
+    method: Method,
+    entry: BankedTask,
+    folder: str | pathlib.Path,
+    options: ExportOptions,
+    measured: Measured | None = None,
 ) -> pathlib.Path:
     """Writes a task as `<task>.keras` or `<task>.tflite`, and its classes.
 
     Both take pixels of 0 to 255 in the size of the network, and give
     probabilities: Keras in batches, LiteRT one image at a time, uint8. The
-    names of the classes stand in `<task>.labels.txt`, one per line.
+    names of the classes stand in `<task>.labels.txt`, one per line. A
+    quantised file is called `<task>.int8.tflite` and the like; what it changes
+    is told in the log.
 
     Args:
         method: `Method`, set up, shared variables restored.
         entry: `BankedTask`.
         folder: Folder of exports.
-        form: `KERAS` or `LITERT`.
+        options: `ExportOptions` of `KERAS` or `LITERT`.
+        measured: Test images by which a quantised file is measured; random
+            ones without.
 
     Returns:
         Path of the file.
@@ -99,27 +108,41 @@ def export_file(
     try:
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / f"{entry.name}.labels.txt", labels)
-        if form == LITERT:
-            path = place / f"{entry.name}.tflite"
-            write_atomically(path, _for_litert(model))
-        else:
-            path = place / f"{entry.name}.keras"
-            temporary = place / f".{entry.name}.tmp.keras"
-            model.save(temporary)
-            os.replace(temporary, path)
+        if options.form == LITERT:
+            return _write_litert(model, entry, place, options, measured)
+        path = place / f"{entry.name}.keras"
+        temporary = place / f".{entry.name}.tmp.keras"
+        model.save(temporary)
+        os.replace(temporary, path)
     except OSError as error:
         raise cannot(f"export '{entry.name}' to {place}", error) from error
     return path
 
 
-def _for_litert(model):
+def _write_litert(model, entry, place, options, measured):
+    content = _for_litert(model)
+    if options.quantize == NONE:
+        path = place / f"{entry.name}.tflite"
+        write_atomically(path, content)
+        return path
+    quantized = _for_litert(model, options.quantize)
+    path = place / f"{entry.name}.{options.quantize}.tflite"
+    write_atomically(path, quantized)
+    found = change(model, content, quantized, measured)
+    logging.info("'%s' as %s: %s.", entry.name, options.quantize, found)
+    return path
+
+
+def _for_litert(model, quantize=NONE):
     """The content of a LiteRT file of built-in operations alone."""
     module = _OneImage(model)
     with tempfile.TemporaryDirectory() as folder, _silent():
         # By way of a SavedModel: of functions alone, TensorFlow 2.21 converts
         # weights to other numbers.
         tf.saved_model.save(module, folder, {"serving_default": module.serve})
-        return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        set_up(converter, quantize)
+        return converter.convert()
 
 
 class _OneImage(tf.Module):

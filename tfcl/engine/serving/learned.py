@@ -6,6 +6,7 @@ import pathlib
 import typing
 import unicodedata
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -18,7 +19,8 @@ from tfcl.engine.serving.export import (
     export_task,
     with_answers_of_today,
 )
-from tfcl.engine.serving.formats import SAVED_MODEL, export_file
+from tfcl.engine.serving.export_options import SAVED_MODEL, ExportOptions
+from tfcl.engine.serving.formats import export_file
 from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
@@ -31,11 +33,13 @@ from tfcl.models.start_files import kept_by
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
+    from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Tensor
+
+
+_AT_ONCE = 32  # Images in a batch.
 
 
 class LearnedTasks:
@@ -124,32 +128,84 @@ class LearnedTasks:
         logits = self.method.predict(entry.preprocessing(images))
         return tf.nn.softmax(logits).numpy()[:, : len(entry.class_names)]
 
+    def probabilities_of_each(
+        self, entry: BankedTask, images: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """Class probabilities of images that may differ in size.
+
+        Args:
+            entry: `BankedTask`.
+            images: uint8 `(height, width, 1, 3 or 4 channels)` each.
+
+        Returns:
+            float32 `(n, classes)`.
+
+        Raises:
+            UserError: If the task's network does not take images.
+        """
+        check_takes_images(entry, self.method.spec.image_shape)
+        self.method.activate(entry.values, entry.index)
+        rows = []
+        for first in range(0, len(images), _AT_ONCE):
+            batch = [
+                entry.preprocessing(tf.constant(image[None]))
+                for image in images[first : first + _AT_ONCE]
+            ]
+            logits = self.method.predict(tf.concat(batch, 0))
+            rows.append(tf.nn.softmax(logits).numpy())
+        return np.concatenate(rows)[:, : len(entry.class_names)]
+
     def export(
         self,
         entry: BankedTask,
         folder: str | pathlib.Path | None = None,
-        form: str = SAVED_MODEL,
+        options: ExportOptions | str = SAVED_MODEL,
+        measured: Measured | None = None,
     ) -> pathlib.Path:
         """Writes a `BankedTask` to be served; returns the path.
 
         Args:
             entry: `BankedTask`.
             folder: Folder of exports; None for that of the run.
-            form: One of `formats.FORMATS`.
+            options: `ExportOptions`, or a format alone.
+            measured: Images by which a quantised file is measured.
+
+        Raises:
+            UserError: If the options do not fit, or the task's network.
         """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        if form != SAVED_MODEL:
-            return export_file(self.method, entry, folder, form)
-        return export_task(self.method, entry, folder, self._facts)
+        if isinstance(options, str):
+            options = ExportOptions(options)
+        options.check()
+        if options.form != SAVED_MODEL:
+            return export_file(self.method, entry, folder, options, measured)
+        return export_task(
+            self.method, entry, folder, self._facts, options.reject_below
+        )
 
     def export_bundle(
         self,
         entries: Sequence[BankedTask],
         folder: str | pathlib.Path | None = None,
+        options: ExportOptions | None = None,
     ) -> pathlib.Path:
-        """Writes several `BankedTask`s as one SavedModel; returns its path."""
+        """Writes several `BankedTask`s as one SavedModel; returns its path.
+
+        Args:
+            entries: `BankedTask`s; their order gives the tasks' numbers.
+            folder: Folder of exports; None for that of the run.
+            options: `ExportOptions` of a SavedModel.
+
+        Raises:
+            UserError: If the options are of another format, or see
+                `export_bundle`.
+        """
         folder = local_path(folder or self.model_dir / "export", "folder")
-        return export_bundle(self.method, entries, folder, self._facts)
+        options = options or ExportOptions(bundle=True)
+        options.check()
+        return export_bundle(
+            self.method, entries, folder, self._facts, options.reject_below
+        )
 
 
 def _spec(journal, path):

@@ -34,6 +34,9 @@ class ParallelConv2D(PairConv2D):
         `li50`).
     """
 
+    generates_kernel = True
+    """See `tfcl.models.surgery.lift.lower`."""
+
     @classmethod
     def lift(cls, layer: keras.layers.Layer) -> ParallelConv2D:
         """The form of a plain `Conv2D` with a parallel one."""

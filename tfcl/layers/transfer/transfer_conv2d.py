@@ -35,6 +35,9 @@ class TransferConv2D(PairConv2D):
     Output shape: as `keras.layers.Conv2D`.
     """
 
+    generates_kernel = True
+    """See `tfcl.models.surgery.lift.lower`."""
+
     def __init__(
         self,
         filters: int,

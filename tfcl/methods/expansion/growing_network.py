@@ -217,6 +217,9 @@ class _StampedNetwork(TaskNetwork):
         super().__init__(backbone, head)
         self._chain = chain
 
+    def forms(self):
+        return {"folded": self.lower}
+
     def lower(self):
         """The plain model of the open units."""
         names = self._chain.names

@@ -239,6 +239,10 @@ class OnlineNetwork:
     def _scope(self, values):
         return keras.StatelessScope(self._pairs(values))
 
+    def forms(self) -> dict[str, Callable[[], Any]]:
+        """See `TaskNetwork.forms`."""
+        return {"folded": self.lower}
+
     def lower(self) -> Any:
         """The plain Keras model from images to logits."""
         outputs = []

@@ -93,16 +93,23 @@ def require_graphs(model: keras.Model) -> None:
         require_graphs(layer)
 
 
-def lower(model: keras.Model) -> keras.Model:
+def lower(model: keras.Model, compact: bool = False) -> keras.Model:
     """The plain Keras model of the active task.
 
     Every layer with a method `lower()` gives its plain layer and weights;
     all others are copied. The result holds just what the task needs.
+
+    Args:
+        model: A functional or sequential model.
+        compact: Copies, too, the layers that make their kernel out of fewer
+            numbers (`generates_kernel`): what tasks share in them is no part
+            of the kernel any more.
     """
     pairs = []
 
     def clone(layer):
-        if hasattr(layer, "lower"):
+        whole = compact and getattr(layer, "generates_kernel", False)
+        if hasattr(layer, "lower") and not whole:
             new, weights = layer.lower()
         else:
             new = type(layer).from_config(layer.get_config())

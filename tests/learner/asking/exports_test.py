@@ -1,0 +1,70 @@
+"""Exports of a run of a program, and how quantised ones are measured."""
+
+import numpy as np
+import pytest
+
+import tfcl
+from tfcl.engine.serving import formats
+from tfcl.engine.serving.export_options import ExportOptions
+from tfcl.engine.serving.quantization import Change
+from tfcl.errors import UserError
+from tfcl.learner.asking.exports import exported
+from tfcl.learner.asking.measured_images import measured_images
+from tfcl.methods import EWC
+from tfcl.testing import tiny_training, undrawn_figures
+
+
+@pytest.fixture(name="learner", scope="module")
+def _learner(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "run"
+    learner = tfcl.Learner(folder, EWC(tiny_training(epochs=2)), image_size=8)
+    draw = np.random.default_rng(0)
+    with undrawn_figures():
+        for name in ("shoes", "bags"):
+            labels = np.repeat(["a", "b"], 40)
+            images = draw.integers(0, 80, (80, 8, 8, 3), np.uint8)
+            images[labels == "b"] += 100
+            learner.learn(tfcl.Task(name, train=(images, labels)))
+    return learner
+
+
+def test_test_images_are_those_that_the_run_keeps(learner):
+    found = measured_images(learner.model_dir)
+    assert list(found) == ["shoes", "bags"]
+    bags = found["bags"]
+    assert bags.images.shape == (16, 8, 8, 3) and bags.images.dtype == np.uint8
+    bright = bags.images.mean((1, 2, 3)) > 90
+    np.testing.assert_array_equal(bags.labels, bright)
+
+
+def test_a_quantised_file_is_measured_by_them(learner, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        formats.logging, "info", lambda text, *args: told.append(args[-1])
+    )
+    (path,) = learner.export(
+        tmp_path, tasks=["bags"], form="litert", quantize="float16"
+    )
+    assert path == tmp_path / "bags.float16.tflite"
+    (change,) = [each for each in told if isinstance(each, Change)]
+    accuracy = learner.evaluate()["bags"]
+    assert change.images == 16 and change.accuracies[0] == accuracy
+
+
+def test_what_does_not_go_together_is_refused_first(learner):
+    with pytest.raises(UserError, match="Add --format=litert"):
+        learner.export(quantize="int8")
+    with pytest.raises(UserError, match="--bundle is a SavedModel"):
+        exported(None, None, None, ExportOptions("keras", bundle=True))
+    with pytest.raises(ValueError, match="reject_below"):
+        learner.export(reject_below=2.0)
+
+
+def test_data_that_are_gone_are_said(tmp_path, monkeypatch):
+    def gone(*args):
+        raise UserError("no data here")
+
+    monkeypatch.setattr(
+        "tfcl.learner.asking.measured_images.configuration.build", gone
+    )
+    assert measured_images(tmp_path) == {}

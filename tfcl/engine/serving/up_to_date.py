@@ -1,0 +1,140 @@
+"""Exports in a run's folder, written again when the run has learned more."""
+
+from __future__ import annotations
+
+import pathlib
+import typing
+
+from absl import logging
+
+from tfcl.engine.serving.bundle import NAME, export_bundle
+from tfcl.engine.serving.export import export_task
+from tfcl.engine.serving.export_options import (
+    FLOAT16,
+    INT8,
+    KERAS,
+    LITERT,
+    NONE,
+    ExportOptions,
+)
+from tfcl.engine.serving.formats import export_file
+from tfcl.errors import UserError
+from tfcl.files import read_json
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from tfcl.engine.serving.quantization import Measured
+    from tfcl.engine.serving.served_facts import ServedFacts
+    from tfcl.engine.storage.bank import BankedTask
+    from tfcl.methods.base import Method
+
+
+# What stands behind a task's name, and how it is written.
+_FILES = {
+    ".keras": ExportOptions(KERAS),
+    ".tflite": ExportOptions(LITERT),
+    f".{INT8}.tflite": ExportOptions(LITERT, INT8),
+    f".{FLOAT16}.tflite": ExportOptions(LITERT, FLOAT16),
+}
+
+
+def bring_up_to_date(
+    method: Method,
+    entries: Sequence[BankedTask],
+    folder: str | pathlib.Path,
+    facts: ServedFacts,
+    measured: Callable[[str], Measured | None] | None = None,
+    singles: bool = False,
+) -> list[pathlib.Path]:
+    """Writes what is exported in a folder again, by what is learned now.
+
+    Of the newest task it writes what all others have; a bundle of all tasks
+    gets it, too. Thresholds stay as they were. What cannot be written is said
+    in the log, and does not keep the rest from it.
+
+    Args:
+        method: `Method`, set up, shared variables restored.
+        entries: `BankedTask`s of all learned tasks, the newest last.
+        folder: Folder of exports; it need not be there.
+        facts: What `model.json` tells besides.
+        measured: Function from a task's name to its test images, for quantised
+            files.
+        singles: Whether every task gets a SavedModel, exported before or not.
+
+    Returns:
+        Paths of what was written.
+
+    Raises:
+        RunError: If the disk is full or not writable.
+    """
+    place = pathlib.Path(folder)
+    written: list[pathlib.Path] = []
+
+    def write(function: Callable, *arguments: Any) -> None:
+        try:
+            written.append(function(method, *arguments))
+        except (UserError, ValueError) as error:
+            logging.warning("Not brought up to date: %s", error)
+
+    rejects = {e.name: _threshold(place / e.name) for e in entries}
+    models = {e.name for e in entries if _version(place / e.name)}
+    for entry in entries if singles else _concerned(entries, models):
+        # The newest takes the others' threshold.
+        known = entry.name if entry.name in models else entries[0].name
+        write(export_task, entry, place, facts, rejects[known])
+    for suffix, options in _FILES.items():
+        there = {e.name for e in entries if _file(place, e, suffix).exists()}
+        for entry in _concerned(entries, there):
+            images = None
+            if measured is not None and options.quantize != NONE:
+                images = measured(entry.name)
+            write(export_file, entry, place, options, images)
+    about = _about(place / NAME)
+    if "tasks" in about:
+        names = {each["task"] for each in about["tasks"]}
+        wanted = [e for e in entries if about["all_tasks"] or e.name in names]
+        if wanted:
+            write(
+                export_bundle, wanted, place, facts, about.get("reject_below")
+            )
+    return written
+
+
+def _concerned(entries, there):
+    """The tasks of `there`, and the newest if all others are there."""
+    *others, newest = entries
+    new = bool(others) and all(each.name in there for each in others)
+    return [e for e in entries if e.name in there or (new and e is newest)]
+
+
+def _file(place, entry, suffix):
+    return place / f"{entry.name}{suffix}"
+
+
+def _version(folder):
+    """The newest SavedModel in a folder, None without."""
+    found = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.isdecimal() and (path / "saved_model.pb").exists()
+    ]
+    return max(found, key=lambda path: int(path.name), default=None)
+
+
+def _about(folder):
+    """What the newest SavedModel in a folder tells of itself."""
+    path = _version(folder)
+    if path is None:
+        return {}
+    try:
+        content = read_json(path / "assets" / "model.json")
+        # Those of older versions do not tell it.
+        return {"all_tasks": True, **content}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _threshold(folder):
+    return _about(folder).get("reject_below")
