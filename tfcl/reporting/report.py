@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 
 from tfcl import files
 from tfcl.reporting import figures, histograms, tables
+from tfcl.reporting.markup import command
+from tfcl.reporting.markup import details as _details
+from tfcl.reporting.markup import images as _figures
+from tfcl.reporting.markup import shown as _text
+from tfcl.reporting.markup import table as _table
+from tfcl.reporting.markup import words as _words
 from tfcl.reporting.page import metrics_section, tasks_section
 from tfcl.reporting.page.metrics_section import metric_text
-from tfcl.reporting.page.pieces import command
-from tfcl.reporting.page.pieces import details as _details
-from tfcl.reporting.page.pieces import figures as _figures
-from tfcl.reporting.page.pieces import table as _table
-from tfcl.reporting.page.pieces import text as _text
-from tfcl.reporting.page.pieces import words as _words
 from tfcl.reporting.training_figures import task_figures
 
 if typing.TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numbers
 import typing
 
-from tfcl.reporting import tables
-from tfcl.reporting.page import pieces
+from tfcl.reporting import markup, tables
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,19 +96,19 @@ def section(metrics: Mapping[str, Any]) -> str:
     text = _metric_table(usual, metrics)
     if others:
         content = _metric_table(others, metrics)
-        text += pieces.details(_counted(len(others), "further"), content)
+        text += markup.details(_counted(len(others), "further"), content)
     if lists:
         rows = [
-            (pieces.words(n), " ".join(map(tables.percent, metrics[n])))
+            (markup.words(n), " ".join(map(tables.percent, metrics[n])))
             for n in lists
         ]
-        content = pieces.table(("metric", "per task, in percent"), rows)
-        text += pieces.details("Curves and values per task", content)
+        content = markup.table(("metric", "per task, in percent"), rows)
+        text += markup.details("Curves and values per task", content)
     if missing:
         rows = [_missing_row(name, undefined.get(name, "")) for name in missing]
         header = ("metric", "why it is undefined", "how to get it")
-        content = pieces.table(header, rows)
-        text += pieces.details(_counted(len(missing), "undefined"), content)
+        content = markup.table(header, rows)
+        text += markup.details(_counted(len(missing), "undefined"), content)
     return text
 
 
@@ -122,9 +121,9 @@ def _metric_table(names, metrics):
     if not names:
         return ""
     rows = "".join(
-        f"<tr><td>{pieces.text(pieces.words(name))}"
-        f'<div class="soft">{pieces.text(_METRICS.get(name, ""))}</div></td>'
-        f'<td class="n">{pieces.text(metric_text(name, metrics))}</td></tr>\n'
+        f"<tr><td>{markup.shown(markup.words(name))}"
+        f'<div class="soft">{markup.shown(_METRICS.get(name, ""))}</div></td>'
+        f'<td class="n">{markup.shown(metric_text(name, metrics))}</td></tr>\n'
         for name in names
     )
     return f"<table><tbody>{rows}</tbody></table>"
@@ -132,7 +131,7 @@ def _metric_table(names, metrics):
 
 def _missing_row(name, reason):
     ways = [way for cause, way in _WAYS.items() if cause in reason]
-    return pieces.words(name), reason, " ".join(ways)
+    return markup.words(name), reason, " ".join(ways)
 
 
 def metric_text(name: str, metrics: Mapping[str, Any]) -> str:

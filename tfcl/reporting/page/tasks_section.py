@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from tfcl.reporting import tables
-from tfcl.reporting.page import pieces
+from tfcl.reporting import markup, tables
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -57,9 +56,9 @@ def section(results: dict[str, Any]) -> str:
     )
     numeric = "".join(str(int(name not in _TEXTS)) for name in header)
     line = (
-        f"<p>The same for all tasks: {pieces.text(same)}.</p>" if same else ""
+        f"<p>The same for all tasks: {markup.shown(same)}.</p>" if same else ""
     )
-    shown = pieces.table(header, rows, numeric)
+    shown = markup.table(header, rows, numeric)
     return f'{line}{shown}<p class="soft">{note}</p>'
 
 

@@ -5,7 +5,7 @@ import re
 
 from matplotlib.figure import Figure
 
-from tfcl.reporting.page import pieces
+from tfcl.reporting import markup
 
 
 def _seen(page):
@@ -18,7 +18,7 @@ def test_a_command_can_be_pasted():
         "python -m tfcl.train --gin_file=gin/lasem_digits.gin "
         "'--gin_bindings=a.b = \"<x> & y\"'  --model_dir=/a/" + "long/" * 20
     )
-    page = pieces.command(line)
+    page = markup.command(line)
     assert _seen(page) == line
     assert page.startswith('<pre class="command">')
     # Short words stay on one line, a long one may break anywhere.
@@ -27,21 +27,21 @@ def test_a_command_can_be_pasted():
 
 
 def test_a_table_says_that_it_scrolls_if_it_has_many_columns():
-    wide = pieces.table("abcde", [range(5)], "1")
+    wide = markup.table("abcde", [range(5)], "1")
     assert "The table scrolls sideways." in wide
     assert '<th class="n">a</th><th>b</th>' in wide
-    narrow = pieces.table("abcd", [range(4)])
+    narrow = markup.table("abcd", [range(4)])
     assert "scrolls" not in narrow
 
 
 def test_texts_are_escaped():
     evil = '<b>&"x\x1b'
     for page in (
-        pieces.text(evil),
-        pieces.table([evil], [[evil]]),
-        pieces.details(evil, ""),
-        pieces.command(evil),
-        pieces.figures({evil: Figure((1, 1))}),
+        markup.shown(evil),
+        markup.table([evil], [[evil]]),
+        markup.details(evil, ""),
+        markup.command(evil),
+        markup.images({evil: Figure((1, 1))}),
     ):
         assert "<b>" not in page and "\x1b" not in page
-    assert pieces.words("a_b") == "a b"
+    assert markup.words("a_b") == "a b"

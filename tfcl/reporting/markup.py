@@ -1,4 +1,4 @@
-"""What a page of HTML is put together from; every text is escaped."""
+"""Pieces of HTML that the sections of a report are made of."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tfcl.reporting import drawing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from matplotlib.figure import Figure
 
@@ -22,17 +23,17 @@ _SHORT_WORD = 36
 
 
 def words(name: str) -> str:
-    """A name in words."""
+    """A name with blanks for its underscores."""
     return str(name).replace("_", " ")
 
 
-def text(value: object) -> str:
+def shown(value: object) -> str:
     """Any value as text that is safe between tags and in quotes."""
     return html.escape(printable(value, lines=True), quote=True)
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence], numeric: str = ""
+    header: Sequence[Any], rows: Iterable[Sequence[Any]], numeric: str = ""
 ) -> str:
     """A table; `numeric[k]` is "1" where column k is set to the right.
 
@@ -43,7 +44,7 @@ def table(
 
     def line(tag, cells):
         cells = zip(kinds, cells, strict=True)
-        return "".join(f"<{tag}{k}>{text(c)}</{tag}>" for k, c in cells)
+        return "".join(f"<{tag}{k}>{shown(c)}</{tag}>" for k, c in cells)
 
     body = "".join(f"<tr>{line('td', row)}</tr>\n" for row in rows)
     head = f"<thead><tr>{line('th', header)}</tr></thead>"
@@ -56,28 +57,30 @@ def table(
 
 
 def details(title: str, content: str) -> str:
-    """HTML that a click unfolds."""
-    summary = f"<summary>{text(title)}</summary>"
+    """What is folded until somebody opens it; `content` is HTML."""
+    summary = f"<summary>{shown(title)}</summary>"
     return f"<details>{summary}{content}</details>\n"
 
 
-def figures(drawn: Mapping[str, Figure]) -> str:
-    """Figures by name as images inside of the page."""
-    page = ""
+def images(drawn: Mapping[str, Figure]) -> str:
+    """Figures by name, as images inside the page."""
+    text = ""
     for name, figure in drawn.items():
         data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
         width = round(figure.get_figwidth() * 96)
-        page += (
-            f'<figure><img alt="{text(words(name))}" width="{width}" '
+        text += (
+            f'<figure><img alt="{shown(words(name))}" width="{width}" '
             f'src="data:image/png;base64,{data}"></figure>\n'
         )
-    return page
+    return text
 
 
 def command(line: str) -> str:
     """A command as it can be pasted: lines break between its words."""
-    shown = (
-        f"<span>{text(word)}</span>" if len(word) <= _SHORT_WORD else text(word)
+    parts = (
+        f"<span>{shown(word)}</span>"
+        if len(word) <= _SHORT_WORD
+        else shown(word)
         for word in line.split(" ")
     )
-    return f'<pre class="command">{" ".join(shown)}</pre>'
+    return f'<pre class="command">{" ".join(parts)}</pre>'
