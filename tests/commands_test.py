@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import typing
@@ -190,6 +191,38 @@ def test_training_ends_with_the_table_and_the_place_of_the_report(life):
     assert f"{life.folder}/report.html" in shown
     assert _NAMES[2] not in shown
     assert "Traceback" not in life.first.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no such signals")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 75)]
+)
+def test_a_signal_saves_a_run_that_goes_on(life, tmp_path, number, code):
+    arguments = [
+        *("-m", "tfcl.train", "--gin_file=gin/lasem_digits.gin"),
+        *(f"--model_dir={tmp_path / 'run'}", f"--data_dir={life.data_dir}"),
+        "--gin_bindings=EPOCHS = 100000",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=_ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "phase train" in line:
+            break
+    process.send_signal(number)
+    told = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == code, told
+    assert [line for line in told if line.startswith("tfcl: ")] == [
+        "tfcl: stopping and saving behind the steps in hand; once more: at "
+        "once.",
+        "tfcl: stopped: Stopped on request; the state is saved. Start the "
+        "same command again to go on.",
+    ]
+    assert not any("Traceback" in line for line in told)
+    assert list((tmp_path / "run" / "checkpoints").glob("ckpt-*.index"))
 
 
 def test_results_hold_the_run(life):

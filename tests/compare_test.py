@@ -89,8 +89,11 @@ def test_runs_that_differ_in_seeds_alone_are_one_row(seeds):
     text = comparison.markdown([row])
     title, _, header, _, line = text.splitlines()
     assert title == "pets, 2/2 tasks"
-    assert header.startswith("| runs | method | learned % | final % |")
-    assert f"| {seeds[0]}, {seeds[1]} | SPG | 70.0 ± 0.0 | 55.0 ± 7.1 |" in line
+    assert header.startswith(
+        "| runs | method | epochs, seeds | learned % | final % |"
+    )
+    told = f"| {seeds[0]}, {seeds[1]} | SPG | seeds 0, 1 | 70.0 ± 0.0 |"
+    assert f"{told} 55.0 ± 7.1 |" in line
     assert line.endswith("| −30.0 ± 14.1 | 1.02 kB | 1.5 |")
 
 
@@ -109,7 +112,7 @@ def test_rows_name_the_settings_in_which_they_differ(seeds, tmp_path):
         "",
     ]
     text = comparison.markdown(rows)
-    assert "| settings | tasks |" in text
+    assert "| settings | epochs, seeds | tasks |" in text
     assert text.count("| 2/2 |") == 3
     # One task has no forgetting; others do.
     assert "| – |" in text
@@ -173,6 +176,33 @@ def test_everything_is_written(seeds, tmp_path, capsys):
         with pytest.raises(RunError, match="compare.md: No space"):
             compare.write(tmp_path / "out", rows)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [("a.md", b"pets"), ("b.CSV", b"runs,"), ("c.png", b"\x89PNG")],
+)
+def test_an_output_with_an_ending_is_one_file(seeds, tmp_path, name, begin):
+    path = tmp_path / "out" / name
+    assert compare.write(path, _rows(seeds)) == path
+    assert path.read_bytes().startswith(begin)
+    assert [each.name for each in path.parent.iterdir()] == [name]
+
+
+def test_rows_of_other_methods_differ_in_what_both_have(seeds, tmp_path):
+    R = [[0.5, None], [0.5, 0.5]]
+    mine = _run(
+        tmp_path / "c", R, SPG__gamma="2", TaskTraining__epochs="60",
+        Experiment__method="@SPG()",
+    )  # fmt: skip
+    other = _run(
+        tmp_path / "d", R, method="EWC", EWC__strength="1",
+        TaskTraining__epochs="30", Experiment__method="@EWC()",
+    )  # fmt: skip
+    assert [row.settings for row in _rows([mine, other])] == [
+        "TaskTraining.epochs = 60",
+        "TaskTraining.epochs = 30",
+    ]
 
 
 def test_a_band_shows_the_deviation_and_a_line_the_mean(seeds):

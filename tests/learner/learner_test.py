@@ -2,6 +2,8 @@
 
 import itertools
 import shutil
+import signal
+from unittest import mock
 
 import keras
 import numpy as np
@@ -401,3 +403,31 @@ def test_the_model_of_the_program_is_not_changed(tmp_path):
     tfcl.Learner(tmp_path, EWC(training)).learn(SHOES)
     for old, new in zip(before, mine.get_weights()):
         np.testing.assert_array_equal(old, new)
+
+
+def test_ctrl_c_interrupts_a_program_and_keeps_what_is_saved(shop, tmp_path):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    train, calls = StepRunner.train, itertools.count()
+
+    def interrupted(*args):
+        assert [signal.getsignal(number) for number in numbers] == before
+        if next(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return train(*args)
+
+    saved_often = CheckpointPolicy(every_seconds=0.0, steps_per_call=1)
+    learner = tfcl.Learner(tmp_path, method(), checkpoints=saved_often)
+    with mock.patch.object(StepRunner, "train", interrupted):
+        with pytest.raises(KeyboardInterrupt):
+            learner.learn(SHOES)
+    steps = []
+    with mock.patch.object(
+        StepRunner, "train", lambda *a: (steps.append(a[4]), train(*a))[1]
+    ):
+        learner.learn(SHOES)  # In the next cell of the notebook.
+    assert steps[0] == 3, "the steps before are not made again"
+    np.testing.assert_array_equal(
+        learner.accuracy_matrix,
+        tfcl.Learner(shop, method()).accuracy_matrix[:1, :1],
+    )

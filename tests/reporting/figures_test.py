@@ -56,6 +56,8 @@ class HeatMapTest(tf.test.TestCase):
         )
         columns = [label.get_text() for label in axes.get_xticklabels()]
         self.assertEqual(columns, ["a", "b", "c"])
+        # Matrices of several runs are coloured alike.
+        self.assertEqual(axes.collections[0].get_clim(), (0.0, 100.0))
 
     def test_numbers_only_up_to_20_tasks(self):
         twenty = figures.accuracy_matrix(_triangle(20), _names(20))

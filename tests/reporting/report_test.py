@@ -212,9 +212,6 @@ class ReportTest(tf.test.TestCase):
     def test_numbers_of_the_run_are_there(self):
         page = self._page(_results())
         for cell in (
-            "170 / 30 / 1000",
-            "262,858",
-            "1.05 MB",
             "+15.0",  # forgetting of the second task: 0.85 - 0.7
             "−2.0",  # of the first: 0.9 - 0.92
             "85.7 %",
@@ -225,7 +222,15 @@ class ReportTest(tf.test.TestCase):
             "90.0 82.5 85.7",
         ):
             self.assertIn(cell, page.cells)
-        for text in ("init 0, data 7", "tensorflow 2.21.0", "13 min 32 s"):
+        for text in (
+            "init 0, data 7",
+            "tensorflow 2.21.0",
+            "13 min 32 s",
+            # The same for all tasks.
+            "170 / 30 / 1000",
+            "parameters of task 262,858",
+            "size of task 1.05 MB",
+        ):
             self.assertIn(text, page.text)
         self.assertIn("forward transfer", page.cells)
 
@@ -316,7 +321,7 @@ class TablesTest(tf.test.TestCase):
         page, printed = path.read_text(), self._print(_results())
         for name in ("learned %", "final %", "forgetting", "size of task"):
             self.assertIn(name, printed)
-            self.assertIn(f">{name}</th>", page)
+            self.assertTrue(name in page, name)
 
     def test_names_are_no_markup(self):
         text = self._print(_results())

@@ -92,8 +92,8 @@ class Outputs:
         drawn = self.stream_figures()
         observer.figures(drawn, self._journal.global_step)
         observer.close()
-        also = " and exports" if exports else ""
-        logging.info("Writing figures, report%s.", also)
+        also = ", report and exports" if exports else " and report"
+        logging.info("Writing figures%s.", also)
         results.write_figures(content, histories, self.model_dir, drawn)
         self._export_all(learned, exports)
 

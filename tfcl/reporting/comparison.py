@@ -8,10 +8,6 @@ import io
 import math
 import typing
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from tfcl.errors import UserError
 from tfcl.metrics import accuracy_matrix
 from tfcl.reporting import figures, results, tables
@@ -37,6 +33,9 @@ _COLUMNS = (
     ("minutes", "seconds", lambda seconds: f"{seconds / 60:.1f}", False),
 )
 
+_SEED = "Experiment.seed"
+# What rows of different methods differ in as a matter of course.
+_PARTS = ("Experiment.method", "Experiment.stream")
 _PRECISION, _FLOAT32 = "Runtime.precision", "float32"
 
 # Metrics that do not ask what a task had right after it was learned.
@@ -74,8 +73,8 @@ class Run:
 class Row:
     """Runs of one configuration, and what sets it apart from other rows.
 
-    `settings` names the bindings in which it differs from the other rows of
-    the same method and stream.
+    `settings` names the bindings in which it differs from the other rows; from
+    those of other methods and streams, the bindings that both have.
     """
 
     runs: tuple
@@ -234,7 +233,10 @@ def _precisions(found):
 
 
 def _settings(key, keys):
-    """What sets a configuration apart from those of its kind."""
+    """What sets a configuration apart from the others.
+
+    Of other methods and streams, those settings count that both have.
+    """
     *_, learned, mine = key
     mine, differing = dict(mine), set()
     for other in keys:
@@ -245,6 +247,13 @@ def _settings(key, keys):
                 for name in mine.keys() | theirs.keys()
                 if mine.get(name) != theirs.get(name)
             }
+            continue
+        theirs = dict(other[-1])
+        differing |= {
+            name
+            for name in mine.keys() & theirs.keys()
+            if mine[name] != theirs[name] and name not in _PARTS
+        }
     parts = [f"{n} = {mine.get(n, 'default')}" for n in sorted(differing)]
     if len({len(k[2]) for k in keys if k[:2] == key[:2]}) > 1:
         parts.append(f"after {len(learned)} tasks")
@@ -254,29 +263,43 @@ def _settings(key, keys):
 # What is shown
 
 
-def table(rows: Sequence[Any]) -> Table:
-    """The rows for a console: mean, and ± the deviation over seeds."""
-    titles, texts, numbers = _columns(rows)
-    shown = Table(
-        title=Text(", ".join(titles), "bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for name in texts:
-        short = name not in ("runs", "settings")
-        shown.add_column(name, overflow="fold", no_wrap=short)
-    for name in numbers:
-        shown.add_column(name, justify="right", no_wrap=True)
-    for cells in zip(*texts.values(), *numbers.values()):
-        # Text, not str: a name such as "[red]" is no markup.
-        shown.add_row(*(Text(cell) for cell in cells))
-    return shown
+class Columns(typing.NamedTuple):
+    """What a table of rows consists of.
+
+    Attributes:
+        common: What all rows have in common: stream and tasks.
+        texts: `{heading: a text per row}`; runs are lines of theirs.
+        numbers: `{heading: a number per row, as it is written}`.
+    """
+
+    common: list[str]
+    texts: dict[str, list[str]]
+    numbers: dict[str, list[str]]
+
+
+def facts_of(row: Row) -> list[str]:
+    """Epochs and seeds of a row's runs, in a few words each."""
+    epochs = [
+        task["epochs"]
+        for run in row.runs
+        for task in run.results["tasks"]
+        if "epochs" in task
+    ]
+    facts = []
+    if epochs:
+        low, high = min(epochs), max(epochs)
+        facts.append(f"{low if low == high else f'{low} to {high}'} epochs")
+    seeds = [run.results["bindings"].get(_SEED) for run in row.runs]
+    known = list(dict.fromkeys(seed for seed in seeds if seed is not None))
+    if known:
+        word = "seed" if len(known) == 1 else "seeds"
+        facts.append(f"{word} {', '.join(known)}")
+    return facts
 
 
 def markdown(rows: Sequence[Any]) -> str:
-    """The same as Markdown."""
-    titles, texts, numbers = _columns(rows)
+    """The rows as Markdown: mean, and ± the deviation over seeds."""
+    titles, texts, numbers = columns_of(rows)
     columns = {**texts, **numbers}
     rule = ["---"] * len(texts) + ["---:"] * len(numbers)
     lines = [list(columns), rule, *zip(*columns.values())]
@@ -289,13 +312,16 @@ def _escaped(cell):
     return cell.replace("|", "\\|").replace("\n", ", ")
 
 
-def _columns(rows):
-    """What all rows have in common, texts and numbers, by their headings."""
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """The `Columns` of a table of these rows."""
     texts = {
         "runs": ["\n".join(run.folder for run in row.runs) for row in rows],
         "method": [row.first["method"] for row in rows],
         "settings": [row.settings for row in rows],
+        "epochs, seeds": [", ".join(facts_of(row)) for row in rows],
     }
+    if not any(texts["epochs, seeds"]):
+        del texts["epochs, seeds"]
     if not any(texts["settings"]):
         del texts["settings"]
     titles = []
@@ -312,7 +338,7 @@ def _columns(rows):
         for heading, name, write, both in _COLUMNS
         if any(row.spread(name) for row in rows)
     }
-    return titles, texts, numbers
+    return Columns(titles, texts, numbers)
 
 
 def _progress(found):

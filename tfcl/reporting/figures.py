@@ -54,6 +54,7 @@ def accuracy_matrix(
         title="Test accuracy on each task after each task",
         label="test accuracy (%)",
         digits=1,
+        scale=(0.0, 100.0),
     )
     drawing.label_axes(figure.axes[0], "tested on", "after learning")
     return figure
@@ -66,6 +67,7 @@ def heat_map(
     title: str = "",
     label: str = "",
     digits: int | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> Figure:
     """Heat map with numbers in the cells (if there are at most 20 rows).
 
@@ -76,6 +78,8 @@ def heat_map(
         title, label: Texts above the figure and at the colour scale.
         digits: Decimals of the numbers in the cells. None for 2, or as many
             as the largest number needs to show two digits that are not 0.
+        scale: Values of the palest and of the darkest colour. Defaults to the
+            least and the largest one.
     """
     values = np.asarray(values, float).reshape(len(rows), len(columns))
     finite = values[np.isfinite(values)]
@@ -84,7 +88,7 @@ def heat_map(
     numbered = max(values.shape) <= _MAX_NUMBERED
     cell = (0.56, 0.36) if numbered else (0.2, 0.2)
     figure, axes = drawing.grid_axes(rows, columns, cell, title)
-    low, high = float(finite.min()), float(finite.max())
+    low, high = scale or (float(finite.min()), float(finite.max()))
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
     # From pale yellow, not from near-white: white means empty.

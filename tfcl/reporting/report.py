@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import numbers
 import typing
 
@@ -11,8 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfcl import files
-from tfcl.errors import printable
-from tfcl.reporting import drawing, figures, histograms, tables
+from tfcl.reporting import figures, histograms, tables
+from tfcl.reporting.markup import command
+from tfcl.reporting.markup import details as _details
+from tfcl.reporting.markup import images as _figures
+from tfcl.reporting.markup import shown as _text
+from tfcl.reporting.markup import table as _table
+from tfcl.reporting.markup import words as _words
+from tfcl.reporting.page import metrics_section, tasks_section
+from tfcl.reporting.page.metrics_section import metric_text
 from tfcl.reporting.training_figures import task_figures
 
 if typing.TYPE_CHECKING:
@@ -20,44 +25,6 @@ if typing.TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-
-# What each metric says, in the order of the table.
-_METRICS = {
-    "average_accuracy": "Mean test accuracy over the learned tasks, final",
-    "average_incremental_accuracy": "Mean of the averages after each task",
-    "micro_average": "Final accuracy on the examples of all test sets together",
-    "average_top5_accuracy": "Mean final share of test images whose class is "
-    "among the five best answers, over the tasks of more than five classes",
-    "learning_accuracy": "Mean accuracy on a task right after learning it",
-    "backward_transfer": "Mean change of earlier tasks since they were "
-    "learned; below 0: forgotten, above 0: helped by later tasks",
-    "forgetting": "Mean over earlier tasks of the best accuracy before the "
-    "last task minus the final accuracy; lower is better",
-    "retention_ratio": "Mean of final accuracy / accuracy when learned",
-    "retention_ratio_peak": "Mean of final accuracy / best accuracy",
-    "min_accuracy": "Mean over earlier tasks of the lowest accuracy since "
-    "the task was learned",
-    "worst_case": "As min accuracy, but including the last task",
-    "triangle_accuracy": "Mean of the accuracy matrix up to its diagonal",
-    "backward_transfer_all": "Backward transfer, averaged over the moments "
-    "after each task",
-    "rem": "1 minus the loss in backward transfer all; 1: nothing forgotten",
-    "forward_transfer": "Mean accuracy on a task just before learning it "
-    "minus that of the untrained network",
-    "forward_transfer_all": "Mean accuracy on tasks not learned yet",
-    "gain_over_single_task": "Mean accuracy when learned minus that of "
-    "individual networks, one per task",
-    "final_gap_to_single_task": "Mean final accuracy minus that of "
-    "individual networks, one per task",
-    "intransigence": "Mean accuracy of joint training minus the accuracy "
-    "when learned",
-    "intransigence_last": "Intransigence of the last task",
-    "model_size_efficiency": "Mean of stored parameters after task 1 / after "
-    "each task; at most 1",
-    "parameter_growth": "Stored parameters, final / after task 1",
-}
-_DIFFERENCES = ("backward_", "forgetting", "gain", "final_gap", "intransigence")
-_RATIOS = ("retention_", "rem", "model_size_", "parameter_")
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2530; --soft: #5b6675;
@@ -71,22 +38,33 @@ body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink);
 h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 0 0
   .8rem; }
 p { margin: .4rem 0; } .soft { color: var(--soft); font-size: .9em; }
-a { color: var(--mark); } nav { margin: .6rem 0; font-size: .9em; }
-nav a { margin-right: 1rem; white-space: nowrap; }
+a { color: var(--mark); } nav { margin: .6rem 0; font-size: .9em;
+  display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
 section { background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; padding: 1.1rem 1.2rem; margin: 1.1rem 0; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; }
 .tile { flex: 1 1 auto; background: var(--card); border-radius: 10px;
   border: 1px solid var(--line); padding: .7rem 1rem; }
 .tile b { display: block; font-size: 1.35rem; white-space: nowrap; }
-.wide { overflow-x: auto; }
+h1, header, .tile b { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } .hint { display: none; }
+.wide { background: linear-gradient(90deg, var(--card) 30%, transparent) left,
+  linear-gradient(-90deg, var(--card) 30%, transparent) right,
+  linear-gradient(90deg, var(--line), transparent) left,
+  linear-gradient(-90deg, var(--line), transparent) right;
+  background-size: 2.5rem 100%, 2.5rem 100%, .8rem 100%, .8rem 100%;
+  background-repeat: no-repeat;
+  background-attachment: local, local, scroll, scroll; }
+@media (max-width: 45rem) { body { padding: .8rem; } .hint { display: block; }
+  section { padding: .8rem; } .wide table { width: auto; min-width: 100%; } }
 table { border-collapse: collapse; width: 100%; font-size: .9em;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .32rem .6rem; border-bottom: 1px solid var(--line);
   text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
-td, p { overflow-wrap: break-word; }
+td, p { overflow-wrap: break-word; } td div.soft { max-width: 44rem; }
+.command span { white-space: nowrap; }
 pre { font: .85em/1.5 ui-monospace, monospace; white-space: pre-wrap;
   overflow-wrap: anywhere; margin: .6rem 0; }
 figure { margin: .6rem 0; background: #fff; border-radius: 8px;
@@ -121,8 +99,8 @@ def write_report(
     config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
     learned = bool(results["tasks"])
     sections = {
-        "Summary": _summary_section(results),
-        "Tasks": _tasks_section(results) if learned else "",
+        "Summary": metrics_section.section(results.get("metrics") or {}),
+        "Tasks": tasks_section.section(results) if learned else "",
         "Figures": _figures(run_figures(results)) if learned else "",
         "Stream": _figures(further or {}),
         "Method": _method_section(results),
@@ -203,7 +181,7 @@ def _header(results: dict) -> str:
     )
     line = " · ".join(f"{name}{value}" for name, value in facts)
     text = f'<p class="soft">{_text(line)}</p>'
-    text += f"<pre>{_text(results['command'])}</pre>"
+    text += command(results["command"])
     learned, names = len(results["tasks"]), results["task_names"]
     if results["finished"]:
         return text
@@ -217,10 +195,9 @@ def _header(results: dict) -> str:
 
 def _tiles(results: dict) -> str:
     metrics = results.get("metrics") or {}
+    names = ("average_accuracy", "forgetting", "backward_transfer")
     tiles = (
-        (_metric_text("average_accuracy", metrics), "average accuracy"),
-        (_metric_text("forgetting", metrics), "forgetting"),
-        (_metric_text("backward_transfer", metrics), "backward transfer"),
+        *((metric_text(name, metrics), _words(name)) for name in names),
         (len(results["tasks"]), f"of {len(results['task_names'])} tasks"),
         (tables.size_text(tables.stored_bytes(results)), "stored"),
         (tables.duration_text(results["seconds"]), "run time"),
@@ -231,70 +208,6 @@ def _tiles(results: dict) -> str:
         for value, name in tiles
     )
     return f'<div class="tiles">{cells}</div>\n'
-
-
-def _summary_section(results: dict) -> str:
-    metrics = dict(results.get("metrics") or {})
-    undefined = metrics.pop("undefined", {})
-    order = {name: k for k, name in enumerate(_METRICS)}
-    names = sorted(metrics, key=lambda name: order.get(name, len(order)))
-    lists = [name for name in names if isinstance(metrics[name], list)]
-    known = [n for n in names if n not in lists and metrics[n] is not None]
-    missing = [n for n in names if metrics[n] is None]
-    rows: list[tuple[str, ...]] = [
-        (_words(n), _metric_text(n, metrics), _METRICS.get(n, ""))
-        for n in known
-    ]
-    text = _table(("metric", "value", "meaning"), rows, "01") if rows else ""
-    if lists:
-        rows = [
-            (_words(n), " ".join(map(tables.percent, metrics[n])))
-            for n in lists
-        ]
-        content = _table(("metric", "per task, in percent"), rows)
-        text += _details("Curves and values per task", content)
-    if missing:
-        rows = [(_words(n), undefined.get(n, "")) for n in missing]
-        content = _table(("metric", "why it is undefined"), rows)
-        text += _details(f"{len(missing)} undefined metrics", content)
-    return text
-
-
-def _tasks_section(results: dict) -> str:
-    titles = (
-        "#|task|classes|train / validation / test|epochs|learned %|final %|"
-    )
-    titles += "forgetting|parameters of task|size of task"
-    rows = []
-    summaries = tables.task_rows(results)
-    for task, row in zip(results["tasks"], summaries, strict=True):
-        sizes = [task["sizes"][s] for s in ("train", "validation", "test")]
-        rows.append(
-            [
-                task["index"] + 1,
-                row.name,
-                len(task["class_names"]),
-                " / ".join(map(str, sizes)),
-                task["epochs"],
-                tables.percent(row.learned),
-                tables.percent(row.final),
-                tables.points(row.forgetting),
-                f"{row.parameters:,}",
-                tables.size_text(row.size),
-                f"{task['seconds'] / 60.0:.1f}",
-                row.configuration,
-            ]
-        )
-    header = [*titles.split("|"), "minutes", "configuration"]
-    if not any(row.configuration for row in summaries):
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    note = (
-        "Accuracies are those on the test set: learned = right after the task, "
-        "final = after the last one. Forgetting, in percentage points: best "
-        "accuracy before the last task minus final accuracy."
-    )
-    numeric = "".join(str(int(k not in (1, 11))) for k in range(len(header)))
-    return _table(header, rows, numeric) + f'<p class="soft">{note}</p>'
 
 
 def _method_section(results: dict) -> str:
@@ -343,58 +256,6 @@ def _training_section(results: dict, histories: Mapping) -> str:
     return text
 
 
-def _metric_text(name: str, metrics: dict) -> str:
-    value = metrics.get(name)
-    if not isinstance(value, numbers.Real):
-        return tables.UNKNOWN if value is None else str(value)
-    if name.startswith(_DIFFERENCES):
-        return f"{tables.points(value)} points"
-    if name.startswith(_RATIOS) or name not in _METRICS:
-        return f"{value:.4g}"
-    return f"{tables.percent(value)} %"
-
-
 def _is_numbers(value) -> bool:
     values = value.values() if isinstance(value, dict) else [None]
     return all(isinstance(number, numbers.Real) for number in values)
-
-
-def _words(name: str) -> str:
-    return str(name).replace("_", " ")
-
-
-def _text(value) -> str:
-    """Any value as text that is safe between tags and in quotes."""
-    return html.escape(printable(value, lines=True), quote=True)
-
-
-def _table(header, rows, numeric: str = "") -> str:
-    """A table; `numeric[k]` is "1" where column k is set to the right."""
-    kinds = [' class="n"' if kind == "1" else "" for kind in numeric]
-    kinds += [""] * (len(header) - len(kinds))
-
-    def line(tag, cells):
-        cells = zip(kinds, cells, strict=True)
-        return "".join(f"<{tag}{k}>{_text(c)}</{tag}>" for k, c in cells)
-
-    body = "".join(f"<tr>{line('td', row)}</tr>\n" for row in rows)
-    head = f"<thead><tr>{line('th', header)}</tr></thead>"
-    head = head if any(header) else ""
-    return f'<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
-
-
-def _details(title: str, content: str) -> str:
-    summary = f"<summary>{_text(title)}</summary>"
-    return f"<details>{summary}{content}</details>\n"
-
-
-def _figures(drawn: Mapping[str, Figure]) -> str:
-    text = ""
-    for name, figure in drawn.items():
-        data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
-        width = round(figure.get_figwidth() * 96)
-        text += (
-            f'<figure><img alt="{_text(_words(name))}" width="{width}" '
-            f'src="data:image/png;base64,{data}"></figure>\n'
-        )
-    return text

@@ -1,10 +1,19 @@
-"""How far, how fast, how long still: by a clock that the test moves."""
+"""How far, how fast, how long still: by a clock that the test moves.
 
+And by the steps of a run, which another thread sees while a call goes on.
+"""
+
+import threading
+import time
 import types
 
+import numpy as np
 import pytest
 
+from tests.testing import toy_run
+from tfcl.engine.storage.checkpoints import CheckpointPolicy
 from tfcl.engine.watching.pace import Extent, Pace, clock_text
+from tfcl.methods.work import Phase
 
 
 class _Run:
@@ -132,3 +141,54 @@ def test_a_task_goes_on_with_the_seconds_it_has_had():
 )
 def test_times_are_short(seconds, text):
     assert clock_text(seconds) == text
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path):
+    """A run at the begin of a task of 512 steps, and that task."""
+    stream = toy_run.toy_stream((2,), train_size=8192)
+    whole = CheckpointPolicy(steps_per_call=1000)
+    run = toy_run.open_run(tmp_path, stream=stream, checkpoints=whole)
+    task = run.stream.tasks[0]
+    run.method.begin_task(task)
+    yield run
+    run.close()
+
+
+def _train(run, last, **options):
+    phase = Phase("train", 1, {}, drop_remainder=True, **options)
+    split = run.stream.tasks[0].train
+    order = np.arange(len(split), dtype=np.int32)
+    seed = np.zeros(2, np.int32)
+    return run.runner.train(phase, split, order, 0, last, 16, seed, False)
+
+
+def test_another_thread_sees_the_steps_of_a_call(run):
+    _train(run, 2)  # Traced.
+    assert run.runner.steps_made() == 2
+    thread = threading.Thread(target=_train, args=(run, 400))
+    thread.start()
+    seen = set()
+    while thread.is_alive():
+        seen.add(run.runner.steps_made())
+        time.sleep(0.002)
+    thread.join()
+    assert run.runner.steps_made() == 402
+    assert len(seen - {2, 402}) > 2, seen
+
+
+def test_steps_of_a_compiled_loop_count_when_it_ends(run):
+    _train(run, 3, jit_compile=True)
+    assert run.runner.steps_made() == 3
+
+
+def test_a_pace_follows_a_runner(run):
+    run.journal.begin_task(run.stream.tasks[0])
+    run.journal.task_position.begin_phase()
+    pace = Pace(run.journal, 1)
+    phase = Phase("train", 2, {})
+    run.start({})
+    extent = run.trainer._stretches.extent(run.stream.tasks[0], phase)
+    pace.begin(extent, 0, 0)
+    _train(run, 5)
+    assert (pace.now().step, pace.now().epochs) == (5, 2)
