@@ -40,6 +40,8 @@ _COVERED = {
         "data/sources/image_files"
     ),
     "data/streams/omniglot_test": ("data/sources/labelled_images"),
+    "learner/further_task_test": ("add"),
+    "learner/task_list_test": ("tasks"),
     "engine/best_epoch_test": (
         "engine/evaluator engine/measurement engine/runtime methods/work"
     ),

@@ -10,7 +10,7 @@ import sys
 import tfcl
 
 _COMMANDS = (
-    *("train", "evaluate", "predict", "export"),
+    *("train", "add", "tasks", "evaluate", "predict", "export"),
     *("build", "compare", "goals", "search"),
 )
 

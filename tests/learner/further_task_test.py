@@ -1,4 +1,7 @@
-"""A run of gin files learns a further task without its former data."""
+"""A run of gin files learns a further task without its former data.
+
+From a terminal tfcl.add does it.
+"""
 
 import json
 import shutil
@@ -10,7 +13,9 @@ import pytest
 import tfcl
 from tests.learner.programs import examples, method
 from tests.testing.forked_commands import ForkedCommands
+from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.errors import UserError
+from tfcl.learner.further_task import further_stream
 from tfcl.testing import undrawn_figures
 
 _TRAIN = (
@@ -66,15 +71,14 @@ def _matrix(folder):
 
 def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
     before = _matrix(run)
-    add = (
-        "add",
+    words = (
         f"--model_dir={run}",
         "--task=boats",
         f"--images={pictures}",
         "--batch_size=8",
         "--gin_bindings=EPOCHS = 3",
     )
-    ended = commands(*add)
+    ended = commands("add", *words)
     assert ended.code == 0, ended
     after = _matrix(run)
     assert after[0][:2] == before[0] and after[1][:2] == before[1]
@@ -88,7 +92,7 @@ def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
     # All that was exported is brought up to date.
     assert (run / "export/boats/3").is_dir()
     assert (run / "export/zero_one/3").is_dir()
-    again = commands(*add)
+    again = commands("add", *words)
     assert again.code == 0 and "boats' is learned already" in again.err
     assert _matrix(run) == after
 
@@ -134,6 +138,30 @@ def test_what_does_not_fit_is_refused(run, pictures, commands):
     assert ended.code == 2 and "either --images" in ended.err
     ended = commands("add", *place, "--images=nothing")
     assert ended.code == 2 and "'nothing' is no folder" in ended.err
+
+
+def test_images_are_read_as_those_of_the_other_tasks(run, pictures):
+    wishes = dict.fromkeys(
+        (
+            *("image_size", "channels", "batch_size", "preprocessing"),
+            *("resize", "validation_fraction", "test_fraction"),
+        )
+    )
+    task, journal = tfcl.Task("boats", train=pictures), newest_journal(run)
+
+    def stream(**given):
+        return further_stream(task, journal, run, {**wishes, **given}, None)(
+            None
+        )
+
+    found = stream()
+    assert found.spec().image_shape == (8, 8, 1)
+    assert (found.name, found.batch_size) == ("digits_5", 16)
+    assert stream(batch_size=4).batch_size == 4
+    # Digits have statistics of their own, each; constants can be wished.
+    own = found.tasks[0].preprocessing
+    raw = stream(preprocessing="none").tasks[0].preprocessing
+    assert own.mean != raw.mean and raw.mean == (0.0,)
 
 
 def test_the_old_stream_still_opens_the_run(run, begun, pictures, commands):

@@ -1,4 +1,4 @@
-"""Images, and tasks, that are not in memory and perhaps not there at all."""
+"""Images that are not in memory, and perhaps not there at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from tfcl.data.lazy_images import Images, image_digest
 from tfcl.data.split import Split
-from tfcl.data.task import Task
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -83,23 +82,6 @@ class AbsentSplit(Split):
 
     def digest(self) -> str:
         return self.known_digest or super().digest()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class AbsentTask(Task):
-    """A learned `Task` whose data are gone, known by what a run noted.
-
-    Args:
-        known_fingerprint: What `Task.fingerprint` was when they were here.
-    """
-
-    known_fingerprint: str = ""
-
-    def fingerprint(self) -> str:
-        return self.known_fingerprint
-
-    def former_fingerprint(self) -> str:
-        return self.known_fingerprint
 
 
 def is_lost(split: Split) -> bool:

@@ -41,6 +41,8 @@ class Task:
             of the data. Empty where that is not known.
         own_classes: The names of the classes that the task itself brings, if
             `class_names` also holds those of other tasks; else None.
+        known_fingerprint: What a run has noted as the `fingerprint`, of a task
+            whose data are gone or whose name has changed.
     """
 
     index: int
@@ -54,6 +56,7 @@ class Task:
     batch_size: int | None = None
     domains: tuple = ()
     own_classes: tuple | None = None
+    known_fingerprint: str = ""
 
     @property
     def num_classes(self) -> int:
@@ -64,12 +67,14 @@ class Task:
 
         The classes of other tasks do not count: later ones may bring more.
         """
+        if self.known_fingerprint:
+            return self.known_fingerprint
         own = self.own_classes
         return self._digest(self.class_names if own is None else own)
 
     def former_fingerprint(self) -> str:
         """What versions up to 0.2 noted: with the classes of all tasks."""
-        return self._digest(self.class_names)
+        return self.known_fingerprint or self._digest(self.class_names)
 
     def _digest(self, names):
         sha = hashlib.sha256(repr((self.name, names)).encode())

@@ -16,9 +16,13 @@ from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
 from tfcl.data.run_folder import made_for
 from tfcl.data.scenario import withheld_task
-from tfcl.engine import resuming
+from tfcl.engine.continuing import resuming
+from tfcl.engine.continuing.growth import (
+    complete_last_row,
+    grown,
+    refuse_lost_data,
+)
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
-from tfcl.engine.growth import complete_last_row, grown, refuse_lost_data
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
 from tfcl.engine.process.agreement import agree
@@ -187,6 +191,7 @@ class Experiment:
             resuming.refuse_lost_checkpoints(self.bank, self.model_dir)
             found = Journal(dict(bindings))
         self.journal = found
+        self.bank.first_names = found.first_names
         self._start_files = StartFiles(
             self.model_dir / "start", self.journal.start_files
         )

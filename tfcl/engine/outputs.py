@@ -102,6 +102,8 @@ class Outputs:
         folder = self.model_dir / "export"
         if not singles and not folder.is_dir():
             return
+        records = self._journal.visits
+        learned = [each for each in learned if not records[each[1]].removed]
         tasks = {task.name: task for task, _ in learned}
         bring_up_to_date(
             self._method,

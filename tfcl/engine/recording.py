@@ -9,6 +9,8 @@ from tfcl.engine.storage.position import Position
 from tfcl.engine.storage.visit_record import VisitRecord
 from tfcl.methods.base import Method
 
+_SPLITS = ("train", "validation", "test")
+
 
 def record_visit(
     visit: Visit,
@@ -46,11 +48,7 @@ def record_visit(
         name=task.name,
         fingerprint=position.fingerprint,
         class_names=list(task.class_names),
-        sizes={
-            "train": len(task.train),
-            "validation": len(task.validation),
-            "test": len(task.test),
-        },
+        sizes={name: len(getattr(task, name)) for name in _SPLITS},
         epochs=position.epochs,
         steps=position.steps,
         seconds=position.seconds,
@@ -65,13 +63,13 @@ def record_visit(
         top5=_top5_row(found, stream),
         numerics=position.numerics,
         verification=None if verification is None else verification.to_json(),
-        split_digests={
-            "train": task.train.digest(),
-            "validation": task.validation.digest(),
-            "test": task.test.digest(),
-        },
+        split_digests=_digests(task),
         read_digests=evaluator.measured_with(stream, visit.number),
     )
+
+
+def _digests(task):
+    return {name: getattr(task, name).digest() for name in _SPLITS}
 
 
 def _known(value):

@@ -38,7 +38,7 @@ def further_stream(
 ) -> Callable[[Folder | None], TaskStream]:
     """A stream of one task, for a run that knows the others by its journal.
 
-    The run finds its learned tasks again, see `tfcl.engine.growth`.
+    The run finds its learned tasks again, see `tfcl.engine.continuing.growth`.
 
     Args:
         task: `Task` to learn.
@@ -53,7 +53,8 @@ def further_stream(
     Raises:
         UserError: If the data cannot be used.
     """
-    reading = _reading(journal, Bank(model_dir / "tasks"), wishes)
+    bank = Bank(model_dir / "tasks", False, journal.first_names)
+    reading = _reading(journal, bank, wishes)
     found = with_index(opened(task, reading, data_dir), 0, ())
     name = (journal.spec or {}).get("name") or model_dir.name
     return lambda data_dir: TaskStream(name, [found], reading.batch_size)

@@ -116,17 +116,20 @@ class KeptTasks:
                 "same ones, in the same order, or another folder for the run."
             )
 
-    def forget_tries(self, journal: Journal) -> None:
-        """Forgets tasks, with their settings, that the run has not begun.
+    def follow(self, journal: Journal) -> None:
+        """Calls the tasks as the run does, and forgets what it has not begun.
 
-        They are of a program that was refused, or killed, before its first
-        checkpoint: nothing is learned with them.
+        That is of a program that was refused, or killed, before its first
+        checkpoint: nothing is learned with it.
 
         Args:
             journal: `Journal` of the run.
         """
         count = len(journal.visits) + (journal.position is not None)
         self._entries = self._entries[:count]
+        for record in journal.visits[: len(self._entries)]:
+            entry = self._entries[record.index]
+            self._entries[record.index] = {**entry, "name": record.name}
 
     def reading(self, name: str) -> dict[str, Any]:
         """The settings by which a task was read, JSON-ready."""

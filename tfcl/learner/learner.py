@@ -14,9 +14,9 @@ from absl import logging
 from tfcl import configuration, keras_state
 from tfcl.arguments import NonNegativeInt, PositiveInt, checked, one_of, within
 from tfcl.data.preprocessing import RESIZES
+from tfcl.engine.continuing.resuming import refuse_unlearned
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
-from tfcl.engine.resuming import refuse_unlearned
 from tfcl.engine.serving import export_options
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import newest_journal
@@ -176,7 +176,7 @@ class Learner:
         refuse_no_task(task)
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
-            kept.forget_tries(journal)
+            kept.follow(journal)
             learned = [record.name for record in journal.visits]
             if task.name in learned:
                 logging.info("Task '%s' is learned already.", task.name)
@@ -254,7 +254,7 @@ class Learner:
     @property
     def tasks(self) -> list[str]:
         """Names of the learned tasks, in the order of learning."""
-        return [record.name for record in self._journal().visits]
+        return list(last_row(self._journal()))
 
     @property
     def accuracy_matrix(self) -> np.ndarray:
@@ -305,6 +305,7 @@ class Learner:
         with told(), self._source.configured():
             journal, kept = self._journal(), KeptTasks(self.model_dir)
             refuse_unlearned(journal, self.model_dir)
+            kept.follow(journal)
             if kept.settings is None:
                 # Of `tfcl train`, whose stream its gin files tell.
                 run = Experiment(

@@ -193,8 +193,12 @@ def _may_differ(line, stream, between):
 def last_row(journal: Journal) -> dict[str, float]:
     """`{name: test accuracy}` of all tasks that a run has learned.
 
-    NaN where it is not known.
+    NaN where it is not known; without tasks that the user has removed.
     """
-    names = {record.index: record.name for record in journal.visits}
-    row = np.array(journal.visits[-1].row, float).tolist()
-    return dict(zip((names[index] for index in sorted(names)), row))
+    newest = {record.index: record for record in journal.visits}
+    row = np.array(journal.visits[-1].row, float).tolist() if newest else []
+    return {
+        newest[index].name: accuracy
+        for index, accuracy in zip(sorted(newest), row)
+        if not newest[index].removed
+    }

@@ -12,7 +12,7 @@ from absl import logging
 
 from tfcl import keras_state
 from tfcl.data.task import StreamSpec
-from tfcl.engine.resuming import refuse_unlearned
+from tfcl.engine.continuing.resuming import refuse_unlearned
 from tfcl.engine.serving.bundle import export_bundle
 from tfcl.engine.serving.export import (
     check_takes_images,
@@ -64,7 +64,6 @@ class LearnedTasks:
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
         refuse_special(self.model_dir)
         self.method = method
-        self.bank = Bank(self.model_dir / "tasks", writes=False)
         checkpoints = Checkpoints(
             self.model_dir / "checkpoints", CheckpointPolicy(), writes=False
         )
@@ -78,9 +77,12 @@ class LearnedTasks:
                 "share are as its training left them.",
                 journal.position.task,
             )
+        self.bank = Bank(self.model_dir / "tasks", False, journal.first_names)
         # The newest visit of each task.
         self._visits = {
-            record.name: number for number, record in enumerate(journal.visits)
+            record.name: number
+            for number, record in enumerate(journal.visits)
+            if not record.removed
         }
         self._facts = ServedFacts.of(journal)
         self.bindings = journal.bindings

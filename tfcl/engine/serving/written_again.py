@@ -89,7 +89,7 @@ def write_again(
             "the run's tfcl.train command again, which writes them anew."
         )
     facts = RunFacts.from_json(journal.facts)
-    bank = Bank(folder / "tasks")
+    bank = Bank(folder / "tasks", first_names=journal.first_names)
     learned = learned_so_far(journal, bank, len(facts.task_names))
     content = results.collect(facts, learned)
     results.write_numbers(content, folder)

@@ -64,11 +64,18 @@ class Bank:
     Args:
         folder: `model_dir/tasks`.
         writes: False on workers other than the chief.
+        first_names: `{visit: name}` of tasks whose files have a former name.
     """
 
-    def __init__(self, folder: str | pathlib.Path, writes: bool = True):
+    def __init__(
+        self,
+        folder: str | pathlib.Path,
+        writes: bool = True,
+        first_names: Mapping[int, str] | None = None,
+    ):
         self.folder = pathlib.Path(folder)
         self.writes = writes
+        self.first_names = dict(first_names or {})
         self._unwritten: dict[int, BankedTask] = {}
 
     def store(
@@ -130,9 +137,10 @@ class Bank:
         try:
             note = _read_note(path)
             content = (path / "values.npz").read_bytes()
-            if note["name"] != name:
+            if note["name"] != self.first_names.get(visit, name):
                 raise ValueError(f"it holds task '{note['name']}'")
             if hashlib.sha256(content).hexdigest() == note["sha256"]:
+                note = {**note, "name": name}
                 return BankedTask(note, from_npz(content))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise RunError(
@@ -194,7 +202,7 @@ class Bank:
         return self.load(names[name], name)
 
     def _path(self, visit, name):
-        return self.folder / f"{visit:03d}_{name}"
+        return self.folder / f"{visit:03d}_{self.first_names.get(visit, name)}"
 
 
 def _read_note(path):

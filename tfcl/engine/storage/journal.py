@@ -100,6 +100,11 @@ class Journal(JsonRecord):
         assert self.position is not None, "between two tasks"
         return self.position
 
+    @property
+    def first_names(self) -> dict[int, str]:
+        """`{visit: name}` of tasks that were called otherwise when learned."""
+        return {r.visit: r.first_name for r in self.visits if r.first_name}
+
     def begin_task(self, task: Task) -> None:
         """Notes that a task has begun; keeps the place of a resumed one."""
         if self.position is None:

@@ -45,6 +45,9 @@ class VisitRecord(JsonRecord):
             measured, empty as `split_digests`.
         settings: Bindings that may differ from task to task, as it was learned
             with.
+        first_name: What the task was called when it was learned; empty if it
+            is called so now.
+        removed: Whether the user has removed the task: it is no longer served.
     """
 
     index: int
@@ -70,6 +73,13 @@ class VisitRecord(JsonRecord):
     split_digests: dict[str, str] = dataclasses.field(default_factory=dict)
     read_digests: list[str | None] = dataclasses.field(default_factory=list)
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    first_name: str = ""
+    removed: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """What the task's files are called by."""
+        return self.first_name or self.name
 
     def to_json(self) -> dict[str, typing.Any]:
         data = super().to_json()

@@ -8,7 +8,7 @@ from absl import logging
 
 from tfcl import configuration
 from tfcl.data.run_folder import made_for
-from tfcl.engine.resuming import data_folder
+from tfcl.engine.continuing.resuming import data_folder
 from tfcl.engine.serving.quantization import measured_by
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.journal import Journal

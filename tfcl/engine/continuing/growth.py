@@ -8,9 +8,9 @@ import typing
 import numpy as np
 from absl import logging
 
-from tfcl.data.absent import AbsentImages, AbsentTask, is_lost
+from tfcl.data.absent import AbsentImages, is_lost
 from tfcl.data.split import Split
-from tfcl.data.task import TaskStream
+from tfcl.data.task import Task, TaskStream
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -18,7 +18,6 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tfcl.data.preprocessing import Preprocessing
-    from tfcl.data.task import Task
     from tfcl.engine.evaluator import Evaluator
     from tfcl.engine.storage.bank import Bank
     from tfcl.engine.storage.journal import Journal
@@ -36,7 +35,7 @@ def grown(
 
     A task of the stream that is learned is known by its name and data, where
     ever it stands. Learned tasks that the stream does not have, or has with
-    other data, are `AbsentTask`s. All others come behind them, in the order
+    other data, have `AbsentImages`. All others come behind them, in the order
     of the stream.
 
     Args:
@@ -60,13 +59,14 @@ def grown(
     given = {task.name: task for task in stream}
     tasks: list[Task] = []
     for record in records:
-        task = given.pop(record.name, None)
+        task = given.pop(_name_in(given, record), None)
         if task is None or not _is_of(record, task):
             if task is not None:
                 _warn_of_change(record, task)
             preprocessing = bank.load(record.visit, record.name).preprocessing
             task = _absent(record, preprocessing, model_dir)
-        tasks.append(_placed(task, tasks))
+        known = {"name": record.name, "known_fingerprint": record.fingerprint}
+        tasks.append(_placed(dataclasses.replace(task, **known), tasks))
     absent = [task.name for task in tasks if is_lost(task.test)]
     _refuse_common_classes(stream, absent)
     for task in _begun_first(list(given.values()), journal, model_dir):
@@ -140,9 +140,15 @@ def _begins(stream, journal):
     known = [record.fingerprint for record in journal.visits]
     if journal.position is not None:
         known.append(journal.position.fingerprint)
-    return len(known) <= len(stream.visits) and all(
-        fingerprint in _fingerprints(visit.task)
-        for visit, fingerprint in zip(stream.visits, known)
+    names = [record.name for record in journal.visits]
+    given = [visit.task.name for visit in stream.visits]
+    return (
+        len(known) <= len(stream.visits)
+        and given[: len(names)] == names
+        and all(
+            fingerprint in _fingerprints(visit.task)
+            for visit, fingerprint in zip(stream.visits, known)
+        )
     )
 
 
@@ -156,8 +162,27 @@ def _fingerprints(task):
     return task.fingerprint(), task.former_fingerprint()
 
 
+def _name_in(given, record):
+    """By what name a stream has a learned task, perhaps its former one."""
+    former = record.file_name
+    if record.name not in given and former in given:
+        if _is_of(record, given[former]):
+            return former
+    return record.name
+
+
 def _is_of(record, task):
-    return record.fingerprint in _fingerprints(task)
+    if record.fingerprint in _fingerprints(task):
+        return True
+    # The same data under another name.
+    return (
+        bool(record.split_digests)
+        and list(task.class_names) == list(record.class_names)
+        and all(
+            getattr(task, split).digest() == digest
+            for split, digest in record.split_digests.items()
+        )
+    )
 
 
 def _placed(task: Task, earlier: Sequence[Task]) -> Task:
@@ -168,7 +193,7 @@ def _absent(
     record: VisitRecord,
     preprocessing: Preprocessing,
     model_dir: pathlib.Path,
-) -> AbsentTask:
+) -> Task:
     """A learned task, by what the run has noted of it."""
     name, shape = record.name, preprocessing.image_shape
     mean = np.asarray(preprocessing.mean, np.float32).reshape(1, -1)
@@ -187,7 +212,7 @@ def _absent(
         )
         for split in _SPLITS
     }
-    return AbsentTask(
+    return Task(
         index=record.index,
         name=name,
         class_names=tuple(record.class_names),

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.resuming import (
+from tfcl.engine.continuing.resuming import (
     data_folder,
     refuse_lost_checkpoints,
     refuse_other_tasks,

@@ -10,7 +10,7 @@ from tests.testing import toy_run
 from tests.testing.toy_run import learn, open_run, toy_training
 from tfcl.data.absent import is_lost
 from tfcl.data.task import TaskStream
-from tfcl.engine.growth import complete_last_row, grown
+from tfcl.engine.continuing.growth import complete_last_row, grown
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.errors import Interrupted, UserError
 from tfcl.methods import EWC, Individual, Joint, Rehearsal
