@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.split import Split
     from tfcl.data.task import Task, TaskStream
-    from tfcl.engine.measurement import Evaluation, Measurement
+    from tfcl.engine.measurement import Evaluation, Given, Measurement
     from tfcl.engine.storage.bank import Bank
     from tfcl.methods.base import Batch, Method
     from tfcl.types import Tensor
@@ -58,6 +58,7 @@ class Evaluator:
     ):
         self.method = method
         self._measure = measurement.evaluate
+        self._answer = measurement.answers
         self.bank = bank
         self.policy = policy
         # By visit and split: what was measured, and of which variables.
@@ -89,15 +90,29 @@ class Evaluator:
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
         """
-        entry = self.bank.load(visit, task.name)
-        self.method.activate(entry.values, task.index)
+        digest = self.activated(task, visit)
         key = (visit, split_name)
-        digest = self._digest()
         if key not in self._known or self._known[key][0] != digest:
             split = getattr(task, split_name)
             found = self._measure(split, self.policy.batch_size)
             self._known[key] = (digest, found)
         return self._known[key][1]
+
+    def activated(self, task: Task, visit: int) -> str:
+        """Makes a finished task active, as the bank has it after a visit.
+
+        Returns:
+            A digest of the shared variables that its logits depend on: while
+            it is the same, so are all measurements.
+        """
+        entry = self.bank.load(visit, task.name)
+        self.method.activate(entry.values, task.index)
+        return self._digest()
+
+    def answers(self, task: Task) -> Given:
+        """What a task that is active answers to its test examples."""
+        size, classes = self.policy.batch_size, task.num_classes
+        return self._answer(task.test, size, classes)
 
     def row(self, stream: TaskStream, visit: int) -> list[float]:
         """Test accuracies of all tasks seen when a visit has ended."""

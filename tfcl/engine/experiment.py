@@ -275,7 +275,7 @@ class Experiment:
             len(self.stream.visits),
         )
         observer.texts(texts, self.journal.bindings)
-        observer.tell_again(self.journal, self.outputs.results)
+        self.outputs.tell_again(observer)
         self._make_trainer(observer)
 
     def _make_trainer(self, observer):
@@ -329,16 +329,15 @@ class Experiment:
         )
         self.journal.end_task(record)
         self.saver.save()
-        content = self.outputs.publish()
         assert self.observer is not None, "learning begins with `start`"
-        self.observer.end_task(visit.task, self.journal, content)
+        self.outputs.tell(self.observer, visit)
         if self.graphs and self.chief:
             self.observer.graph(self.method, self.journal.global_step)
 
     def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""
         assert self.observer is not None, "learning begins with `start`"
-        self.outputs.finish(self.observer, self.exports)
+        self.outputs.finish(self.observer, self.exports, self.evaluator)
 
     # What commands ask for
 

@@ -131,9 +131,13 @@ class Observer:
             self._bar.update(self._line, advance=1, news=news)
 
     def end_task(
-        self, task: Task, journal: Journal, results: Mapping[str, Any]
+        self,
+        task: Task,
+        journal: Journal,
+        results: Mapping[str, Any],
+        drawn: Mapping[str, Any],
     ) -> None:
-        """A task is learned."""
+        """A task is learned; `drawn` are figures of it by tag."""
         record = journal.visits[-1]
         row = record.row
         logging.info(
@@ -146,18 +150,22 @@ class Observer:
         )
         if self.summaries is None:
             return
-        self._write_task(record, results, journal.global_step)
+        self._write_task(record, results, drawn, journal.global_step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 
     def tell_again(
-        self, journal: Journal, results: Callable[[int], Mapping[str, Any]]
+        self,
+        journal: Journal,
+        results: Callable[[int], Mapping[str, Any]],
+        drawn: Callable[[int], Mapping[str, Any]],
     ) -> None:
         """Writes what a kill has kept from being written of learned tasks.
 
         Args:
             journal: `Journal`.
             results: Function from a number of visits to the results then.
+            drawn: Function from a visit's number to figures of its task.
         """
         if self.summaries is None:
             return
@@ -165,11 +173,12 @@ class Observer:
         for number, record in enumerate(journal.visits, 1):
             step += record.steps
             if not self.summaries.has(_LAST_TAG, step):
-                self._write_task(record, results(number), step)
+                told, figures = results(number), drawn(number - 1)
+                self._write_task(record, told, figures, step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def _write_task(self, record, results, step):
+    def _write_task(self, record, results, drawn, step):
         names, rows = results["task_names"], results["accuracy_matrix"]
         summaries = self.summaries
         assert summaries is not None
@@ -189,6 +198,8 @@ class Observer:
                     tag = f"{name}/{key}"
                     buckets = histograms.buckets(counts)
                     summaries.histogram(tag, buckets, step)
+        for tag, figure in drawn.items():
+            summaries.image(tag, figure, step)
         kind, _, name = _LAST_TAG.partition("/")
         summaries.scalars(kind, {name: len(results["visits"])}, step)
 

@@ -1,6 +1,7 @@
 """The record of a task that has just been learned."""
 
 from tfcl.data.task import TaskStream, Visit
+from tfcl.engine.answers.keeping import keep_learned
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.position import Position
@@ -17,6 +18,8 @@ def record_visit(
     evaluator: Evaluator,
 ) -> VisitRecord:
     """Banks a learned task and measures all tasks seen so far.
+
+    What the learned task answers is kept beside the bank.
 
     Args:
         visit: `Visit` that has ended.
@@ -38,6 +41,7 @@ def record_visit(
     footprint = _footprint(entry, method)
     found = evaluator.evaluations(stream, visit.number)
     verification = found[task.index].verification
+    keep_learned(visit, evaluator)
     return VisitRecord(
         index=task.index,
         visit=position.visit,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import numbers
 import typing
 
@@ -11,8 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfcl import files
-from tfcl.errors import printable
-from tfcl.reporting import drawing, figures, histograms, tables
+from tfcl.reporting import figures, histograms, tables
+from tfcl.reporting.answers import section
+from tfcl.reporting.markup import details as _details
+from tfcl.reporting.markup import images as _figures
+from tfcl.reporting.markup import shown as _text
+from tfcl.reporting.markup import table as _table
+from tfcl.reporting.markup import words as _words
 from tfcl.reporting.training_figures import task_figures
 
 if typing.TYPE_CHECKING:
@@ -109,6 +112,7 @@ def write_report(
     histories: Mapping[int, Mapping[str, np.ndarray]],
     path: str | pathlib.Path,
     further: Mapping[str, Figure] | None = None,
+    answers: str = "",
 ) -> None:
     """Writes the report of a run, finished or not, atomically.
 
@@ -117,12 +121,14 @@ def write_report(
         histories: Per task index, arrays whose first axis is the epoch.
         path: HTML file to write.
         further: More figures by name.
+        answers: Of `answers_section`.
     """
     config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
     learned = bool(results["tasks"])
     sections = {
         "Summary": _summary_section(results),
         "Tasks": _tasks_section(results) if learned else "",
+        "Answers": answers,
         "Figures": _figures(run_figures(results)) if learned else "",
         "Stream": _figures(further or {}),
         "Method": _method_section(results),
@@ -142,7 +148,7 @@ def write_report(
         '<meta http-equiv="Content-Security-Policy" content="default-src '
         "'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<title>{title}</title><style>{_STYLE}{section.STYLE}</style></head>\n<body>"
         f"<header><h1>{title}</h1>{_header(results)}</header>\n"
         f"<nav>{links}</nav>\n{_tiles(results)}{body}</body></html>\n"
     )
@@ -263,8 +269,8 @@ def _summary_section(results: dict) -> str:
 def _tasks_section(results: dict) -> str:
     titles = (
         "#|task|classes|train / validation / test|epochs|learned %|final %|"
+        "chance %|forgetting|parameters of task|size of task"
     )
-    titles += "forgetting|parameters of task|size of task"
     rows = []
     summaries = tables.task_rows(results)
     for task, row in zip(results["tasks"], summaries, strict=True):
@@ -278,6 +284,7 @@ def _tasks_section(results: dict) -> str:
                 task["epochs"],
                 tables.percent(row.learned),
                 tables.percent(row.final),
+                tables.percent(row.chance),
                 tables.points(row.forgetting),
                 f"{row.parameters:,}",
                 tables.size_text(row.size),
@@ -291,9 +298,10 @@ def _tasks_section(results: dict) -> str:
     note = (
         "Accuracies are those on the test set: learned = right after the task, "
         "final = after the last one. Forgetting, in percentage points: best "
-        "accuracy before the last task minus final accuracy."
+        "accuracy before the last task minus final accuracy. Chance: answers "
+        "drawn at random."
     )
-    numeric = "".join(str(int(k not in (1, 11))) for k in range(len(header)))
+    numeric = "".join(str(int(k not in (1, 12))) for k in range(len(header)))
     return _table(header, rows, numeric) + f'<p class="soft">{note}</p>'
 
 
@@ -357,44 +365,3 @@ def _metric_text(name: str, metrics: dict) -> str:
 def _is_numbers(value) -> bool:
     values = value.values() if isinstance(value, dict) else [None]
     return all(isinstance(number, numbers.Real) for number in values)
-
-
-def _words(name: str) -> str:
-    return str(name).replace("_", " ")
-
-
-def _text(value) -> str:
-    """Any value as text that is safe between tags and in quotes."""
-    return html.escape(printable(value, lines=True), quote=True)
-
-
-def _table(header, rows, numeric: str = "") -> str:
-    """A table; `numeric[k]` is "1" where column k is set to the right."""
-    kinds = [' class="n"' if kind == "1" else "" for kind in numeric]
-    kinds += [""] * (len(header) - len(kinds))
-
-    def line(tag, cells):
-        cells = zip(kinds, cells, strict=True)
-        return "".join(f"<{tag}{k}>{_text(c)}</{tag}>" for k, c in cells)
-
-    body = "".join(f"<tr>{line('td', row)}</tr>\n" for row in rows)
-    head = f"<thead><tr>{line('th', header)}</tr></thead>"
-    head = head if any(header) else ""
-    return f'<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
-
-
-def _details(title: str, content: str) -> str:
-    summary = f"<summary>{_text(title)}</summary>"
-    return f"<details>{summary}{content}</details>\n"
-
-
-def _figures(drawn: Mapping[str, Figure]) -> str:
-    text = ""
-    for name, figure in drawn.items():
-        data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
-        width = round(figure.get_figwidth() * 96)
-        text += (
-            f'<figure><img alt="{_text(_words(name))}" width="{width}" '
-            f'src="data:image/png;base64,{data}"></figure>\n'
-        )
-    return text
