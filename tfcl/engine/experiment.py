@@ -275,7 +275,7 @@ class Experiment:
             len(self.stream.visits),
         )
         observer.texts(texts, self.journal.bindings)
-        self.outputs.tell_again(observer)
+        observer.tell_again(self.journal, self.outputs)
         self._make_trainer(observer)
 
     def _make_trainer(self, observer):
@@ -329,8 +329,9 @@ class Experiment:
         )
         self.journal.end_task(record)
         self.saver.save()
+        content = self.outputs.publish()
         assert self.observer is not None, "learning begins with `start`"
-        self.outputs.tell(self.observer, visit)
+        self.observer.end_task(visit.task, self.journal, content)
         if self.graphs and self.chief:
             self.observer.graph(self.method, self.journal.global_step)
 

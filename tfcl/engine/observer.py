@@ -26,10 +26,11 @@ from tfcl.reporting.summaries import Summaries
 
 if typing.TYPE_CHECKING:
     import pathlib
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping
     from typing import Any
 
     from tfcl.data.task import Task
+    from tfcl.engine.outputs import Outputs
     from tfcl.engine.storage.journal import Journal
     from tfcl.methods.base import Method
     from tfcl.methods.work import Phase, Work
@@ -55,6 +56,7 @@ class Observer:
         num_visits: int,
     ):
         self.summaries: Summaries | None = None
+        self._outputs: Outputs | None = None
         self._bar: Progress | None = None
         self._line: TaskID | None = None
         self._num_visits = num_visits
@@ -131,13 +133,9 @@ class Observer:
             self._bar.update(self._line, advance=1, news=news)
 
     def end_task(
-        self,
-        task: Task,
-        journal: Journal,
-        results: Mapping[str, Any],
-        drawn: Mapping[str, Any],
+        self, task: Task, journal: Journal, results: Mapping[str, Any]
     ) -> None:
-        """A task is learned; `drawn` are figures of it by tag."""
+        """A task is learned."""
         record = journal.visits[-1]
         row = record.row
         logging.info(
@@ -150,35 +148,29 @@ class Observer:
         )
         if self.summaries is None:
             return
-        self._write_task(record, results, drawn, journal.global_step)
+        self._write_task(record, results, journal.global_step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def tell_again(
-        self,
-        journal: Journal,
-        results: Callable[[int], Mapping[str, Any]],
-        drawn: Callable[[int], Mapping[str, Any]],
-    ) -> None:
+    def tell_again(self, journal: Journal, outputs: Outputs) -> None:
         """Writes what a kill has kept from being written of learned tasks.
 
         Args:
             journal: `Journal`.
-            results: Function from a number of visits to the results then.
-            drawn: Function from a visit's number to figures of its task.
+            outputs: `Outputs`, for results and figures, now and later.
         """
+        self._outputs = outputs
         if self.summaries is None:
             return
         step = 0
         for number, record in enumerate(journal.visits, 1):
             step += record.steps
             if not self.summaries.has(_LAST_TAG, step):
-                told, figures = results(number), drawn(number - 1)
-                self._write_task(record, told, figures, step)
+                self._write_task(record, outputs.results(number), step)
         with _disk_errors(self._folder):
             self.summaries.flush()
 
-    def _write_task(self, record, results, drawn, step):
+    def _write_task(self, record, results, step):
         names, rows = results["task_names"], results["accuracy_matrix"]
         summaries = self.summaries
         assert summaries is not None
@@ -198,7 +190,8 @@ class Observer:
                     tag = f"{name}/{key}"
                     buckets = histograms.buckets(counts)
                     summaries.histogram(tag, buckets, step)
-        for tag, figure in drawn.items():
+        assert self._outputs is not None, "`tell_again` comes first"
+        for tag, figure in self._outputs.answer_figures(record.visit).items():
             summaries.image(tag, figure, step)
         kind, _, name = _LAST_TAG.partition("/")
         summaries.scalars(kind, {name: len(results["visits"])}, step)

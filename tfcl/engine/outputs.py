@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from tfcl.data.task import Task, TaskStream, Visit
+from tfcl.data.task import Task, TaskStream
 from tfcl.engine.answers.answer_files import AnswerFiles
 from tfcl.engine.answers.keeping import keep_end
 from tfcl.engine.evaluator import Evaluator
@@ -72,16 +72,6 @@ class Outputs:
         if self._writes:
             results.write_numbers(content, self.model_dir, learned)
         return content
-
-    def tell(self, observer: Observer, visit: Visit) -> None:
-        """Writes and shows what a visit has come to that has just ended."""
-        content = self.publish()
-        drawn = self.answer_figures(visit.number)
-        observer.end_task(visit.task, self._journal, content, drawn)
-
-    def tell_again(self, observer: Observer) -> None:
-        """Shows what a kill has kept from being shown."""
-        observer.tell_again(self._journal, self.results, self.answer_figures)
 
     def finish(
         self, observer: Observer, exports: bool, evaluator: Evaluator

@@ -26,8 +26,8 @@ from tfcl.methods.baselines.individual import Individual
 
 
 def _forgetful():
-    """One network for all tasks: earlier ones change."""
-    return FineTuning(toy_run.toy_training())
+    """Tasks share a network and train it: earlier ones change."""
+    return FineTuning(toy_run.toy_training(), heads="per_task")
 
 
 def _lasting():
@@ -84,8 +84,8 @@ def test_results_tell_of_both_moments_what_the_matrix_does(forgetful):
         assert told["end"]["visits"] == 3
         assert sum(told["end"]["right"]) == round(32 * rows[-1][number])
     # Something was forgotten, or the test would hold of any answers.
-    first = forgetful.results["tasks"][0]["answers"]
-    assert first["end"]["right"] != first["learned"]["right"]
+    second = forgetful.results["tasks"][1]["answers"]
+    assert second["end"]["right"] != second["learned"]["right"]
 
 
 def test_files_hold_images_of_the_examples_that_are_shown(forgetful):
