@@ -58,9 +58,9 @@ def test_classes_confusions_mistakes_and_calibration_of_both_moments():
     assert "3. kept" in page.text and "the same at the end" in page.text
     # The worst classes come first; forgetting is told class by class.
     assert page.cells[:15] == [
-        *("cat", "3", "33.3", "0.0", "−33.3"),
-        *("<b>cow", "1", "0.0", "0.0", "0.0"),
-        *("dog", "2", "100.0", "100.0", "0.0"),
+        *("cat", "33.3", "0.0", "−33.3", "3"),
+        *("<b>cow", "0.0", "0.0", "0.0", "1"),
+        *("dog", "100.0", "100.0", "0.0", "2"),
     ]
     # The confusion matrix when learned, then that of the end.
     assert page.cells[15:19] == ["1", "2", "2", "1"]
@@ -84,8 +84,11 @@ def test_without_answers_there_is_no_section():
 
 
 def test_answers_of_an_earlier_end_say_so():
-    page = _Page(answers_section([("a", told.NAMES, told.visit_answers())]))
-    assert "when the run had learned 3 times" in page.text
+    tasks = [("a", told.NAMES, told.visit_answers())]
+    assert "are known" not in answers_section(tasks)
+    later = VisitAnswers(told.learned(visits=4))
+    page = _Page(answers_section([*tasks, ("b", told.NAMES, later)]))
+    assert page.text.count("those after 3 learned tasks") == 1
 
 
 def _many(classes, seed):
@@ -115,5 +118,6 @@ def test_fifty_tasks_of_a_hundred_classes_stay_small():
     assert len(text.encode()) < 9_000_000
     page = _Page(text)
     # Everything is folded; a dozen images and one matrix per moment.
-    assert page.folded == 50 and len(page.images) == 50 * 2 * 13
+    assert page.folded == 2 * 50 and len(page.images) == 50 * 2 * 13
+    assert text.count("<summary>90 better ones") == 50
     assert text.count("further pairs: confusion.csv") == 100

@@ -24,6 +24,8 @@ if typing.TYPE_CHECKING:
 
 
 STYLE = """
+.classes th, .classes td { padding: .3rem .35rem; }
+.classes td:first-child { min-width: 6.5rem; }
 .pair { display: flex; flex-wrap: wrap; gap: .4rem 2rem; }
 .pair > div { flex: 1 1 17rem; min-width: 0; max-width: 30rem; }
 .map { width: 100%; max-width: 22rem; image-rendering: pixelated;
@@ -32,7 +34,7 @@ STYLE = """
 .count tbody th { text-align: right; vertical-align: middle; }
 .count td { min-width: 2rem; }
 .sheet { display: flex; flex-wrap: wrap; gap: .6rem; }
-.sheet div { width: 6.4rem; font-size: .8em; line-height: 1.3;
+.sheet div { width: 5.6rem; font-size: .8em; line-height: 1.3;
   overflow-wrap: anywhere; border-top: 3px solid #d55e00; }
 .sheet div.ok { border-color: #009e73; }
 .sheet img { width: 100%; image-rendering: pixelated; background: #fff; }
@@ -41,7 +43,8 @@ h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
 h4 { font-size: .9rem; margin: .4rem 0; color: var(--soft); }
 """
 _MOST_COUNTS = 12  # Classes up to which a confusion matrix has numbers.
-_MOST_PAIRS = 10
+_MOST_LINES = 10
+_MOST_CLASSES = 20
 _WHEN = {"learned": "When learned", "end": "At the end"}
 _NOTE = (
     "What each task answers to its test images, when it was learned and at "
@@ -61,8 +64,20 @@ def answers_section(
     Args:
         tasks: `(task, class names, VisitAnswers)`.
     """
+    tasks = list(tasks)
+    newest = max(
+        (
+            found.visits
+            for *_, answers in tasks
+            for found in answers.moments().values()
+        ),
+        default=0,
+    )
     parts = [
-        details(_title(number, name, answers), _task(names, answers))
+        details(
+            _title(number, name, answers),
+            _stale(answers, newest) + _task(names, answers),
+        )
         for number, (name, names, answers) in enumerate(tasks, 1)
         if answers.moments()
     ]
@@ -90,8 +105,8 @@ def _task(names, answers):
         moment: found.confusion(width)
         for moment, found in answers.differing().items()
     }
-    text = _stale(answers)
-    text += f"<h3>Classes</h3>{_classes(names, counts)}"
+    classes = _classes(names, counts)
+    text = f'<h3>Classes</h3><div class="classes">{classes}</div>'
     text += "<h3>Confusion</h3>" + _side_by_side(
         {moment: _confusion(names, each) for moment, each in counts.items()}
     )
@@ -110,13 +125,14 @@ def _task(names, answers):
     return text
 
 
-def _stale(answers):
-    """Says where the newest answers are not those of the last visit."""
-    if not answers.changed or answers.end is None:
+def _stale(answers, newest):
+    """Says that the answers of the end are those of an earlier end."""
+    end = answers.end
+    if not answers.changed or end is None or end.visits == newest:
         return ""
     return (
-        '<p class="soft">At the end: when the run had learned '
-        f"{answers.end.visits} times.</p>"
+        '<p class="soft">The last answers that are known are those after '
+        f"{end.visits} learned tasks: later there were no test images.</p>"
     )
 
 
@@ -135,18 +151,23 @@ def _classes(names, counts):
     last = list(accuracies.values())[-1]
     rows = np.flatnonzero(support)
     rows = rows[np.argsort(last[rows], kind="stable")]
-    header = ["class", "test images", *(f"{_WHEN[m]} %" for m in accuracies)]
+    header = ["class", *(f"{moment} %" for moment in accuracies)]
     both = len(accuracies) == 2
-    header += ["change, points"] if both else []
+    header += ["change", "images"] if both else ["images"]
     lines = []
     for k in rows:
-        cells = [class_name(names, k), support[k]]
+        cells = [class_name(names, k)]
         cells += [tables.percent(each[k]) for each in accuracies.values()]
         if both:
             first, second = accuracies.values()
             cells.append(tables.points(second[k] - first[k]))
-        lines.append(cells)
-    return table(header, lines, "01111"[: len(header)])
+        lines.append([*cells, support[k]])
+    kinds = "01111"[: len(header)]
+    if len(lines) <= _MOST_CLASSES:
+        return table(header, lines, kinds)
+    worst = table(header, lines[:_MOST_LINES], kinds)
+    others = table(header, lines[_MOST_LINES:], kinds)
+    return worst + details(f"{len(lines) - _MOST_LINES} better ones", others)
 
 
 def _confusion(names, counts):
@@ -159,13 +180,13 @@ def _confusion(names, counts):
         return f"{text}<p>No mistake.</p>"
     lines = [
         (class_name(names, t), class_name(names, g), count)
-        for t, g, count in pairs[:_MOST_PAIRS]
+        for t, g, count in pairs[:_MOST_LINES]
     ]
     text += table(("true class", "given class", "images"), lines, "001")
-    if len(pairs) > _MOST_PAIRS:
-        rest = sum(count for *_, count in pairs[_MOST_PAIRS:])
+    if len(pairs) > _MOST_LINES:
+        rest = sum(count for *_, count in pairs[_MOST_LINES:])
         text += (
-            f'<p class="soft">and {rest} images in {len(pairs) - _MOST_PAIRS} '
+            f'<p class="soft">and {rest} images in {len(pairs) - _MOST_LINES} '
             "further pairs: confusion.csv</p>"
         )
     return text
