@@ -18,8 +18,11 @@ from tfcl.methods.base import Method
 from tfcl.methods.protocols import SupportsPointMaps
 from tfcl.reporting import results, stream_figures
 from tfcl.reporting.answers import figures as answer_figures
+from tfcl.reporting.answers.answers import VisitAnswers
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 from tfcl.reporting.stream_figures import SplitPoints
+
+_PAIRS = "measured by pairs of images, there are no classes to confuse"
 
 
 class Outputs:
@@ -155,7 +158,7 @@ def learned_so_far(
     records = journal.visits[:visits]
     curves = [_curves(bank, record.visit, record.name) for record in records]
     files, ended = AnswerFiles.beside(bank), len(journal.visits)
-    answers = [files.of_visit(r.visit, r.name, ended) for r in records]
+    answers = [_kept_answers(files, record, ended) for record in records]
     lost = [fault for _, fault in curves if fault]
     return LearnedSoFar(
         visits=[record.to_json() for record in records],
@@ -172,6 +175,13 @@ def learned_so_far(
         answers=tuple(found for found, _ in answers),
         class_names=_names_now(journal, records),
     )
+
+
+def _kept_answers(files, record, ended):
+    """`VisitAnswers` of a visit, and what of them is damaged."""
+    if record.verification is not None:
+        return VisitAnswers(without=_PAIRS), []
+    return files.of_visit(record.visit, record.name, ended)
 
 
 def _names_now(journal, records):

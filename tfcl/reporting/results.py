@@ -171,7 +171,12 @@ def write_numbers(
     model_dir = pathlib.Path(model_dir)
     texts = _texts(results)
     if learned is not None:
-        texts |= answer_tables.texts(learned.told())
+        found = answer_tables.texts(learned.told())
+        texts |= found
+        # Of answers that are lost.
+        for name in set(answer_tables.NAMES) - set(found):
+            path = model_dir / name
+            _written(functools.partial(path.unlink, missing_ok=True))
     write_texts(model_dir, {**texts, checksums.NAME: checksums.text(texts)})
 
 

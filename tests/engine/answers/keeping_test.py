@@ -1,6 +1,8 @@
 """Answers of whole runs: when they are measured, and that kills change none."""
 
+import csv
 import dataclasses
+import functools
 import json
 import shutil
 import types
@@ -13,6 +15,9 @@ from tensorboard.backend.event_processing import event_accumulator
 from tests.testing import toy_run
 from tfcl.data.absent import AbsentImages, AbsentSplit
 from tfcl.data.pairs import PairSplit
+from tfcl.data.streams.class_incremental_stream import (
+    class_incremental_stream,
+)
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.data.task import TaskStream
 from tfcl.engine.answers.answer_files import END, AnswerFiles
@@ -206,11 +211,13 @@ def test_a_run_of_a_version_without_answers_reports_without(
     shutil.copytree(forgetful.run.model_dir, folder)
     shutil.rmtree(folder / "answers")
     (folder / "results.json").unlink()
+    assert (folder / "mistakes.csv").exists()
     written_again.mend_results(folder)
     found = json.loads((folder / "results.json").read_text())
     assert found["lost"] == []
     assert all("answers" not in task for task in found["tasks"])
     assert found["tasks"][0]["chance"] == 0.5
+    assert not (folder / "mistakes.csv").exists()
     assert found["accuracy_matrix"] == forgetful.results["accuracy_matrix"]
 
 
@@ -315,3 +322,23 @@ def test_only_the_chief_writes(tmp_path):
     )
     keep_learned(stream.visits[0], evaluator)
     assert len(asked) == 1 and not list(tmp_path.iterdir())
+
+
+def test_tasks_that_share_one_set_of_answers(tmp_path):
+    """Chance and names are those of the classes of all tasks."""
+    stream = functools.partial(
+        class_incremental_stream, toy_run.toy_stream((2, 3))
+    )
+    method = FineTuning(toy_run.toy_training(epochs=1), heads="one")
+    with toy_run.no_figures():
+        found = toy_run.learn(tmp_path, method, stream).results["tasks"]
+    assert [task["chance"] for task in found] == [1 / 5, 1 / 5]
+    # A task's examples are of its own classes.
+    first, second = (task["answers"]["support"] for task in found)
+    assert first[2:] == [0, 0, 0] and sum(first) == 32
+    assert second[:2] == [0, 0] and sum(second) == 32
+    names = found[0]["class_names"]
+    rows = csv.DictReader((tmp_path / "classes.csv").open())
+    own = [(row["task"], row["class"]) for row in rows]
+    tasks = ["task_00"] * 2 + ["task_01"] * 3
+    assert own == list(zip(tasks, names, strict=True))

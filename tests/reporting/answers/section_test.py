@@ -78,6 +78,13 @@ def test_without_images_the_reason_is_told():
     assert "test image 2" in page.text
 
 
+def test_tasks_that_cannot_have_answers_say_why():
+    page = _Page(
+        answers_section([("faces", (), VisitAnswers(without="all <pairs>"))])
+    )
+    assert "1. faces: all <pairs>" in page.text and page.folded == 0
+
+
 def test_without_answers_there_is_no_section():
     assert answers_section([]) == ""
     assert answers_section([("a", told.NAMES, VisitAnswers())]) == ""

@@ -79,10 +79,12 @@ class VisitAnswers:
         learned: `Answers` when the visit had ended, None if not known.
         end: The newest `Answers` since; `learned` itself if nothing that they
             depend on has changed. None before the end of the run.
+        without: Why a task has no answers by its nature; "" otherwise.
     """
 
     learned: Answers | None = None
     end: Answers | None = None
+    without: str = ""
 
     @property
     def changed(self) -> bool:

@@ -73,14 +73,14 @@ def answers_section(
         ),
         default=0,
     )
-    parts = [
-        details(
-            _title(number, name, answers),
-            _stale(answers, newest) + _task(names, answers),
-        )
-        for number, (name, names, answers) in enumerate(tasks, 1)
-        if answers.moments()
-    ]
+    parts = []
+    for number, (name, names, answers) in enumerate(tasks, 1):
+        if answers.moments():
+            content = _stale(answers, newest) + _task(names, answers)
+            parts.append(details(_title(number, name, answers), content))
+        elif answers.without:
+            line = shown(f"{number}. {name}: {answers.without}")
+            parts.append(f'<p class="soft">{line}</p>')
     if not parts:
         return ""
     return f'<p class="soft">{_NOTE}</p>' + "".join(parts)

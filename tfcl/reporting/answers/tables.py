@@ -21,6 +21,22 @@ if typing.TYPE_CHECKING:
     Told = tuple[str, Sequence[str], VisitAnswers]
 
 
+_HEADS = {
+    "classes.csv": (
+        *("task", "class", "examples", "learned_right"),
+        *("learned_accuracy", "end_right", "end_accuracy"),
+    ),
+    "confusion.csv": (
+        *("task", "moment", "true_class", "given_class", "examples"),
+    ),
+    "mistakes.csv": (
+        *("task", "moment", "test_example", "true_class"),
+        *("given_class", "score"),
+    ),
+}
+NAMES = tuple(_HEADS)
+
+
 def texts(tasks: Iterable[Told]) -> dict[str, str]:
     """The content of each file, by its name; {} if no answer is known.
 
@@ -37,23 +53,10 @@ def texts(tasks: Iterable[Told]) -> dict[str, str]:
     tasks = [task for task in tasks if task[2].moments()]
     if not tasks:
         return {}
-    heads = {
-        "classes.csv": (
-            *("task", "class", "examples", "learned_right"),
-            *("learned_accuracy", "end_right", "end_accuracy"),
-        ),
-        "confusion.csv": (
-            *("task", "moment", "true_class", "given_class", "examples"),
-        ),
-        "mistakes.csv": (
-            *("task", "moment", "test_example", "true_class"),
-            *("given_class", "score"),
-        ),
-    }
     lines = (_class_lines, _confusion_lines, _mistake_lines)
     return {
         name: _text(head, [row for task in tasks for row in lines_of(*task)])
-        for (name, head), lines_of in zip(heads.items(), lines, strict=True)
+        for (name, head), lines_of in zip(_HEADS.items(), lines, strict=True)
     }
 
 
