@@ -9,6 +9,7 @@ is loaded, `pin` after it); a program that imports tfcl is told what differs
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import typing
@@ -59,8 +60,8 @@ def pin() -> None:
         from keras import config
     except ModuleNotFoundError:
         raise  # A fault of the installation.
-    except (ValueError, ImportError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+    except (ValueError, ImportError, AssertionError) as error:
+        reason = " ".join(str(error).split()).rstrip(".") or _settings()
         raise UserError(
             f"Keras does not load with its settings, keras.json in KERAS_HOME "
             f"or else in ~/.keras: {reason}. Mend or delete that file."
@@ -69,6 +70,13 @@ def pin() -> None:
     choose_floatx(NEEDED["floatx"])
     config.set_epsilon(NEEDED["epsilon"])
     refuse_other()
+
+
+def _settings():
+    """The settings of keras.json, where Keras 3.12 says nothing of them."""
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+    with open(os.path.join(home, "keras.json"), encoding="utf-8") as file:
+        return ", ".join(f"{k}={v}" for k, v in json.load(file).items())
 
 
 def choose_floatx(name: str) -> None:

@@ -12,6 +12,7 @@ from unittest import mock
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tests.testing.contexts import entered
 from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
 
@@ -28,8 +29,10 @@ class BuilderTest(tfds.testing.DatasetBuilderTestCase):
 
     def setUp(self):
         for name, value in self.PATCHES.items():
-            self.enter_context(
-                mock.patch.object(self.DATASET_CLASS, name, value)
+            # Not `enter_context`, which is not ready before `super().setUp()`.
+            entered(
+                mock.patch.object(self.DATASET_CLASS, name, value),
+                self.addCleanup,
             )
         super().setUp()
 

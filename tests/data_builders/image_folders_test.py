@@ -60,11 +60,11 @@ class PackageTest(tf.test.TestCase):
 
     def setUp(self):
         super().setUp()
-        folder = self.enterContext(tempfile.TemporaryDirectory())
+        folder = self.enter_context(tempfile.TemporaryDirectory())
         self.root = pathlib.Path(folder, "my")
         self.data_dir = pathlib.Path(folder, "data")
-        self.enterContext(contextlib.redirect_stdout(io.StringIO()))
-        self.enterContext(contextlib.redirect_stderr(io.StringIO()))
+        self.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        self.enter_context(contextlib.redirect_stderr(io.StringIO()))
         draw_task(self.root, "cars", {"mini": 9, "beetle": 5}, size=(20, 30))
         draw_task(
             self.root, "birds", {"robin": 2, "magpie": 2}, ("train", "val")

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data_builders import harness, samples
+from tests.testing.contexts import entered
 from tfcl.data_builders import dummy_images
 from tfcl.data_builders.imagenet32 import (
     imagenet32_dataset_builder as imagenet32,
@@ -191,11 +192,12 @@ class MiniImagenetTest(harness.BuilderTest):
 
     @classmethod
     def setUpClass(cls):
-        folder = pathlib.Path(cls.enter_context(_temporary()))
+        folder = pathlib.Path(entered(_temporary(), cls.addClassCleanup))
         mini_dummy_data.write(folder, _NAMES)
         cls.EXAMPLE_DIR = folder
-        cls.enter_context(
-            mock.patch.object(mini_imagenet, "CLASS_NAMES", _NAMES)
+        entered(
+            mock.patch.object(mini_imagenet, "CLASS_NAMES", _NAMES),
+            cls.addClassCleanup,
         )
         super().setUpClass()
 

@@ -51,9 +51,9 @@ class OpenedTest(tf.test.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = self.enter_context(tempfile.TemporaryDirectory())
         self.manual = pathlib.Path(self.folder, "downloads/manual")
-        self.enterContext(contextlib.redirect_stderr(io.StringIO()))
+        self.enter_context(contextlib.redirect_stderr(io.StringIO()))
 
     def _fill(self, folder=""):
         dummy = office_home_dataset_builder.Builder.code_path.parent

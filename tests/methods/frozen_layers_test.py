@@ -1,6 +1,7 @@
 """What is promised to stay as it is stays, or is refused before step 0."""
 
 import functools
+import inspect
 
 import keras
 import numpy as np
@@ -45,12 +46,16 @@ _MOVING = {
         layers.Conv2D(6, 3, padding="same"), name="moving"
     ),
     "statistics": lambda: layers.BatchNormalization(name="moving"),
-    "renormed": lambda: layers.BatchNormalization(renorm=True, name="moving"),
     "average": lambda: Average(name="moving"),
     "counter": lambda: Average(always=True, name="moving"),
     "seeds": lambda: layers.GaussianDropout(0.2, name="moving"),
     "draws": lambda: AlwaysNoise(name="moving"),
 }
+if "renorm" in inspect.signature(layers.BatchNormalization).parameters:
+    # Not in Keras 3.12, the last one for Python 3.10.
+    _MOVING["renormed"] = lambda: layers.BatchNormalization(
+        renorm=True, name="moving"
+    )
 
 
 def _backbone(image_shape, moving):

@@ -26,6 +26,7 @@ from tfcl.methods.base import cross_entropy
 from tfcl.methods.training_options import TrainingOptions
 from tfcl.methods.work import ACCURACY, AS_THE_RUN, Phase
 from tfcl.models.backbones.given_model import backbone_function
+from tfcl.models.empty_maps import refuse_empty_maps
 from tfcl.models.layer_names import with_own_names
 from tfcl.models.network import TaskNetwork
 from tfcl.models.start_weights import starts_from_its_weights
@@ -148,6 +149,7 @@ class TaskTraining(TrainingOptions):
         model = with_own_names(
             self.make_backbone, image_shape=spec.image_shape, **options
         )
+        refuse_empty_maps(model)
         self.pretrained = starts_from_its_weights(
             model, self._asked_pretrained, "TaskTraining.pretrained"
         )

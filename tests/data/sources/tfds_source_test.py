@@ -19,6 +19,7 @@ from absl.testing import parameterized
 from sklearn import datasets
 
 from tests.testing import image_sets
+from tests.testing.contexts import entered, working_folder
 from tfcl.data import preprocessing
 from tfcl.data.sources import tfds_source
 from tfcl.errors import UserError
@@ -64,7 +65,7 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        folder = entered(tempfile.TemporaryDirectory(), cls.addClassCleanup)
         cls.prepared = pathlib.Path(folder) / "prepared"
         with contextlib.redirect_stdout(io.StringIO()) as cls.stdout:
             cls.train = tfds_source.open_split("digits", "train", cls.prepared)
@@ -73,8 +74,8 @@ class TfdsSourceTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
         # Messages show `data_dir` as it was given: here "copy", relative.
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.enterContext(contextlib.chdir(folder))
+        folder = self.enter_context(tempfile.TemporaryDirectory())
+        self.enter_context(working_folder(folder))
         self.copy = pathlib.Path("copy")
 
     def _fault(self, name="digits", split="train", data_dir="copy"):

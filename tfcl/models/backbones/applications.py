@@ -15,6 +15,7 @@ import numpy as np
 from tfcl.errors import UserError
 from tfcl.layers.reprogram.colour_transform import ColourTransform
 from tfcl.models import start_files
+from tfcl.models.empty_maps import refuse_empty_maps
 from tfcl.models.start_weights import note_source
 from tfcl.models.variables import give_weights
 from tfcl.types import StartFile
@@ -168,6 +169,7 @@ def _built(network, argument, weights, **kwargs):
         )
     try:
         model = factory(weights=found, **kwargs)
+        refuse_empty_maps(model)
     except Exception as error:
         # A failed download is a plain Exception in Keras.
         if weights is None or not _can_be_built(factory, kwargs):
@@ -199,7 +201,7 @@ def _square_deviations(model):
 def _can_be_built(factory, kwargs):
     """Whether weights alone are to blame for a failure."""
     try:
-        factory(weights=None, **kwargs)
+        refuse_empty_maps(factory(weights=None, **kwargs))
     except ValueError:
         return False
     return True

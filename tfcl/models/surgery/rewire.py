@@ -129,8 +129,9 @@ def inlined(model: keras.Model) -> keras.Model:
             return layer(*args, **kwargs)
         if isinstance(layer, keras.Sequential):
             layer = keras.Model(layer.inputs, layer.outputs)
-        # Its `call` would put a conversion before the first layer.
-        return layer._run_through_graph(args)
+        # Its `call` would put a conversion before the first layer. Keras 3.12,
+        # the last for Python 3.10, has no default for the function.
+        return layer._run_through_graph(args, lambda operation: operation)
 
     require_graphs(model)
     while any(isinstance(layer, keras.Model) for layer in model.layers):
