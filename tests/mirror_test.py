@@ -42,9 +42,7 @@ _COVERED = {
     "data/streams/omniglot_test": ("data/sources/labelled_images"),
     "learner/further_task_test": ("add"),
     "learner/task_list_test": ("tasks"),
-    "engine/best_epoch_test": (
-        "engine/evaluator engine/measurement engine/runtime methods/work"
-    ),
+    "engine/best_epoch_test": ("engine/evaluator engine/runtime methods/work"),
     "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
     "engine/resume_test": (
         "engine/experiment engine/loop engine/replicas engine/steps"

@@ -64,7 +64,7 @@ def test_a_worker_that_is_no_chief_writes_nothing(tmp_path):
             self.closed = True
 
     observer = Observer()
-    outputs.finish(observer, exports=True)
+    outputs.finish(observer, True, run.run.evaluator)
     assert observer.closed
     assert not list((tmp_path / "other").iterdir())
 

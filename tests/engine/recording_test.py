@@ -6,7 +6,8 @@ import numpy as np
 
 from tests.engine.training.parts import FakeMethod
 from tfcl.data.synthetic import synthetic_stream
-from tfcl.engine.measurement import Evaluation
+from tfcl.engine.answers.answer_files import AnswerFiles
+from tfcl.engine.measurement import Evaluation, Given
 from tfcl.engine.recording import record_visit
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.position import Peak, Position
@@ -33,8 +34,16 @@ class _Method(FakeMethod):
 
 
 class _Evaluator:
-    def __init__(self, verification=None):
+    def __init__(self, bank, verification=None):
+        self.bank = bank
         self.verification = verification
+
+    def activated(self, task, visit):
+        return f"digest of {task.name} after visit {visit}"
+
+    def answers(self, task):
+        count = len(task.test)
+        return Given(np.zeros(count, np.int32), np.ones(count, np.float32))
 
     def evaluations(self, stream, visit):
         return {
@@ -65,13 +74,13 @@ def _recorded(folder, notes, verification=None):
         _STREAM,
         _Method(notes),
         bank,
-        _Evaluator(verification),
+        _Evaluator(bank, verification),
     )
     return record, bank
 
 
 def test_the_record_tells_of_task_training_bank_and_all_tasks(tmp_path):
-    record, bank = _recorded(tmp_path, {"width": 2})
+    record, bank = _recorded(tmp_path / "tasks", {"width": 2})
     task = _STREAM.tasks[1]
     assert (record.index, record.visit, record.name) == (1, 1, task.name)
     assert record.fingerprint == "f"
@@ -99,18 +108,25 @@ def test_the_record_tells_of_task_training_bank_and_all_tasks(tmp_path):
     assert record.to_json().keys() & {"verification"} == set()
     curves = bank.history(1, task.name)
     np.testing.assert_array_equal(curves["train/loss"], [1.0, 0.5])
+    kept = AnswerFiles.beside(bank).read(1, task.name, "learned")
+    assert kept.digest == f"digest of {task.name} after visit 1"
+    assert kept.visits == 2
+    np.testing.assert_array_equal(kept.answers.labels, task.test.labels)
+    assert not kept.answers.given.any()
 
 
 def test_a_method_may_know_the_validation_accuracy_better(tmp_path):
-    plain, _ = _recorded(tmp_path / "1", {"width": 2})
+    plain, _ = _recorded(tmp_path / "1" / "tasks", {"width": 2})
     assert (plain.validation_accuracy, plain.notes) == (0.5, {"width": 2})
-    noted, _ = _recorded(tmp_path / "2", {"validation_accuracy": 0.875})
+    noted, _ = _recorded(
+        tmp_path / "2" / "tasks", {"validation_accuracy": 0.875}
+    )
     assert (noted.validation_accuracy, noted.notes) == (0.875, {})
 
 
 def test_pairs_are_noted_fold_by_fold(tmp_path):
     rates = np.zeros(3)
     folds = Verification(np.array([0.5, 1.0]), 0.75, 0.25, rates, rates)
-    record, _ = _recorded(tmp_path, {}, folds)
+    record, _ = _recorded(tmp_path / "tasks", {}, folds)
     found = record.to_json()["verification"]
     assert found == {"folds": [0.5, 1.0], "std": 0.25}

@@ -323,6 +323,27 @@ class TablesTest(tf.test.TestCase):
             self.assertIn(name, printed)
             self.assertTrue(name in page, name)
 
+    def test_chance_is_a_column_where_tasks_differ_else_a_line(self):
+        results = _results()
+        self.assertNotIn("chance", self._print(results))  # Of older runs.
+        for task in results["tasks"]:
+            task["chance"] = 0.125
+        text = self._print(results)
+        self.assertIn("chance: 12.5 %", text)
+        self.assertNotIn("chance %", text)
+        results["tasks"][1]["chance"] = 0.5
+        text = self._print(results)
+        self.assertIn("chance %", text)
+        self.assertNotIn("chance:", text)
+        path = pathlib.Path(self.get_temp_dir()) / "report.html"
+        report.write_report(results, {}, path)
+        cells = _Page(path.read_text(encoding="utf-8")).cells
+        at = cells.index("$a_$")
+        # Learned, final, chance, forgetting.
+        self.assertEqual(
+            cells[at + 4 : at + 8], ["90.0", "92.0", "12.5", "−2.0"]
+        )
+
     def test_names_are_no_markup(self):
         text = self._print(_results())
         for name in _results()["task_names"]:

@@ -88,6 +88,7 @@ class Learned(typing.NamedTuple):
             method: shared, slot, state and those of its optimizers.
         results: `results.json` without times.
         bank: `{path: content}` of the finished tasks' files.
+        answers: `{path: content}` of what the tasks have answered.
         run: The closed `Experiment`.
         found: Tasks that the run found learned when it was opened.
     """
@@ -96,6 +97,7 @@ class Learned(typing.NamedTuple):
     variables: dict
     results: dict
     bank: dict
+    answers: dict
     run: Experiment
     found: int
 
@@ -114,6 +116,7 @@ def learn(folder, method=None, stream=None, texts=None, **kwargs):
         variables(run.method),
         untimed_results(run.model_dir),
         bank_files(run.model_dir),
+        bank_files(run.model_dir, "answers"),
         run,
         found,
     )
@@ -146,9 +149,9 @@ def variables(method):
     }
 
 
-def bank_files(model_dir):
-    """`{path inside tasks/: content}`."""
-    folder = pathlib.Path(model_dir) / "tasks"
+def bank_files(model_dir, name="tasks"):
+    """`{path inside tasks/: content}`, or inside another folder."""
+    folder = pathlib.Path(model_dir) / name
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -169,6 +172,7 @@ def assert_same_outcome(found, wanted, note=""):
     """Holds a resumed run to the one that was never interrupted."""
     assert found.csv == wanted.csv, note
     assert found.bank == wanted.bank, note
+    assert found.answers == wanted.answers, note
     assert found.results == wanted.results, note
     # A run that found every task learned has no task in its slot.
     everything = found.found < len(found.run.stream.visits)

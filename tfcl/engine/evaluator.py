@@ -19,7 +19,7 @@ if typing.TYPE_CHECKING:
 
     from tfcl.data.split import Split
     from tfcl.data.task import Task, TaskStream
-    from tfcl.engine.measurement import Measurement
+    from tfcl.engine.measurement import Given, Measurement
     from tfcl.engine.storage.bank import Bank
     from tfcl.engine.storage.visit_record import VisitRecord
     from tfcl.methods.base import Batch, Method
@@ -66,6 +66,7 @@ class Evaluator:
     ):
         self.method = method
         self._measure = measurement.evaluate
+        self._answer = measurement.answers
         self.bank = bank
         self.policy = policy
         # By visit and split: what was measured, and of which variables.
@@ -99,10 +100,8 @@ class Evaluator:
         A task whose bank entry and shared variables are as they were at the
         last call is not evaluated again.
         """
-        entry = self.bank.load(visit, task.name)
-        self.method.activate(entry.values, task.index)
+        digest = self.activated(task, visit)
         key = (visit, split_name)
-        digest = self._digest()
         if is_lost(getattr(task, split_name)):
             return self._as_noted(task, visit, digest)
         if key not in self._known or self._known[key][0] != digest:
@@ -139,8 +138,13 @@ class Evaluator:
                 ),
             )
 
-    def read_digest(self, task: Task, visit: int) -> str:
-        """Digest of all variables that a finished task reads."""
+    def activated(self, task: Task, visit: int) -> str:
+        """Makes a finished task active, as the bank has it after a visit.
+
+        Returns:
+            A digest of the shared variables that its logits depend on: while
+            it is the same, so are all measurements.
+        """
         entry = self.bank.load(visit, task.name)
         self.method.activate(entry.values, task.index)
         return self._digest()
@@ -170,6 +174,11 @@ class Evaluator:
             )
         self._noted[visit] = None, _UNKNOWN
         return _UNKNOWN
+
+    def answers(self, task: Task) -> Given:
+        """What a task that is active answers to its test examples."""
+        size, classes = self.policy.batch_size, task.num_classes
+        return self._answer(task.test, size, classes)
 
     def row(self, stream: TaskStream, visit: int) -> list[float]:
         """Test accuracies of all tasks seen when a visit has ended.

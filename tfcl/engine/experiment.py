@@ -347,7 +347,7 @@ class Experiment:
     def finish(self) -> None:
         """Writes figures, report and exports of a finished run."""
         assert self.observer is not None, "learning begins with `start`"
-        self.outputs.finish(self.observer, self.exports)
+        self.outputs.finish(self.observer, self.exports, self.evaluator)
 
     # What commands ask for
 

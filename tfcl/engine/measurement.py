@@ -51,6 +51,19 @@ class Evaluation(typing.NamedTuple):
     verification: Verification | None = None
 
 
+class Given(typing.NamedTuple):
+    """What the active task answers to the examples of a split.
+
+    Attributes:
+        classes: Class of the largest logit, int32 `(n,)`.
+        scores: Its probability, float32 `(n,)`; 0 where logits are not
+            finite.
+    """
+
+    classes: np.ndarray
+    scores: np.ndarray
+
+
 class Measurement:
     """Traced passes over a resident split in its stored order.
 
@@ -112,6 +125,22 @@ class Measurement:
             ),
         )
 
+    def answers(self, split: Split, batch_size: int, num_classes: int) -> Given:
+        """What the active task answers, in the stored order of a split.
+
+        Args:
+            split: `Split`, of no pairs.
+            batch_size: Examples per batch.
+            num_classes: Classes that the answer is chosen from, the first
+                columns of the logits.
+        """
+        key = ("answer", serving_graph_of(self._method))
+        answer = self._replicas.function(key, self._answering)
+        classes, scores = self._by_batches(
+            split, batch_size, lambda rows: answer(rows, num_classes)
+        )
+        return Given(classes, scores)
+
     def _verified(self, split, batch_size):
         embeddings = self._embeddings(split, batch_size)
         distances = angular_distance(embeddings[::2], embeddings[1::2])
@@ -135,14 +164,20 @@ class Measurement:
             )
         key = ("embed", serving_graph_of(self._method))
         embed = self._replicas.function(key, self._embedding)
+        (found,) = self._by_batches(split, batch_size, lambda r: [embed(r)])
+        return found
+
+    def _by_batches(self, split, batch_size, function):
+        """Arrays of all examples, of a function that gives tensors of some."""
         parts = []
         for order, first, last in self._resident.windows(
             *in_stored_order(split, batch_size), batch_size
         ):
             for step in range(first, last):
                 rows = order[step * batch_size : (step + 1) * batch_size]
-                parts.append(embed(tf.constant(rows, tf.int32)).numpy())
-        return np.concatenate(parts)
+                found = function(tf.constant(rows, tf.int32))
+                parts.append([each.numpy() for each in found])
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def _evaluation_loop(self, logits_of):
         name = "evaluate" if logits_of is None else logits_of.__name__
@@ -196,6 +231,26 @@ class Measurement:
             return self._method.embed(self._resident.gather(rows)[0])
 
         return embed
+
+    def _answering(self):
+        rows_and_classes = [
+            tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((), tf.int32),
+        ]
+
+        @tf.function(input_signature=rows_and_classes, autograph=False)
+        def answer(rows, num_classes):
+            self._replicas.traces["answer"] += 1
+            logits = self._method.predict(self._resident.gather(rows)[0])
+            logits = tf.cast(logits, tf.float32)[:, :num_classes]
+            scores = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
+            known = tf.math.is_finite(scores)
+            return (
+                tf.argmax(logits, -1, output_type=tf.int32),
+                tf.where(known, scores, tf.zeros_like(scores)),
+            )
+
+        return answer
 
 
 def _sums(batch, logits, groups):

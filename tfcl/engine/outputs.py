@@ -7,6 +7,9 @@ from absl import logging
 
 from tfcl.data.absent import is_lost
 from tfcl.data.task import Task, TaskStream
+from tfcl.engine.answers.answer_files import AnswerFiles
+from tfcl.engine.answers.keeping import keep_end
+from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.serving.export import export_task, with_answers_of_today
 from tfcl.engine.serving.quantization import measured_by
@@ -18,8 +21,12 @@ from tfcl.errors import RunError
 from tfcl.methods.base import Method
 from tfcl.methods.protocols import SupportsPointMaps
 from tfcl.reporting import results, stream_figures
+from tfcl.reporting.answers import figures as answer_figures
+from tfcl.reporting.answers.answers import VisitAnswers
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 from tfcl.reporting.stream_figures import SplitPoints
+
+_PAIRS = "measured by pairs of images, there are no classes to confuse"
 
 
 class Outputs:
@@ -54,13 +61,16 @@ class Outputs:
         self._stream = stream
         self._journal = journal
         self._bank = bank
+        self._answers = AnswerFiles.beside(bank)
         self._writes = writes
 
     def results(self, visits: int | None = None) -> dict:
         """The content of `results.json`, now or after the first `visits`."""
+        return results.collect(self.facts, self._learned(visits))
+
+    def _learned(self, visits=None):
         width = len(self._stream)
-        learned = learned_so_far(self._journal, self._bank, width, visits)
-        return results.collect(self.facts, learned)
+        return learned_so_far(self._journal, self._bank, width, visits)
 
     def curves(self, visit: int, name: str) -> dict[str, np.ndarray]:
         """Training curves of a visit of the task `name`; {} if damaged."""
@@ -68,21 +78,26 @@ class Outputs:
 
     def publish(self) -> dict:
         """Writes `results.json` and the like; returns its content."""
-        content = self.results()
+        learned = self._learned()
+        content = results.collect(self.facts, learned)
         if self._writes:
-            results.write_numbers(content, self.model_dir)
+            results.write_numbers(content, self.model_dir, learned)
         return content
 
-    def finish(self, observer: Observer, exports: bool) -> None:
+    def finish(
+        self, observer: Observer, exports: bool, evaluator: Evaluator
+    ) -> None:
         """Writes all that a finished run leaves.
 
         Args:
             observer: Shown the figures, then closed.
             exports: Write a SavedModel per task.
+            evaluator: `Evaluator`, for what tasks answer at the end.
         """
         if not self._writes:
             observer.close()
             return
+        keep_end(self._stream, len(self._journal.visits), evaluator)
         content = self.publish()
         learned = self._stream.learned_versions(len(self._journal.visits) - 1)
         histories = {
@@ -90,11 +105,13 @@ class Outputs:
             for task, visit in learned
         }
         drawn = self.stream_figures()
-        observer.figures(drawn, self._journal.global_step)
+        told = self._learned().told()
+        now = answer_figures.at_the_end(told)
+        observer.figures({**drawn, **now}, self._journal.global_step)
         observer.close()
         also = ", report and exports" if exports else " and report"
         logging.info("Writing figures%s.", also)
-        results.write_figures(content, histories, self.model_dir, drawn)
+        results.write_figures(content, histories, self.model_dir, drawn, told)
         self._export_all(learned, exports)
 
     def _export_all(self, learned, singles):
@@ -117,6 +134,16 @@ class Outputs:
             ServedFacts.of(self._journal),
             lambda name: measured_by(tasks[name]),
             singles,
+        )
+
+    def answer_figures(self, visit: int) -> dict:
+        """`{tag: Figure}` of what a task answered when a visit had ended."""
+        if not self._writes:
+            return {}
+        record, files = self._journal.visits[visit], self._answers
+        answers, _ = files.of_visit(visit, record.name, visit + 1)
+        return answer_figures.when_learned(
+            record.name, record.class_names, answers
         )
 
     def stream_figures(self) -> dict:
@@ -160,6 +187,9 @@ def learned_so_far(
     """
     records = journal.visits[:visits]
     curves = [_curves(bank, record.visit, record.name) for record in records]
+    files, ended = AnswerFiles.beside(bank), len(journal.visits)
+    answers = [_kept_answers(files, record, ended) for record in records]
+    lost = [fault for _, fault in curves if fault]
     return LearnedSoFar(
         visits=[record.to_json() for record in records],
         histories=[arrays for arrays, _ in curves],
@@ -171,7 +201,29 @@ def learned_so_far(
         skipped_steps=journal.skipped_steps,
         bindings=journal.bindings,
         numerics=journal.numerics,
-        lost=tuple(fault for _, fault in curves if fault),
+        lost=(*lost, *(line for _, lines in answers for line in lines)),
+        answers=tuple(found for found, _ in answers),
+        class_names=_names_now(journal, records),
+    )
+
+
+def _kept_answers(files, record, ended):
+    """`VisitAnswers` of a visit, and what of them is damaged."""
+    if record.verification is not None:
+        return VisitAnswers(without=_PAIRS), []
+    return files.of_visit(record.visit, record.name, ended)
+
+
+def _names_now(journal, records):
+    """Class names that tasks are answered with: later tasks may bring some."""
+    known = (journal.spec or {}).get("class_names", [])
+    return tuple(
+        tuple(
+            known[record.index]
+            if record.index < len(known)
+            else record.class_names
+        )
+        for record in records
     )
 
 
@@ -203,6 +255,11 @@ def run_facts(
         task_names=tuple(task.name for task in stream),
         test_sizes=tuple(len(task.test) for task in stream),
         order=tuple(visit.task.index for visit in stream.visits),
+        own_classes=tuple(
+            len(task.class_names if own is None else own)
+            for task in stream
+            for own in [task.own_classes]
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 import math
 
 from tfcl.data.task import TaskStream, Visit
+from tfcl.engine.answers.keeping import keep_learned
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.position import Position
@@ -21,6 +22,8 @@ def record_visit(
     evaluator: Evaluator,
 ) -> VisitRecord:
     """Banks a learned task and measures all tasks seen so far.
+
+    What the learned task answers is kept beside the bank.
 
     Args:
         visit: `Visit` that has ended.
@@ -42,6 +45,7 @@ def record_visit(
     footprint = _footprint(entry, method)
     found = evaluator.evaluations(stream, visit.number)
     verification = found[task.index].verification
+    keep_learned(visit, evaluator)
     return VisitRecord(
         index=task.index,
         visit=position.visit,

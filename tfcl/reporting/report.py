@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tfcl import files
 from tfcl.reporting import figures, histograms, tables
+from tfcl.reporting.answers import section
 from tfcl.reporting.markup import command
 from tfcl.reporting.markup import details as _details
 from tfcl.reporting.markup import images as _figures
@@ -87,6 +88,7 @@ def write_report(
     histories: Mapping[int, Mapping[str, np.ndarray]],
     path: str | pathlib.Path,
     further: Mapping[str, Figure] | None = None,
+    answers: str = "",
 ) -> None:
     """Writes the report of a run, finished or not, atomically.
 
@@ -95,12 +97,14 @@ def write_report(
         histories: Per task index, arrays whose first axis is the epoch.
         path: HTML file to write.
         further: More figures by name.
+        answers: Of `answers_section`.
     """
     config = results.get("config") and f"<pre>{_text(results['config'])}</pre>"
     learned = bool(results["tasks"])
     sections = {
         "Summary": metrics_section.section(results.get("metrics") or {}),
         "Tasks": tasks_section.section(results) if learned else "",
+        "Answers": answers,
         "Figures": _figures(run_figures(results)) if learned else "",
         "Stream": _figures(further or {}),
         "Method": _method_section(results),
@@ -120,7 +124,7 @@ def write_report(
         '<meta http-equiv="Content-Security-Policy" content="default-src '
         "'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<title>{title}</title><style>{_STYLE}{section.STYLE}</style></head>\n<body>"
         f"<header><h1>{title}</h1>{_header(results)}</header>\n"
         f"<nav>{links}</nav>\n{_tiles(results)}{body}</body></html>\n"
     )

@@ -14,13 +14,18 @@ from tfcl.errors import UserError
 from tfcl.files import cannot, json_text, read_json, write_atomically
 from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import checksums, drawing, report, tracked
+from tfcl.reporting.answers import tables as answer_tables
+from tfcl.reporting.answers.section import answers_section
+from tfcl.reporting.answers.summary import with_answers
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from matplotlib.figure import Figure
+
+    from tfcl.reporting.answers.tables import Told
 
 
 FORMAT = 2
@@ -39,7 +44,10 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
     ]
     # Of a task seen again, the last visit is what the run has learned.
     newest = {record["index"]: record for record in visits}
-    tasks = [newest[index] for index in sorted(newest)]
+    tasks = with_answers(
+        [newest[index] for index in sorted(newest)], facts, learned
+    )
+    newest = {task["index"]: task["visit"] for task in tasks}
     return {
         "format": FORMAT,
         "method": facts.method,
@@ -60,7 +68,9 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "top5_accuracy_matrix": _rows(learned.top5_matrix),
         "task_names": list(facts.task_names),
         "visits": [record["index"] for record in visits],
-        "earlier_visits": [v for v in visits if v not in tasks],
+        "earlier_visits": [
+            v for v in visits if newest[v["index"]] != v["visit"]
+        ],
         "metrics": _metrics(facts, learned, tasks) if tasks else {},
         "bindings": learned.bindings,
         "lost": list(learned.lost),
@@ -157,15 +167,31 @@ def write_texts(
 
 
 def write_numbers(
-    results: Mapping[str, Any], model_dir: str | pathlib.Path
+    results: Mapping[str, Any],
+    model_dir: str | pathlib.Path,
+    learned: LearnedSoFar | None = None,
 ) -> None:
     """Writes results.json, metrics.json, accuracy_matrix.csv and the like.
 
     Under the names that SPG's program gives them, too: acc.csv, loss.csv and
-    metrics_latest.json. Their checksums go to results.sha256, last.
+    metrics_latest.json. Where answers are known also classes.csv,
+    confusion.csv and mistakes.csv. The checksums of all of them go to
+    results.sha256, last.
+
+    Args:
+        results: Content of `results.json`.
+        model_dir: Folder of the run.
+        learned: What the results were collected from, for the answers.
     """
     model_dir = pathlib.Path(model_dir)
     texts = _texts(results)
+    if learned is not None:
+        found = answer_tables.texts(learned.told())
+        texts |= found
+        # Of answers that are lost.
+        for name in set(answer_tables.NAMES) - set(found):
+            path = model_dir / name
+            _written(functools.partial(path.unlink, missing_ok=True))
     write_texts(model_dir, {**texts, checksums.NAME: checksums.text(texts)})
 
 
@@ -215,6 +241,7 @@ def write_figures(
     histories: Mapping[int, Mapping[str, np.ndarray]],
     model_dir: str | pathlib.Path,
     further: Mapping[str, Figure] | None = None,
+    told: Sequence[Told] = (),
 ) -> None:
     """Writes figures/*.png and report.html.
 
@@ -223,6 +250,7 @@ def write_figures(
         histories: `{task index: {name: array}}`.
         model_dir: Folder of the run.
         further: `{name: Figure}` of figures that the results do not tell.
+        told: Of `LearnedSoFar.told`: what the tasks have answered.
     """
     model_dir = pathlib.Path(model_dir)
     config = model_dir / "config.gin"
@@ -238,7 +266,10 @@ def write_figures(
         _written(lambda p=path, c=content: write_atomically(p, c))
     page = {**results, "config": text}
     path = model_dir / "report.html"
-    _written(lambda: report.write_report(page, histories, path, further))
+    answers = answers_section(told)
+    _written(
+        lambda: report.write_report(page, histories, path, further, answers)
+    )
 
 
 def read(model_dir: str | pathlib.Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@ import typing
 
 import numpy as np
 
+from tfcl.reporting.answers.answers import VisitAnswers
+
 
 @dataclasses.dataclass(frozen=True)
 class RunFacts:
@@ -19,6 +21,8 @@ class RunFacts:
         task_names: By task index.
         test_sizes: Test examples by task index.
         order: Task index of each visit of the whole stream.
+        own_classes: Classes that each task brings itself, by task index; ()
+            in facts noted before they were.
     """
 
     method: str
@@ -30,6 +34,7 @@ class RunFacts:
     task_names: tuple[str, ...]
     test_sizes: tuple[int, ...]
     order: tuple[int, ...]
+    own_classes: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, typing.Any]:
         """JSON-ready dictionary."""
@@ -61,6 +66,9 @@ class LearnedSoFar:
         numerics: Settings of the newest process that touch numbers.
         lost: What could not be read, and so is missing in the rest: a line
             each.
+        answers: `VisitAnswers` of the visits; () if none are known.
+        class_names: Names of the classes that the tasks of the visits are
+            answered with now; () if they are those of the records.
     """
 
     visits: list[dict[str, typing.Any]]
@@ -74,3 +82,27 @@ class LearnedSoFar:
     bindings: dict[str, str]
     numerics: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     lost: tuple[str, ...] = ()
+    answers: tuple[VisitAnswers, ...] = ()
+    class_names: tuple[tuple[str, ...], ...] = ()
+
+    def told(self) -> list[tuple[str, tuple[str, ...], VisitAnswers]]:
+        """`(task, class names, VisitAnswers)` of each task's newest visit.
+
+        In the order of the tasks.
+        """
+        newest = {
+            record["index"]: number for number, record in enumerate(self.visits)
+        }
+        return [
+            (
+                self.visits[number]["name"],
+                self._names(number),
+                self.answers[number] if self.answers else VisitAnswers(),
+            )
+            for _, number in sorted(newest.items())
+        ]
+
+    def _names(self, number):
+        if self.class_names:
+            return self.class_names[number]
+        return tuple(self.visits[number].get("class_names", ()))

@@ -15,8 +15,9 @@ class TaskRow(NamedTuple):
     """What a final table says of one learned task.
 
     Accuracies are fractions 0-1. `forgetting` is Chaudhry et al.'s (ECCV
-    2018): the best accuracy before the last task minus the final one. Both
-    are NaN where unknown; the newest task has no forgetting yet.
+    2018): the best accuracy before the last task minus the final one;
+    `chance` is that of answers drawn at random. All are NaN where unknown;
+    the newest task has no forgetting yet.
     """
 
     name: str
@@ -26,6 +27,7 @@ class TaskRow(NamedTuple):
     parameters: int
     size: int
     configuration: str
+    chance: float = math.nan
 
 
 def task_rows(results: dict) -> list[TaskRow]:
@@ -37,7 +39,7 @@ def task_rows(results: dict) -> list[TaskRow]:
         known = column[:-1][np.isfinite(column[:-1])]
         final = column[-1] if column.size else math.nan
         lost = known.max() - final if known.size else math.nan
-        test = task.get("test_accuracy")
+        test, chance = task.get("test_accuracy"), task.get("chance")
         rows.append(
             TaskRow(
                 name=str(task["name"]),
@@ -47,6 +49,7 @@ def task_rows(results: dict) -> list[TaskRow]:
                 parameters=int(task["footprint"]["task_parameters"]),
                 size=int(task["footprint"]["task_bytes"]),
                 configuration=str(task["method"].get("configuration", "")),
+                chance=math.nan if chance is None else float(chance),
             )
         )
     return rows
@@ -61,7 +64,13 @@ def final_table(results: dict) -> Table:
         title_justify="left",
     )
     table.add_column("task", overflow="fold")
-    for name in ("learned %", "final %", "forgetting", "size of task"):
+    chances = {percent(row.chance) for row in rows} - {UNKNOWN}
+    differ = len(chances) > 1
+    if len(chances) == 1:
+        table.caption = Text(f"chance: {chances.pop()} %", "dim")
+        table.caption_justify = "left"
+    titles = ["learned %", "final %", *(["chance %"] if differ else [])]
+    for name in (*titles, "forgetting", "size of task"):
         table.add_column(name, justify="right", no_wrap=True)
     if configured:
         table.add_column("configuration", overflow="fold")
@@ -71,6 +80,7 @@ def final_table(results: dict) -> Table:
             row.name,
             percent(row.learned),
             percent(row.final),
+            *([percent(row.chance)] if differ else []),
             points(row.forgetting),
             size_text(row.size),
             *([row.configuration] if configured else []),

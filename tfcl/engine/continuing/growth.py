@@ -124,13 +124,13 @@ def complete_last_row(
     last, learned = records[-1], stream.learned_versions(len(records) - 1)
     lost = [is_lost(task.test) for task, _ in learned]
     if not last.read_digests and any(lost):
-        last.read_digests = [evaluator.read_digest(*each) for each in learned]
+        last.read_digests = [evaluator.activated(*each) for each in learned]
         evaluator.remember(records)
     for place, (task, visit) in enumerate(learned):
         if last.row[place] is None and not lost[place]:
             found = evaluator.banked(task, visit)
             last.row[place], last.losses[place] = found.accuracy, found.loss
-            last.read_digests[place] = evaluator.read_digest(task, visit)
+            last.read_digests[place] = evaluator.activated(task, visit)
             if task.num_classes > 5:
                 last.top5[place] = found.top5_accuracy
 

@@ -92,7 +92,7 @@ def write_again(
     bank = Bank(folder / "tasks", first_names=journal.first_names)
     learned = learned_so_far(journal, bank, len(facts.task_names))
     content = results.collect(facts, learned)
-    results.write_numbers(content, folder)
+    results.write_numbers(content, folder, learned)
     say(folder, found, content["lost"])
 
 

@@ -179,6 +179,9 @@ class Board:
             for name, figure in vector_figures(labels, curves).items():
                 tag = f"{name.replace('/', '_')}/{printable(record.name)}"
                 summaries.image(tag, figure, step)
+            drawn = self._outputs.answer_figures(record.visit)
+            for tag, figure in drawn.items():
+                summaries.image(tag, figure, step)
         kind, _, name = _LAST_TAG.partition("/")
         summaries.scalars(kind, {name: len(results["visits"])}, step)
 

@@ -12,7 +12,10 @@ if typing.TYPE_CHECKING:
 
 _TEXTS = ("task", "configuration")  # Columns that are no numbers.
 # Columns that a reader looks for, whatever is in them.
-_ALWAYS = ("#", "task", "learned %", "final %", "forgetting")
+_ALWAYS = (
+    *("#", "task", "learned %", "final %", "chance %"),
+    "forgetting",
+)
 
 
 def section(results: dict[str, Any]) -> str:
@@ -24,7 +27,7 @@ def section(results: dict[str, Any]) -> str:
     titles = (
         "#|task|classes|train / validation / test|epochs|learned %|final %|"
     )
-    titles += "forgetting|parameters of task|size of task"
+    titles += "chance %|forgetting|parameters of task|size of task"
     rows = []
     summaries = tables.task_rows(results)
     for task, row in zip(results["tasks"], summaries, strict=True):
@@ -38,6 +41,7 @@ def section(results: dict[str, Any]) -> str:
                 task["epochs"],
                 tables.percent(row.learned),
                 tables.percent(row.final),
+                tables.percent(row.chance),
                 tables.points(row.forgetting),
                 f"{row.parameters:,}",
                 tables.size_text(row.size),
@@ -52,7 +56,8 @@ def section(results: dict[str, Any]) -> str:
     note = (
         "Accuracies are those on the test set: learned = right after the task, "
         "final = after the last one. Forgetting, in percentage points: best "
-        "accuracy before the last task minus final accuracy."
+        "accuracy before the last task minus final accuracy. Chance: answers "
+        "drawn at random."
     )
     numeric = "".join(str(int(name not in _TEXTS)) for name in header)
     line = (
