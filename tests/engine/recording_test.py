@@ -45,6 +45,10 @@ class _Evaluator:
         count = len(task.test)
         return Given(np.zeros(count, np.int32), np.ones(count, np.float32))
 
+    def measured_with(self, stream, visit):
+        versions = stream.learned_versions(visit)
+        return [self.activated(*each) for each in versions]
+
     def evaluations(self, stream, visit):
         return {
             task.index: Evaluation(0.5, 0.25, 0.0, 0.75, None, found)
@@ -103,6 +107,11 @@ def test_the_record_tells_of_task_training_bank_and_all_tasks(tmp_path):
         "shared_bytes": 20,
     }
     assert (record.row, record.losses) == ([0.25, 0.25], [0.5, 0.5])
+    assert record.split_digests["test"] == task.test.digest()
+    assert record.read_digests == [
+        f"digest of {each.name} after visit {number}"
+        for number, each in enumerate(_STREAM)
+    ]
     # Of two classes, five answers are all.
     assert record.top5 == [0.75, None]
     assert record.to_json().keys() & {"verification"} == set()

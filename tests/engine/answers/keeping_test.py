@@ -318,7 +318,7 @@ def test_only_the_chief_writes(tmp_path):
     asked = []
     evaluator.answers = lambda task: asked.append(task)
     evaluator.bank = types.SimpleNamespace(
-        folder=tmp_path / "tasks", writes=False
+        folder=tmp_path / "tasks", writes=False, first_names={}
     )
     keep_learned(stream.visits[0], evaluator)
     assert len(asked) == 1 and not list(tmp_path.iterdir())
