@@ -225,7 +225,7 @@ def test_a_wider_task_for_normed_memories_is_refused_before_it(tmp_path):
 def test_other_classes_of_a_learned_task_are_still_refused(tmp_path):
     make = _GROWING["FineTuning"]
     toy_run.learn(tmp_path, make(), _classes(2, 2))
-    with pytest.raises(UserError, match="is not the one that"):
+    with pytest.raises(UserError, match="chosen from the classes of all"):
         toy_run.open_run(tmp_path, make(), _classes(3, 3))
 
 

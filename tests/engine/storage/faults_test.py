@@ -12,11 +12,13 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
+from tfcl.data.absent import is_lost
 from tfcl.data.task import TaskStream
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.best_weights import BestWeights
 from tfcl.engine.storage.journal import Journal
+from tfcl.engine.storage.position import Position
 from tfcl.errors import RunError, UserError
 from tfcl.files import read_json
 from tfcl.learner import runs
@@ -189,12 +191,30 @@ def _changed_stream(changed, number):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("changed", [_reversed_classes, _other_data, _renamed])
-def test_a_stream_of_other_tasks_is_refused(straight, changed, number):
-    folder = straight.run.model_dir
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [(_reversed_classes, "classes (gone: none"), (_other_data, "train exampl")],
+)
+def test_learned_tasks_stay_as_they_were_learned(
+    straight, changed, told, number, caplog
+):
     stream = _changed_stream(changed, number)
-    with pytest.raises(UserError, match=f"Task {number} .* differ"):
-        toy_run.open_run(folder, best_hps(), stream)
+    run = toy_run.open_run(straight.run.model_dir, best_hps(), stream)
+    run.close()
+    assert [is_lost(task.train) for task in run.stream] == [
+        k == number for k in range(2)
+    ]
+    assert f"'task_0{number}' is learned" in caplog.text
+    assert told in caplog.text
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_same_data_under_another_name_are_known(straight, number):
+    stream = _changed_stream(_renamed, number)
+    run = toy_run.open_run(straight.run.model_dir, best_hps(), stream)
+    run.close()
+    assert [task.name for task in run.stream] == ["task_00", "task_01"]
+    assert not any(is_lost(task.train) for task in run.stream)
 
 
 def test_a_task_in_hand_is_compared_too(straight, tmp_path):
@@ -205,7 +225,7 @@ def test_a_task_in_hand_is_compared_too(straight, tmp_path):
     middle = saves[-2]
     stream = _changed_stream(_reversed_classes, 1)
     assert _learned(middle) == 1
-    with pytest.raises(UserError, match="Task 1 .* differ.*stream.tasks"):
+    with pytest.raises(UserError, match="middle of a task .'task_01'"):
         toy_run.open_run(middle, stream=stream)
 
 
@@ -215,10 +235,11 @@ def _learned(model_dir):
     return len(run.journal.visits)
 
 
-def test_a_shorter_stream_is_refused(straight):
+def test_a_shorter_stream_leaves_what_is_learned(straight):
     folder = straight.run.model_dir
-    with pytest.raises(UserError, match="learned 2 tasks, .* only 1"):
-        toy_run.open_run(folder, best_hps(), toy_run.toy_stream((2,)))
+    run = toy_run.open_run(folder, best_hps(), toy_run.toy_stream((2,)))
+    run.close()
+    assert [is_lost(task.test) for task in run.stream] == [False, True]
 
 
 BINDINGS = {
@@ -237,7 +258,6 @@ BINDINGS = {
         ("Experiment.method", "@LASEM()"),
         ("Experiment.seed", "1"),
         ("Experiment.stream", "@class_split_stream"),
-        ("synthetic_stream.batch_size", "8"),
         ("StaticTransfer.configuration", "'10'"),
     ],
 )
@@ -247,6 +267,19 @@ def test_other_bindings_are_refused_by_name(name, value):
     with pytest.raises(UserError) as error:
         runs.refuse_other_bindings(run, {**BINDINGS, name: value})
     assert f"{name}: {old} -> {value}" in str(error.value)
+    assert run.journal.bindings == BINDINGS
+
+
+def test_how_a_task_is_trained_may_differ_between_tasks_alone():
+    new = {**BINDINGS, "synthetic_stream.batch_size": "8"}
+    run = _resumed(BINDINGS)
+    runs.refuse_other_bindings(run, new)
+    assert run.journal.bindings == new
+    assert run.journal.settings["synthetic_stream.batch_size"] == "8"
+    run = _resumed(BINDINGS)
+    run.journal.position = Position(1, 1, "digest", name="task_01")
+    with pytest.raises(UserError, match="'task_01', .*batch_size: 16 -> 8"):
+        runs.refuse_other_bindings(run, new)
     assert run.journal.bindings == BINDINGS
 
 

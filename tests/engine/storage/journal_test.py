@@ -202,7 +202,7 @@ def test_a_task_begins_where_the_method_stands_and_a_resumed_one_does_not():
     journal = Journal(structure={"width": 2})
     task = STREAM.tasks[1]
     journal.begin_task(task)
-    wanted = Position(0, 1, task.fingerprint(), {"width": 2})
+    wanted = Position(0, 1, task.fingerprint(), {"width": 2}, name=task.name)
     assert journal.position == wanted
     journal.position.steps = 5
     journal.begin_task(task)

@@ -163,12 +163,17 @@ def _fingerprints(task):
 
 
 def _name_in(given, record):
-    """By what name a stream has a learned task, perhaps its former one."""
-    former = record.file_name
-    if record.name not in given and former in given:
-        if _is_of(record, given[former]):
-            return former
-    return record.name
+    """By what name a stream has a learned task, perhaps another one."""
+    if record.name in given:
+        return record.name
+    same = [name for name, task in given.items() if _is_of(record, task)]
+    if same:
+        logging.info(
+            "Task '%s' of the stream is '%s', which is learned.",
+            same[0],
+            record.name,
+        )
+    return same[0] if same else record.name
 
 
 def _is_of(record, task):
