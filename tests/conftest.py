@@ -41,10 +41,11 @@ def _freed_graphs():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _swept_memory():
+def _swept_memory(request):
     """Frees what the last file has left, sets aside what stays.
 
-    Python would look through what stays again and again.
+    Python would look through what stays again and again. What a file keeps for
+    its tests by `functools.cache`, networks above all, goes with it.
     """
     keras.backend.clear_session(free_memory=False)
     gc.collect()
@@ -52,3 +53,8 @@ def _swept_memory():
     if sys.platform == "linux":
         # The C library keeps what is freed between what is not.
         ctypes.CDLL(None).malloc_trim(0)
+    yield
+    for value in vars(request.module).values():
+        # Its class has no public name.
+        if hasattr(type(value), "cache_clear"):
+            value.cache_clear()
