@@ -68,7 +68,7 @@ _COVERED = {
     "learner/learner_test": (
         "learner/method_source learner/runs learner/task learner/told"
     ),
-    "learner/readings_test": "learner/model_pixels learner/task_data",
+    "learner/readings_test": "models/model_pixels learner/task_data",
     "layers/attention/transformer_layers_test": (
         "layers/attention/self_attention layers/attention/token_embedding"
     ),

@@ -21,8 +21,8 @@ from tfcl.engine.training.trainer import Trainer
 from tfcl.errors import RunError, UserError
 from tfcl.learner import kept_tasks
 from tfcl.learner.learner import Experiment
-from tfcl.learner.model_pixels import RAW
 from tfcl.methods import CLR, EWC, HAT, LASEM, Rehearsal
+from tfcl.models.model_pixels import RAW
 from tfcl.testing import undrawn_figures
 
 TEST = examples(9, 20)

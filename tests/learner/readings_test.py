@@ -8,10 +8,10 @@ import tfcl
 from tests.learner.programs import examples, method, model
 from tfcl.errors import UserError
 from tfcl.learner.kept_tasks import KeptTasks
-from tfcl.learner.model_pixels import RAW, own_preprocessing
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.task_data import opened
 from tfcl.methods import EWC, TaskTraining
+from tfcl.models.model_pixels import RAW, own_preprocessing
 
 _NO_WISH = dict.fromkeys(
     ("image_size", "channels", "batch_size", "preprocessing", "resize")

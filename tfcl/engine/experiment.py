@@ -163,7 +163,7 @@ class Experiment:
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
         told = withheld_task(method.refuse_unknown_task)
-        with told, made_for(self.model_dir):
+        with told, made_for(self.model_dir), kept_by(self._start_files):
             found = stream(data_dir=data_dir)
         self.stream = grown(found, self.journal, self.bank, self.model_dir)
         if not self.stream.task_known:

@@ -114,10 +114,19 @@ def _statistics(journal, entries, wish):
         return statistics_of(wish, None, shape[-1])
     stream = journal.bindings.get("Experiment.stream", "").lstrip("@")
     bound = journal.bindings.get(f"{stream}.statistics")
-    if bound is not None:
-        value = ast.literal_eval(bound)
-        if fits(value, Statistics):
-            return checked_statistics(value, shape[-1])
+    if bound is not None and fits(_literal(bound), Statistics):
+        return checked_statistics(_literal(bound), shape[-1])
     pairs = {(e.preprocessing.mean, e.preprocessing.std) for e in entries}
-    # Constants are the same for all tasks, statistics of images are not.
-    return pairs.pop() if len(pairs) == 1 < len(entries) else "train"
+    mean, std = pairs.pop()
+    # Constants are the same for all tasks, statistics of images are not, and
+    # no images are black.
+    constant = not pairs and (len(entries) > 1 or not any(mean))
+    return (mean, std) if constant else "train"
+
+
+def _literal(text):
+    """The value of a binding, None of a function of gin's."""
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return None

@@ -11,8 +11,8 @@ from tfcl.arguments import fits
 from tfcl.data.task_assembly import Statistics, checked_statistics
 from tfcl.errors import UserError
 from tfcl.learner.arrays import shape_of
-from tfcl.learner.model_pixels import RAW, own_preprocessing
 from tfcl.models.backbones.given_model import GivenModel
+from tfcl.models.model_pixels import RAW, own_preprocessing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,7 @@ from tfcl.methods.base import (
     trainable,
     values_of,
 )
+from tfcl.methods.feature_check import warn_of_blind_backbone
 from tfcl.methods.frozen_layers import require_still
 from tfcl.methods.protocols import SupportsEmbedding
 from tfcl.methods.shared_weights import say_shared
@@ -28,7 +29,7 @@ if typing.TYPE_CHECKING:
 
     import keras
 
-    from tfcl.data.task import StreamSpec, Task
+    from tfcl.data.task import StreamSpec, Task, TaskStream
     from tfcl.layers.task_head import TaskHead
     from tfcl.methods.base import Batch
     from tfcl.methods.tensor_norms import TensorNorms
@@ -67,6 +68,9 @@ class NetworkMethod(Method, SupportsEmbedding):
 
     decays_weights = False
     """Whether the method knows `TaskTraining.weight_decay`."""
+
+    begins_plain = False
+    """Whether the backbone, set up, gives the features of its weights."""
 
     takes_losses = False
     """Whether every task may have a loss and head columns of its own."""
@@ -125,6 +129,10 @@ class NetworkMethod(Method, SupportsEmbedding):
         """Refuses layers that change `kept`; see `frozen_layers`."""
         shape, training = self.spec.image_shape, self.shared_in_training
         require_still(backbone, shape, kept, training, type(self).__name__)
+
+    def check_stream(self, stream: TaskStream) -> None:
+        if self.begins_plain and self.training.pretrained:
+            warn_of_blind_backbone(self._network.backbone, stream)
 
     def make_backbone(self, spec: StreamSpec) -> keras.Model:
         """The backbone; a lifted backbone where a method has own layers."""

@@ -1,11 +1,18 @@
 """A user's `.keras` file as a backbone."""
 
+import pathlib
+
+import gin
 import keras
 import numpy as np
 import pytest
 
+from tests.testing import folders
+from tfcl import configuration
+from tfcl.engine.experiment import Experiment
+from tfcl.engine.loop import learn_stream
 from tfcl.errors import UserError
-from tfcl.models.backbones.keras_file import keras_file
+from tfcl.models.backbones.keras_file import keras_file, keras_file_statistics
 from tfcl.models.surgery.reprogram import reprogram
 
 _IMAGES = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
@@ -158,3 +165,59 @@ def test_code_in_a_file_is_not_run(saved):
     path = saved(keras.Model(inputs, outputs))
     with pytest.raises(UserError, match="cannot be read"):
         keras_file((8, 8, 3), path)
+
+
+@pytest.mark.parametrize("converts", [True, False])
+def test_the_file_says_what_pixels_its_model_takes(saved, converts, caplog):
+    caplog.set_level("INFO")
+    own = [keras.layers.Rescaling(1 / 127.5, -1, name="scaled")]
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), *own * converts, *_classifier().layers]
+    )
+    found = keras_file_statistics(saved(model))
+    if converts:
+        assert found == (0.0, 1 / 255)
+        assert "layer 'scaled', Rescaling" in caplog.text
+        assert "0 to 255" in caplog.text
+    else:
+        assert found == "none"
+        assert "0 to 1." in caplog.text
+
+
+def test_a_run_goes_on_without_the_file(saved, tmp_path):
+    """It has a copy, which also says what pixels the model takes."""
+    (tmp_path / "pictures").mkdir()
+    folders.draw_task(tmp_path / "pictures", "cars", {"mini": 9, "beetle": 9})
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 127.5, -1)]
+        + _classifier().layers
+    )
+    path = saved(model)
+
+    def opened():
+        configuration.load(
+            ["gin/clr_keras_file.gin"],
+            [
+                f"KERAS_FILE = '{path}'",
+                f"folder_stream.root = '{tmp_path / 'pictures'}'",
+                "folder_stream.image_size = 8",
+                "TaskTraining.epochs = 1",
+                "CLR.mode = 'full'",
+            ],
+        )
+        run = Experiment(model_dir=tmp_path / "run", exports=False)
+        run.start({})
+        return run
+
+    try:
+        run = opened()
+        learn_stream(run)
+        run.close()
+        pathlib.Path(path).unlink()
+        again = opened()
+        again.close()
+    finally:
+        gin.clear_config()
+    split = again.stream.tasks[0].train
+    np.testing.assert_allclose(split.std, 1 / 255)
+    assert again.resumed and len(again.journal.visits) == 1

@@ -43,6 +43,7 @@ class FineTuning(NetworkMethod):
     """
 
     decays_weights = True
+    begins_plain = True
 
     @checked
     def __init__(

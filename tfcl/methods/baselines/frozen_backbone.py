@@ -36,6 +36,7 @@ class FrozenBackbone(NetworkMethod):
     """
 
     keeps_shared = True
+    begins_plain = True
     shared_in_training = False  # In that of the first task alone.
 
     @checked

@@ -60,6 +60,7 @@ class Individual(NetworkMethod):
     """
 
     keeps_shared = True  # There is nothing, and no draws in inference.
+    begins_plain = True
 
     @checked
     def __init__(

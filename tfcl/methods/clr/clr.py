@@ -81,6 +81,7 @@ class CLR(NetworkMethod, SupportsBundle):
     """
 
     keeps_shared = True
+    begins_plain = True
 
     @checked
     def __init__(

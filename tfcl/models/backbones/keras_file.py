@@ -7,6 +7,7 @@ import typing
 
 import gin
 import keras
+from absl import logging
 
 from tfcl.errors import UserError
 from tfcl.models import start_files
@@ -15,10 +16,13 @@ from tfcl.models.backbones.whole_model import (
     require_one_way,
     up_to_features,
 )
+from tfcl.models.model_pixels import RAW, own_preprocessing
 from tfcl.models.start_weights import note_source
 from tfcl.types import StartFile
 
 if typing.TYPE_CHECKING:
+    from typing import Any
+
     from tfcl.types import Shape
 
 
@@ -64,6 +68,42 @@ def keras_file(
     )
     note_source(backbone, f"the weights of '{path}'")
     return backbone
+
+
+@gin.configurable
+def keras_file_statistics(path: StartFile = gin.REQUIRED) -> Any:
+    """By what a stream standardises images for the model of a file.
+
+    A line of the log says what was found.
+
+    Args:
+        path: As of `keras_file`.
+
+    Returns:
+        `(0, 1 / 255)`, which leaves pixels from 0 to 255, for a model that
+        begins with `Rescaling` or `Normalization`; else "none", pixels from 0
+        to 1.
+
+    Raises:
+        UserError: If the file cannot be read.
+    """
+    layer = own_preprocessing(_loaded(path))
+    if layer is None:
+        logging.info(
+            "The model of '%s' does not begin with a conversion of pixels: it "
+            "gets pixels from 0 to 1. Set the stream's statistics if it was "
+            "trained on others.",
+            path,
+        )
+        return "none"
+    logging.info(
+        "The model of '%s' converts pixels itself (layer '%s', %s): it gets "
+        "pixels from 0 to 255.",
+        path,
+        layer.name,
+        type(layer).__name__,
+    )
+    return RAW
 
 
 def _loaded(path):
