@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import typing
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
-from PIL import Image
 
 from tfcl.reporting import drawing
 from tfcl.reporting.answers.answers import class_name, num_classes
@@ -127,9 +126,11 @@ def mistakes_figure(
     axes.set_axis_off()
     for place, row in enumerate(shown):
         left, top = place % _COLUMNS, _CELL_HEIGHT * (place // _COLUMNS)
-        image = Image.open(io.BytesIO(answers.images[row])).convert("RGB")
+        image = tf.io.decode_image(
+            answers.images[row], 3, expand_animations=False
+        )
         axes.imshow(
-            np.asarray(image),
+            image.numpy(),
             interpolation="nearest",
             extent=(left + 0.1, left + 0.9, top + 0.8, top),
         )
