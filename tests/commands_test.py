@@ -208,6 +208,8 @@ def test_a_signal_saves_a_run_that_goes_on(life, tmp_path, number, code):
         cwd=_ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests themselves may run where it is ignored (`nohup`, `&`).
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     for line in process.stderr:
         if "phase train" in line:
@@ -267,7 +269,7 @@ def test_tensorboard_can_read_the_events_of_every_task(life):
     for path in (life.folder / "tensorboard").iterdir():
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             tags |= {value.tag for value in event.summary.value}
-    assert {f"task_{k:03d}/train/loss" for k in range(3)} <= tags
+    assert {f"train/{name}/loss" for name in _NAMES} <= tags
     assert {f"test_accuracy/{name}" for name in _NAMES} <= tags
     assert {"config.gin", "operative_config.gin"} <= tags
 
@@ -330,8 +332,13 @@ def test_an_exported_task_serves_without_this_program(
 
 def test_the_same_command_with_more_tasks_learns_only_those(life):
     before, after = life.first_results, life.second_results
-    # The seconds too: nothing was learned again to the same numbers.
-    assert after["tasks"][:2] == before["tasks"]
+    # The seconds too: nothing was learned again to the same numbers. What
+    # tasks answer at the end is another end's.
+    known = [
+        [{k: v for k, v in task.items() if k != "answers"} for task in tasks]
+        for tasks in (before["tasks"], after["tasks"][:2])
+    ]
+    assert known[0] == known[1]
     assert after["seconds"] > before["seconds"]
     matrices = before["accuracy_matrix"], after["accuracy_matrix"]
     assert [row[:2] for row in matrices[1][:2]] == matrices[0]

@@ -162,6 +162,12 @@ def test_images_are_read_as_those_of_the_other_tasks(run, pictures):
     own = found.tasks[0].preprocessing
     raw = stream(preprocessing="none").tasks[0].preprocessing
     assert own.mean != raw.mean and raw.mean == (0.0,)
+    # What a function of gin's has said is seen from the learned tasks.
+    bound = "class_split_stream.statistics"
+    journal.bindings[bound] = "@keras_file_statistics()"
+    assert stream().tasks[0].preprocessing.mean == own.mean
+    journal.bindings[bound] = "((0.5,), (0.25,))"
+    assert stream().tasks[0].preprocessing.mean == (0.5,)
 
 
 def test_the_old_stream_still_opens_the_run(run, begun, pictures, commands):

@@ -128,5 +128,5 @@ def _literal(text):
     """The value of a binding, None of a function of gin's."""
     try:
         return ast.literal_eval(text)
-    except ValueError:
+    except (SyntaxError, ValueError):
         return None
