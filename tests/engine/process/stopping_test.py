@@ -46,19 +46,26 @@ _DEAF = _PROGRAM.replace(
 )
 
 
+def _hear():
+    """Tests may run where signals are ignored (`nohup`, `&`); children inherit
+    it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture(name="started")
 def _started(tmp_path):
     """Function of a program and its stretch that starts it."""
     processes = []
 
-    def start(program, stretch, **options):
+    def start(program, stretch, preexec_fn=_hear):
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(stretch), tmp_path / "saved"],
             cwd=_ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
+            preexec_fn=preexec_fn,
         )
         processes.append(process)
         assert process.stdout.readline() == "learning\n"
@@ -133,6 +140,7 @@ def test_what_was_ignored_stays_ignored(started):
 def test_a_run_is_saved_when_its_terminal_is_closed(tmp_path):
     process, terminal = pty.fork()
     if process == 0:  # The child: its terminal is the other end.
+        _hear()
         os.chdir(_ROOT)
         arguments = [_PROGRAM, "0.05", str(tmp_path / "saved")]
         os.execv(sys.executable, [sys.executable, "-c", *arguments])
