@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import logging
 import os
 import sys
 
@@ -30,6 +31,12 @@ two_cpus()
 # machine.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _plain_log():
+    """What a test hears of the log does not depend on the tests before it."""
+    logging.getLogger("absl").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

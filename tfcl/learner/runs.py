@@ -160,7 +160,7 @@ def refuse_changed_file(
         UserError: With the differing bindings.
     """
     now = configuration.bindings()
-    found = _differences(learned, now, between=True) if learned else []
+    found = _differences(learned, now, between=False) if learned else []
     if found:
         raise UserError(
             f"{pathlib.Path(model_dir) / 'config.gin'} is not as the run was "

@@ -77,6 +77,7 @@ def told() -> Iterator[None]:
     handler.setFormatter(_PlainFormatter())
     handler.addFilter(is_ours)
     before, propagates = logging.get_verbosity(), logger.propagate
+    level = logger.level  # Perhaps none: that of the program's root logger.
     logger.addHandler(handler)
     logger.propagate = False
     logging.set_verbosity(logging.INFO)
@@ -84,5 +85,6 @@ def told() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(before)
+        logger.setLevel(level)
         logger.propagate = propagates
         logger.removeHandler(handler)
