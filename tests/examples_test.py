@@ -1,7 +1,10 @@
 """The example programs, on made-up sources and on points."""
 
+import os
 import pathlib
 import runpy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from tfcl.data.sources.image_files import read_image
 from tfcl.data.streams.folder_stream import folder_stream
 
 _EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
+_CIFAR = _EXAMPLES.parents[1] / "shared" / "tfds"
 
 
 @pytest.fixture
@@ -91,3 +95,27 @@ def test_a_dense_layer_forgets_and_a_memory_head_does_not(capsys):
     memory = _rows_of("memory_head_2d", capsys)
     assert np.diag(dense)[:2].min() > 95 and dense[3, :2].max() < 5
     assert np.diag(memory).min() > 95 and memory[3].min() > 95
+
+
+@pytest.mark.large
+@pytest.mark.skipif(
+    not (_CIFAR / "cifar100").is_dir(), reason=f"no CIFAR-100 in {_CIFAR}"
+)
+def test_a_network_in_use_grows(tmp_path):
+    """From an own classifier to exports and a bundle, in some minutes."""
+    ended = subprocess.run(
+        ["bash", str(_EXAMPLES / "grow_a_model.sh"), str(tmp_path / "out")],
+        env={
+            **os.environ,
+            "PYTHON": sys.executable,
+            "TFCL": f"{sys.executable} -m tfcl",
+            "PYTHONPATH": str(_EXAMPLES.parent),
+            "TFDS_DATA_DIR": str(_CIFAR),
+        },
+        capture_output=True,
+        text=True,
+        timeout=3600,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "tfcl was not loaded." in ended.stdout
+    assert ended.stdout.count("images, differ by") == 13
