@@ -405,6 +405,15 @@ def test_the_model_of_the_program_is_not_changed(tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.fixture
+def _hears_ctrl_c():
+    """Tests may run where it is ignored (`nohup`, `&`)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_ctrl_c")
 def test_ctrl_c_interrupts_a_program_and_keeps_what_is_saved(shop, tmp_path):
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
