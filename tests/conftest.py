@@ -62,6 +62,7 @@ def _swept_memory(request):
         ctypes.CDLL(None).malloc_trim(0)
     yield
     for value in vars(request.module).values():
-        # Its class has no public name.
-        if hasattr(type(value), "cache_clear"):
+        # Not what it imports, such as the one strategy of the process.
+        own = getattr(value, "__module__", None) == request.module.__name__
+        if own and hasattr(type(value), "cache_clear"):
             value.cache_clear()
