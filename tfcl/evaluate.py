@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
         now = "not here" if is_lost(task.test) else _percent(new)
         table.add_row(task.name, _percent(old), now)
     Console().print(table)
-    if not np.array_equal(found, recorded, equal_nan=True):
+    if runs.differs(found, recorded):
         raise RunError(
             "The accuracies differ from the recorded ones: data, bank or "
             "TensorFlow version have changed since the run."

@@ -4,7 +4,9 @@ From a terminal tfcl.add does it.
 """
 
 import json
+import math
 import shutil
+from unittest import mock
 
 import keras
 import numpy as np
@@ -13,8 +15,10 @@ import pytest
 import tfcl
 from tests.learner.programs import examples, method
 from tests.testing.forked_commands import ForkedCommands
-from tfcl.engine.storage.checkpoints import newest_journal
-from tfcl.errors import UserError
+from tfcl.engine.storage.checkpoints import CheckpointPolicy, newest_journal
+from tfcl.engine.storage.saver import Saver
+from tfcl.errors import Interrupted, UserError
+from tfcl.learner import runs
 from tfcl.learner.further_task import further_stream
 from tfcl.testing import undrawn_figures
 
@@ -89,6 +93,8 @@ def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
     settings = [task["settings"] for task in tasks]
     assert settings[0] == settings[1]
     assert settings[2]["TaskTraining.epochs"] == "3"
+    sizes = [each["class_split_stream.batch_size"] for each in settings]
+    assert sizes == ["16", "16", "8"]
     # All that was exported is brought up to date.
     assert (run / "export/boats/3").is_dir()
     assert (run / "export/zero_one/3").is_dir()
@@ -125,6 +131,40 @@ def test_what_the_run_is_made_of_stays(binding, named, run, pictures):
         )
     assert named in str(caught.value)
     assert _matrix(run) == before
+
+
+def test_a_task_keeps_its_batch_size_to_its_end(run, pictures):
+    def learner(size):
+        return tfcl.Learner.load(
+            run,
+            batch_size=size,
+            checkpoints=CheckpointPolicy(every_seconds=0.0, steps_per_call=2),
+        )
+
+    task, first = tfcl.Task("boats", train=pictures), learner(8)
+    with (
+        undrawn_figures(),
+        mock.patch.object(Saver, "save", _saves_and_stops(first)),
+        pytest.raises(Interrupted),
+    ):
+        first.learn(task)
+    assert newest_journal(run).position is not None
+    with pytest.raises(UserError, match="batch_size: 8 -> 4"):
+        learner(4).learn(task)
+    with undrawn_figures():
+        assert "boats" in learner(None).learn(task)  # That of the task.
+    settings = newest_journal(run).visits[-1].settings
+    assert settings["class_split_stream.batch_size"] == "8"
+
+
+def _saves_and_stops(learner):
+    save = Saver.save
+
+    def saves(self, *arguments, **named):
+        learner.stop()
+        return save(self, *arguments, **named)
+
+    return saves
 
 
 def test_what_does_not_fit_is_refused(run, pictures, commands):
@@ -168,6 +208,22 @@ def test_images_are_read_as_those_of_the_other_tasks(run, pictures):
     assert stream().tasks[0].preprocessing.mean == own.mean
     journal.bindings[bound] = "((0.5,), (0.25,))"
     assert stream().tasks[0].preprocessing.mean == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("measured", "recorded", "wanted"),
+    [
+        ([0.5, 0.7], [0.5, 0.7], False),
+        ([0.5, 0.7], [0.5, 0.6], True),
+        # Not known then, measured by images that are here again.
+        ([0.5, 0.7], [math.nan, 0.7], False),
+        ([math.nan, 0.7], [math.nan, 0.7], False),
+        # Changed since, without images.
+        ([math.nan, 0.7], [0.5, 0.7], True),
+    ],
+)
+def test_what_was_not_known_does_not_differ(measured, recorded, wanted):
+    assert runs.differs(measured, recorded) is wanted
 
 
 def test_the_old_stream_still_opens_the_run(run, begun, pictures, commands):

@@ -102,6 +102,52 @@ def test_a_removed_task_frees_its_name(shop, tasks):
     assert not np.isnan(learner.accuracy_matrix[-1]).any()
 
 
+def _bundled(folder):
+    (path,) = (folder / "export/bundle").glob("*/assets/model.json")
+    return [each["task"] for each in json.loads(path.read_text())["tasks"]]
+
+
+def test_the_bundle_follows(shop, tasks):
+    tfcl.Learner(shop, method(2)).export(bundle=True)
+    tasks.rename("shoes", "boots")
+    assert _bundled(shop) == ["boots", "bags"]
+    tasks.remove("boots")
+    assert _bundled(shop) == ["bags"]
+    tfcl.Learner(shop, method(2)).learn(tfcl.Task("hats", train=examples(3)))
+    # It still is one of all tasks.
+    assert _bundled(shop) == ["bags", "hats"]
+
+
+def test_all_tasks_may_be_removed(shop, tasks):
+    tfcl.Learner(shop, method(2)).export(bundle=True)
+    tasks.remove("shoes")
+    tasks.remove("bags")
+    assert not list((shop / "export").iterdir())
+    learner = tfcl.Learner(shop, method(2))
+    assert learner.tasks == [] and learner.evaluate() == {}
+    for bundle in (False, True):
+        with pytest.raises(UserError, match="are removed. Learn one"):
+            learner.export(bundle=bundle)
+    assert list(learner.learn(_SHOES)) == ["shoes"]
+
+
+def test_a_removed_task_is_called_as_no_other(shop, tasks):
+    tasks.rename("bags", "shoes.removed0")
+    tasks.remove("shoes")
+    names = _results(shop)["task_names"]
+    assert names == ["shoes.removed0.0", "shoes.removed0"]
+    assert tfcl.Learner(shop, method(2)).tasks == ["shoes.removed0"]
+
+
+def test_files_of_the_run_tell_the_new_name(shop, tasks, caplog):
+    tasks.rename("shoes", "boots")
+    spec = json.loads((shop / "spec.json").read_text())
+    assert spec["task_names"] == ["boots", "bags"]
+    caplog.clear()
+    tfcl.Learner(shop, method(2)).predict("boots", _IMAGES)
+    assert "not as the run wrote it" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

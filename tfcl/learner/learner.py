@@ -35,6 +35,7 @@ from tfcl.learner.method_source import (
 )
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.runs import (
+    differs,
     last_row,
     refuse_other_bindings,
     refuse_unknown,
@@ -325,16 +326,15 @@ class Learner:
                 )
             try:
                 row, recorded = run.measure_again()
-                names = [task.name for task in run.stream]
             finally:
                 run.close()
-        if not np.array_equal(row, recorded, equal_nan=True):
+        if differs(row, recorded):
             logging.warning(
                 "The accuracies differ from the recorded ones, %s: data, bank "
                 "or TensorFlow version have changed since the run.",
                 recorded,
             )
-        return dict(zip(names, row))
+        return last_row(journal, row)
 
     @checked
     def export(

@@ -75,6 +75,7 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
         method = configuration.build("Experiment.method")
         learned = LearnedTasks(model_dir, method)
     refuse_changed_file(model_dir, learned.bindings)
+    learned.refuse_none()
     return learned
 
 
@@ -106,12 +107,19 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
     Raises:
         UserError: With the differing bindings.
     """
-    journal = run.journal
+    journal, size = run.journal, {}
+    stream = bindings.get("Experiment.stream", "").lstrip("@")
+    if stream:  # A further task may have a batch size of its own.
+        size[f"{stream.removesuffix('()')}.batch_size"] = str(
+            run.stream.batch_size
+        )
     if run.resumed:
+        known = {**size, **journal.bindings, **journal.settings}
+        was = {**journal.bindings, **{key: known[key] for key in size}}
         begun = journal.position and (journal.position.name or "a task")
-        refuse_other(run.model_dir, journal.bindings, bindings, begun)
+        refuse_other(run.model_dir, was, {**bindings, **size}, begun)
         journal.bindings = dict(bindings)
-    journal.settings = of_tasks(bindings)
+    journal.settings = {**of_tasks(bindings), **size}
 
 
 def refuse_other(
@@ -190,13 +198,34 @@ def _may_differ(line, stream, between):
     return key.startswith(f"{stream}.") and key != f"{stream}.batch_size"
 
 
-def last_row(journal: Journal) -> dict[str, float]:
+def differs(measured: Sequence[float], recorded: Sequence[float]) -> bool:
+    """Whether accuracies are other than those that a run has recorded.
+
+    What was not known then, NaN, may be known by now.
+
+    Args:
+        measured, recorded: By task index.
+    """
+    known = ~np.isnan(recorded)
+    return not np.array_equal(
+        np.asarray(measured)[known], np.asarray(recorded)[known]
+    )
+
+
+def last_row(
+    journal: Journal, measured: Sequence[float] | None = None
+) -> dict[str, float]:
     """`{name: test accuracy}` of all tasks that a run has learned.
 
     NaN where it is not known; without tasks that the user has removed.
+
+    Args:
+        journal: Of the run.
+        measured: What they have now, by task index; None for what they had.
     """
     newest = {record.index: record for record in journal.visits}
-    row = np.array(journal.visits[-1].row, float).tolist() if newest else []
+    noted = journal.visits[-1].row if newest else []
+    row = np.array(noted if measured is None else measured, float).tolist()
     return {
         newest[index].name: accuracy
         for index, accuracy in zip(sorted(newest), row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 import typing
@@ -12,6 +13,7 @@ from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
+from tfcl.files import write_atomically
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,21 +86,21 @@ class TaskList:
 
         def change(journal):
             records = _records(journal, name)
-            _call(journal, name, f"{name}.removed{records[0].visit}")
+            _call(journal, name, _removed_name(journal, records[0]))
             for record in records:
                 record.removed = True
 
         self._change(name, change)
         folder = self.model_dir / "export"
-        for path in _versions(folder / name):
-            shutil.rmtree(path)
+        _delete_versions(folder / name)
         for suffix in _SUFFIXES:
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
+        self._learned().bundle_again({})
 
     def _change(self, name, change):
         lock = DirectoryLock(self.model_dir)
         try:
-            learned = LearnedTasks(self.model_dir, self._method())
+            learned = self._learned()
             learned.find(name)  # Or an error with the names.
             checkpoints = Checkpoints(
                 self.model_dir / "checkpoints", CheckpointPolicy()
@@ -108,23 +110,25 @@ class TaskList:
             _refuse_unfit(journal, learned.method, self.model_dir)
             change(journal)
             checkpoints.save(learned.method, journal)
+            spec = json.dumps(journal.spec, indent=1)
+            write_atomically(self.model_dir / "spec.json", spec)
             written_again.write_again(self.model_dir, journal, [])
         finally:
             lock.release()
 
     def _move_exports(self, old, new):
-        folder = self.model_dir / "export"
+        folder, learned = self.model_dir / "export", self._learned()
         if _versions(folder / old):
-            learned = LearnedTasks(self.model_dir, self._method())
             learned.export(learned.find(new))
-            for path in _versions(folder / old):
-                shutil.rmtree(path)
-            if not any((folder / old).iterdir()):
-                (folder / old).rmdir()
+            _delete_versions(folder / old)
         for suffix in _SUFFIXES:
             path = folder / f"{old}{suffix}"
             if path.exists():
                 path.rename(folder / f"{new}{suffix}")
+        learned.bundle_again({old: new})
+
+    def _learned(self):
+        return LearnedTasks(self.model_dir, self._method())
 
 
 def _records(journal, name):
@@ -144,6 +148,15 @@ def _call(journal, old, new):
             facts["task_names"] = [new if n == old else n for n in names]
 
 
+def _removed_name(journal, record):
+    """What a task is called from its removal on: as no other is."""
+    taken = {each.name for each in journal.visits}
+    name = f"{record.name}.removed{record.visit}"
+    while name in taken:
+        name = f"{name}.{record.visit}"
+    return name
+
+
 def _refuse_unfit(journal: Journal, method: Method, model_dir):
     if journal.position is not None:
         raise UserError(
@@ -155,6 +168,13 @@ def _refuse_unfit(journal: Journal, method: Method, model_dir):
             f"The tasks of {method.name} share their classes, so that none "
             "has a name to be asked by. Give another run."
         )
+
+
+def _delete_versions(folder):
+    for path in _versions(folder):
+        shutil.rmtree(path)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _versions(folder):

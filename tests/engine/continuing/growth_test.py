@@ -13,6 +13,7 @@ from tfcl.data.task import TaskStream
 from tfcl.engine.continuing.growth import complete_last_row, grown
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.errors import Interrupted, UserError
+from tfcl.learner.task_list import TaskList
 from tfcl.methods import EWC, Individual, Joint, Rehearsal
 from tfcl.testing import undrawn_figures
 
@@ -94,6 +95,58 @@ def test_what_comes_back_is_known_by_its_data_wherever_it_stands(one_learned):
     ]
     assert not any(is_lost(task.test) for task in run.stream)
     assert [task.index for task in run.stream] == [0, 1, 2]
+
+
+def _names(folder):
+    return [record.name for record in newest_journal(folder).visits]
+
+
+def test_data_come_before_names(one_learned):
+    """Two tasks that have changed their names are known all the same."""
+    learn(one_learned, individual(), stream_of(1))
+    tasks = TaskList(one_learned, individual)
+    tasks.rename("task_00", "other")
+    tasks.rename("task_01", "task_00")
+    tasks.rename("other", "task_01")
+    run = open_run(one_learned, individual(), stream_of(0, 1))
+    run.close()
+    assert [task.name for task in run.stream] == ["task_01", "task_00"]
+    assert not any(is_lost(task.test) for task in run.stream)
+
+
+def test_a_name_that_a_learned_task_took_is_not_learned_twice(
+    one_learned, caplog
+):
+    TaskList(one_learned, individual).rename("task_00", "task_01")
+    learn(one_learned, individual(), stream_of(0, 1))
+    assert _names(one_learned) == ["task_01"]
+    assert "To learn them, give them another name" in caplog.text
+
+
+def test_a_renamed_task_of_an_older_version_is_known_by_its_first_name(
+    one_learned,
+):
+    TaskList(one_learned, individual).rename("task_00", "digits")
+    run = open_run(one_learned, individual(), stream_of(0))
+    run.close()
+    record = run.journal.visits[0]
+    record.split_digests = {}
+    named = dataclasses.replace(stream_of(0)().tasks[0], name="digits")
+    stream = TaskStream("toy", [named], 16)
+    found = grown(stream, run.journal, run.bank, one_learned)
+    assert len(found) == 1 and not is_lost(found.tasks[0].test)
+
+
+def test_a_removed_task_is_learned_anew_by_the_same_data(whole, one_learned):
+    TaskList(one_learned, individual).remove("task_00")
+    learn(one_learned, individual(), stream_of(0, 1))
+    wanted = ["task_00.removed0", "task_00", "task_01"]
+    assert _names(one_learned) == wanted
+    run = open_run(one_learned, individual(), stream_of(0, 1, 2))
+    run.close()
+    # Learned once more, and measured with the data of the new one.
+    assert [task.name for task in run.stream] == [*wanted, "task_02"]
+    assert not any(is_lost(task.test) for task in run.stream)
 
 
 def test_changed_data_of_a_learned_task_are_told_and_not_used(

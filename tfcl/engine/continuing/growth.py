@@ -33,10 +33,11 @@ def grown(
 ) -> TaskStream:
     """A stream that begins with what a run has learned, whatever is left of it.
 
-    A task of the stream that is learned is known by its name and data, where
-    ever it stands. Learned tasks that the stream does not have, or has with
-    other data, have `AbsentImages`. All others come behind them, in the order
-    of the stream.
+    A task of the stream that is learned is known by its data, where ever it
+    stands and whatever it is called. Learned tasks that the stream does not
+    have, or has with other data under their name, have `AbsentImages`. All
+    others come behind them, in the order of the stream, among them those that
+    the user has removed.
 
     Args:
         stream: `TaskStream` of the data that are there.
@@ -56,20 +57,18 @@ def grown(
     records = journal.visits
     if not records or _begins(stream, journal) or _comes_back(stream, records):
         return stream
-    given = {task.name: task for task in stream}
+    found, new = _sorted_out(stream, records)
     tasks: list[Task] = []
     for record in records:
-        task = given.pop(_name_in(given, record), None)
-        if task is None or not _is_of(record, task):
-            if task is not None:
-                _warn_of_change(record, task)
+        task = found.get(record.visit)
+        if task is None:
             preprocessing = bank.load(record.visit, record.name).preprocessing
             task = _absent(record, preprocessing, model_dir)
         known = {"name": record.name, "known_fingerprint": record.fingerprint}
         tasks.append(_placed(dataclasses.replace(task, **known), tasks))
     absent = [task.name for task in tasks if is_lost(task.test)]
     _refuse_common_classes(stream, absent)
-    for task in _begun_first(list(given.values()), journal, model_dir):
+    for task in _begun_first(new, journal, model_dir):
         tasks.append(_placed(task, tasks))
     if absent:
         logging.info(
@@ -162,24 +161,46 @@ def _fingerprints(task):
     return task.fingerprint(), task.former_fingerprint()
 
 
-def _name_in(given, record):
-    """By what name a stream has a learned task, perhaps another one."""
-    if record.name in given:
-        return record.name
-    same = [name for name, task in given.items() if _is_of(record, task)]
-    if same:
-        logging.info(
-            "Task '%s' of the stream is '%s', which is learned.",
-            same[0],
-            record.name,
-        )
-    return same[0] if same else record.name
+def _sorted_out(stream, records):
+    """`{visit: task}` of what is learned and has its data, and new tasks."""
+    found: dict[int, Task] = {}
+    new = {task.name: task for task in stream}
+    served = [record for record in records if not record.removed]
+    # By name first: two tasks may have the same data.
+    for by_name, asked in ((True, records), (False, served)):
+        for record in asked:
+            if record.visit in found:
+                continue
+            names = [record.name] if by_name else list(new)
+            same = [n for n in names if n in new and _is_of(record, new[n])]
+            if same:
+                found[record.visit] = new.pop(same[0])
+            if same and same[0] != record.name:
+                logging.info(
+                    "Task '%s' of the stream is '%s', which is learned.",
+                    same[0],
+                    record.name,
+                )
+    for record in served:
+        if record.name in new:
+            _warn_of_change(record, new.pop(record.name))
+    for record in records:
+        if record.removed and record.visit not in found:
+            # Measured by data that another task may be learned with anew.
+            for task in stream:
+                if _is_of(record, task):
+                    found[record.visit] = task
+                    break
+    return found, list(new.values())
 
 
 def _is_of(record, task):
-    if record.fingerprint in _fingerprints(task):
+    if any(len(getattr(task, s)) != n for s, n in record.sizes.items()):
+        return False  # Without a look at the images.
+    # The fingerprint has the name that the task was learned by.
+    named = dataclasses.replace(task, name=record.file_name)
+    if record.fingerprint in _fingerprints(named):
         return True
-    # The same data under another name.
     return (
         bool(record.split_digests)
         and list(task.class_names) == list(record.class_names)

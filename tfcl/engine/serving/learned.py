@@ -22,6 +22,7 @@ from tfcl.engine.serving.export import (
 from tfcl.engine.serving.export_options import SAVED_MODEL, ExportOptions
 from tfcl.engine.serving.formats import export_file
 from tfcl.engine.serving.served_facts import ServedFacts
+from tfcl.engine.serving.up_to_date import bundle_again
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.start_files import StartFiles
@@ -31,7 +32,7 @@ from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
@@ -98,6 +99,18 @@ class LearnedTasks:
     def names(self) -> list[str]:
         """Names of the learned tasks."""
         return list(self._visits)
+
+    def refuse_none(self) -> None:
+        """Refuses to serve a run whose tasks are all removed.
+
+        Raises:
+            UserError: With the way out.
+        """
+        if not self.names:
+            raise UserError(
+                f"All learned tasks of --model_dir {self.model_dir} are "
+                "removed. Learn one, with `tfcl add` or the run's command."
+            )
 
     def find(self, name: str) -> BankedTask:
         """The `BankedTask` named `name`, or a `UserError` with the names."""
@@ -207,6 +220,20 @@ class LearnedTasks:
         options.check()
         return export_bundle(
             self.method, entries, folder, self._facts, options.reject_below
+        )
+
+    def bundle_again(self, renamed: Mapping[str, str]) -> None:
+        """Brings the run's bundle up to date, see `up_to_date.bundle_again`.
+
+        Args:
+            renamed: `{former name: name}`.
+        """
+        bundle_again(
+            self.method,
+            [self.find(name) for name in self.names],
+            self.model_dir / "export",
+            self._facts,
+            renamed,
         )
 
 

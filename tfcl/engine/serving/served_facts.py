@@ -17,7 +17,7 @@ class ServedFacts:
         version: Tasks learned so far, a task that came again counted again.
             What is exported later has a higher number.
         accuracies: `{task name: newest test accuracy}`, None where it is not
-            known.
+            known. Without tasks that the user has removed.
     """
 
     version: int
@@ -30,7 +30,11 @@ class ServedFacts:
         Args:
             journal: `Journal` with a visit.
         """
-        names = {record.index: record.name for record in journal.visits}
+        newest = {record.index: record for record in journal.visits}
         row = journal.visits[-1].row
-        ordered = [names[index] for index in sorted(names)]
-        return cls(len(journal.visits), dict(zip(ordered, row)))
+        accuracies = {
+            newest[index].name: accuracy
+            for index, accuracy in zip(sorted(newest), row)
+            if not newest[index].removed
+        }
+        return cls(len(journal.visits), accuracies)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import typing
 
 from absl import logging
@@ -22,7 +23,7 @@ from tfcl.errors import UserError
 from tfcl.files import read_json
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from tfcl.engine.serving.quantization import Measured
@@ -91,19 +92,58 @@ def bring_up_to_date(
             if measured is not None and options.quantize != NONE:
                 images = measured(entry.name)
             write(export_file, entry, place, options, images)
-    about = _about(place / NAME)
-    if "tasks" in about:
-        names = {each["task"] for each in about["tasks"]}
-        wanted = [e for e in entries if about["all_tasks"] or e.name in names]
-        if wanted:
-            write(
-                export_bundle, wanted, place, facts, about.get("reject_below")
-            )
+    wanted, reject_below = _bundled(entries, place, {})
+    if wanted:
+        write(export_bundle, wanted, place, facts, reject_below)
     return written
+
+
+def bundle_again(
+    method: Method,
+    entries: Sequence[BankedTask],
+    folder: str | pathlib.Path,
+    facts: ServedFacts,
+    renamed: Mapping[str, str],
+) -> None:
+    """Writes the bundle of a folder again when tasks are renamed or removed.
+
+    Without a bundle it does nothing; one none of whose tasks is left is
+    deleted.
+
+    Args:
+        method: `Method`, set up, shared variables restored.
+        entries: `BankedTask`s of all tasks.
+        folder: Folder of exports; it need not be there.
+        facts: What `model.json` tells besides.
+        renamed: `{former name: name}` of tasks that the bundle may hold.
+
+    Raises:
+        UserError: If a task is called like the bundle.
+        RunError: If the disk is full or not writable.
+    """
+    place = pathlib.Path(folder)
+    wanted, reject_below = _bundled(entries, place, renamed)
+    if wanted:
+        export_bundle(method, wanted, place, facts, reject_below)
+    elif "tasks" in _about(place / NAME):
+        shutil.rmtree(place / NAME)
+
+
+def _bundled(entries, place, renamed):
+    """The tasks that a bundle there is to hold, and its threshold."""
+    about = _about(place / NAME)
+    if "tasks" not in about:
+        return [], None
+    names = [each["task"] for each in about["tasks"]]
+    now = {renamed.get(name, name) for name in names}
+    wanted = [e for e in entries if about["all_tasks"] or e.name in now]
+    return wanted, about.get("reject_below")
 
 
 def _concerned(entries, there):
     """The tasks of `there`, and the newest if all others are there."""
+    if not entries:  # The user has removed all.
+        return []
     *others, newest = entries
     new = bool(others) and all(each.name in there for each in others)
     return [e for e in entries if e.name in there or (new and e is newest)]

@@ -37,6 +37,7 @@ def exported(
         UserError: If there is no such task, or the options do not fit.
     """
     options.check()
+    learned.refuse_none()
     entries = [learned.find(name) for name in tasks or learned.names]
     if options.bundle:
         return [learned.export_bundle(entries, folder, options)]
