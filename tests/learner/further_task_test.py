@@ -15,6 +15,7 @@ import pytest
 import tfcl
 from tests.learner.programs import examples, method
 from tests.testing.forked_commands import ForkedCommands
+from tfcl.engine.outputs import Outputs
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, newest_journal
 from tfcl.engine.storage.saver import Saver
 from tfcl.errors import Interrupted, UserError
@@ -130,6 +131,27 @@ def test_what_the_run_is_made_of_stays(binding, named, run, pictures):
             tfcl.Task("boats", train=pictures)
         )
     assert named in str(caught.value)
+    assert _matrix(run) == before
+
+
+def test_a_kill_before_the_report_is_made_up_for(run, pictures, caplog):
+    """And data that have changed since are told."""
+    task = tfcl.Task("boats", train=pictures)
+    with (
+        mock.patch.object(Outputs, "finish", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        tfcl.Learner.load(run).learn(task)
+    assert newest_journal(run).visits[-1].name == "boats"
+    assert not (run / "export/zero_one/3").exists()
+    before = _matrix(run)
+    with undrawn_figures():
+        tfcl.Learner.load(run).learn(task)
+        assert (run / "export/boats/3").is_dir()
+        assert (run / "export/zero_one/3").is_dir()
+        other = tfcl.Task("boats", train=examples(9, 60))
+        tfcl.Learner.load(run).learn(other)
+    assert "'boats' is learned, and its data have changed" in caplog.text
     assert _matrix(run) == before
 
 

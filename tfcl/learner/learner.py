@@ -182,7 +182,10 @@ class Learner:
             if task.name in learned:
                 logging.info("Task '%s' is learned already.", task.name)
                 self._given[task.name] = task
-                return last_row(journal)
+                # A kill may have come before report and exports of the last.
+                whole = task.name != learned[-1] or journal.position
+                if whole or kept.settings is not None:
+                    return last_row(journal)
             if kept.settings is None and (learned or journal.position):
                 # Gin files have begun the run.
                 refuse_unfit(self._source, self.model_dir)
