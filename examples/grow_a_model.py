@@ -94,7 +94,6 @@ def check(run, images):
     import keras
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
-    from PIL import Image
 
     export, batches = pathlib.Path(run, "export"), {}
     for task in TASKS:
@@ -102,7 +101,9 @@ def check(run, images):
             rows = list(csv.DictReader(file))
         paths = list(dict.fromkeys(row["file"] for row in rows))
         answers = {(row["file"], row["class"]): row for row in rows}
-        pixels = np.stack([np.asarray(Image.open(path)) for path in paths])
+        pixels = np.stack(
+            [np.asarray(keras.utils.load_img(path)) for path in paths]
+        )
         version = max(
             export.joinpath(task).iterdir(), key=lambda p: int(p.name)
         )

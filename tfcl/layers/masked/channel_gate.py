@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from tfcl.arguments import PositiveFloat, PositiveInt, checked
 from tfcl.layers.has_initializers import HasInitializers
@@ -145,10 +148,25 @@ class GateEntropy(keras.regularizers.Regularizer):
         self.weight = weight
 
     def __call__(self, gates: Tensor) -> Tensor:
-        # Keras divides the sum by the number of images.
         gates = keras.ops.cast(gates, "float32")
         logs = keras.ops.log(keras.ops.maximum(gates, 1e-30))
-        return -self.weight * keras.ops.sum(gates * logs)
+        total = -self.weight * keras.ops.sum(gates * logs)
+        if _keras_takes_means():
+            return total
+        return total / keras.ops.cast(keras.ops.shape(gates)[0], "float32")
 
     def get_config(self) -> dict[str, Any]:
         return {"weight": self.weight}
+
+
+@functools.cache
+def _keras_takes_means() -> bool:
+    """Whether Keras divides what a regularizer of activities gives by the
+    number of images; 3.12, the last one for Python 3.10, does not."""
+    with tf.init_scope():  # Also if it is asked for while a step is traced.
+        layer = keras.layers.Activation(
+            "linear", activity_regularizer=keras.ops.sum
+        )
+        layer(np.ones((2, 1), np.float32))
+        (loss,) = layer.losses
+        return float(loss) == 1.0
