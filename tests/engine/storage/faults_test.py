@@ -272,11 +272,11 @@ def test_other_bindings_are_refused_by_name(name, value):
 
 def test_how_a_task_is_trained_may_differ_between_tasks_alone():
     new = {**BINDINGS, "synthetic_stream.batch_size": "8"}
-    run = _resumed(BINDINGS)
+    run = _resumed(BINDINGS, 8)
     runs.refuse_other_bindings(run, new)
     assert run.journal.bindings == new
     assert run.journal.settings["synthetic_stream.batch_size"] == "8"
-    run = _resumed(BINDINGS)
+    run = _resumed(BINDINGS, 8)
     run.journal.position = Position(1, 1, "digest", name="task_01")
     with pytest.raises(UserError, match="'task_01', .*batch_size: 16 -> 8"):
         runs.refuse_other_bindings(run, new)
@@ -297,9 +297,12 @@ def test_bindings_that_do_not_touch_learning_may_differ():
     assert run.journal.bindings == new
 
 
-def _resumed(bindings):
+def _resumed(bindings, batch_size=16):
     return types.SimpleNamespace(
-        resumed=True, journal=Journal(bindings), model_dir="run"
+        resumed=True,
+        journal=Journal(bindings),
+        model_dir="run",
+        stream=types.SimpleNamespace(batch_size=batch_size),
     )
 
 
