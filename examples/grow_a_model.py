@@ -1,6 +1,6 @@
 """What `grow_a_model.sh` needs beside the commands of tfcl.
 
-python grow_a_model.py pictures FOLDER   JPEG files of CIFAR-100, four tasks
+python grow_a_model.py photographs FOLDER   JPEG files of CIFAR-100, four tasks
 python grow_a_model.py model FILE        a Keras classifier of ten others
 python grow_a_model.py check RUN IMAGES  exports, opened without tfcl
 """
@@ -39,7 +39,7 @@ def _cifar100():
     return found["image"], found["label"], info.features["label"].names
 
 
-def pictures(folder):
+def photographs(folder):
     """Writes `folder/<task>/{train,test}/<class>/*.jpg`."""
     from PIL import Image
 
@@ -51,8 +51,8 @@ def pictures(folder):
                 part = "train" if number < TRAIN else "test"
                 place = pathlib.Path(folder, task, part, name)
                 place.mkdir(parents=True, exist_ok=True)
-                picture = Image.fromarray(images[row])
-                picture.save(place / f"{number:03d}.jpg", quality=95)
+                photograph = Image.fromarray(images[row])
+                photograph.save(place / f"{number:03d}.jpg", quality=95)
 
 
 def model(path):
@@ -89,7 +89,7 @@ def check(run, images):
 
     Args:
         run: Folder with `export/`, and `predict.<task>.csv` beside it.
-        images: Folder of the pictures.
+        images: Folder of the photographs.
     """
     import keras
     import tensorflow as tf
@@ -139,7 +139,7 @@ def check(run, images):
     wanted = np.stack([wanted for *_, wanted in mixed])
     _tell(" + ".join(order), "bundle", found, wanted)
     assert not [name for name in sys.modules if name.startswith("tfcl")]
-    print("tfcl was not loaded.", "Pictures:", images)
+    print("tfcl was not loaded.", "Photographs:", images)
 
 
 def _lite(lite, pixels):
@@ -156,6 +156,6 @@ def _tell(task, form, found, wanted):
 
 
 if __name__ == "__main__":
-    {"pictures": pictures, "model": model, "check": check}[sys.argv[1]](
+    {"photographs": photographs, "model": model, "check": check}[sys.argv[1]](
         *sys.argv[2:]
     )

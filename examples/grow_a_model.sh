@@ -14,7 +14,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "an own classifier, and pictures of four tasks"
 [ -e mine.keras ] || $python "$examples/grow_a_model.py" model mine.keras
-[ -e pictures ] || $python "$examples/grow_a_model.py" pictures pictures
+[ -e pictures ] || $python "$examples/grow_a_model.py" photographs pictures
 mkdir -p first
 cp -r pictures/flowers pictures/fruit first
 
