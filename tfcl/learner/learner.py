@@ -225,7 +225,8 @@ class Learner:
         run = self._opened(stream, bindings)
         self._served, self._running = None, run
         try:
-            configuration.check_all_used(files=False)
+            if isinstance(self._source, OfFolder):  # Else gin is not ours.
+                configuration.check_all_used(files=False)
             refuse_other_bindings(run, bindings)
             run.start({"config.gin": text})
             learn_stream(run)
