@@ -21,7 +21,7 @@ from tfcl.errors import UserError
 from tfcl.learner import runs
 from tfcl.learner.asking.answers import FORMATS, TEXT, writer
 from tfcl.learner.asking.image_paths import image_paths
-from tfcl.learner.asking.read_images import read_like
+from tfcl.learner.asking.read_images import AT_ONCE, read_like
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +43,6 @@ command_flags.define_task(
 command_flags.define_largest_file()
 command_flags.define_model_dir()
 
-_AT_ONCE = 64  # Images that are in memory.
-
 
 def main(argv: Sequence[str]) -> None:
     """Prints the most probable classes of every image."""
@@ -63,8 +61,8 @@ def main(argv: Sequence[str]) -> None:
     entries = [learned.find(name) for name in [task] if name]
     entries = entries or [learned.find(name) for name in learned.names]
     answers = writer(_OUTPUT.value, _TOP.value, chosen=task is not None)
-    for first in range(0, len(paths), _AT_ONCE):
-        part = paths[first : first + _AT_ONCE]
+    for first in range(0, len(paths), AT_ONCE):
+        part = paths[first : first + AT_ONCE]
         images = [read_like(entries, path, largest) for path in part]
         found = [
             learned.probabilities_of_each(

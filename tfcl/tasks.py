@@ -22,6 +22,7 @@ from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.errors import UserError, printable
 from tfcl.learner import runs
 from tfcl.learner.task_list import TaskList
+from tfcl.reporting import tables
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,7 @@ def _show(folder):
             escape(printable(record.name)),
             str(len(record.class_names)),
             str(record.sizes["test"]),
-            "–" if accuracy != accuracy else f"{100 * accuracy:.1f}",
+            tables.percent(accuracy),
             str(record.epochs),
             f"{record.footprint['task_bytes'] / 1000:.1f}",
         )

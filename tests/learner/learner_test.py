@@ -14,6 +14,7 @@ import tfcl
 from tests.learner.programs import SIZE, examples, method, model
 from tests.testing.damage import damaged
 from tests.testing.forked_commands import ForkedCommands
+from tfcl import configuration
 from tfcl.engine.steps import StepRunner
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
@@ -440,3 +441,10 @@ def test_ctrl_c_interrupts_a_program_and_keeps_what_is_saved(shop, tmp_path):
         learner.accuracy_matrix,
         tfcl.Learner(shop, method()).accuracy_matrix[:1, :1],
     )
+
+
+def test_what_a_program_binds_for_itself_is_none_of_a_runs(tmp_path):
+    with configuration.apart():
+        configuration.load([], ["OF_THE_PROGRAM = 3"])
+        learner = tfcl.Learner(tmp_path, method(1))
+        assert "shoes" in learner.learn(SHOES)

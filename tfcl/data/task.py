@@ -62,6 +62,15 @@ class Task:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """`{"train", "validation", "test": Split}`."""
+        return {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+        }
+
     def fingerprint(self) -> str:
         """Digest of names and data: equal tasks, equal text.
 
@@ -78,7 +87,7 @@ class Task:
 
     def _digest(self, names):
         sha = hashlib.sha256(repr((self.name, names)).encode())
-        for split in (self.train, self.validation, self.test):
+        for split in self.splits.values():
             sha.update(split.digest().encode())
         return sha.hexdigest()
 
@@ -296,8 +305,7 @@ def _check_task(stream, task):
             f"{where}: class names must differ. Received: "
             f"{list(task.class_names)}"
         )
-    for split_name in ("train", "validation", "test"):
-        split = getattr(task, split_name)
+    for split_name, split in task.splits.items():
         place = f"{where}, split '{split_name}'"
         if not len(split):
             raise ValueError(

@@ -149,17 +149,17 @@ class Evaluator:
         self.method.activate(entry.values, task.index)
         return self._digest()
 
-    def measured_with(self, stream: TaskStream, visit: int) -> list[str | None]:
-        """Digests of what `evaluations` has measured, by task index.
+    def measured_with(self, task: Task, visit: int) -> str | None:
+        """Digest of what a finished task's test accuracy was measured with.
 
         None of a task that could not be measured.
+
+        Args:
+            task, visit: As of `banked`, which has measured it.
         """
-        digests = []
-        for _, newest in stream.learned_versions(visit):
-            known = self._known.get((newest, "test"))
-            noted = self._noted.get(newest, (None, None))
-            digests.append(known[0] if known else noted[0])
-        return digests
+        if is_lost(task.test):
+            return self._noted[visit][0]
+        return self._known[visit, "test"][0]
 
     def _as_noted(self, task, visit, digest):
         """What is known of a task whose test images nobody has."""

@@ -78,11 +78,15 @@ class Outputs:
 
     def publish(self) -> dict:
         """Writes `results.json` and the like; returns its content."""
+        return self._published()[0]
+
+    def _published(self):
+        """The content, and what it is made of."""
         learned = self._learned()
         content = results.collect(self.facts, learned)
         if self._writes:
             results.write_numbers(content, self.model_dir, learned)
-        return content
+        return content, learned
 
     def finish(
         self, observer: Observer, exports: bool, evaluator: Evaluator
@@ -98,14 +102,13 @@ class Outputs:
             observer.close()
             return
         keep_end(self._stream, len(self._journal.visits), evaluator)
-        content = self.publish()
+        content, so_far = self._published()
         learned = self._stream.learned_versions(len(self._journal.visits) - 1)
         histories = {
-            task.index: _curves(self._bank, visit, task.name)[0]
-            for task, visit in learned
+            task.index: so_far.histories[visit] for task, visit in learned
         }
         drawn = self.stream_figures()
-        told = self._learned().told()
+        told = so_far.told()
         now = answer_figures.at_the_end(told)
         observer.figures({**drawn, **now}, self._journal.global_step)
         observer.close()
@@ -159,7 +162,7 @@ class Outputs:
                 maps = self._method.point_maps(task)
             found = stream_figures.stream_figures(
                 maps,
-                _curves(self._bank, visit, task.name)[0],
+                self.curves(visit, task.name),
                 self._journal.visits[visit].phases,
                 split_points(task),
             )

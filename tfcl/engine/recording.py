@@ -10,8 +10,6 @@ from tfcl.engine.storage.position import Position
 from tfcl.engine.storage.visit_record import VisitRecord
 from tfcl.methods.base import Method
 
-_SPLITS = ("train", "validation", "test")
-
 
 def record_visit(
     visit: Visit,
@@ -52,7 +50,7 @@ def record_visit(
         name=task.name,
         fingerprint=position.fingerprint,
         class_names=list(task.class_names),
-        sizes={name: len(getattr(task, name)) for name in _SPLITS},
+        sizes={name: len(split) for name, split in task.splits.items()},
         epochs=position.epochs,
         steps=position.steps,
         seconds=position.seconds,
@@ -67,13 +65,12 @@ def record_visit(
         top5=_top5_row(found, stream),
         numerics=position.numerics,
         verification=None if verification is None else verification.to_json(),
-        split_digests=_digests(task),
-        read_digests=evaluator.measured_with(stream, visit.number),
+        split_digests={n: each.digest() for n, each in task.splits.items()},
+        read_digests=[
+            evaluator.measured_with(*each)
+            for each in stream.learned_versions(visit.number)
+        ],
     )
-
-
-def _digests(task):
-    return {name: getattr(task, name).digest() for name in _SPLITS}
 
 
 def _known(value):

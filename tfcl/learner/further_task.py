@@ -15,6 +15,7 @@ from tfcl.learner.kept_tasks import with_index
 from tfcl.learner.method_source import OfFolder
 from tfcl.learner.readings import Reading, statistics_of
 from tfcl.learner.task_data import opened
+from tfcl.learner.task_settings import stream_name
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -112,7 +113,7 @@ def _statistics(journal, entries, wish):
     shape = entries[-1].preprocessing.image_shape
     if wish not in (None, "auto"):
         return statistics_of(wish, None, shape[-1])
-    stream = journal.bindings.get("Experiment.stream", "").lstrip("@")
+    stream = stream_name(journal.bindings)
     bound = journal.bindings.get(f"{stream}.statistics")
     if bound is not None and fits(_literal(bound), Statistics):
         return checked_statistics(_literal(bound), shape[-1])

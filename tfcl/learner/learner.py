@@ -225,8 +225,7 @@ class Learner:
         run = self._opened(stream, bindings)
         self._served, self._running = None, run
         try:
-            if isinstance(self._source, OfFolder):  # Else gin is not ours.
-                configuration.check_all_used(files=False)
+            self._source.refuse_unused()
             refuse_other_bindings(run, bindings)
             run.start({"config.gin": text})
             learn_stream(run)

@@ -32,6 +32,15 @@ class MethodSource(abc.ABC):
         """Methods are made, and work, while this is open."""
         yield
 
+    def refuse_unused(self) -> None:
+        """Refuses bindings of its own that have had no effect by now.
+
+        Call it when the run is opened and before it starts.
+
+        Raises:
+            UserError: With the bindings.
+        """
+
     @abc.abstractmethod
     def new(self) -> Method:
         """A `Method`, not set up."""
@@ -103,6 +112,9 @@ class OfFolder(MethodSource):
         with configuration.apart():
             load_run(self._model_dir, self._bindings)
             yield
+
+    def refuse_unused(self) -> None:
+        configuration.check_all_used(files=False)
 
     def new(self) -> Method:
         with explained():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pathlib
 import typing
 
@@ -14,7 +15,7 @@ from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.errors import RunError, UserError
 from tfcl.files import refuse_special
-from tfcl.learner.task_settings import is_of_tasks, of_tasks
+from tfcl.learner.task_settings import is_of_tasks, of_tasks, stream_name
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -108,11 +109,9 @@ def refuse_other_bindings(run: Experiment, bindings: Mapping[str, str]) -> None:
         UserError: With the differing bindings.
     """
     journal, size = run.journal, {}
-    stream = bindings.get("Experiment.stream", "").lstrip("@")
+    stream = stream_name(bindings)
     if stream:  # A further task may have a batch size of its own.
-        size[f"{stream.removesuffix('()')}.batch_size"] = str(
-            run.stream.batch_size
-        )
+        size[f"{stream}.batch_size"] = str(run.stream.batch_size)
     if run.resumed:
         known = {**size, **journal.bindings, **journal.settings}
         was = {**journal.bindings, **{key: known[key] for key in size}}
@@ -184,7 +183,7 @@ def _differences(old, new, between):
         old, new: Bindings.
         between: Whether the run is between two tasks.
     """
-    stream = new.get("Experiment.stream", "").lstrip("@")
+    stream = stream_name(new)
     lines = configuration.differences(
         old, new, (*HARMLESS, *ROUNDING, PRECISION)
     )
@@ -223,11 +222,7 @@ def last_row(
         journal: Of the run.
         measured: What they have now, by task index; None for what they had.
     """
-    newest = {record.index: record for record in journal.visits}
-    noted = journal.visits[-1].row if newest else []
-    row = np.array(noted if measured is None else measured, float).tolist()
     return {
-        newest[index].name: accuracy
-        for index, accuracy in zip(sorted(newest), row)
-        if not newest[index].removed
+        name: math.nan if accuracy is None else accuracy
+        for name, accuracy in journal.accuracies(measured).items()
     }

@@ -10,6 +10,7 @@ import typing
 from tfcl.data.task import check_task_names
 from tfcl.engine.serving import written_again
 from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.serving.up_to_date import SUFFIXES, versions
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
@@ -20,13 +21,6 @@ if typing.TYPE_CHECKING:
 
     from tfcl.engine.storage.journal import Journal
     from tfcl.methods.base import Method
-
-
-# What an export of a task is called behind its name.
-_SUFFIXES = (
-    *(".keras", ".tflite", ".labels.txt"),
-    *(".int8.tflite", ".float16.tflite"),
-)
 
 
 class TaskList:
@@ -93,7 +87,7 @@ class TaskList:
         self._change(name, change)
         folder = self.model_dir / "export"
         _delete_versions(folder / name)
-        for suffix in _SUFFIXES:
+        for suffix in SUFFIXES:
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
         self._learned().bundle_again({})
 
@@ -118,10 +112,10 @@ class TaskList:
 
     def _move_exports(self, old, new):
         folder, learned = self.model_dir / "export", self._learned()
-        if _versions(folder / old):
+        if versions(folder / old):
             learned.export(learned.find(new))
             _delete_versions(folder / old)
-        for suffix in _SUFFIXES:
+        for suffix in SUFFIXES:
             path = folder / f"{old}{suffix}"
             if path.exists():
                 path.rename(folder / f"{new}{suffix}")
@@ -171,18 +165,7 @@ def _refuse_unfit(journal: Journal, method: Method, model_dir):
 
 
 def _delete_versions(folder):
-    for path in _versions(folder):
+    for path in versions(folder):
         shutil.rmtree(path)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _versions(folder):
-    """SavedModels of a task, a folder each."""
-    if not folder.is_dir():
-        return []
-    return [
-        path
-        for path in folder.iterdir()
-        if path.name.isdecimal() and (path / "saved_model.pb").exists()
-    ]

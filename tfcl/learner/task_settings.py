@@ -18,6 +18,16 @@ _MODULES = (
 )
 
 
+def stream_name(bindings: Mapping[str, str]) -> str:
+    """What the stream of a run is called in its bindings, "" without one."""
+    return _called(bindings.get("Experiment.stream", ""))
+
+
+def _called(reference):
+    """`name` of `@scope/name()`."""
+    return reference.lstrip("@").rpartition("/")[2].removesuffix("()")
+
+
 def of_tasks(bindings: Mapping[str, str]) -> dict[str, str]:
     """Those bindings that may differ from task to task.
 
@@ -27,7 +37,7 @@ def of_tasks(bindings: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in bindings.items()
-        if is_of_tasks(key, bindings.get("Experiment.stream", ""))
+        if is_of_tasks(key, stream_name(bindings))
     }
 
 
@@ -40,10 +50,10 @@ def is_of_tasks(key: str, stream: str) -> bool:
 
     Args:
         key: Its left-hand side.
-        stream: Binding of `Experiment.stream`.
+        stream: Name of the stream, or the binding of `Experiment.stream`.
     """
     *_, name, parameter = key.rpartition("/")[2].split(".")
-    if name == stream.lstrip("@").rpartition("/")[2].removesuffix("()"):
+    if name == _called(stream):
         return True
     found = configuration.wrapped(key.rpartition("/")[2].rpartition(".")[0])
     if found is None:

@@ -70,7 +70,7 @@ def test_classes_are_counted_for_each_task(grey):
 
 
 def test_images_are_not_in_memory_together(grey, monkeypatch):
-    monkeypatch.setattr(new_images, "_AT_ONCE", 2)
+    monkeypatch.setattr(new_images, "AT_ONCE", 2)
     learned = _Learned()
     entry = learned.find("first")
     found = measured(learned, entry, {"zero": grey(0, 0, 0, 1, 0)}, 1000)

@@ -25,9 +25,6 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Method
 
 
-_SPLITS = ("train", "validation", "test")
-
-
 def grown(
     stream: TaskStream, journal: Journal, bank: Bank, model_dir: pathlib.Path
 ) -> TaskStream:
@@ -129,7 +126,7 @@ def complete_last_row(
         if last.row[place] is None and not lost[place]:
             found = evaluator.banked(task, visit)
             last.row[place], last.losses[place] = found.accuracy, found.loss
-            last.read_digests[place] = evaluator.activated(task, visit)
+            last.read_digests[place] = evaluator.measured_with(task, visit)
             if task.num_classes > 5:
                 last.top5[place] = found.top5_accuracy
 
@@ -195,7 +192,8 @@ def _sorted_out(stream, records):
 
 
 def _is_of(record, task):
-    if any(len(getattr(task, s)) != n for s, n in record.sizes.items()):
+    found = task.splits
+    if any(len(found[name]) != n for name, n in record.sizes.items()):
         return False  # Without a look at the images.
     # The fingerprint has the name that the task was learned by.
     named = dataclasses.replace(task, name=record.file_name)
@@ -205,8 +203,8 @@ def _is_of(record, task):
         bool(record.split_digests)
         and list(task.class_names) == list(record.class_names)
         and all(
-            getattr(task, split).digest() == digest
-            for split, digest in record.split_digests.items()
+            found[name].digest() == digest
+            for name, digest in record.split_digests.items()
         )
     )
 
@@ -226,17 +224,17 @@ def _absent(
     splits: dict[str, typing.Any] = {
         split: Split(
             images=AbsentImages(
-                record.sizes[split],
+                size,
                 shape,
                 None,
                 f"The {split} images of task '{name}', which {model_dir} has "
                 "learned, are not in the stream. Give a stream with them.",
             ),
-            labels=np.zeros(record.sizes[split], np.int32),
+            labels=np.zeros(size, np.int32),
             mean=mean,
             std=np.asarray(preprocessing.std, np.float32).reshape(1, -1),
         )
-        for split in _SPLITS
+        for split, size in record.sizes.items()
     }
     return Task(
         index=record.index,
@@ -260,8 +258,8 @@ def _warn_of_change(record, task):
             f"{', '.join(map(str, come)) or 'none'})"
         )
     digests = record.split_digests
-    for split in _SPLITS:
-        found, size = getattr(task, split), record.sizes[split]
+    for split, found in task.splits.items():
+        size = record.sizes[split]
         if len(found) != size:
             told.append(f"{split} examples ({size} -> {len(found)})")
         elif digests and digests[split] != found.digest():

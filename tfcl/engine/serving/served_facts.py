@@ -30,11 +30,4 @@ class ServedFacts:
         Args:
             journal: `Journal` with a visit.
         """
-        newest = {record.index: record for record in journal.visits}
-        row = journal.visits[-1].row
-        accuracies = {
-            newest[index].name: accuracy
-            for index, accuracy in zip(sorted(newest), row)
-            if not newest[index].removed
-        }
-        return cls(len(journal.visits), accuracies)
+        return cls(len(journal.visits), journal.accuracies())

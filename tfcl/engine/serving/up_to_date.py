@@ -39,6 +39,7 @@ _FILES = {
     f".{INT8}.tflite": ExportOptions(LITERT, INT8),
     f".{FLOAT16}.tflite": ExportOptions(LITERT, FLOAT16),
 }
+SUFFIXES = (*_FILES, ".labels.txt")
 
 
 def bring_up_to_date(
@@ -153,14 +154,18 @@ def _file(place, entry, suffix):
     return place / f"{entry.name}{suffix}"
 
 
-def _version(folder):
-    """The newest SavedModel in a folder, None without."""
-    found = [
+def versions(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The SavedModels in a folder, which need not be there."""
+    return [
         path
         for path in (folder.iterdir() if folder.is_dir() else ())
         if path.name.isdecimal() and (path / "saved_model.pb").exists()
     ]
-    return max(found, key=lambda path: int(path.name), default=None)
+
+
+def _version(folder):
+    """The newest SavedModel in a folder, None without."""
+    return max(versions(folder), key=lambda path: int(path.name), default=None)
 
 
 def _about(folder):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import typing
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -99,6 +100,24 @@ class Journal(JsonRecord):
         """The `position` while a task is in hand."""
         assert self.position is not None, "between two tasks"
         return self.position
+
+    def accuracies(
+        self, row: Sequence[float | None] | None = None
+    ) -> dict[str, float | None]:
+        """`{task name: test accuracy}`, without tasks that are removed.
+
+        Args:
+            row: By task index; None for the last visit's, whose accuracies
+                are None where they are not known.
+        """
+        newest = {record.index: record for record in self.visits}
+        if row is None:
+            row = self.visits[-1].row if newest else []
+        return {
+            newest[index].name: accuracy
+            for index, accuracy in zip(sorted(newest), row)
+            if not newest[index].removed
+        }
 
     @property
     def first_names(self) -> dict[int, str]:

@@ -7,16 +7,13 @@ import typing
 import numpy as np
 
 from tfcl.errors import UserError
-from tfcl.learner.asking.read_images import read_like
+from tfcl.learner.asking.read_images import AT_ONCE, read_like
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tfcl.engine.serving.learned import LearnedTasks
     from tfcl.engine.storage.bank import BankedTask
-
-
-_AT_ONCE = 64  # Images that are in memory.
 
 
 class Measurement(typing.NamedTuple):
@@ -97,10 +94,10 @@ def measured(
     for label, name in enumerate(entry.class_names):
         paths = files.get(name, ())
         right = 0
-        for first in range(0, len(paths), _AT_ONCE):
+        for first in range(0, len(paths), AT_ONCE):
             images = [
                 read_like([entry], path, largest)[0]
-                for path in paths[first : first + _AT_ONCE]
+                for path in paths[first : first + AT_ONCE]
             ]
             rows = learned.probabilities_of_each(entry, images)
             right += int(np.count_nonzero(rows.argmax(-1) == label))

@@ -15,6 +15,9 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.storage.bank import BankedTask
 
 
+AT_ONCE = 64  # Images that are in memory.
+
+
 def read_like(
     entries: Sequence[BankedTask], path: str, largest: int
 ) -> list[np.ndarray]:
