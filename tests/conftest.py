@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import sys
+import threading
 
 import pytest
 
@@ -21,6 +22,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from tfcl.engine.traces import forget_custom_gradients  # noqa: E402
+from tfcl.engine.watching.display import THREAD  # noqa: E402
 from tfcl.testing import two_cpus  # noqa: E402
 
 keras_state.pin()
@@ -37,6 +39,15 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 def _plain_log():
     """What a test hears of the log does not depend on the tests before it."""
     logging.getLogger("absl").setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def _closed_runs():
+    """A run that a test leaves open would tell of itself in those after it."""
+    before = threading.enumerate()
+    yield
+    left = [t for t in threading.enumerate() if t.name == THREAD]
+    assert set(left) <= set(before), "a run is begun and not closed"
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,14 @@ import io
 import logging as stdlib_logging
 import re
 import sys
+import threading
 import time
 
 import pytest
 from absl import flags, logging
 from rich.console import Console
 
-from tfcl.engine.watching.display import Display, shows_bars
+from tfcl.engine.watching.display import THREAD, Display, shows_bars
 from tfcl.engine.watching.pace import Moment
 
 _MOMENT = Moment(12, 2000, 9, 18, 0.006, 5120.4, 185.0, 545.0, 920.0, 6600.0)
@@ -156,6 +157,20 @@ def test_without_a_terminal_a_line_comes_now_and_then(caplog):
     assert not console.file.getvalue()
     time.sleep(0.5)
     assert len(_lines(caplog)) == len(told)
+
+
+def test_a_display_that_nobody_holds_tells_no_more(caplog):
+    """Such is the one of a run that a program has given up, and not closed."""
+    caplog.set_level("INFO", logger="absl")
+    display = Display(_Pace(), Console(file=io.StringIO()), every=0.2)
+    (thread,) = (t for t in threading.enumerate() if t.name == THREAD)
+    display.begin("Task 2/10 fish, train")
+    del display
+    thread.join(10)
+    assert not thread.is_alive()
+    told = len(_lines(caplog))
+    time.sleep(0.5)
+    assert len(_lines(caplog)) == told
 
 
 def test_a_line_waits_if_another_has_told_of_the_run(caplog):

@@ -1,5 +1,6 @@
 """Online methods under the contract, killed, and given what they refuse."""
 
+import contextlib
 import dataclasses
 import functools
 from unittest import mock
@@ -116,9 +117,9 @@ def _learned(tmp_path, method, stream):
         stream=lambda data_dir: stream,
         exports=False,
     )
-    run.start({})
-    learn_stream(run)
-    run.close()
+    with contextlib.closing(run):
+        run.start({})
+        learn_stream(run)
     return run
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import typing
+import weakref
 
 from absl import logging
 from rich.console import Console, Group
@@ -25,6 +26,7 @@ if typing.TYPE_CHECKING:
 
 
 EVERY = 20.0  # Seconds between two lines of a run without a bar.
+THREAD = "tfcl display"  # Name of the thread that writes them.
 _PER_SECOND = 4  # Times that the bar is drawn.
 _MIN_BAR = 10  # Columns.
 
@@ -72,7 +74,12 @@ class Display:
             if console.is_terminal and not console.is_jupyter:
                 self._open.enter_context(_written_above(console))
             return
-        thread = threading.Thread(target=self._tell_at_times, daemon=True)
+        thread = threading.Thread(
+            target=_tell_at_times,
+            args=(weakref.ref(self), self._ends, min(every / 4, 1.0)),
+            name=THREAD,
+            daemon=True,
+        )
         thread.start()
         self._open.callback(thread.join)
 
@@ -102,13 +109,12 @@ class Display:
         self._ends.set()
         self._open.close()
 
-    def _tell_at_times(self):
-        while not self._ends.wait(min(self._every / 4, 1.0)):
-            # Rates are of the last minute: look at them all the time.
-            moment = self._pace.now()
-            if time.monotonic() - self._told_at >= self._every and self._place:
-                self._told_at = time.monotonic()
-                logging.info("%s", self._line(moment))
+    def _tell(self):
+        # Rates are of the last minute: look at them all the time.
+        moment = self._pace.now()
+        if time.monotonic() - self._told_at >= self._every and self._place:
+            self._told_at = time.monotonic()
+            logging.info("%s", self._line(moment))
 
     def _line(self, moment):
         if self._resting:
@@ -135,6 +141,16 @@ class Display:
         for line in lines[1:]:
             line.no_wrap = True
         return Group(*lines)
+
+
+def _tell_at_times(reference, ends, pause):
+    """Lets a display tell of its run until it is closed, or nobody's."""
+    while not ends.wait(pause):
+        display = reference()
+        if display is None:
+            return  # Its run was given up without `close`.
+        display._tell()
+        del display  # While it waits, it keeps no run alive.
 
 
 class _Headed:
