@@ -183,6 +183,7 @@ _WIDER = {
     "published_starts_test",
     "real_folders_test",
     "reliability_test",
+    "results_tables_test",
     "replay/further_columns_test",
     "security_test",
     "wheel_test",

@@ -23,6 +23,7 @@ _FILES = {
 }
 # [`module:Class.function`](../tfcl/floor/module.py) of a table of equations.
 _CODE = re.compile(r"(\[`\w+:([\w.]+)`\])\(\.\./(tfcl/[\w/]+\.py)\)")
+_EXAMPLES = {".ipynb", ".py", ".sh"}
 _VALUES = "values-behind-the-tables"
 
 
@@ -41,8 +42,9 @@ def main():
         _write(_code_page(path), _code(path, names))
     for floor in _FLOORS:
         _write(f"api/{floor}.md", _reference(floor))
-    for path in sorted((_ROOT / "examples").glob("*.ipynb")):
-        _write(f"examples/{path.name}", path.read_text(encoding="utf-8"))
+    for path in sorted((_ROOT / "examples").iterdir()):
+        if path.suffix in _EXAMPLES:
+            _write(f"examples/{path.name}", path.read_text(encoding="utf-8"))
 
 
 def _linked(text):

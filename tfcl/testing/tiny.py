@@ -82,10 +82,9 @@ def learned(
     """
     stream: Any = tiny_stream(**kwargs)
     run = Experiment(folder, method=method, stream=stream, exports=False)
-    with undrawn_figures():
+    with contextlib.closing(run), undrawn_figures():
         run.start({})
         learn_stream(run)
-    run.close()
     return run
 
 
