@@ -53,6 +53,17 @@ def _hear():
         signal.signal(number, signal.SIG_DFL)
 
 
+@pytest.fixture(name="heard")
+def _heard():
+    """This process, too, hears the signals during a test."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    _hear()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(name="started")
 def _started(tmp_path):
     """Function of a program and its stretch that starts it."""
@@ -151,6 +162,7 @@ def test_a_run_is_saved_when_its_terminal_is_closed(tmp_path):
     assert (tmp_path / "saved").exists()
 
 
+@pytest.mark.usefixtures("heard")
 def test_handlers_are_as_before():
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
