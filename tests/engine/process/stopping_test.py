@@ -14,6 +14,7 @@ import pytest
 from tfcl.engine.process.stopping import Stopping
 from tfcl.errors import Interrupted
 
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ROOT = pathlib.Path(__file__).resolve().parents[3]
 # What a run does: stretches that are one call, a look whether to stop, and a
 # save; without TensorFlow, so that a start takes no seconds.
@@ -49,15 +50,14 @@ _DEAF = _PROGRAM.replace(
 def _hear():
     """Tests may run where signals are ignored (`nohup`, `&`); children inherit
     it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _NUMBERS:
         signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(name="heard")
 def _heard():
     """This process, too, hears the signals during a test."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
     _hear()
     yield
     for number, handler in before.items():
@@ -164,17 +164,16 @@ def test_a_run_is_saved_when_its_terminal_is_closed(tmp_path):
 
 @pytest.mark.usefixtures("heard")
 def test_handlers_are_as_before():
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in _NUMBERS]
     wished = threading.Event()
     with pytest.raises(Interrupted) as ended, Stopping(wished.set):
-        assert [signal.getsignal(n) for n in numbers] != before
+        assert [signal.getsignal(n) for n in _NUMBERS] != before
         signal.raise_signal(signal.SIGINT)
         assert wished.is_set()
         raise Interrupted("saved")
     assert ended.value.exit_code == 130
     assert Interrupted("another").exit_code == 75
-    assert [signal.getsignal(number) for number in numbers] == before
+    assert [signal.getsignal(number) for number in _NUMBERS] == before
     assert signal.set_wakeup_fd(-1) == -1
 
 
