@@ -21,6 +21,9 @@ _ROW = re.compile(
 )
 _PYTHON = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 _FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+_COMMANDS_IN_ITEM = re.compile(
+    r"^(?:[-*]|\d+\.) .*\n(?:(?: .*)?\n)*?\n {4}\S.*$", re.M
+)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
@@ -121,6 +124,12 @@ def test_every_page_is_in_the_navigation():
     listed = re.findall(r": (\w+\.md)$", _read(_ROOT / "mkdocs.yml"), re.M)
     made = {"index.md", "contributing.md", "changelog.md"}
     assert set(listed) == {path.name for path in _PAGES} | made
+
+
+@pytest.mark.parametrize("path", _TEXTS, ids=lambda path: path.name)
+def test_commands_are_no_part_of_a_list(path):
+    """Indented lines behind an item are shown as its next paragraph."""
+    assert not _COMMANDS_IN_ITEM.findall(_FENCED.sub("", _read(path)))
 
 
 @pytest.mark.parametrize("path", _TEXTS, ids=lambda path: path.name)
