@@ -3,6 +3,7 @@
 import types
 
 import numpy as np
+import pytest
 
 from tests.engine.training.parts import FakeMethod
 from tfcl.data.synthetic import synthetic_stream
@@ -11,6 +12,7 @@ from tfcl.engine.measurement import Evaluation, Given
 from tfcl.engine.recording import record_visit
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.position import Peak, Position
+from tfcl.errors import RunError
 from tfcl.metrics.verification import Verification
 
 _STREAM = synthetic_stream((6, 2), train_size=64)
@@ -21,7 +23,7 @@ class _Method(FakeMethod):
         super().__init__()
         self.notes = notes
         variable = types.SimpleNamespace(numpy=lambda: np.zeros(5, np.float32))
-        self.shared = [types.SimpleNamespace(variable=variable)]
+        self.shared = [types.SimpleNamespace(variable=variable, name="w")]
 
     def bank_values(self):
         return {"head/kernel": np.zeros((2, 3), np.float32)}
@@ -138,3 +140,11 @@ def test_pairs_are_noted_fold_by_fold(tmp_path):
     record, _ = _recorded(tmp_path / "tasks", {}, folds)
     found = record.to_json()["verification"]
     assert found == {"folds": [0.5, 1.0], "std": 0.25}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_kept(bad, tmp_path):
+    wanted = "'task_01' is trained.*method would keep.*: fisher. The network"
+    with pytest.raises(RunError, match=wanted):
+        _recorded(tmp_path / "tasks", {"width": 2, "fisher": [{"a": bad}]})
+    assert not list(tmp_path.glob("tasks/*/task.json"))

@@ -5,7 +5,8 @@ import gc
 import keras
 import pytest
 
-from tfcl.models.layer_names import with_own_names
+from tests.testing.backbones import BACKBONES
+from tfcl.models.layer_names import unused_name, with_own_names
 from tfcl.models.variables import leaf_layers, owned_variables
 
 layers = keras.layers
@@ -158,3 +159,19 @@ def test_layers_are_made_as_before_once_the_names_are_given():
 @pytest.mark.parametrize("other", [None, 3])
 def test_what_is_no_model_is_left_to_who_asked(other):
     assert with_own_names(lambda: other) is other
+
+
+def test_equal_names_in_two_inner_models_are_told_apart(tmp_path):
+    model = with_own_names(BACKBONES["twins"], image_shape=(8, 8, 3))
+    found = ["conv", "norm", "relu", "conv_1", "norm_1", "relu_1"]
+    assert _names(model)[:6] == found
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert _names(loaded) == _names(with_own_names(lambda: loaded))
+    kept = {owned.name for owned in owned_variables(model)}
+    assert {"conv/kernel", "conv_1/kernel"} <= kept
+
+
+def test_a_name_is_not_given_twice():
+    taken = {"x", "x_1"}
+    assert [unused_name(n, taken) for n in "xxy"] == ["x_2", "x_3", "y"]

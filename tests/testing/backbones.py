@@ -197,6 +197,61 @@ def _groups(image_shape):
     )
 
 
+def _next_names(image_shape):
+    """Names that Keras gives to the next layers made without one: what a
+    loaded model may have."""
+    inputs = keras.Input(image_shape)
+    hidden = layers.BatchNormalization()(_conv()(inputs))
+    hidden = layers.BatchNormalization()(_conv(8)(hidden))
+    for count in range(8):
+        name = {kind: f"{kind}_{at + count}" for kind, at in _counts().items()}
+        gate = layers.Activation("sigmoid", name=name["activation"])(hidden)
+        positive = layers.ReLU(name=name["re_lu"])(hidden)
+        positive = layers.Multiply(name=name["multiply"])([positive, gate])
+        hidden = layers.Average(name=name["average"])([hidden, positive])
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(hidden))
+
+
+@functools.cache
+def _counts():
+    """Of Keras, the same whenever a method's backbone is built."""
+    kinds = ("re_lu", "activation", "multiply", "average")
+    return {kind: keras.backend.get_uid(kind) for kind in kinds}
+
+
+def _our_names(image_shape):
+    """Names that tfcl gives to layers of its own."""
+    return _chain(
+        _conv(name="conv"),
+        layers.BatchNormalization(name="features"),
+        layers.ReLU(name="head"),
+        _conv(8, name="head_0"),
+        layers.BatchNormalization(name="hidden"),
+        layers.ReLU(name="banked_head_0"),
+        *(
+            layers.Activation("linear", name=f"{name}_{ending}")
+            for name in ("conv", "head_0")
+            for ending in ("units", "attention", "branches", "divided")
+            + ("mixed", "gate", "clr", "folded", "banked", "activation")
+        ),
+        image_shape=image_shape,
+    )
+
+
+def _twins(image_shape):
+    """Two inner models whose layers have the same names."""
+    hidden = inputs = keras.Input(image_shape)
+    for number in (1, 2):
+        inner = [
+            keras.Input(hidden.shape[1:]),
+            _conv(8, name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(name="relu"),
+        ]
+        hidden = keras.Sequential(inner, name=f"block_{number}")(hidden)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(hidden))
+
+
 def _vgg(image_shape):
     return keras.Sequential(
         [
@@ -240,6 +295,9 @@ BACKBONES = {
     "dropout": _dropout,
     "groups": _groups,
     "vgg": _vgg,
+    "next_names": _next_names,
+    "our_names": _our_names,
+    "twins": _twins,
     "subclassed": _subclassed,
     "mobilenet": functools.partial(_application, "MobileNet", alpha=0.25),
     "mobilenet_v3": functools.partial(_application, "MobileNetV3Small"),

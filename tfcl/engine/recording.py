@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
+
 from tfcl.data.task import TaskStream, Visit
 from tfcl.engine.answers.keeping import keep_learned
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.storage.bank import Bank, BankedTask
 from tfcl.engine.storage.position import Position
 from tfcl.engine.storage.visit_record import VisitRecord
+from tfcl.errors import RunError
 from tfcl.methods.base import Method
 
 
@@ -30,9 +33,14 @@ def record_visit(
         method: `Method`; another task may be active afterwards.
         bank: Takes the task.
         evaluator: Measures tasks out of the bank.
+
+    Raises:
+        RunError: If what the method would keep is not finite.
     """
     task = visit.task
     values, notes = method.bank_values(), method.bank_notes()
+    shared = {owned.name: owned.variable.numpy() for owned in method.shared}
+    _require_finite(task, {**shared, **values, **notes})
     bank.store(visit, values, notes, position.history_arrays())
     labels = {name: la for name, (_, la) in method.diagnostics().items()}
     for name, la in method.metric_labels().items():
@@ -71,6 +79,30 @@ def record_visit(
             for each in stream.learned_versions(visit.number)
         ],
     )
+
+
+def _require_finite(task, kept):
+    """Gradients are looked at in every step, statistics of a task are not."""
+    wrong = sorted(name for name, value in kept.items() if not _finite(value))
+    if wrong:
+        raise RunError(
+            f"Task '{task.name}' is trained, but of what the method would "
+            f"keep of it not all is finite: {', '.join(wrong[:3])}"
+            f"{' and others' if wrong[3:] else ''}. The network's outputs have "
+            "grown too large. Nothing of the task is kept, and everything "
+            "learned before is. Start anew in another --model_dir with a lower "
+            "learning rate, or with a network that normalises."
+        )
+
+
+def _finite(value):
+    """Whether a number, an array or JSON's containers hold no NaN and inf."""
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    array = np.asarray(value)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _known(value):

@@ -34,7 +34,8 @@ def with_own_names(make: Callable[..., Any], **options) -> Any:
     Layers that Keras names while `make` runs are numbered from where it
     began. Layers that were there before and look as if Keras had named them
     are numbered in their order in the model. Names that a user or a file has
-    given stay. Not for several threads at a time.
+    given stay, except that the second layer of a name, in another inner
+    model, gets a number. Not for several threads at a time.
 
     Args:
         make: Function to a `keras.Model`.
@@ -59,7 +60,33 @@ def with_own_names(make: Callable[..., Any], **options) -> Any:
         elif by_keras[id(layer)] and number >= before.get(base, 0):
             layer.name = _joined(base, number - before.get(base, 0))
     _number_in_order(model, older)
+    _part(leaf_layers(model))
     return model
+
+
+def layer_names(model: keras.Model) -> set[str]:
+    """Names of all layers of a model, also of those inside inner models."""
+    names = set()
+    for layer in model.layers:
+        names.add(layer.name)
+        if isinstance(layer, keras.Model):
+            names |= layer_names(layer)
+    return names
+
+
+def unused_name(wanted: str, taken: set[str]) -> str:
+    """A name that no layer has: `wanted`, or that with a number behind it.
+
+    Args:
+        wanted: Text.
+        taken: Set of names; the new one is added.
+    """
+    name, number = wanted, 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
 
 
 @contextlib.contextmanager
@@ -98,6 +125,16 @@ def _number_in_order(model, older):
             numbers[base] += 1
         numbers[base] += 1
         layer.name = name
+
+
+def _part(layers):
+    """Gives layers of equal names, of different inner models, numbers."""
+    taken = {layer.name for layer in layers}
+    seen = set()
+    for layer in layers:
+        if layer.name in seen:
+            layer.name = unused_name(layer.name, taken)
+        seen.add(layer.name)
 
 
 def _counts():

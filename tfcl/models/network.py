@@ -7,6 +7,7 @@ import typing
 
 import keras
 
+from tfcl.models.layer_names import layer_names, unused_name
 from tfcl.models.surgery.fold import folded
 from tfcl.models.surgery.lift import lower, require_graphs
 from tfcl.models.variables import Owned, leaf_layers, owned_variables
@@ -85,7 +86,9 @@ class TaskNetwork:
         backbone = lower(self.backbone, compact)
         outputs = backbone.outputs[0]
         layers = self.head.lower()
+        names = layer_names(backbone)
         for layer, _ in layers:
+            layer.name = unused_name(layer.name, names)
             outputs = layer(outputs)
         model = keras.Model(backbone.inputs[0], outputs)
         for layer, weights in layers:

@@ -100,6 +100,17 @@ def test_a_layer_can_be_named_and_its_map_is_averaged(saved):
     )
 
 
+def test_a_file_may_have_the_names_that_we_give(saved):
+    inputs = keras.Input((8, 8, 3))
+    hidden = keras.layers.Conv2D(4, 3, name="features")(inputs)
+    hidden = keras.layers.ReLU(name="hidden")(hidden)
+    path = saved(keras.Model(inputs, hidden))
+    backbone = keras_file((8, 8, 3), path)
+    assert [la.name for la in backbone.layers][1:] == [
+        *("features", "hidden", "features_1")
+    ]
+
+
 def test_a_model_inside_a_model_is_reprogrammed_too(saved):
     inputs = keras.Input((None, None, 3))
     hidden = keras.layers.Rescaling(0.5)(inputs)

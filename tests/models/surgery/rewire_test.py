@@ -4,13 +4,15 @@ import keras
 import numpy as np
 import pytest
 
+from tests.testing.backbones import BACKBONES
 from tfcl.layers.task_head import TaskHead
+from tfcl.models.layer_names import layer_names, with_own_names
 from tfcl.models.network import TaskNetwork
 from tfcl.models.surgery.bundled_network import BundledNetwork
 from tfcl.models.surgery.fold import folded
 from tfcl.models.surgery.lift import lower
 from tfcl.models.surgery.reprogram import reprogram
-from tfcl.models.surgery.rewire import inlined, unused_name, with_arguments
+from tfcl.models.surgery.rewire import inlined, rewire, with_arguments
 from tfcl.models.variables import leaf_layers
 
 _IMAGES = np.random.default_rng(0).normal(size=(3, 8, 8, 3))
@@ -106,9 +108,52 @@ def test_inner_models_give_their_layers_away():
     assert inlined(flat) is flat
 
 
-def test_a_name_is_not_given_twice():
-    taken = {"x", "x_1"}
-    assert [unused_name(n, taken) for n in "xxy"] == ["x_2", "x_3", "y"]
+_SHAPE = (8, 8, 3)
+
+
+def test_what_is_added_gets_no_name_of_the_model():
+    """A loaded model may have names that Keras counts to, or ours."""
+    model = BACKBONES["next_names"](_SHAPE)
+    before = layer_names(model)
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        if not isinstance(layer, keras.layers.Conv2D):
+            return outputs
+        outputs = keras.layers.Multiply()([outputs, outputs])
+        return keras.layers.ReLU(name=next(iter(before)))(outputs * 2.0)
+
+    changed = rewire(model, call, keras.layers.Activation("relu"))
+    names = [operation.name for operation in changed.operations]
+    # Three behind each of two convolutions, and one at the end.
+    assert len(set(names)) == len(names) == len(before) + 7
+    assert before == layer_names(model)
+
+
+def test_what_stands_in_a_layer_s_place_may_have_its_name():
+    model = BACKBONES["plain"](_SHAPE)
+
+    def call(layer, *args, **kwargs):
+        return type(layer).from_config(layer.get_config())(*args, **kwargs)
+
+    again = rewire(model, call)
+    names = [la.name for la in again.layers if la.weights]
+    assert names == [la.name for la in model.layers if la.weights]
+
+
+@pytest.mark.parametrize("names", ["next_names", "our_names", "twins"])
+def test_heads_and_bundles_get_no_name_of_the_backbone(names):
+    backbone = with_own_names(BACKBONES[names], image_shape=_SHAPE)
+    backbone, _ = reprogram(backbone, "full")
+    network = TaskNetwork(backbone, TaskHead(3, hidden_units=(5,)))
+    images = _IMAGES[:, :8, :8]
+    wanted = network(images).numpy()
+    served = network.lower()
+    np.testing.assert_allclose(served(images), wanted, rtol=1e-4, atol=1e-5)
+    bundle = BundledNetwork(network, iter([None]))
+    tasks = np.zeros(len(images), np.int32)
+    found = bundle(images, tasks)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 class _Shift(keras.layers.Layer):

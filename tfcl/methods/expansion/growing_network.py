@@ -60,8 +60,8 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
 
     def divide(self, network: TaskNetwork) -> None:
         self.gates = [
-            network.backbone.get_layer(f"{name}_units")
-            for name in self.chain.names
+            network.backbone.get_layer(name)
+            for name in self.chain.gate_names.values()
         ]
         gates = {id(gate.open) for gate in self.gates}
         listed = network.backbone_variables
@@ -224,10 +224,8 @@ class _StampedNetwork(TaskNetwork):
         """The plain model of the open units."""
         names = self._chain.names
         every = [self.backbone.get_layer(name) for name in names]
-        known = [
-            int(self.backbone.get_layer(f"{name}_units").open.numpy().sum())
-            for name in names
-        ]
+        gates = map(self.backbone.get_layer, self._chain.gate_names.values())
+        known = [int(gate.open.numpy().sum()) for gate in gates]
         plain = self._chain.model(known, gated=False)
         below, wide = plain.input_shape[-1], plain.input_shape[-1]
         for name, layer, count in zip(names, every, known):

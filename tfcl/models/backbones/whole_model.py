@@ -8,6 +8,7 @@ import keras
 from absl import logging
 
 from tfcl.errors import UserError
+from tfcl.models.layer_names import layer_names, unused_name
 from tfcl.models.surgery.rewire import maker
 
 if typing.TYPE_CHECKING:
@@ -79,7 +80,8 @@ def up_to_features(
     if outputs is None:
         outputs = _before_classifier(model.outputs[0], shown)
     if len(outputs.shape) == 4:
-        outputs = keras.layers.GlobalAveragePooling2D(name="features")(outputs)
+        features = unused_name("features", layer_names(model))
+        outputs = keras.layers.GlobalAveragePooling2D(name=features)(outputs)
     if len(outputs.shape) != 2:
         raise UserError(
             f"{shown} ends in {tuple(outputs.shape)}; features are "

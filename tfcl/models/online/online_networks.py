@@ -18,7 +18,11 @@ from tfcl.arguments import PositiveInt, checked
 from tfcl.layers.fan_in_uniform import FanInUniform
 from tfcl.layers.memory.memory_dense import MemoryDense
 from tfcl.layers.memory.memory_options import GROUPS, WINNER, grouped
-from tfcl.models.layer_names import with_own_names
+from tfcl.models.layer_names import (
+    layer_names,
+    unused_name,
+    with_own_names,
+)
 from tfcl.models.online.online_network import OnlineNetwork
 from tfcl.models.online.pixels import pixels
 from tfcl.models.start_weights import starts_from_its_weights
@@ -86,7 +90,7 @@ def mlp_network(
         hidden_units,
         network.output_shape[-1],
         use_bias,
-        name="hidden",
+        name=unused_name("hidden", layer_names(network)),
         activation="tanh",
     )
     network = keras.Model(network.inputs[0], hidden(network.outputs[0]))

@@ -14,8 +14,9 @@ from tfcl.layers.reprogram.banked_layers import (
     ChosenTasks,
 )
 from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
+from tfcl.models.layer_names import layer_names, unused_name
 from tfcl.models.surgery.fold import on_last_axis, serving_scale
-from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
+from tfcl.models.surgery.rewire import rewire
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
@@ -58,16 +59,20 @@ class BundledNetwork:
         banking = _Banking(self._chosen, rows, layer_names(network.backbone))
         backbone = rewire(network.backbone, banking)
         outputs = backbone.outputs[0]
+        names = layer_names(backbone)
         depths = len(network.head.kernels)
         for depth in range(depths):
             outputs = BankedDense(
                 self._chosen,
                 *rows[_head_name(depth)],
-                name=_head_name(depth),
+                name=unused_name(_head_name(depth), names),
                 dtype="float32",
             )(outputs)
             if depth < depths - 1:
-                outputs = keras.layers.ReLU(dtype="float32")(outputs)
+                outputs = keras.layers.ReLU(
+                    name=unused_name(f"banked_relu_{depth}", names),
+                    dtype="float32",
+                )(outputs)
         self._model = keras.Model(backbone.inputs[0], outputs)
 
     @property

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from tfcl.layers.fast.small_map_conv2d import SmallMapConv2D
-from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
+from tfcl.models.layer_names import layer_names, unused_name
+from tfcl.models.surgery.rewire import rewire
 
 if typing.TYPE_CHECKING:
     pass

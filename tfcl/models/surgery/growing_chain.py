@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tfcl.layers.masked.unit_gate import UnitGate
+from tfcl.models.layer_names import unused_name
 from tfcl.models.surgery.rewire import rewire
 
 if typing.TYPE_CHECKING:
@@ -61,6 +62,10 @@ class GrowingChain:
         self._layers = [*_chain(backbone), *dense]
         hidden = [la for la in self._layers if _has_units(la)]
         self.names = [layer.name for layer in hidden]
+        taken = {layer.name for layer in self._layers}
+        self.gate_names = {
+            name: unused_name(f"{name}_units", taken) for name in self.names
+        }
         self.is_conv = [
             isinstance(layer, keras.layers.Conv2D) for layer in hidden
         ]
@@ -71,7 +76,7 @@ class GrowingChain:
 
         Args:
             widths: One integer per hidden layer.
-            gated: Put a `UnitGate` named `<layer>_units` behind each.
+            gated: Put a `UnitGate` behind each, named as in `gate_names`.
         """
         outputs = inputs = keras.Input(self._image_shape)
         widths = iter(widths)
@@ -81,7 +86,8 @@ class GrowingChain:
                 config[_units_key(layer)] = next(widths)
             outputs = type(layer).from_config(config)(outputs)
             if gated and _has_units(layer):
-                outputs = UnitGate(name=f"{layer.name}_units")(outputs)
+                name = self.gate_names[layer.name]
+                outputs = UnitGate(name=name)(outputs)
         return keras.Model(inputs, outputs)
 
 

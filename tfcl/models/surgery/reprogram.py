@@ -8,8 +8,9 @@ import keras
 
 from tfcl.layers.reprogram.channel_reprogram import ChannelReprogram
 from tfcl.layers.reprogram.gated_reprogram import GatedReprogram
+from tfcl.models.layer_names import layer_names, unused_name
 from tfcl.models.surgery.lift import lift
-from tfcl.models.surgery.rewire import layer_names, rewire, unused_name
+from tfcl.models.surgery.rewire import rewire
 from tfcl.models.surgery.selective import warn_of_wrapped
 from tfcl.models.variables import leaf_layers
 

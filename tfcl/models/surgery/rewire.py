@@ -6,6 +6,7 @@ import typing
 
 import keras
 
+from tfcl.models.layer_names import unused_name
 from tfcl.models.surgery.lift import require_graphs
 
 if typing.TYPE_CHECKING:
@@ -23,7 +24,9 @@ def rewire(
     """Runs a model's graph again; `call_function` calls each layer.
 
     The new model has the layers of `model`, hence its variables, and what
-    `call_function` adds.
+    `call_function` adds. Of that, whatever has a name of `model` gets
+    another one: Keras counts its names by process, and a loaded model may
+    have any.
 
     Args:
         model: A functional or built sequential model. One that is a layer of
@@ -47,17 +50,73 @@ def rewire(
             "graph of layers that could be changed. Make it by keras.Model("
             "inputs, outputs) or keras.Sequential with an Input."
         )
+    named = _named_apart(model, call_function)
     again = keras.models.clone_model(
-        model,
-        clone_function=lambda layer: layer,
-        call_function=call_function,
+        model, clone_function=lambda layer: layer, call_function=named
     )
     if outputs is None and max(len(again.inputs), len(again.outputs)) > 1:
         return again
     last = again.outputs[0]
     if outputs is not None:
-        last = outputs(last)
+        last = named.apart(outputs(last), again.inputs)
     return keras.Model(again.inputs[0], last, name=model.name)
+
+
+class _NamedApart:
+    """Calls as `call_function`; what that adds gets names of its own."""
+
+    def __init__(self, model, call_function):
+        self.call_function = call_function
+        self._known = {id(operation) for operation in _operations(model)}
+        self._taken = {operation.name for operation in _operations(model)}
+
+    def __call__(self, layer, *args, **kwargs):
+        outputs = self.call_function(layer, *args, **kwargs)
+        return self.apart(outputs, (args, kwargs), layer)
+
+    def apart(self, outputs, inputs, replaced=None):
+        """Renames what lies between symbolic inputs and outputs.
+
+        What stands in a layer's place may have its name.
+        """
+        found = list(_between(inputs, outputs))
+        kept = {replaced.name} if replaced and replaced not in found else set()
+        for operation in found:
+            if id(operation) not in self._known:
+                self._known.add(id(operation))
+                if operation.name not in kept:
+                    name = unused_name(operation.name, self._taken)
+                    operation.name = name
+        return outputs
+
+
+def _between(inputs, outputs):
+    """The operations that make symbolic outputs of symbolic inputs."""
+    reached = {id(tensor) for tensor in keras.tree.flatten(inputs)}
+    waiting = keras.tree.flatten(outputs)
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in reached or not hasattr(tensor, "_keras_history"):
+            continue
+        reached.add(id(tensor))
+        operation, node, _ = tensor._keras_history
+        yield operation
+        if operation._inbound_nodes:
+            waiting += operation._inbound_nodes[node].input_tensors
+
+
+def _named_apart(model, call_function):
+    if isinstance(call_function, _NamedApart):
+        return call_function
+    return _NamedApart(model, call_function)
+
+
+def _operations(model):
+    """Of a model and its inner models; layers are some of them."""
+    for operation in getattr(model, "operations", model.layers):
+        yield operation
+        if isinstance(operation, keras.Model):
+            yield from _operations(operation)
 
 
 def with_arguments(
@@ -104,10 +163,11 @@ def rewire_throughout(
             return call_function(layer, *args, **kwargs)
         # One that is used twice is gone through once.
         if id(layer) not in inner:
-            inner[id(layer)] = rewire(layer, call)
+            inner[id(layer)] = rewire(layer, named)
         return inner[id(layer)](*args, **kwargs)
 
-    return rewire(model, call)
+    named = _named_apart(model, call)
+    return rewire(model, named)
 
 
 def inlined(model: keras.Model) -> keras.Model:
@@ -148,28 +208,3 @@ def maker(tensor: Tensor) -> tuple[keras.layers.Layer, Tensor | None]:
     layer, node, _ = tensor._keras_history
     inputs = layer._inbound_nodes[node].input_tensors
     return layer, inputs[0] if inputs else None
-
-
-def layer_names(model: keras.Model) -> set[str]:
-    """Names of all layers of a model, also of those inside inner models."""
-    names = set()
-    for layer in model.layers:
-        names.add(layer.name)
-        if isinstance(layer, keras.Model):
-            names |= layer_names(layer)
-    return names
-
-
-def unused_name(wanted: str, taken: set[str]) -> str:
-    """A name that no layer has: `wanted`, or that with a number behind it.
-
-    Args:
-        wanted: Text.
-        taken: Set of names; the new one is added.
-    """
-    name, number = wanted, 0
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    taken.add(name)
-    return name
