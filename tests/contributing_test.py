@@ -22,7 +22,7 @@ def _printed():
                 yield file, code
 
 
-@pytest.mark.parametrize(("file", "code"), _printed())
+@pytest.mark.parametrize(("file", "code"), list(_printed()))
 def test_code_is_printed_from_the_file_of_its_chapter(file, code):
     assert code in (_ROOT / file).read_text(encoding="utf-8")
 
