@@ -133,14 +133,7 @@ class Experiment:
         self.runtime = runtime or Runtime()
         self.runtime.apply()
         self.distribution = distribution
-        if distribution == "multi_worker":
-            facts = {
-                **(bindings or {}),
-                "Experiment.seed": seed,
-                "Experiment.on_nonfinite": on_nonfinite,
-            }
-            where = self.model_dir
-            agree_on_settings(facts, self.runtime, self.evaluation, where)
+        self._agree(bindings or {})
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
@@ -155,6 +148,14 @@ class Experiment:
         except BaseException:
             self.close()
             raise
+
+    def _agree(self, bindings):
+        """Several workers must be set alike in all but their own machines."""
+        if self.distribution == "multi_worker":
+            facts = {**bindings, "Experiment.seed": self.seed}
+            facts["Experiment.on_nonfinite"] = self.on_nonfinite
+            where = self.model_dir
+            agree_on_settings(facts, self.runtime, self.evaluation, where)
 
     def _set_up(self, stream, data_dir, method):
         # For networks that the stream draws.

@@ -54,15 +54,15 @@ def test_what_is_on_disk_is_not_told_again(opened):
     assert step == 2 and png.startswith(b"\x89PNG")
 
 
-def test_after_a_kill_the_last_minute_is_told_again(opened, monkeypatch):
+def test_after_a_kill_the_last_points_are_told_again(opened, monkeypatch):
     points, summaries, before = opened(0)
-    for second in (0, 100, 150):
+    for second in (0, 100, 125):
         monkeypatch.setattr(time, "time", lambda now=second: 1e9 + now)
         points.scalars("train", {"loss": 0.5}, second)
         points.image("figure", Figure(), second)
-    summaries.text("notes", "no point", 150)
+    summaries.text("notes", "no point", 125)
     summaries.close()
-    points, _, after = opened(150)
+    points, _, after = opened(125)
     points.tell_newest_again()
     assert after.points() == {
         tag: told[1:] for tag, told in before.points().items()

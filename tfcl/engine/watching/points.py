@@ -7,15 +7,14 @@ import typing
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from matplotlib.figure import Figure
+    from typing import Any
 
     from tfcl.reporting.loggers.all_loggers import Loggers
     from tfcl.reporting.summaries import Summaries
 
 # Seconds that a logger may keep what it is told before it sends it on; that of
 # W&B does for 15.
-_MAY_BE_LOST = 60.0
+_MAY_BE_LOST = 30.0
 
 
 class Points:
@@ -52,8 +51,8 @@ class Points:
         self._loggers.scalars(new, step)
         self._summaries.scalars(prefix, dict(values), step)
 
-    def image(self, tag: str, figure: Figure, step: int) -> None:
-        """Tells a figure."""
+    def image(self, tag: str, figure: Any, step: int) -> None:
+        """Tells a `matplotlib.figure.Figure`."""
         if not self._summaries.has(tag, step):
             png = self._summaries.image(tag, figure, step)
             self._loggers.image(tag, png, step)

@@ -42,15 +42,15 @@ class MlflowLogger(RunLogger):
             file `mlflow.db` of the working folder. The run's files tell it:
             user and password are to be in MLFLOW_TRACKING_USERNAME and
             MLFLOW_TRACKING_PASSWORD.
-        experiment: Name of the experiment, made if missing.
+        experiment_name: Of the experiment, made if missing.
     """
 
     @checked
     def __init__(
-        self, tracking_uri: str | None = None, experiment: str = "tfcl"
+        self, tracking_uri: str | None = None, experiment_name: str = "tfcl"
     ):
         self._tracking_uri = tracking_uri
-        self._experiment = experiment
+        self._experiment = experiment_name
         self._client: mlflow.MlflowClient | None = None
         self._run_id = ""
 
@@ -60,7 +60,7 @@ class MlflowLogger(RunLogger):
         except ImportError as error:
             raise missing_package("MlflowLogger", error) from error
 
-    def begin(self, run: LoggedRun) -> None:
+    def begin(self, told: LoggedRun) -> None:
         import mlflow
 
         client = mlflow.MlflowClient(self._tracking_uri)
@@ -70,18 +70,18 @@ class MlflowLogger(RunLogger):
             if found is None
             else found.experiment_id
         )
-        known = client.search_runs([place], f"tags.`{_TAG}` = '{run.id}'")
+        known = client.search_runs([place], f"tags.`{_TAG}` = '{told.id}'")
         if known:
             here = known[0]
             client.update_run(here.info.run_id, status="RUNNING")
         else:
             here = client.create_run(
-                place, run_name=run.name, tags={_TAG: run.id}
+                place, run_name=told.name, tags={_TAG: told.id}
             )
         self._client, self._run_id = client, here.info.run_id
         new = [
             mlflow.entities.Param(_named(name, _NOT_OF_METRICS), str(value))
-            for name, value in run.settings.items()
+            for name, value in told.settings.items()
             if _named(name, _NOT_OF_METRICS) not in here.data.params
         ]
         for part in _parts(new):

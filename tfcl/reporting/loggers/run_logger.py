@@ -49,7 +49,7 @@ class RunLogger(typing.Protocol):
             UserError: If a package is missing.
         """
 
-    def begin(self, run: LoggedRun) -> None:
+    def begin(self, told: LoggedRun) -> None:
         """A run begins, or goes on."""
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:

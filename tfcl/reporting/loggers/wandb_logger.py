@@ -59,19 +59,19 @@ class WandbLogger(RunLogger):
         except ImportError as error:
             raise missing_package("WandbLogger", error) from error
 
-    def begin(self, run: LoggedRun) -> None:
+    def begin(self, told: LoggedRun) -> None:
         import wandb
 
         self._run = wandb.init(
             project=self._project,
             entity=self._entity,
             mode=self._mode,
-            id=run.id,
+            id=told.id,
             resume="allow",
             reinit="create_new",  # A program's own run goes on beside it.
-            name=run.name,
-            config=dict(run.settings),
-            dir=os.environ.get("WANDB_DIR") or str(run.folder),
+            name=told.name,
+            config=dict(told.settings),
+            dir=os.environ.get("WANDB_DIR") or str(told.folder),
             # The terminal's last lines are ours.
             settings=wandb.Settings(
                 console="off", finish_timeout=_FINISH_SECONDS
