@@ -91,6 +91,25 @@ def test_digits_need_scikit_learn_in_python_too(tmp_path, monkeypatch):
     assert learner.tasks == []
 
 
+@pytest.mark.parametrize(
+    "logger, package", [("WandbLogger", "wandb"), ("MlflowLogger", "mlflow")]
+)
+def test_a_logger_needs_its_package(logger, package, tmp_path):
+    folder = tmp_path / "run"
+    ended = _without(
+        package,
+        *("tfcl.train", "--stream=digits_5", "--method=ewc"),
+        f"--gin_bindings=Experiment.loggers = (@{logger}(),)",
+        *(f"--data_dir={tmp_path / 'data'}", f"--model_dir={folder}"),
+    )
+    assert ended.returncode == 2
+    assert _told(ended) == (
+        f"tfcl: error: {logger} needs the Python package '{package}'. Install "
+        f"it: pip install 'tfcl[{package}]'"
+    )
+    assert not folder.exists()
+
+
 def test_an_imported_search_raises(tmp_path):
     program = (
         "import sys\n"
@@ -116,9 +135,11 @@ def test_extras_are_those_of_the_project():
     for module, package in (
         ("optuna", "optuna"),
         ("sklearn.datasets", "scikit-learn"),
+        ("wandb", "wandb"),
+        ("mlflow", "mlflow-skinny"),
     ):
         words = installing(ModuleNotFoundError(name=module))
         extra = re.fullmatch(r"pip install 'tfcl\[(\w+)\]'", words)[1]
-        assert re.search(rf'^{extra} = \["{package}>', project, re.M)
+        assert re.search(rf'^{extra} = \[.*\s*"{package}>', project, re.M)
     other = ModuleNotFoundError(name="pydub.effects")
     assert installing(other) == "pip install pydub"

@@ -62,6 +62,7 @@ _INSTALLED_AS = {
     "absl": "absl-py",
     "gin": "gin-config",
     "google": "protobuf",
+    "mlflow": "mlflow-skinny",
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "tensorflow_datasets": "tensorflow-datasets",

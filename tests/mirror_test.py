@@ -147,6 +147,7 @@ _COVERED = {
         "replay/balanced replay/insertion replay/retrieval replay/table"
     ),
     "reporting/figures_test": ("reporting/drawing"),
+    "reporting/loggers/all_loggers_test": "reporting/loggers/run_logger",
     "reporting/report_test": ("reporting/tables reporting/training_figures"),
     "testing/contract_test": ("testing/steps testing/tiny"),
 }

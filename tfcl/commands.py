@@ -26,7 +26,7 @@ from tfcl.errors import (
     RunError,
     TfclError,
     UserError,
-    installing,
+    missing_package,
     printable,
 )
 from tfcl.files import local_path
@@ -120,10 +120,7 @@ def end_without(error: ImportError, what: str, caller: str) -> typing.NoReturn:
     Raises:
         UserError: With the package and how it is installed.
     """
-    missing = UserError(
-        f"{what} needs the Python package '{error.name}'. Install it: "
-        f"{installing(error)}"
-    )
+    missing = missing_package(what, error)
     if caller == "__main__":
         _end(missing)
     raise missing from error

@@ -13,7 +13,12 @@ _NEEDED = "\u200c\u200d"
 BY_CTRL_C = 130  # Exit code: what shells say of a program that it ended.
 # Packages that not every user needs, and the extra of pyproject.toml which
 # brings them in a version that fits.
-_EXTRAS = {"optuna": "search", "sklearn": "demo"}
+_EXTRAS = {
+    "mlflow": "mlflow",
+    "optuna": "search",
+    "sklearn": "demo",
+    "wandb": "wandb",
+}
 
 
 class TfclError(Exception):
@@ -62,6 +67,19 @@ def installing(error: ImportError) -> str:
     if package in _EXTRAS:
         return f"pip install 'tfcl[{_EXTRAS[package]}]'"
     return f"pip install {package}"
+
+
+def missing_package(what: str, error: ImportError) -> UserError:
+    """The error to raise where a package is missing.
+
+    Args:
+        what: What needs it.
+        error: Of the import.
+    """
+    return UserError(
+        f"{what} needs the Python package '{error.name}'. Install it: "
+        f"{installing(error)}"
+    )
 
 
 def printable(text: object, lines: bool = False) -> str:

@@ -60,7 +60,7 @@ def test_a_worker_that_is_no_chief_writes_nothing(tmp_path):
     class Observer:
         closed = False
 
-        def close(self):
+        def close(self, finished=False):
             self.closed = True
 
     observer = Observer()

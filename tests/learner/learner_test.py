@@ -14,6 +14,7 @@ import tfcl
 from tests.learner.programs import SIZE, examples, method, model
 from tests.testing.damage import damaged
 from tests.testing.forked_commands import ForkedCommands
+from tests.testing.recorded import Recorder
 from tfcl import configuration
 from tfcl.engine.steps import StepRunner
 from tfcl.engine.storage.checkpoints import CheckpointPolicy, newest_journal
@@ -448,3 +449,28 @@ def test_what_a_program_binds_for_itself_is_none_of_a_runs(tmp_path):
         configuration.load([], ["OF_THE_PROGRAM = 3"])
         learner = tfcl.Learner(tmp_path, method(1))
         assert "shoes" in learner.learn(SHOES)
+
+
+def test_loggers_are_told_of_each_task_as_one_run(tmp_path):
+    recorder = Recorder()
+    learner = tfcl.Learner(tmp_path / "shop", method(), loggers=(recorder,))
+    learner.learn(SHOES)
+    count = len(recorder.told)
+    learner.learn(BAGS)
+    learner.learn(BAGS)
+    learner.evaluate()
+    first, second = recorder.runs
+    assert first.id == second.id and first.name == "shop"
+    assert recorder.ends == [True, True]
+    # None of the first task's points is told again.
+    last = max(step for _, _, step, _ in recorder.told[:count])
+    assert last < min(step for _, _, step, _ in recorder.told[count:])
+    assert recorder.points()["metrics/average_accuracy"][-1][1] > 0.9
+
+
+@pytest.mark.parametrize("wrong", [Recorder, Recorder()])
+def test_loggers_that_are_none_are_refused(tmp_path, wrong):
+    given = (wrong,) if isinstance(wrong, type) else wrong
+    learner = tfcl.Learner(tmp_path / "shop", method(), loggers=given)
+    with pytest.raises((UserError, ValueError), match="loggers"):
+        learner.learn(SHOES)

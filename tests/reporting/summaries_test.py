@@ -91,7 +91,9 @@ class SummariesTest(tf.test.TestCase):
 
     def test_images_texts_and_hparams_are_read_back(self):
         summaries = Summaries(self.folder)
-        summaries.matrix([[0.5, None], [0.4, 0.6]], ["a", "<b>"], [0, 1], 9)
+        rows = [[0.5, None], [0.4, 0.6]]
+        figure = figures.accuracy_matrix(rows, ["a", "<b>"], [0, 1])
+        png = summaries.image("accuracy_matrix", figure, 9)
         summaries.text("config", "    LASEM.rate = 0.1", 0)
         summaries.hparams(
             {"rate": 0.1, "name": "x", "on": True},
@@ -101,7 +103,8 @@ class SummariesTest(tf.test.TestCase):
         summaries.close()
         reader = _read(self.folder)
         (image,) = reader.Images("accuracy_matrix")
-        figure = Image.open(io.BytesIO(image.encoded_image_string))
+        self.assertEqual(image.encoded_image_string, png)
+        figure = Image.open(io.BytesIO(png))
         self.assertEqual(figure.size, (image.width, image.height))
         (text,) = reader.Tensors("config")
         self.assertEqual(

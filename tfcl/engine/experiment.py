@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import typing
+from collections.abc import Sequence
 from typing import Annotated
 
 import gin
@@ -25,9 +26,8 @@ from tfcl.engine.continuing.growth import (
 from tfcl.engine.evaluator import EvaluationPolicy, Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.outputs import Outputs, run_facts
-from tfcl.engine.process.agreement import agree
-from tfcl.engine.process.cluster import read_cluster
-from tfcl.engine.process.numerics import continue_with, numerics, shared
+from tfcl.engine.process.agreement import agree_on_settings
+from tfcl.engine.process.numerics import continue_with, numerics
 from tfcl.engine.recording import record_visit
 from tfcl.engine.runtime import Runtime, is_chief
 from tfcl.engine.serving import written_again
@@ -47,6 +47,8 @@ from tfcl.files import local_path, refuse_special, sweep
 from tfcl.methods.protocols import grow_to
 from tfcl.models.start_files import kept_by
 from tfcl.reporting import results
+from tfcl.reporting.loggers.all_loggers import Loggers
+from tfcl.reporting.loggers.run_logger import RunLogger
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -86,6 +88,7 @@ class Experiment:
             replicas or the like than the run had so far.
         graphs: Show the graph of the network that serves the tasks in
             TensorBoard, again whenever it has changed.
+        loggers: `RunLogger` objects, which are told what TensorBoard shows.
 
     Attributes:
         journal, method, stream, spec, strategy, runner, evaluator, bank,
@@ -112,6 +115,7 @@ class Experiment:
         exports: bool = True,
         allow_other_numerics: bool = False,
         graphs: bool = False,
+        loggers: Sequence[RunLogger] = (),
     ):
         keras_state.refuse_other()
         self.model_dir = pathlib.Path(local_path(model_dir, "model_dir"))
@@ -122,13 +126,14 @@ class Experiment:
         self.exports = exports
         self.allow_other_numerics = allow_other_numerics
         self.graphs = graphs
+        self.loggers = loggers
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
         self.runtime = runtime or Runtime()
         self.runtime.apply()
         self.distribution = distribution
-        self._agree(distribution, bindings or {})
+        self._agree(bindings or {})
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
         self.observer: Observer | None = None
@@ -144,20 +149,13 @@ class Experiment:
             self.close()
             raise
 
-    def _agree(self, distribution, bindings):
+    def _agree(self, bindings):
         """Several workers must be set alike in all but their own machines."""
-        if distribution != "multi_worker":
-            return
-        cluster = read_cluster()
-        if not cluster.is_alone:
-            facts = {
-                **bindings,
-                "Experiment.seed": self.seed,
-                "Experiment.on_nonfinite": self.on_nonfinite,
-                **shared(numerics(self.runtime, self.evaluation, 0)),
-                **results.versions(),
-            }
-            agree(cluster, facts, self.runtime.workers_timeout, self.model_dir)
+        if self.distribution == "multi_worker":
+            facts = {**bindings, "Experiment.seed": self.seed}
+            facts["Experiment.on_nonfinite"] = self.on_nonfinite
+            where = self.model_dir
+            agree_on_settings(facts, self.runtime, self.evaluation, where)
 
     def _set_up(self, stream, data_dir, method):
         # For networks that the stream draws.
@@ -250,8 +248,10 @@ class Experiment:
 
         Raises:
             UserError: If a file that the run began with has changed, or a
-                setting that touches numbers, or the method refuses the tasks.
+                setting that touches numbers, or the method refuses the tasks,
+                or the package of a logger is missing.
         """
+        loggers = Loggers(self.loggers if self.chief else ())
         replicas = self.strategy.num_replicas_in_sync
         continue_with(
             self.journal,
@@ -274,14 +274,12 @@ class Experiment:
             spec = json.dumps(self.spec.to_json(), indent=1)
             results.write_texts(self.model_dir, {**texts, "spec.json": spec})
             if self.journal.visits:
-                # A kill, or damage, may have left others.
-                found = written_again.faults(self.model_dir)
-                content = self.outputs.publish()
-                written_again.say(self.model_dir, found, content["lost"])
+                written_again.publish_again(self.outputs)
         observer = self.observer = Observer(
             self.model_dir / "tensorboard" if self.chief else None,
             self.journal,
             len(self.stream.visits),
+            loggers,
         )
         observer.texts(texts, self.journal.bindings)
         observer.tell_again(self.journal, self.outputs)

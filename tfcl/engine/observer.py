@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: TensorBoard and a terminal."""
+"""What a person sees while a run goes on: TensorBoard, loggers, a terminal."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.storage.journal import Journal
     from tfcl.methods.base import Method
     from tfcl.methods.work import Phase, Work
+    from tfcl.reporting.loggers.all_loggers import Loggers
 
 
 class Observer:
@@ -31,6 +32,7 @@ class Observer:
         folder: TensorBoard folder, None for workers that show nothing.
         journal: `Journal` at the start.
         num_visits: Times that a task is learned in the stream.
+        loggers: `Loggers`, told where there is a folder.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Observer:
         folder: str | pathlib.Path | None,
         journal: Journal,
         num_visits: int,
+        loggers: Loggers,
     ):
         self._num_visits = num_visits
         self._pace = Pace(journal, num_visits)
@@ -45,7 +48,7 @@ class Observer:
         self._board: Board | None = None
         self._display: Display | None = None
         if folder is not None:
-            self._board = Board(folder, journal.global_step)
+            self._board = Board(folder, journal.global_step, loggers)
             self._display = Display(self._pace)
 
     def texts(self, texts: Mapping[str, str], bindings: dict[str, str]) -> None:
@@ -167,10 +170,14 @@ class Observer:
         if self._board is not None:
             self._board.flush()
 
-    def close(self) -> None:
-        """Ends display and files; closing twice does nothing."""
+    def close(self, finished: bool = False) -> None:
+        """Ends display, files and loggers; closing twice does nothing.
+
+        Args:
+            finished: All tasks are learned.
+        """
         if self._display is not None:
             self._display.close()
         if self._board is not None:
             board, self._board = self._board, None
-            board.close()
+            board.close(finished)

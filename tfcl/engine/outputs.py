@@ -111,7 +111,7 @@ class Outputs:
         told = so_far.told()
         now = answer_figures.at_the_end(told)
         observer.figures({**drawn, **now}, self._journal.global_step)
-        observer.close()
+        observer.close(finished=True)
         also = ", report and exports" if exports else " and report"
         logging.info("Writing figures%s.", also)
         results.write_figures(content, histories, self.model_dir, drawn, told)

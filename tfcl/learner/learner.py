@@ -89,7 +89,7 @@ class Learner:
             trained, such as "EPOCHS = 5", in place of those of the folder.
         options: Further arguments of `Experiment`: `runtime`, `checkpoints`,
             `evaluation`, `on_nonfinite`, `graphs`, `allow_other_numerics`,
-            `distribution`.
+            `distribution`, `loggers`.
 
     Raises:
         UserError: If the folder holds no run and there is no method, or Keras

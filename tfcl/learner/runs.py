@@ -27,7 +27,7 @@ if typing.TYPE_CHECKING:
 # Arguments of `Experiment` that a program may give.
 _OPTIONS = (
     *("runtime", "checkpoints", "evaluation", "on_nonfinite", "graphs"),
-    *("allow_other_numerics", "distribution"),
+    *("allow_other_numerics", "distribution", "loggers"),
 )
 
 

@@ -19,10 +19,10 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.text import summary_v2 as text_summary
 from tensorboard.util import tensor_util
 
-from tfcl.reporting import drawing, figures
+from tfcl.reporting import drawing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from matplotlib.figure import Figure
@@ -62,8 +62,9 @@ class Summaries:
     def __init__(self, folder: str | pathlib.Path, global_step: int = 0):
         self._folder = pathlib.Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._global_step = int(global_step)
         old_files = _event_files(self._folder)
-        kept = _events_until(old_files, int(global_step))
+        kept = _events_until(old_files, self._global_step)
         self._present = {
             (value.tag, event.step)
             for event in kept
@@ -103,6 +104,37 @@ class Summaries:
         """Whether a point was on disk when the run went on."""
         return (tag, step) in self._present
 
+    def newest(
+        self, seconds: float
+    ) -> list[tuple[int, dict[str, float], dict[str, bytes]]]:
+        """What was written last of all that was on disk when the run went on.
+
+        Args:
+            seconds: How long before the last of it, at most.
+
+        Returns:
+            `(step, {tag: number}, {tag: PNG file})` of each write.
+        """
+        events = _events_until([self._path], self._global_step)
+        end = max((event.wall_time for event in events), default=0.0)
+        found = []
+        for event in events:
+            if event.wall_time >= end - seconds:
+                kinds: dict[str | None, list] = {}
+                for value in event.summary.value:
+                    kind = value.WhichOneof("value")
+                    kinds.setdefault(kind, []).append(value)
+                numbers = kinds.get("simple_value", ())
+                images = kinds.get("image", ())
+                found.append(
+                    (
+                        event.step,
+                        {each.tag: each.simple_value for each in numbers},
+                        {e.tag: e.image.encoded_image_string for e in images},
+                    )
+                )
+        return found
+
     def scalars(
         self,
         prefix: str,
@@ -134,8 +166,8 @@ class Summaries:
                     summary.value.add(tag=tag, simple_value=float(number))
         self._add(summary, step)
 
-    def image(self, tag: str, figure: Figure, step: int) -> None:
-        """Writes a `matplotlib.figure.Figure`, drawn as a PNG image."""
+    def image(self, tag: str, figure: Figure, step: int) -> bytes:
+        """Writes a `matplotlib.figure.Figure`; returns it, drawn as PNG."""
         # While a run waits.
         png = drawing.png_bytes(figure, small=False)
         width, height = figure.canvas.get_width_height()
@@ -145,6 +177,7 @@ class Summaries:
         summary = summary_pb2.Summary()
         summary.value.add(tag=tag, image=image)
         self._add(summary, step)
+        return png
 
     def histogram(self, tag: str, buckets: np.ndarray, step: int) -> None:
         """Writes a histogram, `(bins, 3)`: left end, right end and count."""
@@ -155,17 +188,6 @@ class Summaries:
             tensor=tensor_util.make_tensor_proto(np.asarray(buckets, float)),
         )
         self._add(summary, step)
-
-    def matrix(
-        self,
-        R: np.ndarray,
-        task_names: Sequence[str],
-        visits: Sequence[Any] | None,
-        step: int,
-    ) -> None:
-        """Writes R, see `figures.accuracy_matrix`, as a heat map."""
-        figure = figures.accuracy_matrix(R, task_names, visits)
-        self.image("accuracy_matrix", figure, step)
 
     def graph(self, graph_def: Any, step: int) -> None:
         """Writes a graph, a `GraphDef`, for TensorBoard's Graphs page."""

@@ -1,15 +1,19 @@
-"""What TensorBoard shows of a run: how many charts, by which names."""
+"""What a run shows: charts of TensorBoard by their names, and to loggers."""
 
 import collections
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tests.testing import toy_run
+from tests.testing.recorded import Recorder
 from tfcl.engine.watching.board import Board
 from tfcl.errors import RunError
+from tfcl.files import read_json
 from tfcl.methods.lasem.static_transfer import StaticTransfer
+from tfcl.reporting.loggers.all_loggers import Loggers
 
 
 @pytest.fixture(name="learned", scope="module")
@@ -101,6 +105,121 @@ def test_a_resumed_run_has_every_point_and_figure_once(tmp_path):
     assert len(reader.Images("accuracy_matrix")) == 3
 
 
+def test_a_logger_is_told_the_points_and_figures_of_tensorboard(tmp_path):
+    recorder = Recorder()
+    with toy_run.no_figures():
+        toy_run.learn(tmp_path, toy_run.toy_lasem(), loggers=(recorder,))
+    reader, told = _reader(tmp_path), recorder.points()
+    assert len(recorder.told) == sum(map(len, told.values()))
+    tags = reader.Tags()
+    assert told.keys() == {*tags["scalars"], *tags["images"]}
+    for tag in tags["scalars"]:
+        points = [(e.step, e.value) for e in reader.Scalars(tag)]
+        rounded = [(step, float(np.float32(v))) for step, v in told[tag]]
+        assert rounded == points, tag
+    for tag in tags["images"]:
+        drawn = [(e.step, e.encoded_image_string) for e in reader.Images(tag)]
+        assert told[tag] == drawn, tag
+    (run,) = recorder.runs
+    assert run.folder == tmp_path
+    assert run.settings["seed"] == 1 and run.settings["stream"] == "synthetic"
+    assert run.settings["method"].startswith("LASEM")
+    assert recorder.ends == [True]
+
+
+class _Moments(toy_run.Snapshots):
+    """Knows of each copy how many points a logger had been told by then."""
+
+    def __init__(self, model_dir, folder, recorder):
+        super().__init__(model_dir, folder)
+        self._recorder = recorder
+        self.told = []
+
+    def _keep(self, source, label):
+        super()._keep(source, label)
+        self.told.append(len(self._recorder.told))
+
+
+def test_a_killed_run_is_one_run_of_a_logger_with_every_point(tmp_path):
+    whole, measured = Recorder(), ("run/images_per_second", "run/memory_gb")
+    folder = tmp_path / "run"
+    with toy_run.no_figures():
+        with _Moments(folder, tmp_path / "copies", whole) as moments:
+            toy_run.learn(folder, loggers=(whole,))
+        (run,) = whole.runs
+        began = [k for k, count in enumerate(moments.told) if count]
+        for k in began[:: len(began) // 8]:
+            _, copy = moments.copies[k]
+            ended = read_json(copy / "loggers.json")["ended"]
+            after = Recorder()
+            toy_run.learn(copy, loggers=(after,))
+            assert [each.id for each in after.runs] == [run.id]
+            # A killed one may lose what it was told in its last seconds.
+            count = moments.told[k] // (1 if ended else 2)
+            after.told[:0] = whole.told[:count]
+            told, wanted = after.points(), whole.points()
+            assert told.keys() == wanted.keys()
+            for tag, points in wanted.items():
+                if tag in measured:  # By a clock, by the system.
+                    steps = {step for step, _ in told[tag]}
+                    assert steps == {step for step, _ in points}, tag
+                else:
+                    assert _rounded(told[tag]) == _rounded(points), tag
+
+
+def _rounded(points):
+    """Points as TensorBoard's files keep them, in float32."""
+    return {
+        (step, value if isinstance(value, bytes) else np.float32(value))
+        for step, value in points
+    }
+
+
+def test_what_is_on_disk_is_told_once(tmp_path):
+    first, again, further = Recorder(), Recorder(), Recorder()
+    with toy_run.no_figures():
+        toy_run.learn(
+            tmp_path, stream=toy_run.toy_stream((2, 3)), loggers=(first,)
+        )
+        toy_run.learn(
+            tmp_path, stream=toy_run.toy_stream((2, 3)), loggers=(again,)
+        )
+        toy_run.learn(
+            tmp_path, stream=toy_run.toy_stream((2, 3, 2)), loggers=(further,)
+        )
+    assert first.runs == again.runs == further.runs
+    assert again.told == [] and again.ends == [True]
+    steps = {step for _, _, step, _ in further.told}
+    assert steps == {20, 24} and max(e[2] for e in first.told) == 16
+
+
+@pytest.mark.parametrize("name", ["begin", "scalars", "image", "close"])
+def test_a_logger_that_fails_changes_nothing(tmp_path, name):
+    with toy_run.no_figures():
+        wanted = toy_run.learn(tmp_path / "without")
+        failing = Recorder(fails_at=name)
+        found = toy_run.learn(tmp_path / "with", loggers=(failing,))
+    toy_run.assert_same_outcome(found, wanted)
+    assert failing.asked.count(name) == 1
+
+
+def test_a_run_that_ends_early_is_not_told_as_finished(tmp_path):
+    recorder = Recorder()
+    run = toy_run.open_run(tmp_path, loggers=(recorder,))
+    run.start({})
+    run.close()
+    assert recorder.ends == [False]
+
+
+def test_workers_that_write_nothing_tell_no_logger(tmp_path):
+    recorder = Recorder()
+    run = toy_run.open_run(tmp_path, loggers=(recorder,))
+    run.chief = False
+    run.start({})
+    run.close()
+    assert recorder.asked == []
+
+
 def test_phases_with_names_are_told_apart(tmp_path):
     class Named(StaticTransfer):
         def phases(self, task):
@@ -119,4 +238,4 @@ def test_phases_with_names_are_told_apart(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(RunError, match="file/board"):
-        Board(tmp_path / "file" / "board", 0)
+        Board(tmp_path / "file" / "board", 0, Loggers(()))

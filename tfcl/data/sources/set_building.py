@@ -22,7 +22,7 @@ from tfcl.data.sources import catalog, prepared_sets
 from tfcl.data.sources.set_check import damaged, read_split
 from tfcl.data_builders import manual_files
 from tfcl.data_builders.image_folders.image_tree import TreeError
-from tfcl.errors import UserError, installing
+from tfcl.errors import UserError, missing_package
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -239,7 +239,4 @@ def _told(error):
 
 
 def _package_missing(name, error):
-    return UserError(
-        f"Data set '{name}' needs the Python package '{error.name}'. Install "
-        f"it: {installing(error)}"
-    )
+    return missing_package(f"Data set '{name}'", error)

@@ -23,9 +23,13 @@ import typing
 
 from absl import logging
 
-from tfcl.engine.process.cluster import Cluster
+from tfcl.engine.evaluator import EvaluationPolicy
+from tfcl.engine.process.cluster import Cluster, read_cluster
+from tfcl.engine.process.numerics import numerics, shared
+from tfcl.engine.runtime import Runtime
 from tfcl.errors import Interrupted, RunError, UserError
 from tfcl.files import cannot
+from tfcl.reporting.results import versions
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +42,33 @@ _PATIENCE = 10.0  # Seconds for one line of one worker.
 _SEEN_AFTER = 5.0  # Seconds until others see a file, on a disk in a network.
 _LONGEST = 2**24  # Bytes of such a line.
 _SHOWN = 8  # Parameters that a message names.
+
+
+def agree_on_settings(
+    settings: Mapping[str, Any],
+    runtime: Runtime,
+    evaluation: EvaluationPolicy,
+    model_dir: pathlib.Path,
+) -> None:
+    """Sees to it that all workers are set alike, but for their own machines.
+
+    Args:
+        settings: `{name: JSON-ready value}` of the run.
+        runtime: `Runtime`.
+        evaluation: `EvaluationPolicy`.
+        model_dir: Folder of the run.
+
+    Raises:
+        As `agree`.
+    """
+    cluster = read_cluster()
+    if not cluster.is_alone:
+        facts = {
+            **settings,
+            **shared(numerics(runtime, evaluation, 0)),
+            **versions(),
+        }
+        agree(cluster, facts, runtime.workers_timeout, model_dir)
 
 
 def agree(

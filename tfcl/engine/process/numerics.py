@@ -32,9 +32,12 @@ if typing.TYPE_CHECKING:
 HARMLESS = (
     "CheckpointPolicy",
     "MemoryLimits",
+    "MlflowLogger",
+    "WandbLogger",
     "EvaluationPolicy.record_peak",
     "Experiment.exports",
     "Experiment.graphs",
+    "Experiment.loggers",
     "Experiment.on_nonfinite",
     "Runtime.cpu_devices",  # The replicas that come of it are noted.
     "Runtime.memory_growth",

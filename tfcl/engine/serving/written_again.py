@@ -8,7 +8,7 @@ import typing
 
 from absl import logging
 
-from tfcl.engine.outputs import learned_so_far
+from tfcl.engine.outputs import Outputs, learned_so_far
 from tfcl.engine.storage.bank import Bank
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
@@ -94,6 +94,13 @@ def write_again(
     content = results.collect(facts, learned)
     results.write_numbers(content, folder, learned)
     say(folder, found, content["lost"])
+
+
+def publish_again(outputs: Outputs) -> None:
+    """Writes the results of a run that goes on: a kill, or damage, may have
+    left others."""
+    found = faults(outputs.model_dir)
+    say(outputs.model_dir, found, outputs.publish()["lost"])
 
 
 def say(folder: pathlib.Path, found: list[str], lost: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard."""
+"""What a run writes for TensorBoard, and tells loggers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfcl.engine.watching.points import Points
 from tfcl.errors import printable
 from tfcl.files import cannot
 from tfcl.methods.protocols import serving_graph_of
-from tfcl.reporting import histograms
+from tfcl.reporting import figures, histograms
 from tfcl.reporting.summaries import Summaries
 from tfcl.reporting.training_figures import vector_figures
 
@@ -29,6 +30,7 @@ if typing.TYPE_CHECKING:
     from tfcl.engine.watching.pace import Extent
     from tfcl.methods.base import Method
     from tfcl.methods.work import Phase
+    from tfcl.reporting.loggers.all_loggers import Loggers
 
 
 # Written last of all that is told of a learned task.
@@ -57,15 +59,20 @@ class Board:
     Args:
         folder: Of the event files.
         global_step: Steps done when the run goes on.
+        loggers: `Loggers`, which are told numbers and images.
 
     Raises:
         RunError: If the folder cannot be written; so do all functions.
     """
 
-    def __init__(self, folder: str | pathlib.Path, global_step: int):
+    def __init__(
+        self, folder: str | pathlib.Path, global_step: int, loggers: Loggers
+    ):
         self._folder = folder
         with self._disk_errors():
             self._summaries = Summaries(folder, global_step)
+        self._loggers = loggers
+        self._points = Points(self._summaries, loggers)
         self._outputs: Outputs | None = None
         self._bindings: Mapping[str, str] = {}
         self._graph: Hashable = None  # Name of the last graph shown.
@@ -82,11 +89,17 @@ class Board:
     def tell_again(self, journal: Journal, outputs: Outputs) -> None:
         """Writes what a kill has kept from being written of learned tasks.
 
+        Loggers begin before that.
+
         Args:
             journal: `Journal`.
             outputs: `Outputs`, for results and curves, now and later.
         """
         self._outputs = outputs
+        known = _told_of(outputs.facts)
+        settings = {**self._bindings, **known}
+        if self._loggers.begin(outputs.model_dir, settings):
+            self._points.tell_newest_again()
         step = 0
         for number, record in enumerate(journal.visits, 1):
             step += record.steps
@@ -100,11 +113,8 @@ class Board:
         if self._hparams_shown or self._outputs is None or not extent.rates:
             return
         self._hparams_shown = True
-        facts = self._outputs.facts
         known = {
-            "method": facts.method,
-            "stream": facts.stream,
-            "seed": float(facts.seed),
+            **_told_of(self._outputs.facts),
             "learning_rate": next(iter(extent.rates.values())),
             "epochs": float(extent.epochs),
         }
@@ -130,12 +140,12 @@ class Board:
             if np.ndim(value) == 0:  # Vectors are drawn at the task's end.
                 parts[part][rest] = value
         for part, values in parts.items():
-            self._summaries.scalars(f"{part}/{place}", values, step)
+            self._points.scalars(f"{part}/{place}", values, step)
         now, made = time.monotonic(), extent.steps_made()
         images = (made - self._images) * extent.batch_size
         speed = images / max(now - self._since, 1e-9)
         self._since, self._images = now, made
-        self._summaries.scalars(
+        self._points.scalars(
             "run",
             {
                 **_named_rates(rates),
@@ -152,25 +162,26 @@ class Board:
 
     def _write_task(self, record, results, step):
         names, rows = results["task_names"], results["accuracy_matrix"]
-        summaries, labels = self._summaries, record.labels
-        summaries.matrix(rows, names, results["visits"], step)
+        points, labels = self._points, record.labels
+        matrix = figures.accuracy_matrix(rows, names, results["visits"])
+        points.image("accuracy_matrix", matrix, step)
         metrics = {
             name: value
             for name, value in results["metrics"].items()
             if isinstance(value, float)
         }
-        summaries.scalars("metrics", metrics, step)
+        points.scalars("metrics", metrics, step)
         each = {n: v for n, v in zip(names, record.row) if v is not None}
-        summaries.scalars("test_accuracy", each, step)
+        points.scalars("test_accuracy", each, step)
         # Of what is drawn by epoch, the last epoch is no news.
         undrawn = {k: v for k, v in record.notes.items() if k not in labels}
-        summaries.scalars("method", _numbers(undrawn), step)
+        points.scalars("method", _numbers(undrawn), step)
         for name, note in record.notes.items():
             if histograms.is_histograms(note):
                 for key, counts in note.items():
                     tag = f"{name}/{key}"
                     buckets = histograms.buckets(counts)
-                    summaries.histogram(tag, buckets, step)
+                    self._summaries.histogram(tag, buckets, step)
         if self._outputs is not None:
             curves = self._outputs.curves(record.visit, record.name)
             # Figures take time, and report.html has them all: those of the
@@ -178,17 +189,17 @@ class Board:
             curves = {k: v for k, v in curves.items() if "train/" not in k}
             for name, figure in vector_figures(labels, curves).items():
                 tag = f"{name.replace('/', '_')}/{printable(record.name)}"
-                summaries.image(tag, figure, step)
+                points.image(tag, figure, step)
             drawn = self._outputs.answer_figures(record.visit)
             for tag, figure in drawn.items():
-                summaries.image(tag, figure, step)
+                points.image(tag, figure, step)
         kind, _, name = _LAST_TAG.partition("/")
-        summaries.scalars(kind, {name: len(results["visits"])}, step)
+        points.scalars(kind, {name: len(results["visits"])}, step)
 
     def figures(self, drawn: Mapping[str, Any], step: int) -> None:
         """Adds figures by name."""
         for name, figure in drawn.items():
-            self._summaries.image(name, figure, step)
+            self._points.image(name, figure, step)
         self.flush()
 
     def graph(self, method: Method, step: int) -> None:
@@ -214,10 +225,17 @@ class Board:
         with self._disk_errors():
             self._summaries.flush()
 
-    def close(self) -> None:
-        """Ends the file; closing twice does nothing."""
-        with self._disk_errors():
-            self._summaries.close()
+    def close(self, finished: bool) -> None:
+        """Ends file and loggers; closing twice does nothing.
+
+        Args:
+            finished: All tasks are learned.
+        """
+        try:
+            with self._disk_errors():
+                self._summaries.close()
+        finally:
+            self._loggers.close(finished)
 
     def _disk_errors(self):
         return _DiskErrors(self._folder)
@@ -239,6 +257,15 @@ class _DiskErrors:
                 error,
                 kept="The last checkpoint is intact.",
             ) from error
+
+
+def _told_of(facts):
+    """What a run is, for those who compare runs."""
+    return {
+        "method": facts.method,
+        "stream": facts.stream,
+        "seed": float(facts.seed),
+    }
 
 
 def _named_rates(rates):
