@@ -13,7 +13,13 @@ _NEEDED = "\u200c\u200d"
 BY_CTRL_C = 130  # Exit code: what shells say of a program that it ended.
 # Packages that not every user needs, and the extra of pyproject.toml which
 # brings them in a version that fits.
-_EXTRAS = {"optuna": "search", "sklearn": "demo"}
+_EXTRAS = {
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "optuna": "search",
+    "sklearn": "demo",
+    "tf2onnx": "onnx",
+}
 
 
 class TfclError(Exception):
