@@ -1,5 +1,7 @@
 """Exports of a run of a program, and how quantised ones are measured."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from tfcl.engine.serving.quantization import Change, measured_by
 from tfcl.errors import UserError
 from tfcl.learner.asking.exports import exported
 from tfcl.learner.asking.tasks_at_hand import tasks_at_hand
+from tfcl.learner.task_list import TaskList
 from tfcl.methods import EWC
-from tfcl.testing import tiny_training, undrawn_figures
+from tfcl.testing import learned, tiny_training, undrawn_figures
 
 
 @pytest.fixture(name="learner", scope="module")
@@ -86,3 +89,30 @@ def test_ranges_are_of_the_images_that_the_program_has(learner, tmp_path):
     assert len(again.read_bytes()) == pytest.approx(
         len(path.read_bytes()), abs=200
     )
+
+
+def test_a_renamed_task_has_its_images_still(learner, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(learner.model_dir, folder)
+    tasks = TaskList(folder, lambda: EWC(tiny_training(epochs=2)))
+    tasks.rename("bags", "sacks")
+    found = tasks_at_hand(folder)
+    assert list(found) == ["shoes", "sacks"]
+    assert found["sacks"].index == 1
+
+
+def test_so_has_one_whose_stream_has_the_former_name(tmp_path, monkeypatch):
+    with undrawn_figures():
+        run = learned(tmp_path, _method(), class_counts=(2, 2))
+    monkeypatch.setattr(
+        "tfcl.learner.asking.tasks_at_hand.configuration.build",
+        lambda name: lambda data_dir: run.stream.tasks,
+    )
+    TaskList(tmp_path, _method).rename("task_00", "birds")
+    found = tasks_at_hand(tmp_path)
+    assert found["birds"] is run.stream.tasks[0]
+    assert found["task_01"] is run.stream.tasks[1]
+
+
+def _method():
+    return EWC(tiny_training(epochs=1))
