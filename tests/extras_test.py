@@ -5,10 +5,12 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 
 import tfcl
+from tfcl.engine.serving.onnx_file import require_converter
 from tfcl.errors import UserError, installing
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -110,6 +112,17 @@ def test_a_logger_needs_its_package(logger, package, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("package", ["onnx", "tf2onnx"])
+def test_onnx_files_need_their_converter(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", types.ModuleType("onnx"))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError) as caught:
+        require_converter()
+    told = f"--format=onnx needs the Python package '{package}'"
+    assert told in str(caught.value)
+    assert "pip install 'tfcl[onnx]'" in str(caught.value)
+
+
 def test_an_imported_search_raises(tmp_path):
     program = (
         "import sys\n"
@@ -137,6 +150,7 @@ def test_extras_are_those_of_the_project():
         ("sklearn.datasets", "scikit-learn"),
         ("wandb", "wandb"),
         ("mlflow", "mlflow-skinny"),
+        ("tf2onnx", "tf2onnx"),
     ):
         words = installing(ModuleNotFoundError(name=module))
         extra = re.fullmatch(r"pip install 'tfcl\[(\w+)\]'", words)[1]

@@ -60,7 +60,7 @@ _COVERED = {
     "keras_state_test": ("engine/process/startup"),
     "layers/task_head_test": ("types"),
     "goals_test": ("methods/cpg/accuracy_goals"),
-    "learner/asking/exports_test": ("learner/asking/measured_images"),
+    "learner/asking/exports_test": ("learner/asking/tasks_at_hand"),
     "learner/asking/new_images_test": ("learner/asking/read_images"),
     "learner/kept_tasks_test": (
         "data/absent data/run_folder learner/kept_stream"

@@ -15,8 +15,11 @@ BY_CTRL_C = 130  # Exit code: what shells say of a program that it ended.
 # brings them in a version that fits.
 _EXTRAS = {
     "mlflow": "mlflow",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "optuna": "search",
     "sklearn": "demo",
+    "tf2onnx": "onnx",
     "wandb": "wandb",
 }
 

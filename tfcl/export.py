@@ -15,6 +15,7 @@ from tfcl.engine.serving.export_options import (
     FORMATS,
     NONE,
     QUANTIZATIONS,
+    REPRESENTATIVE,
     SAVED_MODEL,
     ExportOptions,
 )
@@ -42,16 +43,25 @@ _FORMAT = flags.DEFINE_enum(
     SAVED_MODEL,
     FORMATS,
     "saved_model: images of any size in, for servers and Python. keras: a "
-    ".keras file of Keras' own layers. litert: a .tflite file for devices. The "
-    "last two take pixels in the network's size.",
+    ".keras file of Keras' own layers. litert: a .tflite file for devices. "
+    "onnx: an .onnx file for other programs; needs the extra onnx. The last "
+    "three take pixels in the network's size.",
 )
 _QUANTIZE = flags.DEFINE_enum(
     "quantize",
     NONE,
     QUANTIZATIONS,
     "Of --format=litert. int8: weights of large layers in 8 bits. float16: all "
-    "weights in 16 bits. Tells the accuracy before and after, if the run's "
+    "weights in 16 bits. full_integer: all weights in 8 bits, and what is "
+    "computed with them, for devices without float; needs the run's training "
+    "or validation images. Tells the accuracy before and after, if the run's "
     "test images are at hand.",
+)
+_REPRESENTATIVE = flags.DEFINE_integer(
+    "representative_images",
+    REPRESENTATIVE,
+    "Of --quantize=full_integer: how many training images of a task, at most, "
+    "tell the ranges of its numbers.",
 )
 _REJECT = flags.DEFINE_float(
     "reject_below",
@@ -68,7 +78,11 @@ def main(argv: Sequence[str]) -> None:
     del argv
     given = flags.FLAGS
     options = ExportOptions(
-        _FORMAT.value, _QUANTIZE.value, _REJECT.value, _BUNDLE.value
+        _FORMAT.value,
+        _QUANTIZE.value,
+        _REJECT.value,
+        _BUNDLE.value,
+        _REPRESENTATIVE.value,
     )
     options.check()
     learned = runs.open_learned(given.model_dir)

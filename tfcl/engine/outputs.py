@@ -12,7 +12,7 @@ from tfcl.engine.answers.keeping import keep_end
 from tfcl.engine.evaluator import Evaluator
 from tfcl.engine.observer import Observer
 from tfcl.engine.serving.export import export_task, with_answers_of_today
-from tfcl.engine.serving.quantization import measured_by
+from tfcl.engine.serving.quantization import examples_of
 from tfcl.engine.serving.served_facts import ServedFacts
 from tfcl.engine.serving.up_to_date import bring_up_to_date
 from tfcl.engine.storage.bank import Bank, BankedTask
@@ -135,7 +135,7 @@ class Outputs:
             ],
             folder,
             ServedFacts.of(self._journal),
-            lambda name: measured_by(tasks[name]),
+            lambda name, wish: examples_of(tasks[name], wish, self.facts.seed),
             singles,
         )
 

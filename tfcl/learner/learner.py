@@ -348,6 +348,7 @@ class Learner:
         form: export_options.Form = export_options.SAVED_MODEL,
         quantize: export_options.Quantization = export_options.NONE,
         reject_below: export_options.Threshold | None = None,
+        representative_images: PositiveInt = export_options.REPRESENTATIVE,
     ) -> list[pathlib.Path]:
         """Writes models that take images and give class names.
 
@@ -356,22 +357,23 @@ class Learner:
             tasks: Names; None for all learned tasks.
             bundle: One SavedModel for all of them, whose second input is the
                 number of each image's task, instead of one each.
-            form: "saved_model", "keras" or "litert", see `docs/serving.md`.
-            quantize: Of LiteRT, "int8" or "float16".
+            form: "saved_model", "keras", "litert" or "onnx": `docs/serving.md`.
+            quantize: Of LiteRT, "int8", "float16" or "full_integer".
             reject_below: A SavedModel calls images whose largest probability
                 is below it "none of these".
+            representative_images: How many training images, at most, tell the
+                ranges of a "full_integer" file; this program must have them.
 
         Returns:
             Their paths.
         """
         options = export_options.ExportOptions(
-            form, quantize, reject_below, bundle
+            form, quantize, reject_below, bundle, representative_images
         )
         where = None if folder is None else os.fspath(folder)
         with told(), self._source.configured():
-            return exported(
-                self._serving(), tasks, where, options, self._data_dir
-            )
+            data = (self._data_dir, self._given)
+            return exported(self._serving(), tasks, where, options, *data)
 
     def report(self) -> pathlib.Path:
         """Path of the report, an HTML page.

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.methods.clr.clr_test import small_network
 from tfcl.data.preprocessing import Preprocessing
@@ -141,6 +142,55 @@ def test_a_task_that_was_not_learned_has_no_number(open_run, tmp_path):
             tf.errors.InvalidArgumentError, match=r"must be 0\.\.1"
         ):
             serve(images=images, tasks=tf.constant([number], tf.int32))
+
+
+def test_tasks_are_called_by_their_names(open_run, tmp_path):
+    run, tasks = open_run("clr")
+    entries = [tasks.find(each) for each in tasks.names]
+    path = tasks.export_bundle(entries, tmp_path)
+    served = tf.saved_model.load(str(path)).signatures
+    numbers = [2, 0, 1, 2]
+    images = _images(run, numbers)
+    names = [tasks.names[number] for number in numbers]
+    files = [tf.io.encode_png(each).numpy() for each in images]
+    for inputs, by_number, by_name in (
+        ({"images": images}, "serving_default", "serving_names"),
+        ({"files": files}, "serving_bytes", "serving_bytes_names"),
+    ):
+        inputs = {key: tf.constant(each) for key, each in inputs.items()}
+        wanted = served[by_number](**inputs, tasks=tf.constant(numbers))
+        found = served[by_name](**inputs, task_names=tf.constant(names))
+        assert sorted(found) == sorted(wanted)
+        for key, value in wanted.items():
+            assert (found[key].numpy() == value.numpy()).all()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(open_run, tmp_path):
+    run, tasks = open_run("clr")
+    entries = [tasks.find(each) for each in tasks.names[:2]]
+    path = tasks.export_bundle(entries, tmp_path)
+    serve = tf.saved_model.load(str(path)).signatures["serving_names"]
+    images = tf.constant(_images(run, [0, 0]))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match="must be of task_00, task_01:.*fish",
+    ):
+        serve(images=images, task_names=tf.constant(["task_00", "fish"]))
+
+
+def test_names_cost_no_second_network(open_run, tmp_path):
+    _, tasks = open_run("clr")
+    entries = [tasks.find(each) for each in tasks.names]
+    path = tasks.export_bundle(entries, tmp_path)
+    graph = saved_model_pb2.SavedModel()
+    graph.ParseFromString((path / "saved_model.pb").read_bytes())
+    (meta,) = graph.meta_graphs
+    holding = [
+        each.signature.name
+        for each in meta.graph_def.library.function
+        if any(node.op == "Conv2D" for node in each.node_def)
+    ]
+    assert len(holding) == 2, "of images, and of files"
 
 
 def test_each_task_has_its_own_preprocessing(open_run, tmp_path):

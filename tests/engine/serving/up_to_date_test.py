@@ -2,13 +2,18 @@
 
 import json
 
+import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfcl.engine.serving import up_to_date
+from tfcl.engine.serving import litert, up_to_date
 from tfcl.engine.serving.export_options import ExportOptions
 from tfcl.engine.serving.learned import LearnedTasks
+from tfcl.engine.serving.quantization import Examples, examples_of
 from tfcl.methods import EWC
 from tfcl.testing import learned, tiny_training, undrawn_figures
+
+_IMAGE = np.full((1, 8, 8, 3), 99, np.uint8)
 
 
 def _method():
@@ -61,6 +66,48 @@ def test_what_was_exported_is_written_again(tmp_path):
         found = _served(path)(images=images, tasks=tf.fill((3,), number))
         found = found["probabilities"][:, : wanted.shape[1]]
         tf.debugging.assert_near(found, wanted, atol=1e-5)
+
+
+def test_files_that_are_integer_throughout_are_written_again(tmp_path):
+    run = _learned(tmp_path, 2, 3)
+    tasks, export = LearnedTasks(tmp_path, _method()), tmp_path / "export"
+    options = ExportOptions("litert", "full_integer")
+    for task in run.stream.tasks:
+        examples = examples_of(task, options, tasks.seed)
+        tasks.export(tasks.find(task.name), None, options, examples)
+    before = (export / "task_01.full_integer.tflite").read_bytes()
+    run = _learned(tmp_path, 2, 3, 2)
+    # The newest has what all others have.
+    assert sorted(each.name for each in export.glob("*.tflite")) == [
+        f"task_{number:02d}.full_integer.tflite" for number in range(3)
+    ]
+    now = (export / "task_01.full_integer.tflite").read_bytes()
+    assert now != before
+    again, tasks = tmp_path / "again", LearnedTasks(tmp_path, _method())
+    examples = examples_of(run.stream.tasks[1], options, tasks.seed)
+    path = tasks.export(tasks.find("task_01"), again, options, examples)
+    assert litert.runner(path.read_bytes())(_IMAGE) == pytest.approx(
+        litert.runner(now)(_IMAGE)
+    )
+
+
+def test_one_without_images_stays_and_is_said(tmp_path, monkeypatch):
+    run = _learned(tmp_path, 2)
+    tasks, export = LearnedTasks(tmp_path, _method()), tmp_path / "export"
+    options = ExportOptions("litert", "full_integer")
+    (task,) = run.stream.tasks
+    examples = examples_of(task, options, tasks.seed)
+    entry = tasks.find(task.name)
+    path = tasks.export(entry, None, options, examples)
+    was, said = path.read_bytes(), []
+    monkeypatch.setattr(
+        up_to_date.logging, "warning", lambda text, *args: said.append(args)
+    )
+    written = up_to_date.bring_up_to_date(
+        tasks.method, [entry], export, tasks._facts, lambda *_: Examples()
+    )
+    assert not written and path.read_bytes() == was
+    assert "are not at hand" in str(said[0][0])
 
 
 def test_a_bundle_of_some_tasks_stays_one_of_these(tmp_path):

@@ -50,6 +50,8 @@ class ServedBundle(tf.Module):
     a task has no class, and the name of each image's class, `labels` `(n,)`.
     `serve_files(files, tasks)` takes contents of image files, `(n,)`; None if
     the network cannot resize files of different tasks differently.
+    `serve_names(images, task_names)` and `serve_files_names(files,
+    task_names)` take the tasks' names in place of their numbers, `(n,)`.
     `tasks()` returns the names of the tasks in the order of their numbers,
     `names` `(T,)`.
 
@@ -92,9 +94,13 @@ class ServedBundle(tf.Module):
             return traced(answers, inputs, numbers)
 
         self.serve = served(network.of_images, ANY_IMAGES)
-        self.serve_files = None
+        self.serve_names = _by_name(self.serve, entries, ANY_IMAGES)
+        self.serve_files = self.serve_files_names = None
         if network.takes_files:
             self.serve_files = served(network.of_files, ANY_FILES)
+            self.serve_files_names = _by_name(
+                self.serve_files, entries, ANY_FILES
+            )
         self.tasks = tf.function(
             lambda: {"names": tf.constant([e.name for e in entries])},
             input_signature=[],
@@ -103,10 +109,32 @@ class ServedBundle(tf.Module):
     @property
     def signatures(self) -> dict[str, Any]:
         """`{name: function}` of the SavedModel."""
-        found = {"serving_default": self.serve, "tasks": self.tasks}
-        if self.serve_files is not None:
-            found["serving_bytes"] = self.serve_files
-        return found
+        found = {
+            "serving_default": self.serve,
+            "serving_names": self.serve_names,
+            "serving_bytes": self.serve_files,
+            "serving_bytes_names": self.serve_files_names,
+            "tasks": self.tasks,
+        }
+        return {name: each for name, each in found.items() if each is not None}
+
+
+def _by_name(serve, entries, inputs):
+    """The same function of tasks' names; the network is stored once."""
+    known = [entry.name for entry in entries]
+
+    def answer(inputs, task_names):
+        alike = task_names[:, None] == tf.constant(known)[None]
+        found = tf.debugging.Assert(
+            tf.reduce_all(tf.reduce_any(alike, -1)),
+            [f"Task names must be of {', '.join(known)}:", task_names],
+        )
+        with tf.control_dependencies([found]):
+            numbers = tf.argmax(alike, -1, output_type=tf.int32)
+        return serve(inputs, numbers)
+
+    names = tf.TensorSpec((None,), tf.string, "task_names")
+    return traced(answer, inputs, names)
 
 
 def _table(entries):

@@ -1,31 +1,35 @@
-"""Learned tasks as files of Keras and of LiteRT."""
+"""Learned tasks as files of Keras, LiteRT and ONNX."""
 
 from __future__ import annotations
 
-import contextlib
-import logging as stdlib_logging
 import os
 import pathlib
-import tempfile
 import typing
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from tfcl.engine.serving.export import plain_network, traced
-from tfcl.engine.serving.export_options import LITERT, NONE
-from tfcl.engine.serving.quantization import change, set_up
+from tfcl.engine.serving import litert, onnx_file
+from tfcl.engine.serving.export import plain_network
+from tfcl.engine.serving.export_options import (
+    FULL_INTEGER,
+    LITERT,
+    NONE,
+    ONNX,
+)
+from tfcl.engine.serving.quantization import (
+    Examples,
+    change,
+    require_representative,
+    told_operations,
+)
 from tfcl.errors import UserError
 from tfcl.files import cannot, write_atomically
 from tfcl.models.variables import leaf_layers
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tfcl.engine.serving.export_options import ExportOptions
-    from tfcl.engine.serving.quantization import Measured
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
 
@@ -77,31 +81,39 @@ def export_file(
     entry: BankedTask,
     folder: str | pathlib.Path,
     options: ExportOptions,
-    measured: Measured | None = None,
+    examples: Examples | None = None,
 ) -> pathlib.Path:
-    """Writes a task as `<task>.keras` or `<task>.tflite`, and its classes.
+    """Writes a task as `<task>.keras`, `.tflite` or `.onnx`, and its classes.
 
-    Both take pixels of 0 to 255 in the size of the network, and give
-    probabilities: Keras in batches, LiteRT one image at a time, uint8. The
-    names of the classes stand in `<task>.labels.txt`, one per line. A
-    quantised file is called `<task>.int8.tflite` and the like; what it changes
-    is told in the log.
+    All take pixels of 0 to 255 in the size of the network, and give
+    probabilities: Keras and ONNX in batches, LiteRT one image at a time; the
+    last two take uint8. The names of the classes stand in
+    `<task>.labels.txt`, one per line. A quantised file is called
+    `<task>.int8.tflite` and the like; what it changes is told in the log. One
+    that is integer throughout gives probabilities in 256ths, uint8.
 
     Args:
         method: `Method`, set up, shared variables restored.
         entry: `BankedTask`.
         folder: Folder of exports.
-        options: `ExportOptions` of `KERAS` or `LITERT`.
-        measured: Test images by which a quantised file is measured; random
-            ones without.
+        options: `ExportOptions` of `KERAS`, `LITERT` or `ONNX`.
+        examples: Images of the task for a quantised file; without test images
+            it is measured by random ones.
 
     Returns:
         Path of the file.
 
     Raises:
-        UserError: See `pixels_to_probabilities`.
+        UserError: See `pixels_to_probabilities`; or if a file is to be integer
+            throughout and there are no images for it; or if ONNX does not
+            take the network, or its converter is not installed.
         RunError: If the disk is full or not writable.
     """
+    examples = examples or Examples()
+    if options.quantize == FULL_INTEGER:
+        require_representative(entry.name, examples)
+    if options.form == ONNX:
+        onnx_file.require_converter()
     model = pixels_to_probabilities(method, entry)
     place = pathlib.Path(folder)
     labels = "".join(f"{name}\n" for name in entry.class_names)
@@ -109,7 +121,9 @@ def export_file(
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / f"{entry.name}.labels.txt", labels)
         if options.form == LITERT:
-            return _write_litert(model, entry, place, options, measured)
+            return _write_litert(model, entry, place, options, examples)
+        if options.form == ONNX:
+            return _write_onnx(model, entry, place)
         path = place / f"{entry.name}.keras"
         temporary = place / f".{entry.name}.tmp.keras"
         model.save(temporary)
@@ -119,54 +133,29 @@ def export_file(
     return path
 
 
-def _write_litert(model, entry, place, options, measured):
-    content = _for_litert(model)
+def _write_litert(model, entry, place, options, examples):
+    content = litert.converted(model)
     if options.quantize == NONE:
         path = place / f"{entry.name}.tflite"
         write_atomically(path, content)
         return path
-    quantized = _for_litert(model, options.quantize)
+    quantized = litert.converted(
+        model, options.quantize, examples.representative
+    )
     path = place / f"{entry.name}.{options.quantize}.tflite"
     write_atomically(path, quantized)
-    found = change(model, content, quantized, measured)
+    found = change(model, content, quantized, examples.measured)
     logging.info("'%s' as %s: %s.", entry.name, options.quantize, found)
+    if options.quantize == FULL_INTEGER:
+        logging.info("'%s': %s.", entry.name, told_operations(quantized))
     return path
 
 
-def _for_litert(model, quantize=NONE):
-    """The content of a LiteRT file of built-in operations alone."""
-    module = _OneImage(model)
-    with tempfile.TemporaryDirectory() as folder, _silent():
-        # By way of a SavedModel: of functions alone, TensorFlow 2.21 converts
-        # weights to other numbers.
-        tf.saved_model.save(module, folder, {"serving_default": module.serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        set_up(converter, quantize)
-        return converter.convert()
-
-
-class _OneImage(tf.Module):
-    """A network that takes uint8 images one by one, in its own size."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.weights = [weight.value for weight in model.weights]
-        shape = (1, *model.inputs[0].shape[1:])
-
-        def serve(pixels):
-            found = model(tf.cast(pixels, tf.float32), training=False)
-            return {"probabilities": found}
-
-        self.serve = traced(serve, tf.TensorSpec(shape, tf.uint8, "pixels"))
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """The converter tells of each of its steps, as warnings."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(stdlib_logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _write_onnx(model, entry, place):
+    content = onnx_file.converted(model, entry.name)
+    found = onnx_file.compare(model, content, entry.name)
+    path = place / f"{entry.name}.onnx"
+    write_atomically(path, content)
+    size = f"{len(content) / 1e6:.3g} MB"
+    logging.info("'%s' as onnx: %s; %s.", entry.name, size, found)
+    return path

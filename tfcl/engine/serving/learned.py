@@ -34,7 +34,7 @@ from tfcl.models.start_files import kept_by
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tfcl.engine.serving.quantization import Measured
+    from tfcl.engine.serving.quantization import Examples
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
     from tfcl.types import Tensor
@@ -52,6 +52,7 @@ class LearnedTasks:
 
     Attributes:
         bindings: gin bindings that the run was learned with, {} if none.
+        seed: Of the run, 0 if its journal does not tell it.
         earlier_state: Says that the newest checkpoint is damaged and all is
             of one before it, or None.
 
@@ -87,6 +88,7 @@ class LearnedTasks:
         }
         self._facts = ServedFacts.of(journal)
         self.bindings = journal.bindings
+        self.seed: int = (journal.facts or {}).get("seed", 0)
         self.earlier_state = checkpoints.earlier_state()
         spec = _spec(journal, self.model_dir / "spec.json")
         files = StartFiles(self.model_dir / "start", journal.start_files)
@@ -175,7 +177,7 @@ class LearnedTasks:
         entry: BankedTask,
         folder: str | pathlib.Path | None = None,
         options: ExportOptions | str = SAVED_MODEL,
-        measured: Measured | None = None,
+        examples: Examples | None = None,
     ) -> pathlib.Path:
         """Writes a `BankedTask` to be served; returns the path.
 
@@ -183,7 +185,7 @@ class LearnedTasks:
             entry: `BankedTask`.
             folder: Folder of exports; None for that of the run.
             options: `ExportOptions`, or a format alone.
-            measured: Images by which a quantised file is measured.
+            examples: Images of the task, for a quantised file.
 
         Raises:
             UserError: If the options do not fit, or the task's network.
@@ -193,7 +195,7 @@ class LearnedTasks:
             options = ExportOptions(options)
         options.check()
         if options.form != SAVED_MODEL:
-            return export_file(self.method, entry, folder, options, measured)
+            return export_file(self.method, entry, folder, options, examples)
         return export_task(
             self.method, entry, folder, self._facts, options.reject_below
         )

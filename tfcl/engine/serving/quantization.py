@@ -1,25 +1,24 @@
-"""Files of LiteRT with smaller numbers, and what that changes."""
+"""Files of LiteRT with smaller numbers: by which images, and what changes."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing
-import warnings
 
 import numpy as np
-import tensorflow as tf
 
 from tfcl.data.absent import is_lost
 from tfcl.data.pairs import PairSplit
-from tfcl.engine.serving.export_options import FLOAT16, INT8
+from tfcl.engine.serving.export_options import FULL_INTEGER, NONE
+from tfcl.engine.serving.litert import operations, runner
+from tfcl.errors import UserError
+from tfcl.randomness import generator
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     import keras
 
     from tfcl.data.task import Task
+    from tfcl.engine.serving.export_options import ExportOptions
 
 # A device takes images one by one, and so does its measurement.
 MOST_IMAGES = 1000
@@ -54,6 +53,72 @@ def measured_by(task: Task) -> Measured | None:
     order = np.random.default_rng(0).permutation(len(split.labels))
     rows = np.sort(order[:MOST_IMAGES])
     return Measured(split.images[rows], split.labels[rows])
+
+
+class Examples(typing.NamedTuple):
+    """Images of a task that quantisation asks for, as far as they are at hand.
+
+    Attributes:
+        measured: `Measured`, test images.
+        representative: Training images, or else validation images, that tell
+            the ranges of a file that is integer throughout, uint8
+            `(n, height, width, channels)`.
+    """
+
+    measured: Measured | None = None
+    representative: np.ndarray | None = None
+
+
+def examples_of(task: Task, options: ExportOptions, seed: int) -> Examples:
+    """The `Examples` of a task that an export asks for.
+
+    Args:
+        task: `Task` with its data.
+        options: `ExportOptions`.
+        seed: Of the run; it draws the representative images.
+
+    Raises:
+        UserError: If the data have changed since the task was learned.
+    """
+    if options.quantize == NONE:
+        return Examples()
+    representative = None
+    if options.quantize == FULL_INTEGER:
+        count = options.representative_images
+        representative = _representative(task, count, seed)
+    return Examples(measured_by(task), representative)
+
+
+def _representative(task, count, seed):
+    """Never test images: these measure what is lost."""
+    for split in (task.train, task.validation):
+        known = split.images.dtype == np.uint8 and not is_lost(split)
+        if known and len(split):
+            draw = generator(seed, "representative images", task.index)
+            rows = draw.permutation(len(split))[:count]
+            return split.taken(np.sort(rows)).images[:]
+    return None
+
+
+def require_representative(name: str, examples: Examples) -> None:
+    """Refuses a file that is integer throughout without images for it.
+
+    Args:
+        name: Of the task.
+        examples: `Examples` of it.
+
+    Raises:
+        UserError: With the ways to give them.
+    """
+    if examples.representative is None:
+        raise UserError(
+            f"--quantize={FULL_INTEGER} takes the ranges of numbers from "
+            f"training or validation images of task '{name}', which are not "
+            "at hand. If its data set has moved, give --data_dir. If a Python "
+            "program has given the task, let it call learner.learn(tfcl.Task("
+            f"'{name}', train=...)), which does not learn it again, and then "
+            "learner.export. Other values of --quantize need no images."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,21 +158,6 @@ class Change:
         )
 
 
-def set_up(converter: Any, quantize: str) -> None:
-    """Tells a `tf.lite.TFLiteConverter` what to make of the weights.
-
-    Args:
-        converter: Changed.
-        quantize: "int8" stores the weights of large layers in 8 bits, with a
-            scale, and computes with the range that each image turns out to
-            have; "float16" stores all of them in 16 bits. "none": 32 bits.
-    """
-    if quantize in (INT8, FLOAT16):
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantize == FLOAT16:
-        converter.target_spec.supported_types = [tf.float16]
-
-
 def change(
     model: keras.Model,
     plain: bytes,
@@ -128,7 +178,7 @@ def change(
         images = measured.images[:MOST_IMAGES]
     before, after = (
         np.concatenate([run(image[None]) for image in images])
-        for run in (_runner(plain), _runner(quantized))
+        for run in (runner(plain), runner(quantized))
     )
     accuracies = None
     if measured is not None:
@@ -141,17 +191,17 @@ def change(
     return Change(len(plain), len(quantized), len(images), largest, accuracies)
 
 
-def _runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """Function from one uint8 image `(1, ...)` to its probabilities."""
-    with warnings.catch_warnings():
-        # TensorFlow's own interpreter is that of LiteRT and says that it
-        # moves there; a package more only to measure is not worth it.
-        warnings.simplefilter("ignore")
-        interpreter = tf.lite.Interpreter(model_content=content)
-    signature = interpreter.get_signature_runner()
+def told_operations(content: bytes) -> str:
+    """How much of a file that should be integer throughout is, for a log.
 
-    def run(image):
-        # A copy: the interpreter's memory is used again.
-        return np.array(signature(pixels=image)["probabilities"])
-
-    return run
+    Args:
+        content: Of a file of LiteRT.
+    """
+    count, floats = operations(content)
+    if not floats:
+        return f"all {count} operations compute in 8 bits"
+    names = ", ".join(f"{name} ({n})" for name, n in floats.items())
+    return (
+        f"{sum(floats.values())} of {count} operations stay in float, which "
+        f"devices without it cannot run: {names}"
+    )

@@ -12,10 +12,11 @@ from tfcl.engine.serving.bundle import NAME, export_bundle
 from tfcl.engine.serving.export import export_task
 from tfcl.engine.serving.export_options import (
     FLOAT16,
+    FULL_INTEGER,
     INT8,
     KERAS,
     LITERT,
-    NONE,
+    ONNX,
     ExportOptions,
 )
 from tfcl.engine.serving.formats import export_file
@@ -26,7 +27,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from tfcl.engine.serving.quantization import Measured
+    from tfcl.engine.serving.quantization import Examples
     from tfcl.engine.serving.served_facts import ServedFacts
     from tfcl.engine.storage.bank import BankedTask
     from tfcl.methods.base import Method
@@ -38,6 +39,8 @@ _FILES = {
     ".tflite": ExportOptions(LITERT),
     f".{INT8}.tflite": ExportOptions(LITERT, INT8),
     f".{FLOAT16}.tflite": ExportOptions(LITERT, FLOAT16),
+    f".{FULL_INTEGER}.tflite": ExportOptions(LITERT, FULL_INTEGER),
+    ".onnx": ExportOptions(ONNX),
 }
 SUFFIXES = (*_FILES, ".labels.txt")
 
@@ -47,7 +50,7 @@ def bring_up_to_date(
     entries: Sequence[BankedTask],
     folder: str | pathlib.Path,
     facts: ServedFacts,
-    measured: Callable[[str], Measured | None] | None = None,
+    examples: Callable[[str, ExportOptions], Examples] | None = None,
     singles: bool = False,
 ) -> list[pathlib.Path]:
     """Writes what is exported in a folder again, by what is learned now.
@@ -61,8 +64,8 @@ def bring_up_to_date(
         entries: `BankedTask`s of all learned tasks, the newest last.
         folder: Folder of exports; it need not be there.
         facts: What `model.json` tells besides.
-        measured: Function from a task's name to its test images, for quantised
-            files.
+        examples: Function from a task's name and `ExportOptions` to what they
+            need of its images.
         singles: Whether every task gets a SavedModel, exported before or not.
 
     Returns:
@@ -80,6 +83,10 @@ def bring_up_to_date(
         except (UserError, ValueError) as error:
             logging.warning("Not brought up to date: %s", error)
 
+    def with_images(method: Method, entry: BankedTask, options: ExportOptions):
+        found = None if examples is None else examples(entry.name, options)
+        return export_file(method, entry, place, options, found)
+
     rejects = {e.name: _threshold(place / e.name) for e in entries}
     models = {e.name for e in entries if _version(place / e.name)}
     for entry in entries if singles else _concerned(entries, models):
@@ -89,10 +96,7 @@ def bring_up_to_date(
     for suffix, options in _FILES.items():
         there = {e.name for e in entries if _file(place, e, suffix).exists()}
         for entry in _concerned(entries, there):
-            images = None
-            if measured is not None and options.quantize != NONE:
-                images = measured(entry.name)
-            write(export_file, entry, place, options, images)
+            write(with_images, entry, options)
     wanted, reject_below = _bundled(entries, place, {})
     if wanted:
         write(export_bundle, wanted, place, facts, reject_below)
