@@ -165,10 +165,16 @@ def test_the_figure_has_a_line_per_task_and_method():
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     matrix = [[0.5], [0.5, 0.75]]
-    run = {"task_names": ["first_one", "b"], "accuracy_matrix": matrix}
+    run = {
+        "task_names": ["first_one", "b"],
+        "accuracy_matrix": matrix,
+        "chance_matrix": [[0.25], [0.25, 0.25]],
+    }
     figure = script.draw({"clr": run, "fine_tuning_heads": run})
     for axes in figure.axes:
-        first, second = axes.get_lines()
+        first, second, chance = axes.get_lines()
         np.testing.assert_array_equal(first.get_ydata(), [50.0, 50.0])
         np.testing.assert_array_equal(second.get_xdata(), [2])
+        np.testing.assert_array_equal(chance.get_ydata(), [25.0, 25.0])
     assert first.get_label() == "first one"
+    assert chance.get_label() == "chance: 25.0 %"

@@ -6,6 +6,8 @@ of earlier ones.
 
 from __future__ import annotations
 
+import shlex
+import sys
 import typing
 
 from absl import flags
@@ -66,6 +68,7 @@ def main(argv: Sequence[str]) -> None:
         data_dir=given.data_dir,
         allow_other_numerics=given.allow_other_numerics,
     )
+    learner.command = shlex.join(["python", "-m", "tfcl.add", *sys.argv[1:]])
     with Stopping(learner.stop):
         learner.learn(Task(_TASK.value, _IMAGES.value or _DATASET.value))
     console, found = Console(), results.read(given.model_dir)

@@ -42,6 +42,7 @@ def main(argv: Sequence[str]) -> None:
     del argv
     folder = pathlib.Path(flags.FLAGS.model_dir)
     pairs = [_pair(text) for text in _RENAME.value]
+    runs.finish_change(folder)
     if pairs or _REMOVE.value:
         runs.load_run(folder)
         with runs.explained():

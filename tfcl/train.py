@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> None:
     bindings = configuration.bindings()
     model_dir = flags.FLAGS.model_dir or _default_folder()
     commands.refuse_missing_files(model_dir)
+    runs.finish_change(model_dir)
     with runs.explained():
         run = Experiment(
             model_dir=model_dir,

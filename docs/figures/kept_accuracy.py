@@ -20,7 +20,7 @@ sys.path.insert(0, str(_ROOT))
 
 from matplotlib.figure import Figure  # noqa: E402
 
-from tfcl.reporting import drawing  # noqa: E402
+from tfcl.reporting import drawing, figures  # noqa: E402
 
 _METHODS = {"fine_tuning_heads": "Fine-tuning", "clr": "CLR"}
 _BINDINGS = (
@@ -66,7 +66,7 @@ def _learn(method, folder, options):
 
 
 def draw(runs: dict) -> Figure:
-    """Per method a drawing with a line per task.
+    """Per method a drawing with a line per task, and one of chance level.
 
     Args:
         runs: `{method: content of its results.json}`.
@@ -89,6 +89,11 @@ def draw(runs: dict) -> Figure:
                 markersize=4,
                 label=name.replace("_", " "),
             )
+        rows = results.get("chance_matrix", ())  # Of older runs.
+        levels = drawing.as_matrix(rows, len(names))
+        chance = figures.chance_lines(axes, levels, drawing.PALETTE)
+        for name, line in chance.items():
+            line.set_label(name)
         drawing.label_axes(axes, "tasks learned", "")
         axes.set_xticks(steps)
         axes.set_ylim(15, 85)

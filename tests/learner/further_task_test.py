@@ -3,9 +3,17 @@
 From a terminal tfcl.add does it.
 """
 
+import contextlib
+import html
 import json
 import math
+import os
+import pathlib
+import pty
+import re
+import shlex
 import shutil
+import sys
 from unittest import mock
 
 import keras
@@ -21,6 +29,7 @@ from tfcl.engine.storage.saver import Saver
 from tfcl.errors import Interrupted, UserError
 from tfcl.learner import runs
 from tfcl.learner.further_task import further_stream
+from tfcl.learner.method_source import OfFolder
 from tfcl.testing import undrawn_figures
 
 _TRAIN = (
@@ -99,8 +108,17 @@ def test_the_command_adds_a_task_with_its_own_settings(run, pictures, commands):
     # All that was exported is brought up to date.
     assert (run / "export/boats/3").is_dir()
     assert (run / "export/zero_one/3").is_dir()
+    # The commands that have learned them, in their order.
+    page = html.unescape((run / "report.html").read_text())
+    lines = [
+        re.sub("<[^>]*>", "", line)
+        for line in re.findall('<pre class="command">(.*?)</pre>', page)
+    ]
+    assert lines[0].startswith("python -m tfcl.train --gin_file=")
+    assert lines[1] == shlex.join(["python", "-m", "tfcl.add", *words])
     again = commands("add", *words)
     assert again.code == 0 and "boats' is learned already" in again.err
+    assert "have changed" not in again.err
     assert _matrix(run) == after
 
 
@@ -153,6 +171,92 @@ def test_a_kill_before_the_report_is_made_up_for(run, pictures, caplog):
         tfcl.Learner.load(run).learn(other)
     assert "'boats' is learned, and its data have changed" in caplog.text
     assert _matrix(run) == before
+
+
+def test_other_data_of_any_learned_task_are_told(run, pictures, caplog):
+    """And which files they are, a few and the count."""
+    with undrawn_figures():
+        tfcl.Learner.load(run).learn(tfcl.Task("boats", train=pictures))
+        later = tfcl.Task("ships", train=examples(4, 60))
+        tfcl.Learner.load(run).learn(later)
+    before = _matrix(run)
+    other = shutil.copytree(pictures, run.parent / "other")
+    gone, changed = sorted(other.glob("ferry/*"))[:2]
+    gone.unlink()
+    shutil.copy(next(other.glob("canoe/*")), changed)
+    learner = tfcl.Learner.load(run)
+    for task, told in (
+        (tfcl.Task("boats", train=pictures), ""),
+        (
+            tfcl.Task("boats", train=other),
+            f"files (1 gone: ferry/{gone.name}; 1 changed: "
+            f"ferry/{changed.name}). It stays",
+        ),
+        (
+            tfcl.Task("boats", train=other, class_names=["a", "ferry"]),
+            "since: classes (1 gone: canoe; 1 new: a), files",
+        ),
+        (later, ""),
+        (
+            tfcl.Task("zero_one", train=examples(3, 60)),
+            "classes (2 gone: zero, one; 2 new: 0, 1), train examples (",
+        ),
+        (tfcl.Task("zero_one", train=run / "nothing"), None),
+    ):
+        caplog.clear()
+        with caplog.at_level("INFO", logger="absl"):
+            learner.learn(task)
+        assert f"'{task.name}' is learned already" in caplog.text
+        if told:
+            assert told in caplog.text and "--remove=" in caplog.text
+        else:
+            assert "have changed" not in caplog.text
+        assert ("were not compared" in caplog.text) is (told is None)
+    assert _matrix(run) == before
+
+
+def test_a_wish_to_stop_before_the_run_is_open_counts(run, pictures):
+    learner = tfcl.Learner.load(run)
+
+    def opened(*arguments):
+        learner.stop()
+        return further_stream(*arguments)
+
+    with (
+        undrawn_figures(),
+        mock.patch("tfcl.learner.learner.further_stream", opened),
+        pytest.raises(Interrupted),
+    ):
+        learner.learn(tfcl.Task("boats", train=pictures))
+    assert newest_journal(run).position.name == "boats"
+    with undrawn_figures():  # It was a wish for that time alone.
+        assert "boats" in learner.learn(tfcl.Task("boats", train=pictures))
+
+
+def test_ctrl_c_at_a_terminal_saves_and_the_same_command_goes_on(
+    run, pictures, commands
+):
+    words = [f"--model_dir={run}", "--task=boats", f"--images={pictures}"]
+    words.append("--gin_bindings=EPOCHS = 40")
+    process, terminal = pty.fork()
+    if process == 0:  # The child: its terminal is the other end.
+        os.chdir(pathlib.Path(__file__).parents[2])
+        argv = [sys.executable, "-m", "tfcl.add", *words]
+        os.execv(sys.executable, argv)
+    told = b""
+    while b"Task 3/3 boats, phase" not in told:
+        told += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    with contextlib.suppress(OSError):  # It ends with its other end.
+        while part := os.read(terminal, 1000):
+            told += part
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert b"the state is saved" in told
+    assert newest_journal(run).position.name == "boats"
+    ended = commands("add", *words)
+    assert ended.code == 0, ended
+    assert newest_journal(run).visits[-1].name == "boats"
 
 
 def test_a_task_keeps_its_batch_size_to_its_end(run, pictures):
@@ -210,11 +314,12 @@ def test_images_are_read_as_those_of_the_other_tasks(run, pictures):
         )
     )
     task, journal = tfcl.Task("boats", train=pictures), newest_journal(run)
+    source = OfFolder(run)
 
     def stream(**given):
-        return further_stream(task, journal, run, {**wishes, **given}, None)(
-            None
-        )
+        found = {**wishes, **given}
+        with source.configured():
+            return further_stream(source, task, journal, run, found, None)(None)
 
     found = stream()
     assert found.spec().image_shape == (8, 8, 1)

@@ -112,6 +112,55 @@ class OverTimeTest(tf.test.TestCase):
         self.assertLen(figure.axes, 2)
 
 
+class ChanceTest(tf.test.TestCase):
+    def _drawn(self, chances, R=((0.5, None), (0.5, 0.6))):
+        names = _names(len(R[0]))
+        figure = figures.accuracy_over_time(R, names, chances=chances)
+        dashed = [
+            line
+            for line in figure.axes[0].get_lines()
+            if line.get_linestyle() == "--"
+        ]
+        return dashed, _legend(figure)
+
+    def test_one_thin_line_where_all_tasks_have_the_same(self):
+        (line,), legend = self._drawn([[0.25, None], [0.25, 0.25]])
+        self.assertAllClose(line.get_xydata(), [[1, 25], [2, 25]])
+        self.assertLess(line.get_linewidth(), 1.0)
+        self.assertEqual(legend[-1], "chance: 25.0 %")
+
+    def test_it_falls_where_tasks_share_growing_answers(self):
+        (line,), legend = self._drawn([[0.5, None], [0.25, 0.25]])
+        self.assertAllClose(line.get_ydata(), [50, 25])
+        self.assertEqual(legend[-1], "chance")
+
+    def test_a_line_of_its_own_colour_where_tasks_differ(self):
+        lines, legend = self._drawn([[0.5, None], [0.5, 0.1]])
+        self.assertAllClose(lines[0].get_ydata(), [50, 50])
+        self.assertAllClose(lines[1].get_ydata(), [np.nan, 10])
+        colours = [line.get_color() for line in lines]
+        self.assertEqual(colours, list(drawing.PALETTE[:2]))
+        self.assertEqual(legend[-1], "chance, by task")
+
+    def test_none_where_it_is_not_known_or_tasks_are_many(self):
+        for chances in (None, [[None, None]] * 2):
+            lines, legend = self._drawn(chances)
+            self.assertEmpty(lines)
+            self.assertLen(legend, 3)
+        many = np.where(np.tri(13), 0.5, np.nan)
+        lines, _ = self._drawn(many, many)
+        self.assertEmpty(lines)
+
+    def test_averages_have_one_if_it_is_known(self):
+        curves = [("a", [[0.5, 0.75]])]
+        for chance, told in (
+            ((0.5, 0.5), ["a", "chance: 50.0 %"]),
+            (None, ["a"]),
+        ):
+            figure = figures.average_accuracies(curves, chance)
+            self.assertEqual(_legend(figure), told)
+
+
 class FootprintTest(tf.test.TestCase):
     def test_bars_stack_to_the_bytes_stored(self):
         figure = figures.footprint(_tasks(3))

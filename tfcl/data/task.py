@@ -13,7 +13,7 @@ from tfcl.data.preprocessing import Preprocessing
 from tfcl.data.split import Split
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 
@@ -41,6 +41,8 @@ class Task:
             of the data. Empty where that is not known.
         own_classes: The names of the classes that the task itself brings, if
             `class_names` also holds those of other tasks; else None.
+        files: `{path: digest}` of the files that the images were read from,
+            as of `known_files`; empty where that is not known.
         known_fingerprint: What a run has noted as the `fingerprint`, of a task
             whose data are gone or whose name has changed.
     """
@@ -56,6 +58,7 @@ class Task:
     batch_size: int | None = None
     domains: tuple = ()
     own_classes: tuple | None = None
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     known_fingerprint: str = ""
 
     @property

@@ -1,4 +1,4 @@
-"""A further task for a run that gin files have begun."""
+"""A further task for a run that gin files have begun, or one known by name."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ import ast
 import pathlib
 import typing
 
+import tensorflow as tf
+from absl import logging
+
 from tfcl.arguments import fits
+from tfcl.data.sources.folder_files import files_now
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import Statistics, checked_statistics
+from tfcl.engine.continuing.changes import (
+    changes_of,
+    class_changes,
+    file_changes,
+    warn_of_changes,
+)
 from tfcl.engine.storage.bank import Bank
 from tfcl.errors import UserError
+from tfcl.files import local_path
 from tfcl.learner.kept_tasks import with_index
 from tfcl.learner.method_source import OfFolder
 from tfcl.learner.readings import Reading, statistics_of
-from tfcl.learner.task_data import opened
+from tfcl.learner.task_data import is_folder, opened
 from tfcl.learner.task_settings import stream_name
 
 if typing.TYPE_CHECKING:
@@ -22,6 +33,7 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.engine.storage.journal import Journal
+    from tfcl.learner.kept_tasks import KeptTasks
     from tfcl.learner.method_source import MethodSource
     from tfcl.learner.task import Task
     from tfcl.types import Folder
@@ -31,6 +43,7 @@ _FRACTIONS = {"validation_fraction": 0.15, "test_fraction": 0.2}
 
 
 def further_stream(
+    source: MethodSource,
     task: Task,
     journal: Journal,
     model_dir: pathlib.Path,
@@ -42,6 +55,7 @@ def further_stream(
     The run finds its learned tasks again, see `tfcl.engine.continuing.growth`.
 
     Args:
+        source: `MethodSource` of the learner.
         task: `Task` to learn.
         journal: Of the run.
         model_dir: Folder of the run.
@@ -52,8 +66,10 @@ def further_stream(
         Function of `data_dir` to the `TaskStream`.
 
     Raises:
-        UserError: If the data cannot be used.
+        UserError: If the data cannot be used, or the method cannot learn a
+            further task.
     """
+    _refuse_unfit(source, model_dir)
     bank = Bank(model_dir / "tasks", False, journal.first_names)
     reading = _reading(journal, bank, wishes)
     found = with_index(opened(task, reading, data_dir), 0, ())
@@ -61,16 +77,50 @@ def further_stream(
     return lambda data_dir: TaskStream(name, [found], reading.batch_size)
 
 
-def refuse_unfit(source: MethodSource, model_dir: pathlib.Path) -> None:
-    """Refuses what cannot learn a further task of such a run.
+def tell_changes(
+    task: Task,
+    journal: Journal,
+    kept: KeptTasks,
+    model_dir: pathlib.Path,
+    wishes: Mapping[str, Any],
+    data_dir: Folder | None,
+) -> None:
+    """Says what is other with a task that is learned already by its name.
+
+    Of a folder the files are compared, without decoding any. A
+    `tf.data.Dataset` is not read.
 
     Args:
-        source: `MethodSource` of the learner.
-        model_dir: Folder of the run.
-
-    Raises:
-        UserError: With the way out.
+        task: `Task` as it is given now.
+        journal: Of the run.
+        kept: `KeptTasks` of the run.
+        model_dir, wishes, data_dir: As of `further_stream`.
     """
+    if isinstance(task.train, tf.data.Dataset):
+        return
+    record = [each for each in journal.visits if each.name == task.name][-1]
+    bank = Bank(model_dir / "tasks", False, journal.first_names)
+    files = bank.files(record.visit, record.name)
+    try:
+        if files and is_folder(task):
+            names, found = files_now(local_path(task.train, "Task.train"))
+            told = class_changes(record.class_names, task.class_names or names)
+            told += file_changes(files, found)
+        else:
+            if kept.settings is None:
+                reading = _reading(journal, bank, wishes)
+            else:
+                reading = Reading.from_json(kept.reading(task.name))
+            told = changes_of(record, opened(task, reading, data_dir), {})
+    except UserError as error:
+        logging.info("Its data were not compared: %s", error)
+        return
+    if told:
+        warn_of_changes(task.name, told)
+
+
+def _refuse_unfit(source, model_dir):
+    """Refuses what cannot learn a further task of such a run."""
     if not isinstance(source, OfFolder):
         raise UserError(
             f"{model_dir} holds a run of `tfcl train`, whose method its gin "

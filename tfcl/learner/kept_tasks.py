@@ -94,6 +94,22 @@ class KeptTasks:
             )
         return self.names[number]
 
+    def refuse_other_begun(self, begun: str | None, name: str) -> None:
+        """Refuses a task while another one is in the middle.
+
+        Args:
+            begun: Of `begun`.
+            name: Of the task that is asked for.
+
+        Raises:
+            UserError: With the way out.
+        """
+        if begun not in (None, name):
+            raise UserError(
+                f"{self.folder.parent} is in the middle of task '{begun}'. Let "
+                f"it learn that one first, then '{name}'."
+            )
+
     def refuse_other(self, task: Task) -> None:
         """Refuses other examples than a task was begun with.
 

@@ -25,7 +25,7 @@ from tfcl.errors import UserError
 from tfcl.files import local_path
 from tfcl.learner.arrays import image_batches
 from tfcl.learner.asking.exports import exported
-from tfcl.learner.further_task import further_stream, refuse_unfit
+from tfcl.learner.further_task import further_stream, tell_changes
 from tfcl.learner.kept_stream import stream_of
 from tfcl.learner.kept_tasks import KeptTasks, with_index
 from tfcl.learner.method_source import (
@@ -36,6 +36,7 @@ from tfcl.learner.method_source import (
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.runs import (
     differs,
+    finish_change,
     last_row,
     refuse_other_bindings,
     refuse_unknown,
@@ -91,6 +92,9 @@ class Learner:
             `evaluation`, `on_nonfinite`, `graphs`, `allow_other_numerics`,
             `distribution`, `loggers`.
 
+    Attributes:
+        command: What reports say of where the tasks come from that it learns.
+
     Raises:
         UserError: If the folder holds no run and there is no method, or Keras
             is set to something that tfcl cannot work with.
@@ -129,6 +133,7 @@ class Learner:
             "validation_fraction": validation_fraction,
             "test_fraction": test_fraction,
         }
+        self.command = "tfcl.Learner"
         self._method = method
         self._seed = seed
         self._source: OfProgram | OfFolder
@@ -138,6 +143,7 @@ class Learner:
             self._source = OfProgram(method, seed)
         self._given: dict[str, Task] = {}
         self._running: Experiment | None = None
+        self._stop_wished = False
         self._served: LearnedTasks | None = None
 
     @classmethod
@@ -175,7 +181,10 @@ class Learner:
             RunError: If the run cannot go on; what is learned is kept.
         """
         refuse_no_task(task)
+        self._stop_wished = False
+        given = (self.model_dir, self._wishes, self._data_dir)
         with told(), self._source.configured():
+            finish_change(self.model_dir, self._source.new)
             journal, kept = self._journal(), KeptTasks(self.model_dir)
             kept.follow(journal)
             learned = [record.name for record in journal.visits]
@@ -185,19 +194,13 @@ class Learner:
                 # A kill may have come before report and exports of the last.
                 whole = task.name != learned[-1] or journal.position
                 if whole or kept.settings is not None:
+                    tell_changes(task, journal, kept, *given)
                     return last_row(journal)
             if kept.settings is None and (learned or journal.position):
-                # Gin files have begun the run.
-                refuse_unfit(self._source, self.model_dir)
-                given = (self._wishes, self._data_dir)
-                stream = further_stream(task, journal, self.model_dir, *given)
+                stream = further_stream(self._source, task, journal, *given)
                 return last_row(self._run(stream, self._source.text(0)))
             begun = kept.begun(journal)
-            if begun not in (None, task.name):
-                raise UserError(
-                    f"{self.model_dir} is in the middle of task '{begun}'. "
-                    f"Let it learn that one first, then '{task.name}'."
-                )
+            kept.refuse_other_begun(begun, task.name)
             reading = reading_for(
                 kept, task, self._method, self._wishes, self._seed, bool(begun)
             )
@@ -214,16 +217,19 @@ class Learner:
             del data_dir  # The tasks are opened.
             if is_new:  # The folder is ours by now, and no other process's.
                 kept.keep(task, reading.to_json())
-            count, size = task.index + 1, reading.batch_size
-            again = openers(self._given, kept, self._data_dir)
-            return stream_of(kept, count, task, again, size)
+            return self._stream(kept, task.index + 1, task, reading)
 
         return self._run(stream, self._source.text(reading.batch_size))
+
+    def _stream(self, kept, count, here, reading):
+        again = openers(self._given, kept, self._data_dir)
+        return stream_of(kept, count, here, again, reading.batch_size)
 
     def _run(self, stream, text):
         bindings = configuration.parse_bindings(text)
         run = self._opened(stream, bindings)
         self._served, self._running = None, run
+        run.stop_wished = self._stop_wished
         try:
             self._source.refuse_unused()
             refuse_other_bindings(run, bindings)
@@ -237,6 +243,7 @@ class Learner:
     def stop(self) -> None:
         """Ends the `learn` that runs, from another thread or a signal's
         handler: it saves and raises `tfcl.errors.Interrupted`."""
+        self._stop_wished = True  # The run may be about to be opened.
         if self._running is not None:
             self._running.stop_wished = True
 
@@ -246,7 +253,7 @@ class Learner:
             model_dir=self.model_dir,
             data_dir=self._data_dir,
             bindings=bindings,
-            command="tfcl.Learner",
+            command=self.command,
             stream=stream,
             exports=False,
             **self._source.arguments(),
@@ -320,13 +327,8 @@ class Learner:
                 )
             else:
                 reading = Reading.from_json(kept.settings)
-                count = len(journal.visits) + (journal.position is not None)
-                again = openers(self._given, kept, self._data_dir)
-                size = reading.batch_size
-                run = self._opened(
-                    lambda data_dir: stream_of(kept, count, None, again, size),
-                    journal.bindings,
-                )
+                stream = self._stream(kept, len(kept.names), None, reading)
+                run = self._opened(lambda data_dir: stream, journal.bindings)
             try:
                 row, recorded = run.measure_again()
             finally:
@@ -390,11 +392,11 @@ class Learner:
         return f"<Learner {self.model_dir}: {', '.join(self.tasks) or 'new'}>"
 
     def _journal(self) -> Journal:
-        found = newest_journal(self.model_dir)
-        return Journal() if found is None else found
+        return newest_journal(self.model_dir) or Journal()
 
     def _serving(self) -> LearnedTasks:
         if self._served is None:
+            finish_change(self.model_dir, self._source.new)
             refuse_other_method(self._source, self.model_dir, self._journal())
             self._served = LearnedTasks(self.model_dir, self._source.new())
         return self._served

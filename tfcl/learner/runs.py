@@ -8,20 +8,29 @@ import pathlib
 import typing
 
 import numpy as np
+from absl import logging
 
 from tfcl import configuration
 from tfcl.engine.process.numerics import HARMLESS, PRECISION, ROUNDING
 from tfcl.engine.runtime import Runtime
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.errors import RunError, UserError
+from tfcl.errors import RunError, TfclError, UserError
 from tfcl.files import refuse_special
+from tfcl.learner.task_list import TaskList
 from tfcl.learner.task_settings import is_of_tasks, of_tasks, stream_name
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from tfcl.engine.experiment import Experiment
     from tfcl.engine.storage.journal import Journal
+    from tfcl.methods.base import Method
 
 
 # Arguments of `Experiment` that a program may give.
@@ -69,6 +78,7 @@ def load_run(
 
 def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
     """The `LearnedTasks` of a run, without its data."""
+    finish_change(model_dir)
     load_run(model_dir)
     with explained():
         runtime = configuration.build("Experiment.runtime")
@@ -78,6 +88,39 @@ def open_learned(model_dir: str | pathlib.Path) -> LearnedTasks:
     refuse_changed_file(model_dir, learned.bindings)
     learned.refuse_none()
     return learned
+
+
+def finish_change(
+    model_dir: str | pathlib.Path, method: Callable[[], Method] | None = None
+) -> None:
+    """Has all follow a change of the tasks that a kill has cut short.
+
+    See `TaskList`. Where that cannot be done now, as in a folder that nobody
+    may write, a line of the log says so.
+
+    Args:
+        model_dir: Folder of the run, or of none.
+        method: Function to the run's `Method`, not set up; None for that of
+            its gin files.
+    """
+    make = method or (lambda: configuration.build("Experiment.method"))
+    tasks = TaskList(pathlib.Path(model_dir), make)
+    if not tasks.is_cut_short:
+        return
+    try:
+        if method is not None:
+            tasks.finish()
+        else:
+            with configuration.apart(), explained():
+                load_run(model_dir)
+                tasks.finish()
+    except TfclError as error:
+        logging.warning(
+            "Tasks of %s were renamed or removed, and its report and exports "
+            "may not tell of it yet: %s",
+            model_dir,
+            error,
+        )
 
 
 def refuse_unknown(options: Iterable[str]) -> None:

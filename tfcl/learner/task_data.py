@@ -92,6 +92,14 @@ def openers(
     }
 
 
+def is_folder(task: Task) -> bool:
+    """Whether a task is given as a folder of images."""
+    given = task.train
+    return isinstance(given, (str, os.PathLike)) and os.path.isdir(
+        local_path(os.fspath(given), "Task.train")
+    )
+
+
 def _of_path(task, reading, data_dir):
     height, width, channels = reading.image_shape
     options = {
@@ -102,9 +110,8 @@ def _of_path(task, reading, data_dir):
         "data_seed": reading.data_seed,
         "batch_size": reading.batch_size,
     }
-    path = pathlib.Path(local_path(task.train, "Task.train"))
-    if path.is_dir():
-        path = path.resolve()
+    if is_folder(task):
+        path = pathlib.Path(local_path(task.train, "Task.train")).resolve()
         stream = folder_stream(
             root=str(path.parent),
             tasks=[path.name],

@@ -7,14 +7,21 @@ import pathlib
 import shutil
 import typing
 
+from absl import logging
+
 from tfcl.data.task import check_task_names
 from tfcl.engine.serving import written_again
+from tfcl.engine.serving.export_options import ExportOptions
 from tfcl.engine.serving.learned import LearnedTasks
-from tfcl.engine.serving.up_to_date import SUFFIXES, versions
-from tfcl.engine.storage.checkpoints import CheckpointPolicy, Checkpoints
+from tfcl.engine.serving.up_to_date import SUFFIXES, threshold, versions
+from tfcl.engine.storage.checkpoints import (
+    CheckpointPolicy,
+    Checkpoints,
+    newest_journal,
+)
 from tfcl.engine.storage.lock import DirectoryLock
-from tfcl.errors import UserError
-from tfcl.files import write_atomically
+from tfcl.errors import RunError, UserError
+from tfcl.files import read_json, write_atomically, write_json
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +30,17 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Method
 
 
+# What is being changed, from before the save until all else follows it.
+_CHANGE = "task_change.json"
+
+
 class TaskList:
     """The learned tasks of a run that no process has open.
 
     Files of a task keep the name that it was learned by, and the journal says
     what it is called: so each change is one save, and a kill leaves the run as
-    it was or as it is wished.
+    it was or as it is wished. Results, report and exports follow; what a kill
+    has kept them from, `finish` does.
 
     Args:
         model_dir: Folder of the run.
@@ -61,8 +73,7 @@ class TaskList:
                 raise UserError(f"There is a task '{new}' already.")
             _call(journal, old, new)
 
-        self._change(old, change)
-        self._move_exports(old, new)
+        self._change(old, new, change)
 
     def remove(self, name: str) -> None:
         """Serves a task no more; its name is free for another one.
@@ -84,16 +95,32 @@ class TaskList:
             for record in records:
                 record.removed = True
 
-        self._change(name, change)
-        folder = self.model_dir / "export"
-        _delete_versions(folder / name)
-        for suffix in SUFFIXES:
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
-        self._learned().bundle_again({})
+        self._change(name, None, change)
 
-    def _change(self, name, change):
+    def finish(self) -> None:
+        """Ends a change that a kill has cut short; without one does nothing.
+
+        Raises:
+            UserError: If another process has the run open, or it cannot be
+                written.
+            RunError: If its files are damaged.
+        """
+        if self.is_cut_short:
+            lock = DirectoryLock(self.model_dir)
+            try:
+                self._finish()
+            finally:
+                lock.release()
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether there is a change to `finish`, or one is being made."""
+        return (self.model_dir / _CHANGE).exists()
+
+    def _change(self, name, new, change):
         lock = DirectoryLock(self.model_dir)
         try:
+            self._finish()
             learned = self._learned()
             learned.find(name)  # Or an error with the names.
             checkpoints = Checkpoints(
@@ -103,26 +130,60 @@ class TaskList:
             assert journal is not None, "it has learned"
             _refuse_unfit(journal, learned.method, self.model_dir)
             change(journal)
+            # By the number of the save it is known whether it came to be.
+            wished = {"task": name, "new_name": new, "save": journal.saves + 1}
+            write_json(self.model_dir / _CHANGE, wished)
             checkpoints.save(learned.method, journal)
-            spec = json.dumps(journal.spec, indent=1)
-            write_atomically(self.model_dir / "spec.json", spec)
-            written_again.write_again(self.model_dir, journal, [])
+            self._finish()
         finally:
             lock.release()
 
+    def _finish(self):
+        """Has all else follow the journal; call it while holding the run."""
+        path = self.model_dir / _CHANGE
+        if not path.exists():
+            return
+        wished = _read_change(path)
+        journal = newest_journal(self.model_dir)
+        if journal is not None and journal.saves >= wished["save"]:
+            spec = json.dumps(journal.spec, indent=1)
+            write_atomically(self.model_dir / "spec.json", spec)
+            written_again.write_all_again(self.model_dir, journal)
+            if (self.model_dir / "export").is_dir():
+                try:
+                    self._move_exports(wished["task"], wished["new_name"])
+                except UserError as error:  # Now and at every other time.
+                    logging.warning("Not brought up to date: %s", error)
+        path.unlink()
+
     def _move_exports(self, old, new):
+        """What is there already is written again: it may be half of it."""
         folder, learned = self.model_dir / "export", self._learned()
-        if versions(folder / old):
-            learned.export(learned.find(new))
-            _delete_versions(folder / old)
+        if new is not None and versions(folder / old):
+            options = ExportOptions(reject_below=threshold(folder / old))
+            learned.export(learned.find(new), options=options)
+        _delete_versions(folder / old)
         for suffix in SUFFIXES:
             path = folder / f"{old}{suffix}"
-            if path.exists():
+            if new is None:
+                path.unlink(missing_ok=True)
+            elif path.exists():
                 path.rename(folder / f"{new}{suffix}")
-        learned.bundle_again({old: new})
+        learned.bundle_again({} if new is None else {old: new})
 
     def _learned(self):
         return LearnedTasks(self.model_dir, self._method())
+
+
+def _read_change(path):
+    try:
+        found = read_json(path)
+        return {key: found[key] for key in ("task", "new_name", "save")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise RunError(
+            f"{path}, a change of the tasks that a kill has cut short, cannot "
+            f"be read: {error}. Remove it, and ask for the change again."
+        ) from error
 
 
 def _records(journal, name):
@@ -152,6 +213,12 @@ def _removed_name(journal, record):
 
 
 def _refuse_unfit(journal: Journal, method: Method, model_dir):
+    if journal.facts is None:
+        raise UserError(
+            f"--model_dir {model_dir} is of an older version, whose journal "
+            "does not tell all that results do. Start the run's tfcl.train "
+            "command again first."
+        )
     if journal.position is not None:
         raise UserError(
             f"--model_dir {model_dir} is in the middle of a task. Let it be "

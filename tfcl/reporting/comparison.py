@@ -11,6 +11,7 @@ import typing
 from tfcl.errors import UserError
 from tfcl.metrics import accuracy_matrix
 from tfcl.reporting import figures, results, tables
+from tfcl.reporting.answers.summary import average_chance
 
 if typing.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -386,11 +387,13 @@ def _number(value):
 
 
 def figure(rows: Sequence[Any]) -> Figure:
-    """Average accuracy after each task, a line per row."""
+    """Average accuracy after each task, a line per row, and that of chance."""
     several = len({row.first["stream"] for row in rows}) > 1
     curves = []
     for row in rows:
         stream = f"on {row.first['stream']}" if several else ""
         label = filter(None, [row.first["method"], row.settings, stream])
         curves.append((" ".join(label), [run.curve for run in row.runs]))
-    return figures.average_accuracies(curves)
+    levels = {average_chance(run.results) for row in rows for run in row.runs}
+    chance = levels.pop() if len(levels) == 1 else None
+    return figures.average_accuracies(curves, chance)

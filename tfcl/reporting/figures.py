@@ -14,6 +14,7 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tfcl.reporting import drawing
@@ -23,6 +24,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
 
@@ -122,10 +124,16 @@ def accuracy_over_time(
     R: np.ndarray | Sequence[Sequence[float | None]],
     task_names: Sequence[str],
     visits: Sequence[Any] | None = None,
+    chances: Sequence[Sequence[float | None]] | None = None,
 ) -> Figure:
     """One line per task from the moment it was learned, and their average.
 
-    The arguments are those of `accuracy_matrix`.
+    Of up to 12 tasks, thin lines tell the accuracy of answers drawn at random:
+    a grey one if it is the same for all, else one in the colour of each task.
+
+    Args:
+        R, task_names, visits: As of `accuracy_matrix`.
+        chances: That accuracy, shaped as `R`; None draws none.
     """
     title = "Test accuracy of each task over time"
     matrix = drawing.as_matrix(R, len(task_names)) * 100.0
@@ -154,9 +162,13 @@ def accuracy_over_time(
     axes.plot(steps, average, color="black", linewidth=3.2, marker=marker)
     if learned <= _MAX_NAMED:
         lines = axes.get_lines()
-        drawing.add_legend(
-            axes, [lines[-1], *lines[:learned]], ["average", *names]
-        )
+        shown, told = [lines[-1], *lines[:learned]], ["average", *names]
+        if chances is not None:
+            levels = drawing.as_matrix(chances, len(task_names))
+            for name, line in chance_lines(axes, levels, colours).items():
+                shown.append(line)
+                told.append(name)
+        drawing.add_legend(axes, shown, told)
     else:
         drawing.add_legend(
             axes, axes.get_lines()[-1:], ["average"], inside=True
@@ -169,12 +181,51 @@ def accuracy_over_time(
     return figure
 
 
-def average_accuracies(curves: Sequence[tuple[str, Any]]) -> Figure:
+def chance_lines(
+    axes: Axes, levels: np.ndarray, colours: Sequence[Any]
+) -> dict[str, Line2D]:
+    """Draws the accuracy of answers drawn at random, thin and dashed.
+
+    Args:
+        axes: Of accuracies in percent over the number of learned tasks.
+        levels: `(visits, tasks)` fractions 0-1, NaN where a task was not
+            learned yet.
+        colours: Of the tasks, for levels that differ between them.
+
+    Returns:
+        `{what to call it in a legend: line}`; {} if no level is known.
+    """
+    steps, levels = np.arange(1, len(levels) + 1), levels * 100.0
+    levels = levels[:, np.isfinite(levels).any(axis=0)]
+    if not levels.size:
+        return {}
+    thin: dict[str, Any] = {"linewidth": 0.9, "linestyle": (0, (4, 3))}
+    common = np.nanmax(levels, axis=1)
+    same = np.isnan(levels) | (levels == common[:, None])
+    if same.all():
+        thin |= {"color": "#707070", "zorder": 1.5}
+        (line,) = axes.plot(steps, common, **thin)
+        return {"chance" + _level(common): line}
+    for level, colour in zip(levels.T, colours):
+        axes.plot(steps, level, color=colour, zorder=1.5, **thin)
+    return {"chance, by task": Line2D([], [], color="#707070", **thin)}
+
+
+def _level(levels):
+    """The level as text, if it is one."""
+    return f": {levels[0]:.1f} %" if np.ptp(levels) == 0.0 else ""
+
+
+def average_accuracies(
+    curves: Sequence[tuple[str, Any]], chance: ArrayLike | None = None
+) -> Figure:
     """Average accuracy over the learned tasks, a line per configuration.
 
     Args:
         curves: List of `(label, [runs, tasks] fractions 0-1)`. Several runs
             are drawn as their mean in a band of their sample deviation.
+        chance: Average of answers drawn at random, `(tasks,)`, as a thin
+            line; None if it is not the same for all.
     """
     figure, (axes,) = drawing.panels(9.0, 4.2, "Average accuracy so far")
     drawing.label_axes(axes, "tasks learned", "average test accuracy (%)")
@@ -191,9 +242,13 @@ def average_accuracies(curves: Sequence[tuple[str, Any]]) -> Figure:
         if len(values) > 1:
             std = values.std(axis=0, ddof=1)
             axes.fill_between(steps, mean - std, mean + std, alpha=0.2, **style)
-    drawing.add_legend(
-        axes, lines, [drawing.short_name(label, 48) for label, _ in curves]
-    )
+    labels = [drawing.short_name(label, 48) for label, _ in curves]
+    if chance is not None:
+        levels = np.asarray(chance, float)[:, None]
+        for name, line in chance_lines(axes, levels, ()).items():
+            lines.append(line)
+            labels.append(name)
+    drawing.add_legend(axes, lines, labels)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import typing
 
 from tfcl.errors import printable
@@ -16,8 +17,12 @@ if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Tables of more columns scroll on a telephone.
-_FEW_COLUMNS = 4
+# CSS pixels of a letter in a table, and of what is around the text of a cell.
+_LETTER, _PADDING = 7.4, 19
+_WORD = re.compile(r"[^\s-]+-?")
+# Part of its width down to which the letters of a figure can be read.
+_READABLE = 0.75
+_TELEPHONE = 310  # CSS pixels that a figure or a table has on a narrow screen.
 # Characters of a word of a command that is kept on one line.
 _SHORT_WORD = 36
 
@@ -39,6 +44,7 @@ def table(
 
     Where it is wider than the page it scrolls, and says so on narrow screens.
     """
+    rows = list(rows)
     kinds = [' class="n"' if kind == "1" else "" for kind in numeric]
     kinds += [""] * (len(header) - len(kinds))
 
@@ -50,7 +56,7 @@ def table(
     head = f"<thead><tr>{line('th', header)}</tr></thead>"
     head = head if any(header) else ""
     hint = ""
-    if len(header) > _FEW_COLUMNS:
+    if _least_width(header, rows, kinds) > _TELEPHONE:
         hint = '<p class="soft hint">The table scrolls sideways.</p>'
     inner = f"<table>{head}<tbody>{body}</tbody></table>"
     return f'{hint}<div class="wide">{inner}</div>'
@@ -62,16 +68,68 @@ def details(title: str, content: str) -> str:
     return f"<details>{summary}{content}</details>\n"
 
 
-def images(drawn: Mapping[str, Figure]) -> str:
-    """Figures by name, as images inside the page."""
-    text = ""
+def _least_width(header, rows, kinds):
+    """CSS pixels of a table whose lines break wherever they may."""
+    width = 0.0
+    for number, kind in enumerate(kinds):
+        cells = [str(row[number]) for row in rows]
+        # Numbers stay on one line.
+        words = cells if kind else [w for c in cells for w in _WORD.findall(c)]
+        words += _WORD.findall(str(header[number]))
+        width += _PADDING + _LETTER * max(map(len, words), default=0)
+    return width
+
+
+def table_of_differing(
+    header: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    texts: Sequence[str],
+    always: Sequence[str],
+) -> str:
+    """A table of tasks: what is the same for all of them is a line above.
+
+    Args:
+        header: Titles of the columns.
+        rows: A task each.
+        texts: Titles of columns that are no numbers.
+        always: Titles of columns that stay, whatever is in them.
+    """
+    columns, same = dict(zip(header, zip(*rows))), []
+    for name in header if len(rows) > 1 else ():
+        if name not in always and len(set(columns[name])) == 1:
+            same.append(f"{name} {columns.pop(name)[0]}")
+    numeric = "".join(str(int(name not in texts)) for name in columns)
+    found = table(list(columns), list(zip(*columns.values())), numeric)
+    if not same:
+        return found
+    return f"<p>The same for all tasks: {shown('; '.join(same))}.</p>{found}"
+
+
+def images(
+    drawn: Mapping[str, Figure], captions: Mapping[str, str] | None = None
+) -> str:
+    """Figures by name, as images inside the page.
+
+    On a narrow screen a wide one scrolls: its letters are to be read.
+
+    Args:
+        drawn: `{name: Figure}`.
+        captions: `{name: what to say below}`, of some of them.
+    """
+    text, below = "", captions or {}
     for name, figure in drawn.items():
         data = base64.b64encode(drawing.png_bytes(figure)).decode("ascii")
         width = round(figure.get_figwidth() * 96)
+        least = round(_READABLE * width)
+        if least > _TELEPHONE:
+            text += '<p class="soft hint">The figure scrolls sideways.</p>'
         text += (
             f'<figure><img alt="{shown(words(name))}" width="{width}" '
+            f'style="min-width:{least}px" '
             f'src="data:image/png;base64,{data}"></figure>\n'
         )
+        if name in below:
+            text += f'<p class="soft">{shown(below[name])}</p>\n'
     return text
 
 

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from tfcl import files
 from tfcl.reporting import figures, histograms, tables
 from tfcl.reporting.answers import section
-from tfcl.reporting.markup import command
+from tfcl.reporting.markup import command, table_of_differing
 from tfcl.reporting.markup import details as _details
 from tfcl.reporting.markup import images as _figures
 from tfcl.reporting.markup import shown as _text
-from tfcl.reporting.markup import table as _table
 from tfcl.reporting.markup import words as _words
 from tfcl.reporting.page import metrics_section, tasks_section
 from tfcl.reporting.page.metrics_section import metric_text
@@ -66,6 +65,7 @@ th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
 td, p { overflow-wrap: break-word; } td div.soft { max-width: 44rem; }
 .command span { white-space: nowrap; }
+.ways td { width: 50%; overflow-wrap: anywhere; }
 pre { font: .85em/1.5 ui-monospace, monospace; white-space: pre-wrap;
   overflow-wrap: anywhere; margin: .6rem 0; }
 figure { margin: .6rem 0; background: #fff; border-radius: 8px;
@@ -81,6 +81,16 @@ summary { cursor: pointer; } summary span { color: var(--soft); }
   details::details-content { content-visibility: visible;
   block-size: auto; } }
 """
+
+
+_FEW_COMMANDS = 2  # Beside the first one, in sight.
+_CAPTIONS = {
+    "accuracy_matrix": "A row per moment, a column per task. The colours go "
+    "from 0 to 100 %, as in the report of every run.",
+    "accuracy_over_time": "Chance, thin and dashed: the accuracy of answers "
+    "drawn at random among the classes of the task, or among all learned ones "
+    "where tasks share their answers.",
+}
 
 
 def write_report(
@@ -105,7 +115,7 @@ def write_report(
         "Summary": metrics_section.section(results.get("metrics") or {}),
         "Tasks": tasks_section.section(results) if learned else "",
         "Answers": answers,
-        "Figures": _figures(run_figures(results)) if learned else "",
+        "Figures": _figures(run_figures(results), _CAPTIONS) if learned else "",
         "Stream": _figures(further or {}),
         "Method": _method_section(results),
         "Training": _training_section(results, histories),
@@ -137,7 +147,12 @@ def run_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
     matrix = [results[key] for key in keys]
     return {
         "accuracy_matrix": figures.accuracy_matrix(*matrix),
-        "accuracy_over_time": figures.accuracy_over_time(*matrix),
+        "accuracy_over_time": figures.accuracy_over_time(
+            results["accuracy_matrix"],
+            results["task_names"],
+            results["visits"],
+            results.get("chance_matrix"),
+        ),
         "footprint": figures.footprint(results["tasks"]),
     }
 
@@ -185,7 +200,7 @@ def _header(results: dict) -> str:
     )
     line = " · ".join(f"{name}{value}" for name, value in facts)
     text = f'<p class="soft">{_text(line)}</p>'
-    text += command(results["command"])
+    text += _commands(results)
     learned, names = len(results["tasks"]), results["task_names"]
     if results["finished"]:
         return text
@@ -195,6 +210,21 @@ def _header(results: dict) -> str:
         "tasks learned.</b> Everything below covers only these."
         f'<p class="soft">Not learned yet: {_text(waiting)}</p></section>'
     )
+
+
+def _commands(results):
+    """The commands that have learned the tasks, in the order of learning."""
+    visits = [*results["tasks"], *results.get("earlier_visits", ())]
+    visits.sort(key=lambda visit: visit["visit"])
+    known = dict.fromkeys(visit.get("command", "") for visit in visits)
+    first, *others = [line for line in known if line] or [results["command"]]
+    text = command(first)
+    if not others:
+        return text
+    further = "".join(map(command, others))
+    if len(others) <= _FEW_COMMANDS:
+        return text + further
+    return text + _details(f"{len(others)} further commands", further)
 
 
 def _tiles(results: dict) -> str:
@@ -229,7 +259,8 @@ def _method_section(results: dict) -> str:
             (task["name"], *(task["method"].get(key, "") for key in keys))
             for task in tasks
         ]
-        text += _table(("task", *map(_words, keys)), rows)
+        header = ["task", *map(_words, keys)]
+        text += table_of_differing(header, rows, header, ["task"])
     return text
 
 

@@ -16,7 +16,7 @@ from tfcl.metrics import accuracy_matrix, matrix_csv
 from tfcl.reporting import checksums, drawing, report, tracked
 from tfcl.reporting.answers import tables as answer_tables
 from tfcl.reporting.answers.section import answers_section
-from tfcl.reporting.answers.summary import with_answers
+from tfcl.reporting.answers.summary import chance_matrix, with_answers
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 if typing.TYPE_CHECKING:
@@ -66,6 +66,7 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "accuracy_matrix": _rows(learned.accuracy_matrix),
         "loss_matrix": _rows(learned.loss_matrix),
         "top5_accuracy_matrix": _rows(learned.top5_matrix),
+        "chance_matrix": chance_matrix(tasks, facts, learned),
         "task_names": list(facts.task_names),
         "visits": [record["index"] for record in visits],
         "earlier_visits": [

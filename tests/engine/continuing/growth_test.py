@@ -6,15 +6,27 @@ import pathlib
 import numpy as np
 import pytest
 
+from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
 from tests.testing.toy_run import learn, open_run, toy_training
 from tfcl.data.absent import is_lost
 from tfcl.data.task import TaskStream
 from tfcl.engine.continuing.growth import complete_last_row, grown
+from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.errors import Interrupted, UserError
 from tfcl.learner.task_list import TaskList
 from tfcl.methods import EWC, Individual, Joint, Rehearsal
+from tfcl.methods.cpg.accuracy_goals import SameGoal
+from tfcl.methods.cpg.cpg import CPG
+from tfcl.methods.cpg.cpg_phases import PickAgain, PruningLadder
+from tfcl.methods.expansion.den import DEN
+from tfcl.methods.expansion.prognn import ProgNN
+from tfcl.methods.masks.hat import HAT
+from tfcl.methods.masks.supsup import SupSup
+from tfcl.methods.protocols import structure_of
+from tfcl.methods.spg.spg import SPG
+from tfcl.optimizers.schedules import Constant
 from tfcl.testing import undrawn_figures
 
 # Equal, since start values of a head depend on the widest task known.
@@ -177,6 +189,74 @@ def test_tasks_that_share_weights_are_not_known_until_measured(tmp_path):
     assert again.csv == full.csv
     wanted = full.results["metrics"]
     assert again.results["metrics"] == wanted
+
+
+def _growing_cpg():
+    """Whose network becomes wider with every task."""
+    once = PickAgain(Constant(1e-3), Constant(1e-3), epochs=1)
+    return CPG(
+        masked_training(1, 0.02),
+        SameGoal(1.0),
+        PruningLadder(Constant(1e-3), (0.5,), epochs=1, ramp_epochs=1),
+        picking_schedule=Constant(1e-2),
+        pick_again=once,
+        max_width=3.0,
+    )
+
+
+# Whether old tasks keep their logits to the bit.
+_KINDS = {
+    "CPG": (_growing_cpg, True),
+    "DEN": (lambda: DEN(_once(), expansion=2, loss_threshold=0.0), False),
+    "HAT": (lambda: HAT(_once()), False),
+    "ProgNN": (lambda: ProgNN(_once()), True),
+    "SPG": (lambda: SPG(_once(hidden_units=())), False),
+    "SupSup": (lambda: SupSup(_once()), True),
+}
+
+
+def _once(**options):
+    return toy_training(epochs=1, **options)
+
+
+def _logits(folder, make, names):
+    """Of some images, and the shape of the network."""
+    learned = LearnedTasks(folder, make())
+    images = np.random.default_rng(0).integers(256, size=(8, 8, 8, 3))
+    found = []
+    for name in names:
+        entry = learned.find(name)
+        learned.method.activate(entry.values, entry.index)
+        pixels = entry.preprocessing(images.astype(np.uint8))
+        found.append(np.asarray(learned.method.predict(pixels)).tolist())
+    return found, structure_of(learned.method)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_every_kind_grows_and_its_tasks_are_renamed_and_removed(kind, tmp_path):
+    make, keeps = _KINDS[kind]
+    learn(tmp_path, make(), stream_of(0, 1))
+    names = ["task_00", "task_01"]
+    before, structure = _logits(tmp_path, make, names)
+    learn(tmp_path, make(), stream_of(2))
+    after, grown_structure = _logits(tmp_path, make, names)
+    assert (after == before) or not keeps
+    if structure is not None:
+        assert grown_structure != structure
+    tasks = TaskList(tmp_path, make)
+    tasks.rename("task_00", "first")
+    tasks.remove("task_01")
+    assert LearnedTasks(tmp_path, make()).names == ["first", "task_02"]
+    assert _logits(tmp_path, make, ["first"])[0] == after[:1]
+    # The freed name is learned anew, and what is removed is no hindrance.
+    learn(tmp_path, make(), stream_of(1))
+    assert LearnedTasks(tmp_path, make()).names == [
+        "first",
+        "task_02",
+        "task_01",
+    ]
+    last, _ = _logits(tmp_path, make, ["first"])
+    assert last == after[:1] or not keeps
 
 
 def test_a_run_of_an_older_version_grows_too(whole, one_learned):

@@ -1,5 +1,6 @@
 """Finished tasks: immutable, checked, and served by one trace."""
 
+import dataclasses
 import pathlib
 import shutil
 
@@ -56,6 +57,21 @@ def test_a_damaged_note_is_named(folder, text):
     path.write_text(text)
     with pytest.raises(RunError, match="'task_00' cannot be read from"):
         Bank(folder / "tasks").load(0, "task_00")
+
+
+def test_files_of_a_task_are_kept_and_may_be_damaged(tmp_path):
+    visit = toy_run.toy_stream((2, 3))().visits[0]
+    bank, files = Bank(tmp_path / "tasks"), {"cat/\udcff.png": "0123"}
+    path = tmp_path / "tasks/000_task_00/files.json.gz"
+    bank.store(visit, {}, {}, {})
+    assert not path.exists() and bank.files(0, "task_00") == {}
+    task = dataclasses.replace(visit.task, files=files)
+    bank.store(visit._replace(task=task), {}, {}, {})
+    assert bank.files(0, "task_00") == files
+    content = path.read_bytes()
+    for damaged in (b"", content[:-9], content[:15] + b"x" + content[16:]):
+        path.write_bytes(damaged)
+        assert bank.files(0, "task_00") == {}  # Only messages tell of it.
 
 
 def test_a_run_says_which_task_is_damaged_and_goes_on_when_it_is_back(

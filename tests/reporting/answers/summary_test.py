@@ -7,7 +7,12 @@ import pytest
 
 from tests.reporting.answers import told
 from tfcl.reporting.answers.answers import VisitAnswers
-from tfcl.reporting.answers.summary import summary, with_answers
+from tfcl.reporting.answers.summary import (
+    average_chance,
+    chance_matrix,
+    summary,
+    with_answers,
+)
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 
@@ -83,6 +88,31 @@ def test_chance_is_one_over_the_classes_to_choose_from():
     older = dataclasses.replace(_FACTS, own_classes=())
     assert [t["chance"] for t in _found(older, names)] == [1 / 9, 1 / 9]
     assert _found(older, [()])[0]["chance"] is None
+
+
+def _levels(names):
+    records = [
+        {"index": k, "visit": k, "name": "abc"[k], "class_names": each}
+        for k, each in enumerate(names)
+    ]
+    empty = [np.zeros((0, 3))] * 3
+    learned = LearnedSoFar(records, [], *empty, 0.0, 0, 0, {})
+    return chance_matrix(records, _FACTS, learned)
+
+
+def test_chance_after_each_task():
+    own = _levels([("x",) * 3, ("x",) * 4])
+    assert own == [[1 / 3, None, None], [1 / 3, 1 / 4, None]]
+    # Of the classes learned by then, where tasks share their answers.
+    shared = _levels([("x",) * 9] * 2)
+    assert shared == [[1 / 3, None, None], [1 / 7, 1 / 7, None]]
+
+
+def test_average_chance():
+    known = {"chance_matrix": [[0.5, None], [0.5, 0.25]], "earlier_visits": []}
+    assert average_chance(known) == (0.5, 0.375)
+    assert average_chance({**known, "earlier_visits": [{}]}) is None
+    assert average_chance({}) is None  # Of older versions.
 
 
 def test_chance_of_pairs_is_a_half():

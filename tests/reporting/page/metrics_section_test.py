@@ -37,6 +37,21 @@ def test_every_undefined_metric_says_how_to_get_it():
             assert way.endswith("."), name
 
 
+def test_a_metric_without_a_known_way_is_computed_by_hand():
+    reason = "an accuracy is not known: the test images were not here"
+    assert "once more" in metrics_section._missing_row("rem", reason)[2]
+    odd = metrics_section._missing_row("rem", "the moon is full")
+    assert odd[2] == "Compute it from the matrix by tfcl.metrics.rem."
+
+
+def test_undefined_metrics_fit_a_telephone():
+    page = metrics_section.section(
+        {"rem": None, "undefined": {"rem": "only one task <has>"}}
+    )
+    assert '<table class="ways">' in page and "scrolls" not in page
+    assert "rem<div" in page and "only one task &lt;has&gt;" in page
+
+
 def test_references_are_given_to_compare():
     page = _page()
     assert "tfcl compare RUN --single_task=OTHER" in page

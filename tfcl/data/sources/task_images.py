@@ -37,6 +37,7 @@ class TaskImages:
 
     Attributes:
         rules: The same, with the white that was decided.
+        found: `(name, SHA-256)` of the files that have been read.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class TaskImages:
         rules: Rules,
     ):
         self.rules = rules
+        self.found: list[tuple[str, str]] = []
         self._name = name
         self._shape = (image_shape, resize)
         self._bad = bad
@@ -86,6 +88,8 @@ class TaskImages:
         in_memory = size <= largest
         held = in_memory and now
         kept, digests, broken, rules = self._read(held)
+        names = [source.name for source in self._sources]
+        self.found = list(zip(names, digests))
         usable = {
             split: {
                 name: [index for index in places if index not in broken]

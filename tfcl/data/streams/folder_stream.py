@@ -13,6 +13,7 @@ from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.preprocessing import RESIZES
 from tfcl.data.sources import folder_package
+from tfcl.data.sources.folder_files import known_files
 from tfcl.data.sources.image_files import Source
 from tfcl.data.sources.task_images import TaskImages
 from tfcl.data.task import TaskStream, check_task_names
@@ -155,16 +156,16 @@ def _tasks(root, found, open_task, cut, statistics, resize):
             len(made), name, class_names, splits, statistics, made, resize
         )
         rules = folder_package.packed_by(root, name, images.rules)
-        made.append(_as_read(task, rules))
+        made.append(_as_read(task, rules, known_files(root, images.found)))
     return made
 
 
-def _as_read(task, rules):
-    """A task that says how its files were read."""
+def _as_read(task, rules, files):
+    """A task that says what files it has, and how they were read."""
     preprocessing = dataclasses.replace(
         task.preprocessing, white=rules.white, two_channels=rules.two_channels
     )
-    return dataclasses.replace(task, preprocessing=preprocessing)
+    return dataclasses.replace(task, preprocessing=preprocessing, files=files)
 
 
 def _tell_of_skipped(files):

@@ -11,6 +11,7 @@ from absl import logging
 from tfcl.data.absent import AbsentImages, is_lost
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
+from tfcl.engine.continuing.changes import changes_of, warn_of_changes
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -54,7 +55,7 @@ def grown(
     records = journal.visits
     if not records or _begins(stream, journal) or _comes_back(stream, records):
         return stream
-    found, new = _sorted_out(stream, records)
+    found, new = _sorted_out(stream, records, bank)
     tasks: list[Task] = []
     for record in records:
         task = found.get(record.visit)
@@ -158,7 +159,7 @@ def _fingerprints(task):
     return task.fingerprint(), task.former_fingerprint()
 
 
-def _sorted_out(stream, records):
+def _sorted_out(stream, records, bank):
     """`{visit: task}` of what is learned and has its data, and new tasks."""
     found: dict[int, Task] = {}
     new = {task.name: task for task in stream}
@@ -180,7 +181,9 @@ def _sorted_out(stream, records):
                 )
     for record in served:
         if record.name in new:
-            _warn_of_change(record, new.pop(record.name))
+            task = new.pop(record.name)
+            known = bank.files(record.visit, record.name)
+            warn_of_changes(record.name, changes_of(record, task, known))
     for record in records:
         if record.removed and record.visit not in found:
             # Measured by data that another task may be learned with anew.
@@ -243,33 +246,6 @@ def _absent(
         preprocessing=preprocessing,
         known_fingerprint=record.fingerprint,
         **splits,
-    )
-
-
-def _warn_of_change(record, task):
-    """Says what of a learned task is other than when it was learned."""
-    told = []
-    names, known = list(task.class_names), list(record.class_names)
-    if names != known:
-        gone = [name for name in known if name not in names]
-        come = [name for name in names if name not in known]
-        told.append(
-            f"classes (gone: {', '.join(map(str, gone)) or 'none'}; new: "
-            f"{', '.join(map(str, come)) or 'none'})"
-        )
-    digests = record.split_digests
-    for split, found in task.splits.items():
-        size = record.sizes[split]
-        if len(found) != size:
-            told.append(f"{split} examples ({size} -> {len(found)})")
-        elif digests and digests[split] != found.digest():
-            told.append(f"{split} examples (as many, but others)")
-    logging.warning(
-        "Task '%s' is learned, and its data have changed since: %s. It stays "
-        "as it was learned; the new data are not used. To learn them, give "
-        "them another name.",
-        task.name,
-        ", ".join(told) or "examples",
     )
 
 

@@ -87,7 +87,7 @@ def bring_up_to_date(
         found = None if examples is None else examples(entry.name, options)
         return export_file(method, entry, place, options, found)
 
-    rejects = {e.name: _threshold(place / e.name) for e in entries}
+    rejects = {e.name: threshold(place / e.name) for e in entries}
     models = {e.name for e in entries if _version(place / e.name)}
     for entry in entries if singles else _concerned(entries, models):
         # The newest takes the others' threshold.
@@ -185,5 +185,6 @@ def _about(folder):
         return {}
 
 
-def _threshold(folder):
+def threshold(folder: pathlib.Path) -> float | None:
+    """Below what the newest SavedModel in a folder rejects, None if never."""
     return _about(folder).get("reject_below")

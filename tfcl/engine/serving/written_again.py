@@ -14,7 +14,7 @@ from tfcl.engine.storage.checkpoints import newest_journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.errors import UserError
 from tfcl.files import refuse_special
-from tfcl.reporting import checksums, results
+from tfcl.reporting import checksums, results, stream_figures
 from tfcl.reporting.run_facts import RunFacts
 
 if typing.TYPE_CHECKING:
@@ -82,6 +82,42 @@ def write_again(
     Raises:
         UserError: If the journal is of an older version.
     """
+    content, _ = _numbers_again(folder, journal, found)
+    say(folder, found, content["lost"])
+
+
+def write_all_again(folder: pathlib.Path, journal: Journal) -> None:
+    """Writes results, figures and report that follow from a journal.
+
+    No data are needed. Figures of points, which come from the data, are left
+    out of the report until the run is started again.
+
+    Args:
+        folder: Of the run, which this process holds.
+        journal: `Journal` with a visit.
+
+    Raises:
+        UserError: If the journal is of an older version.
+        RunError: If the disk is full or not writable.
+    """
+    content, learned = _numbers_again(folder, journal, [])
+    histories = {
+        task["index"]: learned.histories[task["visit"]]
+        for task in content["tasks"]
+    }
+    drawn = {}
+    for task in content["tasks"]:
+        prefix = f"{task['name']}_" if len(content["tasks"]) > 1 else ""
+        found = stream_figures.stream_figures(
+            (), histories[task["index"]], task["phases"]
+        )
+        drawn.update({prefix + name: each for name, each in found.items()})
+    told = learned.told()
+    results.write_figures(content, histories, folder, drawn, told)
+
+
+def _numbers_again(folder, journal, found):
+    """Content of results.json, which is written, and what it is made of."""
     if journal.facts is None:
         raise UserError(
             f"The results in {folder} are damaged: {'; '.join(found)}. The "
@@ -93,7 +129,7 @@ def write_again(
     learned = learned_so_far(journal, bank, len(facts.task_names))
     content = results.collect(facts, learned)
     results.write_numbers(content, folder, learned)
-    say(folder, found, content["lost"])
+    return content, learned
 
 
 def publish_again(outputs: Outputs) -> None:

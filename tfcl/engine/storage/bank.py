@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import pathlib
 import shutil
 import typing
+import zlib
 
 import numpy as np
 
@@ -24,6 +26,7 @@ if typing.TYPE_CHECKING:
 
 
 _OWN_SUM = "facts_sha256"
+_FILES = "files.json.gz"
 
 
 class BankedTask:
@@ -59,7 +62,8 @@ class Bank:
     The number is that of the visit: a task seen again gets a folder of its
     own. `003_flowers/values.npz` holds the slot's values, `task.json` names,
     preprocessing, the method's notes and checksums of them and of both other
-    files, `history.npz` the training curves. A folder appears by one rename.
+    files, `history.npz` the training curves, `files.json.gz` which files the
+    task was read from, if it was. A folder appears by one rename.
 
     Args:
         folder: `model_dir/tasks`.
@@ -114,6 +118,8 @@ class Bank:
             temporary.mkdir(parents=True)
             write_atomically(temporary / "values.npz", content)
             write_atomically(temporary / "history.npz", curves)
+            if task.files:
+                write_atomically(temporary / _FILES, _packed(task.files))
             write_json(temporary / "task.json", note)
             # Left over from a run that was killed before it could note the
             # task as finished; the same task, learned to the same bits.
@@ -178,6 +184,17 @@ class Bank:
                 "file from a copy."
             ) from error
 
+    def files(self, visit: int, name: str) -> dict[str, str]:
+        """`{path: digest}` of the files that a task was read from.
+
+        Empty where that is not known, or damaged: only messages tell of it.
+        """
+        try:
+            content = (self._path(visit, name) / _FILES).read_bytes()
+            return dict(json.loads(gzip.decompress(content)))
+        except (OSError, EOFError, ValueError, TypeError, zlib.error):
+            return {}
+
     def names(self) -> dict[str, int]:
         """`{task name: newest visit}` of the tasks in the bank."""
         found = {}
@@ -203,6 +220,11 @@ class Bank:
 
     def _path(self, visit, name):
         return self.folder / f"{visit:03d}_{self.first_names.get(visit, name)}"
+
+
+def _packed(files):
+    """Names of files as bytes; the same names give the same bytes."""
+    return gzip.compress(json.dumps(dict(files)).encode(), mtime=0)
 
 
 def _read_note(path):

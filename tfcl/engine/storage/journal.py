@@ -139,6 +139,7 @@ class Journal(JsonRecord):
     def end_task(self, record: VisitRecord) -> None:
         """Notes a finished task."""
         record.settings = dict(self.settings)
+        record.command = (self.facts or {}).get("command", "")
         self.visits.append(record)
         self.position = None
 

@@ -47,6 +47,8 @@ class VisitRecord(JsonRecord):
             with.
         first_name: What the task was called when it was learned; empty if it
             is called so now.
+        command: The command that ended it; empty in records written before it
+            was noted.
         removed: Whether the user has removed the task: it is no longer served.
     """
 
@@ -74,6 +76,7 @@ class VisitRecord(JsonRecord):
     read_digests: list[str | None] = dataclasses.field(default_factory=list)
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
     first_name: str = ""
+    command: str = ""
     removed: bool = False
 
     @property

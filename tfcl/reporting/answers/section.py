@@ -207,6 +207,8 @@ def _count_table(names, counts, rows, columns):
     return (
         '<div class="wide"><table class="count"><thead><tr><th>true \\ given'
         f"</th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        '<p class="soft">Numbers of images; darker is a larger share of the '
+        "row.</p>"
     )
 
 

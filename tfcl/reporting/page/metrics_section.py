@@ -74,7 +74,15 @@ _WAYS = {
     ),
     "an accuracy to divide": "No ratio says anything here: see forgetting, a "
     "difference.",
+    "an accuracy is not known": "Start the run's command once more with the "
+    "test images of all tasks at hand.",
+    "`test_sizes`": "Give the numbers of test examples to "
+    "tfcl.metrics.micro_average.",
+    "`parameters`": "Give the numbers of stored parameters to "
+    "tfcl.metrics.{name}.",
 }
+# Of a reason that no run gives.
+_OTHERWISE = "Compute it from the matrix by tfcl.metrics.{name}."
 
 
 def section(metrics: Mapping[str, Any]) -> str:
@@ -106,8 +114,7 @@ def section(metrics: Mapping[str, Any]) -> str:
         text += markup.details("Curves and values per task", content)
     if missing:
         rows = [_missing_row(name, undefined.get(name, "")) for name in missing]
-        header = ("metric", "why it is undefined", "how to get it")
-        content = markup.table(header, rows)
+        content = _missing_table(rows)
         text += markup.details(_counted(len(missing), "undefined"), content)
     return text
 
@@ -129,9 +136,24 @@ def _metric_table(names, metrics):
     return f"<table><tbody>{rows}</tbody></table>"
 
 
+def _missing_table(rows):
+    """Metric with the reason below, and the way: narrow enough."""
+    body = "".join(
+        f'<tr><td>{markup.shown(name)}<div class="soft">{markup.shown(why)}'
+        f"</div></td><td>{markup.shown(way)}</td></tr>\n"
+        for name, why, way in rows
+    )
+    head = "<th>metric, and why it is undefined</th><th>how to get it</th>"
+    return (
+        f'<table class="ways"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
 def _missing_row(name, reason):
     ways = [way for cause, way in _WAYS.items() if cause in reason]
-    return markup.words(name), reason, " ".join(ways)
+    text = " ".join(ways or [_OTHERWISE])
+    return markup.words(name), reason, text.replace("{name}", name)
 
 
 def metric_text(name: str, metrics: Mapping[str, Any]) -> str:

@@ -52,31 +52,11 @@ def section(results: dict[str, Any]) -> str:
     header = [*titles.split("|"), "minutes", "configuration"]
     if not any(row.configuration for row in summaries):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    header, rows, same = _without_constants(header, rows)
     note = (
         "Accuracies are those on the test set: learned = right after the task, "
         "final = after the last one. Forgetting, in percentage points: best "
         "accuracy before the last task minus final accuracy. Chance: answers "
         "drawn at random."
     )
-    numeric = "".join(str(int(name not in _TEXTS)) for name in header)
-    line = (
-        f"<p>The same for all tasks: {markup.shown(same)}.</p>" if same else ""
-    )
-    shown = markup.table(header, rows, numeric)
-    return f'{line}{shown}<p class="soft">{note}</p>'
-
-
-def _without_constants(header, rows):
-    """The columns that differ between rows, and a line of the others."""
-    if len(rows) < 2:
-        return header, rows, ""
-    columns = dict(zip(header, zip(*rows)))
-    same = {
-        name: cells[0]
-        for name, cells in columns.items()
-        if name not in _ALWAYS and len(set(cells)) == 1
-    }
-    kept = {n: cells for n, cells in columns.items() if n not in same}
-    line = "; ".join(f"{name} {value}" for name, value in same.items())
-    return list(kept), list(zip(*kept.values())), line
+    shown = markup.table_of_differing(header, rows, _TEXTS, _ALWAYS)
+    return f'{shown}<p class="soft">{note}</p>'
