@@ -15,6 +15,15 @@ def tests(session):
 
 
 @nox.session(python="3.11")
+def loggers(session):
+    """The tests of the loggers, with their packages, which are large."""
+    session.install("-r", "requirements-test.txt")
+    session.install("-c", "requirements-test.txt", ".[wandb,mlflow]")
+    words = ["tests/reporting/loggers", "tests/engine/watching"]
+    session.run("python", "-m", "pytest", "-q", *words)
+
+
+@nox.session(python="3.11")
 def lint(session):
     """Style, format and types."""
     session.install("-r", "requirements-test.txt")
