@@ -72,11 +72,9 @@ def main(argv: Sequence[str]) -> None:
         now = "not here" if is_lost(task.test) else _percent(new)
         table.add_row(task.name, _percent(old), now)
     Console().print(table)
-    if runs.differs(found, recorded):
-        raise RunError(
-            "The accuracies differ from the recorded ones: data, bank or "
-            "TensorFlow version have changed since the run."
-        )
+    changed = runs.difference(found, recorded)
+    if changed is not None:
+        raise RunError(changed)
     commands.refuse_earlier_state(earlier, "These numbers")
 
 

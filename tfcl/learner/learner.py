@@ -35,7 +35,7 @@ from tfcl.learner.method_source import (
 )
 from tfcl.learner.readings import Reading, reading_for
 from tfcl.learner.runs import (
-    differs,
+    difference,
     finish_change,
     last_row,
     refuse_other_bindings,
@@ -333,12 +333,9 @@ class Learner:
                 row, recorded = run.measure_again()
             finally:
                 run.close()
-        if differs(row, recorded):
-            logging.warning(
-                "The accuracies differ from the recorded ones, %s: data, bank "
-                "or TensorFlow version have changed since the run.",
-                recorded,
-            )
+        changed = difference(row, recorded)
+        if changed is not None:
+            logging.warning("%s", changed)
         return last_row(journal, row)
 
     @checked

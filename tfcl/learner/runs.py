@@ -240,17 +240,25 @@ def _may_differ(line, stream, between):
     return key.startswith(f"{stream}.") and key != f"{stream}.batch_size"
 
 
-def differs(measured: Sequence[float], recorded: Sequence[float]) -> bool:
-    """Whether accuracies are other than those that a run has recorded.
+def difference(
+    measured: Sequence[float], recorded: Sequence[float]
+) -> str | None:
+    """Says that accuracies are other than those that a run has recorded.
 
     What was not known then, NaN, may be known by now.
 
     Args:
         measured, recorded: By task index.
+
+    Returns:
+        A sentence, None if they are the same.
     """
     known = ~np.isnan(recorded)
-    return not np.array_equal(
-        np.asarray(measured)[known], np.asarray(recorded)[known]
+    if np.array_equal(np.asarray(measured)[known], np.asarray(recorded)[known]):
+        return None
+    return (
+        "The accuracies differ from the recorded ones: data, bank or "
+        "TensorFlow version have changed since the run."
     )
 
 
