@@ -1,5 +1,6 @@
 """`tfcl` and its commands, as they are typed."""
 
+import os
 import subprocess
 import sys
 
@@ -60,3 +61,22 @@ def test_a_command_gets_the_rest_of_the_words(tmp_path):
     ended = _typed("predict", f"--model_dir={tmp_path}", "--task=x", "no.png")
     assert ended.returncode == 2, ended.stderr
     assert "no.png" in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("train", "--list"), ("build", "--list"), ("add", "--help")]
+)
+def test_a_reader_that_has_seen_enough_is_no_error(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tfcl", *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")

@@ -8,6 +8,7 @@ import runpy
 import sys
 
 import tfcl
+from tfcl.configuration import messages
 
 _COMMANDS = (
     *("train", "add", "tasks", "evaluate", "predict", "export"),
@@ -19,7 +20,8 @@ def main() -> None:
     """Runs one of the commands with the rest of the words."""
     name, *words = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help", "help"):
-        print(_listing())
+        with messages.while_someone_reads():
+            print(_listing())
     elif name == "--version":
         print(f"tfcl {tfcl.__version__}")
     elif name not in _COMMANDS:

@@ -72,7 +72,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         TerminalFormatter() if looked_at else SafeFormatter()
     )
     tf.get_logger().setLevel(stdlib_logging.WARNING)
-    app.run(wrapped)
+    with messages.while_someone_reads():
+        app.run(wrapped)
 
 
 @contextlib.contextmanager

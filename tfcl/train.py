@@ -16,7 +16,8 @@ if __name__ == "__main__" and "--list" in sys.argv[1:]:
     from tfcl.configuration import messages, parts
 
     messages.write_what_the_terminal_can()
-    print(parts.listing())
+    with messages.while_someone_reads():
+        print(parts.listing())
     sys.exit()
 
 from absl import flags

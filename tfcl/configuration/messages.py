@@ -4,13 +4,16 @@ import ast
 import codecs
 import contextlib
 import difflib
+import os
 import sys
 from collections import abc
+from collections.abc import Iterator
 from typing import Any
 
 from tfcl.arguments import fits
 from tfcl.errors import UserError
 
+NO_READER = 141  # Exit code: what shells say of SIGPIPE.
 _MAX_LISTED = 12
 # How to write what a terminal of an older encoding has no character for.
 _PLAIN = {
@@ -39,6 +42,25 @@ def write_what_the_terminal_can() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # Else none of the system's.
             stream.reconfigure(errors="tfcl.plain")
+
+
+@contextlib.contextmanager
+def while_someone_reads() -> Iterator[None]:
+    """Ends the program without a word when its output has no reader any more.
+
+    As `tfcl build --list | head` does, when head has seen enough. What goes
+    to standard error, such as the log of a run, is not concerned.
+    """
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left would be written, in vain, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NO_READER)
 
 
 def _plain(error):

@@ -19,6 +19,8 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.engine.storage.position import Position
 from tfcl.errors import UserError
 from tfcl.learner import runs
+from tfcl.reporting.loggers.mlflow_logger import MlflowLogger
+from tfcl.reporting.loggers.wandb_logger import WandbLogger
 
 _PRECISION = settings.PRECISION
 _NOW = {
@@ -60,6 +62,8 @@ def test_every_parameter_of_a_process_is_in_one_list():
             "EvaluationPolicy": EvaluationPolicy,
             "CheckpointPolicy": CheckpointPolicy,
             "MemoryLimits": MemoryLimits,
+            "MlflowLogger": MlflowLogger,
+            "WandbLogger": WandbLogger,
         }[part]
         assert not parameter or parameter in inspect.signature(owner).parameters
 
