@@ -256,12 +256,19 @@ def _method_section(results: dict) -> str:
     text = _figures(method_figures(results))
     if keys:
         rows = [
-            (task["name"], *(task["method"].get(key, "") for key in keys))
+            (
+                task["name"],
+                *(_short(task["method"].get(key, "")) for key in keys),
+            )
             for task in tasks
         ]
         header = ["task", *map(_words, keys)]
         text += table_of_differing(header, rows, header, ["task"])
     return text
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _training_section(results: dict, histories: Mapping) -> str:
