@@ -13,6 +13,7 @@ import pty
 import re
 import shlex
 import shutil
+import signal
 import sys
 from unittest import mock
 
@@ -241,6 +242,8 @@ def test_ctrl_c_at_a_terminal_saves_and_the_same_command_goes_on(
     process, terminal = pty.fork()
     if process == 0:  # The child: its terminal is the other end.
         os.chdir(pathlib.Path(__file__).parents[2])
+        # Tests in the background ignore it, and so would their children.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         argv = [sys.executable, "-m", "tfcl.add", *words]
         os.execv(sys.executable, argv)
     told = b""
