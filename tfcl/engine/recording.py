@@ -1,6 +1,7 @@
 """The record of a task that has just been learned."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tfcl.engine.storage.position import Position
 from tfcl.engine.storage.visit_record import VisitRecord
 from tfcl.errors import RunError
 from tfcl.methods.base import Method
+from tfcl.models.variables import stored
 
 
 def record_visit(
@@ -39,7 +41,7 @@ def record_visit(
     """
     task = visit.task
     values, notes = method.bank_values(), method.bank_notes()
-    shared = {owned.name: owned.variable.numpy() for owned in method.shared}
+    shared = stored(method.shared)
     _require_finite(task, {**shared, **values, **notes})
     bank.store(visit, values, notes, position.history_arrays())
     labels = {name: la for name, (_, la) in method.diagnostics().items()}
@@ -48,7 +50,7 @@ def record_visit(
     entry = bank.load(visit.number, task.name)
     notes = dict(entry.notes)
     accuracy = notes.pop("validation_accuracy", _last_accuracy(position))
-    footprint = _footprint(entry, method)
+    footprint = _footprint(entry, shared.values())
     found = evaluator.evaluations(stream, visit.number)
     verification = found[task.index].verification
     keep_learned(visit, evaluator)
@@ -117,8 +119,7 @@ def _last_accuracy(position):
     return found[-1] if found else None
 
 
-def _footprint(entry: BankedTask, method: Method):
-    shared = [v.variable.numpy() for v in method.shared]
+def _footprint(entry: BankedTask, shared: Collection[np.ndarray]):
     return {
         "task_parameters": int(entry.num_parameters),
         "task_bytes": int(entry.num_bytes),

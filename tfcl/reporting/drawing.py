@@ -81,6 +81,7 @@ def panels(width: float, height: float, *titles: str) -> tuple[Figure, Any]:
 
 
 def label_axes(axes: Axes, x: str, y: str) -> None:
+    """Says what the two axes are."""
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
 
@@ -144,6 +145,7 @@ def add_legend(
     inside: bool = False,
     heading: str | None = None,
 ) -> None:
+    """A legend beside a drawing, or inside of it where there is room."""
     where: dict[str, Any] = {"loc": "best"}
     if not inside:
         where = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
@@ -164,6 +166,7 @@ def add_legend(
 
 
 def add_colour_bar(figure: Figure, axes: Axes, scale: Any, label: str) -> None:
+    """A scale of colours beside a drawing, with what it measures."""
     bar = figure.colorbar(scale, ax=axes, fraction=0.05, pad=0.02, aspect=28)
     bar.set_label(label, color=INK, fontsize=9, parse_math=False)
     bar.outline.set_visible(False)

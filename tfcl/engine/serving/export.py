@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging as stdlib_logging
 import pathlib
 import shutil
 import tempfile
 import typing
+import warnings
 
 import keras
 import tensorflow as tf
@@ -114,6 +116,23 @@ class ServedTask(tf.Module):
             "serving_bytes": self.serve_files,
             "embeddings": self.embed,
         }
+
+
+@contextlib.contextmanager
+def silent(logger: stdlib_logging.Logger) -> Iterator[None]:
+    """Keeps a converter from telling of its steps and of what will change.
+
+    Args:
+        logger: Of the converter.
+    """
+    level = logger.level
+    logger.setLevel(stdlib_logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def traced(function: Any, *specs: tf.TensorSpec) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import functools
-import logging as stdlib_logging
 import tempfile
 import typing
 import warnings
@@ -13,7 +11,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from tfcl.engine.serving.export import traced
+from tfcl.engine.serving.export import silent, traced
 from tfcl.engine.serving.export_options import (
     FLOAT16,
     FULL_INTEGER,
@@ -22,7 +20,7 @@ from tfcl.engine.serving.export_options import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     import keras
@@ -55,7 +53,7 @@ def converted(
     """
     integer = quantize == FULL_INTEGER
     module = _OneImage(model, tf.float32 if integer else tf.uint8)
-    with tempfile.TemporaryDirectory() as folder, _silent():
+    with tempfile.TemporaryDirectory() as folder, silent(tf.get_logger()):
         # By way of a SavedModel: of functions alone, TensorFlow 2.21 converts
         # weights to other numbers.
         tf.saved_model.save(module, folder, {"serving_default": module.serve})
@@ -168,20 +166,3 @@ def operations(content: bytes) -> tuple[int, dict[str, int]]:
             if _FLOATS & set(map(reader.type_to_name, types)):
                 floats[name] += 1
     return count, dict(sorted(floats.items()))
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """The converter tells of each of its steps, as warnings.
-
-    And it measures ranges by an interpreter that says that it moves.
-    """
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(stdlib_logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging as stdlib_logging
 import typing
-import warnings
 
 import numpy as np
 import tensorflow as tf
 
-from tfcl.engine.serving.export import traced
+from tfcl.engine.serving.export import silent, traced
 from tfcl.errors import UserError, installing
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import keras
 
 
@@ -66,7 +62,7 @@ def converted(model: keras.Model, name: str) -> bytes:
         return {"probabilities": found}
 
     serve = traced(answer, spec)
-    with _silent():
+    with silent(stdlib_logging.getLogger("tf2onnx")):
         found, _ = tf2onnx.convert.from_function(
             serve,
             input_signature=[spec],
@@ -157,17 +153,3 @@ def compare(model: keras.Model, content: bytes, name: str) -> str:
         f"on {_IMAGES} images of random pixels its probabilities differ from "
         f"the network's by at most {largest:.2g}"
     )
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """The converter tells of its steps, and uses names that NumPy changes."""
-    logger = stdlib_logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(stdlib_logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
