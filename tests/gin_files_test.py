@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.testing import gin_runs
 from tfcl import configuration
-from tfcl.configuration import parts
+from tfcl.configuration import listing, parts
 from tfcl.data.augmentation import BrightnessJitter, Cutout, RandomFlip
 from tfcl.data.streams.class_split import class_split_stream
 from tfcl.data.streams.dataset_stream import dataset_stream
@@ -255,7 +255,7 @@ def test_own_images_are_treated_as_clr_treats_its_own(name):
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
 def test_a_file_begins_by_saying_what_it_is(path):
-    said = parts.sentence(path)
+    said = listing.sentence(path)
     assert re.match(r"[A-Z][^#]{10,300}\.$", said), said
     # The width of the listing is no place for how to call it.
     assert "--gin_" not in said and "import " not in said

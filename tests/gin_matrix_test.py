@@ -9,7 +9,7 @@ import pytest
 
 from tests.testing import gin_runs
 from tfcl import configuration
-from tfcl.configuration import parts, reading
+from tfcl.configuration import listing, parts, reading
 from tfcl.errors import UserError
 from tfcl.learner import runs
 
@@ -17,8 +17,8 @@ _STREAMS = parts.names(parts.STREAMS)
 _METHODS = parts.names(parts.METHODS)
 # Of every scenario one stream, on which each of its methods is tried.
 _TRIED_ON = {
-    "tasks": "digits_5",
-    "classes": "ci_digits",
+    "task": "digits_5",
+    "class": "ci_digits",
     "faces": "faces_short",
     "online": "online_digits",
 }
@@ -66,7 +66,7 @@ def files_parsed_once():
 def _scenarios(method):
     found = parts.scenarios_of(method)
     assert found, f"{method} does not say what it learns"
-    assert {*found} <= {*_TRIED_ON}
+    assert {*found} <= {*_TRIED_ON, "domain"}
     return found
 
 
@@ -130,15 +130,15 @@ def test_every_method_learns(method, tmp_path, monkeypatch):
     traced = stream in ("digits_5", "ci_digits")
     learner = _take_two_steps(monkeypatch, tmp_path, stream, method, traced)
     # A file must not offer what its method refuses, nor hide what it can.
-    without = {"classes", "online"} & {*_scenarios(method)}
-    assert learner.needs_task == (not without), method
+    made_for = learner.scenarios | {"faces"}
+    assert {*_scenarios(method)} <= made_for, method
 
 
 @pytest.mark.parametrize("stream", _STREAMS)
 def test_every_stream_is_learned(stream, tmp_path, monkeypatch):
     method = {
-        "tasks": "individual",
-        "classes": "fine_tuning",
+        "task": "individual",
+        "class": "fine_tuning",
         "faces": "individual",
         "online": "experience_replay",
     }[_scenario(stream)]
@@ -249,7 +249,7 @@ def test_the_listing_does_not_wait_for_tensorflow():
 
 
 def test_the_listing_has_a_sentence_for_everything():
-    said = parts.listing().splitlines()
+    said = listing.listing().splitlines()
     for name in (*_METHODS, *_STREAMS, *parts.names(parts.NETWORKS)):
         (line,) = (each for each in said if each.split()[:1] == [name])
         assert len(line.split()) > 3
@@ -257,9 +257,9 @@ def test_the_listing_has_a_sentence_for_everything():
 
 
 def test_the_listing_says_what_goes_together():
-    lines = filter(None, parts.listing().splitlines())
+    lines = filter(None, listing.listing().splitlines())
     said = {line.split()[0]: line for line in lines}
-    assert said["ewc"].endswith(" [tasks]")
-    assert said["fine_tuning"].endswith(" [tasks, classes]")
-    assert said["ci_digits"].endswith(" [classes]")
-    assert said["[classes]"].endswith("not known at test")
+    assert said["ewc"].endswith(" [task, domain, class]")
+    assert said["fine_tuning"].endswith(" [task, domain, class]")
+    assert said["ci_digits"].endswith(" [class]")
+    assert said["[class]"].endswith("not known at test")

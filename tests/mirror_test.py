@@ -19,8 +19,7 @@ _DOTTED = re.compile(r"(tfcl|tests)(\.\w+)+")
 _COVERED = {
     "build_test": ("data/sources/set_building data/sources/set_check"),
     "commands_test": (
-        "configuration/command_flags configuration/start_files evaluate "
-        "export predict train"
+        "configuration/command_flags evaluate export predict train"
     ),
     "compare_test": ("reporting/comparison"),
     "configuration/mistakes_test": (
@@ -32,6 +31,7 @@ _COVERED = {
         "configuration/statements"
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),
+    "data/scenario_test": ("methods/scenario_fit"),
     "data/streams/class_split_test": ("data/task_assembly"),
     "data/streams/binary_stream_test": ("data/class_pools"),
     "data/streams/dataset_stream_test": ("data/sources/set_parts"),
@@ -43,7 +43,7 @@ _COVERED = {
     "learner/further_task_test": ("add"),
     "learner/task_list_test": ("tasks"),
     "engine/best_epoch_test": ("engine/evaluator engine/runtime methods/work"),
-    "engine/repeated_tasks_test": ("data/streams/repeated_stream"),
+    "engine/repeated_tasks_test": ("data/scenarios/repeated_stream"),
     "engine/resume_test": (
         "engine/experiment engine/loop engine/replicas engine/steps"
     ),
@@ -88,7 +88,7 @@ _COVERED = {
         "layers/transfer/kernel_generator layers/transfer/tucker_kernel"
     ),
     "methods/class_incremental/class_incremental_test": (
-        "data/streams/class_incremental_stream "
+        "data/scenarios/class_incremental_stream "
         "methods/class_incremental/growing_heads "
         "methods/class_incremental/head_training "
         "methods/class_incremental/task_heads"
@@ -124,7 +124,7 @@ _COVERED = {
         "methods/online/online_training"
     ),
     "methods/online/online_test": (
-        "data/streams/online_stream methods/online/ensemble "
+        "data/scenarios/online_stream methods/online/ensemble "
         "methods/online/gdumb"
     ),
     "methods/spg/spg_test": (
@@ -142,7 +142,7 @@ _COVERED = {
     ),
     "models/online/online_network_test": ("models/online/online_networks"),
     "models/surgery/rewire_test": ("models/surgery/bundled_network"),
-    "gin_matrix_test": ("configuration/parts"),
+    "gin_matrix_test": ("configuration/listing configuration/parts"),
     "replay/buffer_test": (
         "replay/balanced replay/insertion replay/retrieval replay/table"
     ),

@@ -165,7 +165,7 @@ def refuse_missing_files(model_dir: str | pathlib.Path) -> None:
         UserError: With the binding and the path.
     """
     if not (pathlib.Path(model_dir) / "checkpoints").exists():
-        configuration.refuse_missing()
+        configuration.refuse_missing_files()
 
 
 def refuse_earlier_state(earlier: str | None, shown: str) -> None:

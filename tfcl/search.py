@@ -352,7 +352,7 @@ def main(argv: Sequence[str]) -> None:
     search = Search(
         given.model_dir,
         command_flags.gin_files(),
-        given.gin_bindings,
+        command_flags.gin_bindings(),
         ranges,
         given.search_seed,
         given.objective,

@@ -13,11 +13,11 @@ import typing
 
 if __name__ == "__main__" and "--list" in sys.argv[1:]:
     # At once: TensorFlow, which all that follows needs, takes seconds to load.
-    from tfcl.configuration import messages, parts
+    from tfcl.configuration import listing, messages
 
     messages.write_what_the_terminal_can()
     with messages.while_someone_reads():
-        print(parts.listing())
+        print(listing.listing())
     sys.exit()
 
 from absl import flags
@@ -49,7 +49,7 @@ flags.DEFINE_bool("list", False, "Print what there is, and end.")
 def main(argv: Sequence[str]) -> None:
     """Opens, resumes or begins the run, learns, prints the final table."""
     del argv  # Without the flags, which the results should tell.
-    configuration.load(command_flags.gin_files(), flags.FLAGS.gin_bindings)
+    configuration.load(command_flags.gin_files(), command_flags.gin_bindings())
     bindings = configuration.bindings()
     model_dir = flags.FLAGS.model_dir or _default_folder()
     commands.refuse_missing_files(model_dir)
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _default_folder():
     given = flags.FLAGS
-    words = [given.stream, given.method, given.network]
+    words = [given.stream, given.method, given.network, given.scenario]
     if given.gin_file and not (given.stream and given.method):
         words.insert(0, pathlib.PurePath(given.gin_file[0]).stem)
     return f"runs/{'_'.join(filter(None, words))}"

@@ -9,14 +9,22 @@ import tensorflow as tf
 from tests.methods.class_incremental import class_incremental_test as heads
 from tests.testing import toy_run
 from tfcl import methods
-from tfcl.data.scenario import withheld_task, withhold_task
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.scenario import (
+    CLASS,
+    SCENARIOS,
+    announce,
+    announced_to,
+)
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.data.streams.feature_stream import feature_stream
-from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.data.task import TaskStream
 from tfcl.engine.experiment import Experiment
 from tfcl.errors import UserError
-from tfcl.methods.base import _WITHOUT_TASK, Method
+from tfcl.methods.base import Method
+from tfcl.methods.scenario_fit import MADE_FOR
 from tfcl.testing import tiny_training
 
 
@@ -26,22 +34,32 @@ def _unprepared(data_dir=None):
 
 _WITHHELD = functools.partial(class_incremental_stream, _unprepared)
 _NEEDING = {
-    "EWC": lambda: methods.EWC(tiny_training()),
+    "EWC": lambda: methods.EWC(tiny_training(), heads="per_task"),
     "Individual": lambda: methods.Individual(tiny_training()),
     "SPG": lambda: methods.SPG(tiny_training(hidden_units=())),
     "HAT": lambda: methods.HAT(tiny_training(hidden_units=())),
     "LASEM": lambda: methods.LASEM(tiny_training()),
-    "Joint": lambda: methods.Joint(tiny_training()),
     "FineTuning": lambda: methods.FineTuning(tiny_training(), "per_task"),
-    "FrozenBackbone": lambda: methods.FrozenBackbone(tiny_training()),
+    "CLR": lambda: methods.CLR(tiny_training()),
     "ProgNN": lambda: methods.ProgNN(tiny_training()),
     "StaticTransfer": lambda: methods.StaticTransfer(tiny_training(), "01"),
 }
 _FITTING = {
     "FineTuning": lambda: methods.FineTuning(tiny_training(1)),
+    "one head": lambda: methods.FineTuning(tiny_training(1), "one"),
+    "FrozenBackbone": lambda: methods.FrozenBackbone(tiny_training(1)),
+    "Joint": lambda: methods.Joint(tiny_training(1)),
+    "EWC": lambda: methods.EWC(tiny_training(1)),
+    "LwF": lambda: methods.LwF(tiny_training(1), warm_up_epochs=1),
     "Rehearsal": lambda: methods.Rehearsal(tiny_training(1), capacity=16),
     "ClassIncremental": heads._method,
 }
+
+
+def test_who_needs_the_task_says_what_of_it_answers():
+    found = {name: make().why_not(CLASS) for name, make in _NEEDING.items()}
+    assert "by the head (heads='per_task') of the image's" in found["EWC"]
+    assert all("what it keeps" not in reason for reason in found.values())
 
 
 @pytest.mark.parametrize("name", sorted(_NEEDING))
@@ -54,8 +72,9 @@ def test_what_needs_the_task_is_refused_before_data_are_prepared(
     # Commands leave out what gin adds.
     said = str(error.value).partition("\n  In call to")[0]
     assert said.startswith(f"{method.name} ") and "\n" not in said
-    assert "class_incremental_stream does not tell the task" in said
-    assert "Methods that fit: ClassIncremental" in said
+    assert "the scenario 'class' of class_incremental_stream. " in said
+    assert "Methods that fit: FineTuning, " in said
+    assert said.endswith("Experiment.scenario = 'task'.")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +85,7 @@ def test_what_needs_the_task_is_refused_before_data_are_prepared(
     ],
 )
 def test_streams_around_such_a_stream_hide_nothing(stream, tmp_path):
-    with pytest.raises(UserError, match="EWC answers .* does not tell"):
+    with pytest.raises(UserError, match="EWC answers .* not made for"):
         Experiment(tmp_path, method=_NEEDING["EWC"](), stream=stream)
 
 
@@ -74,43 +93,40 @@ def test_a_stream_of_one_s_own_says_it_by_its_attribute(tmp_path):
     def own(data_dir=None):
         del data_dir
         known = toy_run.toy_stream()()
-        return TaskStream("own", known.tasks, 16, task_known=False)
+        return TaskStream("own", known.tasks, 16, scenario="class")
 
-    with pytest.raises(UserError, match="EWC answers .* own does not tell"):
+    with pytest.raises(UserError, match="EWC .* scenario 'class' of own"):
         Experiment(tmp_path, method=_NEEDING["EWC"](), stream=own)
 
 
 def test_wrapped_streams_pass_on_what_is_known():
     plain = toy_run.toy_stream((2, 2))
     withheld = functools.partial(class_incremental_stream, plain)
-    assert plain().task_known
-    assert repeated_stream(plain, [0, 1, 0]).task_known
-    assert not withheld().task_known
-    assert not repeated_stream(withheld, [0, 1]).task_known
+    assert repeated_stream(plain, [0, 1, 0]).scenario == "task"
+    assert repeated_stream(withheld, [0, 1]).scenario == "class"
 
 
 def test_no_one_listens_outside():
     heard = []
-    with withheld_task(heard.append):
-        withhold_task("a")
-    withhold_task("b")
-    assert heard == ["a"]
+    with announced_to(lambda *told: heard.append(told)):
+        announce(CLASS, "a")
+        with announced_to(None):
+            announce(CLASS, "b")
+    announce(CLASS, "c")
+    assert heard == [(CLASS, "a")]
 
 
-def test_the_message_names_every_method_that_fits():
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_message_names_every_method_that_fits(scenario):
     public = [getattr(methods, name) for name in dir(methods)]
-    fitting = [
-        each.__name__
-        for each in public
-        if isinstance(each, type)
-        and issubclass(each, Method)
-        and not each.needs_task
-    ]
-    fitting += [type(make()).__name__ for make in _FITTING.values()]
-    assert not any(make().needs_task for make in _FITTING.values())
-    assert len(fitting) > 5
-    for name in fitting:
-        assert name in _WITHOUT_TASK, name
+    every = [m for m in public if isinstance(m, type) and issubclass(m, Method)]
+    fitting = {m.__name__ for m in every if scenario in m.scenarios}
+    told = MADE_FOR[scenario]
+    if told.startswith("all but "):
+        others = {m.__name__ for m in every} - fitting
+        assert others == {*told.removeprefix("all but ").split(", ")}
+    else:
+        assert fitting == {*told.split(", ")}
 
 
 @pytest.mark.parametrize("name", sorted(_FITTING))

@@ -10,7 +10,9 @@ import tensorflow as tf
 from tests.methods.class_incremental import class_incremental_test as heads
 from tests.methods.cpg.masked_training import masked_training
 from tests.testing import toy_run
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
 from tfcl.data.synthetic import synthetic_stream
 from tfcl.data.task import TaskStream
 from tfcl.engine.serving.learned import LearnedTasks

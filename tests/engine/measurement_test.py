@@ -55,12 +55,12 @@ def _split(logits, labels):
 def test_answers_are_the_largest_of_the_classes_of_the_task(measure):
     measurement, replicas = measure(lambda images: images[:, 0, 0])
     split = _split(_LOGITS, [0, 1, 1, 1, 2])
-    found = measurement.answers(split, 2, 3)
+    found = measurement.answers(split, 2, range(3))
     assert found.classes.tolist() == [0, 1, 2, 0, 1]
     np.testing.assert_allclose(found.scores, [0.5, 0.75, 0.5, 0.5, 0.5])
     # The fourth column belongs to a wider task.
-    assert measurement.answers(split, 2, 4).classes.tolist() == [3] * 5
-    two = measurement.answers(split, 5, 2)
+    assert measurement.answers(split, 2, range(4)).classes.tolist() == [3] * 5
+    two = measurement.answers(split, 5, range(2))
     np.testing.assert_allclose(two.scores[:2], [2 / 3, 6 / 7], rtol=1e-6)
     assert replicas.traces["answer"] == 1
 
@@ -68,14 +68,14 @@ def test_answers_are_the_largest_of_the_classes_of_the_task(measure):
 def test_answers_agree_with_the_accuracy(measure):
     measurement, _ = measure(lambda images: images[:, 0, 0, :3])
     split = _split(_LOGITS, [0, 1, 1, 1, 2])
-    found = measurement.answers(split, 2, 3)
+    found = measurement.answers(split, 2, range(3))
     right = float(np.mean(found.classes == split.labels))
     assert measurement.evaluate(split, 2).accuracy == right == 0.4
 
 
 def test_logits_that_are_no_numbers_have_no_probability(measure):
     measurement, _ = measure(lambda images: images[:, 0, 0] * np.nan)
-    found = measurement.answers(_split(_LOGITS, [0] * 5), 2, 3)
+    found = measurement.answers(_split(_LOGITS, [0] * 5), 2, range(3))
     assert found.scores.tolist() == [0.0] * 5
     assert (found.classes >= 0).all() and (found.classes < 3).all()
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.engine.training.parts import STREAM, FakeMethod
 from tests.testing import toy_run
 from tests.testing.running import plain_split
-from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.engine.outputs import run_facts, split_points
 
 

@@ -45,7 +45,11 @@ class _Evaluator:
 
     def answers(self, task):
         count = len(task.test)
-        return Given(np.zeros(count, np.int32), np.ones(count, np.float32))
+        return Given(
+            np.zeros(count, np.int32),
+            np.ones(count, np.float32),
+            np.ones(count, np.float32),
+        )
 
     def measured_with(self, task, visit):
         return self.activated(task, visit)

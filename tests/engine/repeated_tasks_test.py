@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.baselines.frozen_backbone import FrozenBackbone

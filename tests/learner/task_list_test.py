@@ -94,6 +94,7 @@ def test_a_run_with_a_renamed_task_learns_on(shop, tasks):
 
 def test_a_removed_task_frees_its_name(shop, tasks):
     tasks.remove("shoes")
+    assert _results(shop)["task_agnostic"] is None
     learner = tfcl.Learner(shop, method(2))
     assert learner.tasks == ["bags"]
     assert not (shop / "export/shoes/2").exists()
@@ -105,6 +106,7 @@ def test_a_removed_task_frees_its_name(shop, tasks):
     assert not (shop / "export/shoes.removed0").exists()
     names = _results(shop)["task_names"]
     assert names == ["shoes.removed0", "bags", "shoes"]
+    assert _results(shop)["task_agnostic"]["tasks"] == [1, 2]
     assert not np.isnan(learner.accuracy_matrix[-1]).any()
 
 

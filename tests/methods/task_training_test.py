@@ -13,7 +13,9 @@ from tests.testing import toy_run
 from tfcl import configuration
 from tfcl.configuration.binding import winning
 from tfcl.configuration.gin_internals import configurables
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
 from tfcl.errors import UserError
 from tfcl.methods import (
     CLR,

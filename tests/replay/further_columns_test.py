@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from tests.methods.online.online_methods import MLP, blobs, training
 from tests.testing import toy_run
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.baselines.fine_tuning import FineTuning
 from tfcl.methods.online.experience_replay import ExperienceReplay, two_seeds

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfcl.reporting import results
+from tfcl.reporting.answers.figures import task_confusion
 from tfcl.reporting.run_facts import LearnedSoFar, RunFacts
 
 _NAN = np.nan
@@ -97,6 +98,33 @@ def test_a_task_is_shown_without_what_stands_in_the_matrices():
     assert name == "prior" and len(shown["epochs"]) == 60
     assert (shown["epochs"][0], shown["epochs"][-1]) == (1, 100)
     assert shown["values"][-1] == [round(198 / 199, 6), 1.0]
+
+
+_TOLD = {
+    "tasks": [0, 1],
+    "aware": [0.75, 0.5],
+    "agnostic": [0.5, 0.25],
+    "believed": [[3, 1], [2, 2]],
+}
+
+
+def test_what_is_answered_without_the_task_stands_beside():
+    found = results.collect(_FACTS, _learned(2, task_agnostic=_TOLD))
+    assert found["task_agnostic"] == _TOLD
+    metrics = found["metrics"]
+    assert metrics["task_aware_accuracy"] == 0.625
+    assert metrics["task_agnostic_accuracy"] == 0.375
+    # The images of one task are gone: the mean would be of other tasks.
+    gone = {**_TOLD, "aware": [0.75, None], "agnostic": [0.5, None]}
+    found = results.collect(_FACTS, _learned(2, task_agnostic=gone))
+    assert not {"task_aware_accuracy"} & found["metrics"].keys()
+
+
+def test_the_task_confusion_is_in_shares_of_a_task_s_images():
+    figure = task_confusion([[3, 1], None], ["cats", "dogs"])
+    (mesh,) = figure.axes[0].images or figure.axes[0].collections
+    values = np.ma.filled(mesh.get_array(), _NAN).reshape(2, 2)
+    np.testing.assert_array_equal(values, [[75.0, 25.0], [_NAN, _NAN]])
 
 
 def test_five_best_answers_count_for_the_tasks_that_have_them():

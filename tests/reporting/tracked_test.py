@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from tests.testing import toy_run
-from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.reporting.tracked import latest
 
 

@@ -1,9 +1,9 @@
 """Gin at the edge: files and bindings are read here, and nowhere else."""
 
+from tfcl.configuration.checks import refuse_missing_files
 from tfcl.configuration.explaining import explain
 from tfcl.configuration.gin_internals import name_of, wrapped
 from tfcl.configuration.reading import apart, build, check_all_used, load
-from tfcl.configuration.start_files import refuse_missing
 from tfcl.configuration.texts import (
     asked,
     bindings,
@@ -23,7 +23,7 @@ __all__ = [
     "load",
     "name_of",
     "parse_bindings",
-    "refuse_missing",
+    "refuse_missing_files",
     "used",
     "wrapped",
 ]

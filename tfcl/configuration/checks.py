@@ -16,8 +16,13 @@ import gin
 
 from tfcl.arguments import kind_of
 from tfcl.configuration import gin_internals
+from tfcl.configuration.binding import Binding, macros, winning
 from tfcl.configuration.gin_internals import Entry, configurables
 from tfcl.configuration.messages import fail, listed, nearest
+from tfcl.configuration.values import resolve
+from tfcl.types import StartFile
+
+_DOWNLOAD = "imagenet"  # No file, but what Keras fetches.
 
 
 def parameters(entry: Entry) -> tuple[dict[str, inspect.Parameter], bool]:
@@ -217,3 +222,32 @@ def _similar_module(module, error):
         paths = getattr(importlib.import_module(parent), "__path__", [])
         siblings = [each.name for each in pkgutil.iter_modules(paths)]
     return nearest(last, siblings, "Modules there")
+
+
+def refuse_missing_files() -> None:
+    """Refuses bindings to weights and networks in files that are not there.
+
+    Arguments that name such a file are annotated with `StartFile`.
+
+    Raises:
+        UserError: With place, binding and path.
+    """
+    for binding in winning.values():
+        path = _path(binding)
+        if path not in (None, _DOWNLOAD) and not os.path.isfile(path):
+            raise fail(
+                binding.place,
+                f"`{binding.label}`: no file '{path}'{binding.source}. Paths "
+                "start at the working folder. Give the path of the file.",
+            )
+
+
+def _path(binding: Binding) -> str | None:
+    _, selector, parameter = binding.key
+    for entry in configurables(selector):
+        kind = annotation(entry, parameter)
+        if StartFile in (kind, *getattr(kind, "__args__", ())):
+            known = {name: each.value for name, each in macros().items()}
+            value = resolve(binding.value, known)
+            return value if isinstance(value, str) else None
+    return None

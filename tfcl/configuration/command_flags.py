@@ -122,6 +122,12 @@ def define_gin() -> None:
         flags.DEFINE_string(
             flag, None, f"A file of gin/{name} by its name, such as {example}."
         )
+    flags.DEFINE_enum(
+        "scenario",
+        None,
+        parts.SCENARIOS,
+        "How the tasks of the stream are seen. Default: as its file says.",
+    )
 
 
 def gin_files() -> list[str]:
@@ -137,6 +143,14 @@ def gin_files() -> list[str]:
         given.method,
         given.network,
     )
+
+
+def gin_bindings() -> list[str]:
+    """The bindings of the flags `define_gin`, in the order to be read."""
+    given = flags.FLAGS
+    chosen = given.scenario
+    named = [] if chosen is None else [f"Experiment.scenario = '{chosen}'"]
+    return [*named, *given.gin_bindings]
 
 
 def refuse_repeated_flags() -> None:

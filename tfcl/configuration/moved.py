@@ -14,10 +14,15 @@ _MOVED = {
         "record_files set_building set_check set_parts tfds_source"
     ),
     ("tfcl.data", "tfcl.data.streams"): (
-        "binary_stream class_incremental_stream class_split dataset_stream "
-        "feature_stream folder_stream increments lasem_cifar100 office_home "
-        "omniglot online_stream point_stream repeated_stream spg_sequences "
-        "stl10"
+        "binary_stream class_split dataset_stream feature_stream "
+        "folder_stream increments lasem_cifar100 office_home omniglot "
+        "point_stream spg_sequences stl10"
+    ),
+    ("tfcl.data", "tfcl.data.scenarios"): (
+        "class_incremental_stream online_stream repeated_stream"
+    ),
+    ("tfcl.data.streams", "tfcl.data.scenarios"): (
+        "class_incremental_stream online_stream repeated_stream"
     ),
     ("tfcl.engine", "tfcl.engine.serving"): ("bundle export learned"),
     ("tfcl.engine", "tfcl.engine.storage"): (

@@ -19,7 +19,6 @@ import collections
 import itertools
 import os
 import pathlib
-import re
 from collections.abc import Iterator, Sequence
 
 from tfcl.configuration import checks
@@ -41,21 +40,30 @@ _KINDS = (
     *("augmentation", "data", "schedules"),
 )
 _RANKS = {BASE: 0, STREAMS: 1, METHODS: 2, _TRAINING: 2}
-_END = re.compile(r"\. +(?=[A-Z])|: --gin_bindings")  # Of a sentence.
 _OWN = 3  # Rank of all other lines.
 _RUN = "tfcl.engine.experiment.Experiment"
-_DATA = "tfcl.data.streams."
+_DATA = ("tfcl.data.streams.", "tfcl.data.scenarios.")
 # A stream's file says what it is, a method's file what it can learn.
 _SCENARIO, _SCENARIOS = "SCENARIO", "SCENARIOS"
 _SHOWN = 8  # Streams that a message names.
 _PRETRAINED = "PRETRAINED_BACKBONE"  # A network that comes with weights.
-# What it is, and what is known of a test image.
-_IS = {
-    "tasks": "tasks that are known by name, learned in epochs, also at test",
-    "classes": "tasks that bring classes to one set of answers, not known at "
+_CHOSEN = "Experiment.scenario"
+# What it is, and what is known of a test image: the scenarios of
+# `tfcl.data.scenario`, and tasks that are measured in a way of their own.
+IS = {
+    "task": "tasks that are known by name, learned in epochs, also at test",
+    "domain": "tasks of the same classes, not known at test",
+    "class": "tasks that bring classes to one set of answers, not known at "
     "test",
     "faces": "tasks on faces, one of them measured by pairs, known at test",
     "online": "one stream that is seen once, without tasks at test",
+}
+# Those that a run may choose.
+SCENARIOS = tuple(word for word in IS if word != "faces")
+# What a stream can be seen as, by `tfcl.data.scenarios.in_scenario`.
+_SEEN_AS = {
+    "task": ("task", "domain", "class", "online"),
+    "domain": ("task", "domain", "class", "online"),
 }
 
 
@@ -109,12 +117,12 @@ def files(
     """
     asked = {STREAMS: stream, METHODS: method, NETWORKS: network}
     named = [
-        path_of(kind, name, _flag(kind))
+        path_of(kind, name, flag(kind))
         for kind, name in asked.items()
         if name is not None
     ]
     if not gin_files and None in (stream, method):
-        missing = [_flag(k) for k in (STREAMS, METHODS) if asked[k] is None]
+        missing = [flag(k) for k in (STREAMS, METHODS) if asked[k] is None]
         raise UserError(
             "a run is a stream and a method, such as --stream=digits_5 "
             f"--method=lasem, or a --gin_file. Missing: {' and '.join(missing)}"
@@ -124,7 +132,7 @@ def files(
     return [*rows, *named, *gin_files[len(rows) :]]
 
 
-def _flag(kind):
+def flag(kind):
     return f"--{kind.removesuffix('s')}"
 
 
@@ -167,7 +175,7 @@ def standing(bindings: Sequence[Binding]) -> list[Binding]:
         return winners  # No run: a file to be looked at.
     reached = _Reached(winners)
     macros = {each.key[0]: each for each in winners if each.key[1] == MACRO}
-    _check_scenario(macros)
+    _check_scenario(macros, winners)
     _check_pretrained(macros, reached)
     kept = [b for b in winners if not b.within or reached.by(b)]
     _refuse_idle(bindings, winners, kept)
@@ -191,22 +199,44 @@ def _rank(binding):
     return _RANKS.get(kind, _OWN)
 
 
-def _check_scenario(macros):
+def _check_scenario(macros, winners):
     stream, method = macros.get(_SCENARIO), macros.get(_SCENARIOS)
-    if not (stream and method) or stream.value in method.value:
+    if not (stream and method):
         return
-    learns = "; or ".join(_IS[each] for each in method.value)
-    fitting = [
-        name for name in names(STREAMS) if scenario_of(name) in method.value
-    ]
-    others = [
-        name for name in names(METHODS) if stream.value in scenarios_of(name)
-    ]
+    learned = _known_words(method, method.value)
+    (own,) = _known_words(stream, (stream.value,))
+    wanted, asking = own, stream
+    for each in winners:
+        if each.label == _CHOSEN and each.value in IS:
+            wanted, asking = each.value, each
+    if wanted != own and wanted not in _SEEN_AS.get(own, ()):
+        raise UserError(
+            f"{_shown(stream)} is {IS[own]}: it cannot be seen in the "
+            f"scenario '{wanted}'. Leave {_CHOSEN} out, or take a stream of "
+            "known tasks."
+        )
+    if wanted in learned:
+        return
+    learns = "; or ".join(IS[each] for each in learned)
+    fitting = [name for name in names(STREAMS) if scenario_of(name) in learned]
+    others = [name for name in names(METHODS) if wanted in scenarios_of(name)]
+    ways = [each for each in _SEEN_AS.get(own, ()) if each in learned]
+    advice = f" It can be one: --scenario={ways[0]}." if ways else ""
     raise UserError(
-        f"{_shown(method)} learns {learns}. {_shown(stream)} is another kind: "
-        f"{_IS[stream.value]}. Methods for this stream: "
-        f"{_some(others)}. Streams for this method: {_some(fitting)}."
+        f"{_shown(method)} learns {learns}. {_shown(asking)} is another kind: "
+        f"{IS[wanted]}.{advice} Methods for this stream: {_some(others)}. "
+        f"Streams for this method: {_some(fitting)}."
     )
+
+
+def _known_words(binding, words):
+    unknown = [word for word in words if word not in IS]
+    if unknown:
+        raise UserError(
+            f"{_shown(binding)} names the scenario {unknown[0]!r}. There are: "
+            f"{', '.join(IS)}."
+        )
+    return words
 
 
 def _some(listed):
@@ -349,44 +379,3 @@ def _refuse_idle(bindings, winners, kept):
                 f"{part.path} has no effect: stream and method of this run do "
                 f"not ask for {named}. Leave it out, or choose another method."
             )
-
-
-def listing() -> str:
-    """Methods, streams, networks and published rows, a sentence each."""
-    rows = [
-        (path.relative_to(ROOT).as_posix(), sentence(path))
-        for path in sorted(FOLDER.glob("*.gin"))
-        if path.name != "base.gin"
-    ]
-    blocks = [
-        (f"{kind.capitalize()}: {_flag(kind)}=NAME", _of(kind))
-        for kind in (METHODS, STREAMS, NETWORKS)
-    ]
-    lines = []
-    for title, found in [*blocks, ("Published rows: --gin_file=PATH", rows)]:
-        width = max(len(name) for name, _ in found)
-        lines += [title, *(f"  {n:<{width}}  {said}" for n, said in found), ""]
-    lines += ["In brackets is what goes together, by scenario:"]
-    width = max(map(len, _IS))
-    lines += [f"  {f'[{n}]':<{width + 2}}  {_IS[n]}" for n in _IS]
-    return "\n".join([*lines, ""])
-
-
-def _of(kind) -> list[tuple[str, str]]:
-    """Names and sentences, with the scenarios where there are some."""
-    said = {STREAMS: lambda name: [scenario_of(name)], METHODS: scenarios_of}
-    found = []
-    for name in names(kind):
-        text = sentence(FOLDER / kind / f"{name}.gin")
-        if kind in said:
-            text += f" [{', '.join(said[kind](name))}]"
-        found.append((name, text))
-    return found
-
-
-def sentence(path: pathlib.Path) -> str:
-    """The first sentence of the comment that a gin file begins with."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    text = " ".join(line.removeprefix("#").strip() for line in comment)
-    return _END.split(text, maxsplit=1)[0].rstrip(".") + "."

@@ -10,12 +10,15 @@ from .class_pools import ClassPools as ClassPools
 from .lazy_images import MemoryLimits as MemoryLimits
 from .pairs import PairSplit as PairSplit
 from .preprocessing import Preprocessing as Preprocessing
+from .scenarios.class_incremental_stream import (
+    class_incremental_stream as class_incremental_stream,
+)
+from .scenarios.in_scenario import in_scenario as in_scenario
+from .scenarios.online_stream import online_stream as online_stream
+from .scenarios.repeated_stream import repeated_stream as repeated_stream
 from .sources.catalog import DataSource as DataSource
 from .split import Split as Split
 from .streams.binary_stream import binary_stream as binary_stream
-from .streams.class_incremental_stream import (
-    class_incremental_stream as class_incremental_stream,
-)
 from .streams.class_split import class_split_stream as class_split_stream
 from .streams.dataset_stream import dataset_stream as dataset_stream
 from .streams.feature_stream import feature_stream as feature_stream
@@ -26,9 +29,7 @@ from .streams.lasem_cifar100 import (
 )
 from .streams.office_home import office_home_stream as office_home_stream
 from .streams.omniglot import omniglot_stream as omniglot_stream
-from .streams.online_stream import online_stream as online_stream
 from .streams.point_stream import point_stream as point_stream
-from .streams.repeated_stream import repeated_stream as repeated_stream
 from .streams.spg_sequences import spg_sequence as spg_sequence
 from .streams.stl10 import stl10_stream as stl10_stream
 from .synthetic import synthetic_stream as synthetic_stream

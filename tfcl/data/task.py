@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import typing
+from typing import Annotated
 
 from absl import logging
 
-from tfcl.arguments import PositiveInt, checked
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.scenario import SCENARIOS, TASK
 from tfcl.data.split import Split
 
 if typing.TYPE_CHECKING:
@@ -105,6 +107,7 @@ class StreamSpec:
         task_names: Names of all tasks, in order.
         class_names: Tuple of class names per task.
         batch_size: Examples per step over all replicas.
+        scenario: What is known of a test image, see `tfcl.data.scenario`.
     """
 
     name: str
@@ -112,6 +115,7 @@ class StreamSpec:
     task_names: tuple
     class_names: tuple
     batch_size: int
+    scenario: str = TASK
 
     @property
     def num_tasks(self) -> int:
@@ -138,6 +142,7 @@ class StreamSpec:
             task_names=tuple(value["task_names"]),
             class_names=tuple(tuple(n) for n in value["class_names"]),
             batch_size=value["batch_size"],
+            scenario=value.get("scenario", TASK),  # Of older runs.
         )
 
 
@@ -166,9 +171,8 @@ class TaskStream:
         order: Indices of tasks in the order of learning, in which tasks may
             come again; their first visits come in the order of `tasks`.
             Defaults to each task once.
-        task_known: Whether a test image comes with its task. Methods that
-            need it refuse a stream of which this is False; see
-            `tfcl.data.scenario`.
+        scenario: What is known of a test image, see `tfcl.data.scenario`.
+            Methods refuse those that they are not made for.
 
     Attributes:
         visits: `Visit`s in their order.
@@ -187,10 +191,10 @@ class TaskStream:
         tasks: Iterable[Task],
         batch_size: PositiveInt,
         order: Iterable[int] | None = None,
-        task_known: bool = True,
+        scenario: Annotated[str, one_of(*SCENARIOS)] = TASK,
     ):
         self.name = name
-        self.task_known = task_known
+        self.scenario = scenario
         self.tasks = tuple(_in_batches(task, batch_size) for task in tasks)
         self.batch_size = batch_size
         if order is None:
@@ -225,6 +229,7 @@ class TaskStream:
             task_names=tuple(task.name for task in self.tasks),
             class_names=tuple(tuple(t.class_names) for t in self.tasks),
             batch_size=self.batch_size,
+            scenario=self.scenario,
         )
 
 

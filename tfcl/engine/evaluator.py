@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import typing
+from typing import Annotated
 
 import gin
 import numpy as np
 from absl import logging
 
-from tfcl.arguments import PositiveInt, checked
+from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.absent import is_lost
 from tfcl.engine.measurement import Evaluation
 
@@ -26,6 +27,8 @@ if typing.TYPE_CHECKING:
     from tfcl.types import Tensor
 
 
+AUTO, ALWAYS, NEVER = _WHEN = ("auto", "always", "never")
+
 _UNKNOWN = Evaluation(math.nan, math.nan, math.nan)
 
 
@@ -39,12 +42,23 @@ class EvaluationPolicy:
         record_peak: Also measure the test accuracy of the running task
             whenever the validation accuracy of its phase is strictly better
             than before (the "peak" of the LASEM protocol). It steers nothing.
+        task_agnostic: Whether accuracies with and without the task are
+            measured side by side at the end of the stream
+            (`tfcl.engine.task_agnostic`), "always", "never", or "auto": not if
+            more than 20 heads would be asked, or each had to decode all test
+            images anew.
     """
 
     @checked
-    def __init__(self, batch_size: PositiveInt = 250, record_peak: bool = True):
+    def __init__(
+        self,
+        batch_size: PositiveInt = 250,
+        record_peak: bool = True,
+        task_agnostic: Annotated[str, one_of(*_WHEN)] = AUTO,
+    ):
         self.batch_size = batch_size
         self.record_peak = record_peak
+        self.task_agnostic = task_agnostic
 
 
 class Evaluator:
@@ -175,10 +189,24 @@ class Evaluator:
         self._noted[visit] = None, _UNKNOWN
         return _UNKNOWN
 
-    def answers(self, task: Task) -> Given:
-        """What a task that is active answers to its test examples."""
-        size, classes = self.policy.batch_size, task.num_classes
-        return self._answer(task.test, size, classes)
+    def answers(
+        self,
+        task: Task,
+        split: Split | None = None,
+        columns: Sequence[int] | None = None,
+    ) -> Given:
+        """What a task that is active answers.
+
+        Args:
+            task: `Task`.
+            split: To which examples. Defaults to its test examples.
+            columns: Of the logits, to choose from. Defaults to all classes of
+                the task.
+        """
+        if columns is None:
+            columns = range(task.num_classes)
+        size = self.policy.batch_size
+        return self._answer(split or task.test, size, columns)
 
     def row(self, stream: TaskStream, visit: int) -> list[float]:
         """Test accuracies of all tasks seen when a visit has ended.

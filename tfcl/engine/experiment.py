@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import typing
@@ -16,7 +17,8 @@ from absl import logging
 from tfcl import keras_state
 from tfcl.arguments import NonNegativeInt, checked, one_of
 from tfcl.data.run_folder import made_for
-from tfcl.data.scenario import withheld_task
+from tfcl.data.scenario import SCENARIOS
+from tfcl.data.scenarios.in_scenario import stream_for
 from tfcl.engine.continuing import resuming
 from tfcl.engine.continuing.growth import (
     complete_last_row,
@@ -39,6 +41,7 @@ from tfcl.engine.storage.journal import Journal
 from tfcl.engine.storage.lock import DirectoryLock
 from tfcl.engine.storage.saver import Saver
 from tfcl.engine.storage.start_files import StartFiles
+from tfcl.engine.task_agnostic import at_the_end
 from tfcl.engine.traces import Traces
 from tfcl.engine.training.stretches import Stretches
 from tfcl.engine.training.trainer import Trainer
@@ -77,6 +80,8 @@ class Experiment:
         command: The command line, for the results.
         method: `Method`.
         stream: Function of `data_dir` that returns a `TaskStream`.
+        scenario: "task", "domain", "class" or "online", in which the tasks of
+            the stream are seen (`in_scenario`); None for the stream's own.
         seed: Seed of start values, order of examples and dropout.
         runtime: `Runtime`.
         checkpoints: `CheckpointPolicy`.
@@ -84,8 +89,7 @@ class Experiment:
         on_nonfinite: "stop" or "skip", for a step whose loss or gradient is
             not finite; it is never applied.
         exports: Write a SavedModel per task at the end.
-        allow_other_numerics: Go on with another precision, number of
-            replicas or the like than the run had so far.
+        allow_other_numerics: Go on with another precision or the like.
         graphs: Show the graph of the network that serves the tasks in
             TensorBoard, again whenever it has changed.
         loggers: `RunLogger` objects, which are told what TensorBoard shows.
@@ -107,6 +111,7 @@ class Experiment:
         command: str = "",
         method: Method = gin.REQUIRED,
         stream: TaskStream = gin.REQUIRED,
+        scenario: Annotated[str, one_of(*SCENARIOS)] | None = None,
         seed: NonNegativeInt = 0,
         runtime: Runtime | None = None,
         checkpoints: CheckpointPolicy | None = None,
@@ -127,12 +132,12 @@ class Experiment:
         self.allow_other_numerics = allow_other_numerics
         self.graphs = graphs
         self.loggers = loggers
+        self.distribution = distribution
         self.stop_wished = False
         self.policy = checkpoints or CheckpointPolicy()
         self.evaluation = evaluation or EvaluationPolicy()
         self.runtime = runtime or Runtime()
         self.runtime.apply()
-        self.distribution = distribution
         self._agree(bindings or {})
         self.strategy = self.runtime.strategy(distribution)
         self.chief = is_chief(self.strategy)
@@ -142,8 +147,7 @@ class Experiment:
         self._lock = DirectoryLock(self.model_dir) if self.chief else None
         try:
             self._open_journal(bindings or {})
-            found = resuming.data_folder(self.journal, data_dir)
-            self._set_up(stream, found, method)
+            self._set_up(stream, scenario, data_dir, method)
             self._connect()
         except BaseException:
             self.close()
@@ -157,15 +161,14 @@ class Experiment:
             where = self.model_dir
             agree_on_settings(facts, self.runtime, self.evaluation, where)
 
-    def _set_up(self, stream, data_dir, method):
+    def _set_up(self, stream, scenario, data_dir, method):
+        data_dir = resuming.data_folder(self.journal, data_dir)
         # For networks that the stream draws.
         keras.utils.set_random_seed(self.seed)
-        told = withheld_task(method.refuse_unknown_task)
-        with told, made_for(self.model_dir), kept_by(self._start_files):
-            found = stream(data_dir=data_dir)
+        with made_for(self.model_dir), kept_by(self._start_files):
+            refuse = method.refuse_scenario
+            found = stream_for(refuse, stream, scenario, data_dir)
         self.stream = grown(found, self.journal, self.bank, self.model_dir)
-        if not self.stream.task_known:
-            method.refuse_unknown_task(self.stream.name)
         self.spec = self.stream.spec()
         self.method = method
         # For weights whose initializer no one can name, whatever the stream
@@ -211,7 +214,7 @@ class Experiment:
         )
         self.evaluator.remember(self.journal.visits)
         resuming.refuse_other_tasks(self.journal, self.stream, self.model_dir)
-        self.method.recall = self._recall
+        self.method.recall = functools.partial(self.bank.recall, self.journal)
         place = self.journal.position
         self._grow_to(
             self.journal.structure if place is None else place.structure
@@ -319,11 +322,6 @@ class Experiment:
             self.journal.begin_task(visit.task)
             yield visit
 
-    def _recall(self, index):
-        """Bank values of a task after its newest visit."""
-        newest = {r.index: r for r in self.journal.visits}[index]
-        return self.bank.load(newest.visit, newest.name).values
-
     def finish_visit(self, visit: Visit) -> None:
         """Banks the task, fills its row of R, notes it and saves."""
         record = record_visit(
@@ -334,7 +332,9 @@ class Experiment:
             self.bank,
             self.evaluator,
         )
-        self.journal.end_task(record)
+        place = self.stream, visit.number, self.evaluator
+        told = at_the_end(*place, self.journal)
+        self.journal.end_task(record, told)
         self.saver.save()
         content = self.outputs.publish()
         assert self.observer is not None, "learning begins with `start`"
@@ -370,11 +370,8 @@ class Experiment:
         if self.journal.position is not None:
             self._grow_to(self.journal.structure)
         self._checkpoints.restore(self.method, between_tasks=True)
-        found = written_again.faults(self.model_dir)
-        if self.chief and found:
-            if self.journal.facts is None:  # Of an older version.
-                self.journal.facts = self.outputs.facts.to_json()
-            written_again.write_again(self.model_dir, self.journal, found)
+        if self.chief:
+            written_again.mend(self.outputs, self.journal)
         last = len(self.journal.visits) - 1
         row = self.evaluator.row(self.stream, last)
         return row, np.array(self.journal.visits[last].row, float).tolist()

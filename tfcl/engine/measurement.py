@@ -19,7 +19,7 @@ from tfcl.metrics.verification import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tfcl.data.split import Split
     from tfcl.engine.replicas import Replicas
@@ -55,13 +55,15 @@ class Given(typing.NamedTuple):
     """What the active task answers to the examples of a split.
 
     Attributes:
-        classes: Class of the largest logit, int32 `(n,)`.
-        scores: Its probability, float32 `(n,)`; 0 where logits are not
-            finite.
+        classes: Column of the largest logit, int32 `(n,)`.
+        scores: Its probability among the columns asked for, float32 `(n,)`;
+            0 where logits are not finite.
+        logits: The logit itself, float32 `(n,)`; not finite as it came.
     """
 
     classes: np.ndarray
     scores: np.ndarray
+    logits: np.ndarray
 
 
 class Measurement:
@@ -125,21 +127,23 @@ class Measurement:
             ),
         )
 
-    def answers(self, split: Split, batch_size: int, num_classes: int) -> Given:
+    def answers(
+        self, split: Split, batch_size: int, columns: Sequence[int]
+    ) -> Given:
         """What the active task answers, in the stored order of a split.
 
         Args:
             split: `Split`, of no pairs.
             batch_size: Examples per batch.
-            num_classes: Classes that the answer is chosen from, the first
-                columns of the logits.
+            columns: Columns of the logits that the answer is chosen from.
         """
         key = ("answer", serving_graph_of(self._method))
         answer = self._replicas.function(key, self._answering)
-        classes, scores = self._by_batches(
-            split, batch_size, lambda rows: answer(rows, num_classes)
+        wanted = tf.constant(columns, tf.int32)
+        found = self._by_batches(
+            split, batch_size, lambda rows: answer(rows, wanted)
         )
-        return Given(classes, scores)
+        return Given(*found)
 
     def _verified(self, split, batch_size):
         embeddings = self._embeddings(split, batch_size)
@@ -233,21 +237,23 @@ class Measurement:
         return embed
 
     def _answering(self):
-        rows_and_classes = [
+        rows_and_columns = [
             tf.TensorSpec((None,), tf.int32),
-            tf.TensorSpec((), tf.int32),
+            tf.TensorSpec((None,), tf.int32),
         ]
 
-        @tf.function(input_signature=rows_and_classes, autograph=False)
-        def answer(rows, num_classes):
+        @tf.function(input_signature=rows_and_columns, autograph=False)
+        def answer(rows, columns):
             self._replicas.traces["answer"] += 1
             logits = self._method.predict(self._resident.gather(rows)[0])
-            logits = tf.cast(logits, tf.float32)[:, :num_classes]
+            logits = tf.cast(logits, tf.float32)
+            logits = tf.gather(logits, columns, axis=-1)
             scores = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
             known = tf.math.is_finite(scores)
             return (
-                tf.argmax(logits, -1, output_type=tf.int32),
+                tf.gather(columns, tf.argmax(logits, -1)),
                 tf.where(known, scores, tf.zeros_like(scores)),
+                tf.reduce_max(logits, axis=-1),
             )
 
         return answer

@@ -145,6 +145,14 @@ class Observer:
             100 * row[task.index],
             100 * float(np.nanmean(row)),
         )
+        told = results.get("metrics", {})
+        if "task_agnostic_accuracy" in told:
+            logging.info(
+                "Test images without their task: %.1f %% are answered right; "
+                "with it %.1f %%.",
+                100 * told["task_agnostic_accuracy"],
+                100 * told["task_aware_accuracy"],
+            )
         if self._display is not None:
             self._display.told()
         if self._board is not None:

@@ -207,7 +207,14 @@ def learned_so_far(
         lost=(*lost, *(line for _, lines in answers for line in lines)),
         answers=tuple(found for found, _ in answers),
         class_names=_names_now(journal, records),
+        task_agnostic=_told_at_the_end(journal, records),
     )
+
+
+def _told_at_the_end(journal, records):
+    """What is measured after the last visit, if it is one of the records."""
+    is_end = len(records) == len(journal.visits)
+    return journal.task_agnostic if is_end else None
 
 
 def _kept_answers(files, record, ended):
@@ -263,6 +270,7 @@ def run_facts(
             for task in stream
             for own in [task.own_classes]
         ),
+        scenario=stream.scenario,
     )
 
 

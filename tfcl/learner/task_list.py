@@ -94,6 +94,7 @@ class TaskList:
             _call(journal, name, _removed_name(journal, records[0]))
             for record in records:
                 record.removed = True
+            journal.task_agnostic = None  # The task was one of the answers.
 
         self._change(name, None, change)
 

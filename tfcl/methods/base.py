@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl import randomness
-from tfcl.errors import UserError
+from tfcl.data.scenario import CLASS, ONLINE, TASK
 from tfcl.layers.fast.packed_draws import packed_draws
+from tfcl.methods.scenario_fit import refuse_unfit
 from tfcl.models.variables import redraw, restore, stored
 
 if typing.TYPE_CHECKING:
@@ -25,14 +26,6 @@ if typing.TYPE_CHECKING:
     from tfcl.models.online.online_network import OnlineNetwork
     from tfcl.models.variables import Owned
     from tfcl.types import Shape, Tensor, Values
-
-
-_WITHOUT_TASK = (
-    "ClassIncremental (gin/methods/class_incremental.gin, "
-    "class_incremental_vit.gin, slca.gin), FineTuning with heads='one', "
-    "Rehearsal, OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, "
-    "GDumb, Ensemble"
-)
 
 
 class Batch(typing.NamedTuple):
@@ -161,10 +154,11 @@ class Method(abc.ABC):
     metric_shapes: dict[str, Shape] = {"accuracy": ()}
     """Shape of each metric of `train_step` (the loss comes by itself)."""
 
-    needs_task = True
-    """Whether a test image is answered by what its own task keeps: a head, a
-    mask, a column. False promises the same logits whichever task is active, so
-    that a stream may withhold the task (`TaskStream.task_known`)."""
+    scenarios = frozenset((TASK,))
+    """The scenarios that the method is made for, see `tfcl.data.scenario`."""
+
+    of_the_task = "what it keeps"
+    """What of a task answers its test images, for the reader of a refusal."""
 
     per_task: frozenset[str] = frozenset()
     """Arguments that may differ from task to task, see `TrainingOptions`."""
@@ -200,25 +194,35 @@ class Method(abc.ABC):
             seed: Integer from which all start values are drawn.
         """
 
-    def refuse_unknown_task(self, stream: str) -> None:
-        """Refuses a stream whose test images come without their task.
+    @property
+    def needs_task(self) -> bool:
+        """Whether a test image is answered by what its own task keeps: a head,
+        a mask, a column. False promises the same logits whichever task is
+        active, so that a stream may withhold the task."""
+        return CLASS not in self.scenarios
 
-        Runs before the stream prepares its data.
+    def why_not(self, scenario: str) -> str | None:
+        """Why the method is not made for a scenario; None if it is.
 
         Args:
-            stream: What the message calls it.
-
-        Raises:
-            UserError: If the method needs the task.
+            scenario: One of `tfcl.data.scenario`.
         """
-        if self.needs_task:
-            raise UserError(
-                f"{self.name} answers a test image by what it keeps for the "
-                f"image's task, and {stream} does not tell the task: the "
-                "accuracies would not be class-incremental. Methods that fit: "
-                f"{_WITHOUT_TASK}. Or give the stream within it as it is, for "
-                "task-incremental learning."
-            )
+        if scenario in self.scenarios:
+            return None
+        if scenario == ONLINE:
+            return "passes over the examples of a task more than once"
+        if scenario == TASK:
+            return "learns one set of answers for all tasks"
+        return (
+            f"answers a test image by {self.of_the_task} of the image's own "
+            "task, which is not told"
+        )
+
+    def refuse_scenario(self, scenario: str, stream: str) -> None:
+        """Raises a `UserError` for a stream that the method is not made for:
+        its scenario, and what the message calls it. Runs before it prepares
+        data."""
+        refuse_unfit(self, scenario, stream)
 
     def check_stream(self, stream: TaskStream) -> None:
         """Refuses, before the first step, tasks that cannot be learned as
@@ -316,6 +320,10 @@ class Method(abc.ABC):
         """Puts a finished task's bank values into the slot."""
         del task_index
         restore(self.slot, values, self.left_out(values))
+
+    def answered_classes(self, task_index: int) -> tuple[str, ...]:
+        """Names of the classes that a task's logits have columns for today."""
+        return tuple(self.spec.class_names[task_index])
 
     def read_variables(self) -> list[Owned]:
         """The shared variables on which the active task's logits depend."""

@@ -20,11 +20,11 @@ if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Columns of the printed table: heading, number, how it is written, and whether
-# its deviation is, too.
+# Printed columns: heading, number, how it is written, whether with deviation.
 _COLUMNS = (
     ("learned %", "learning_accuracy", tables.percent, True),
     ("final %", "average_accuracy", tables.percent, True),
+    ("task unknown %", "task_agnostic_accuracy", tables.percent, True),
     ("forgetting", "forgetting", tables.points, True),
     ("BWT", "backward_transfer", tables.points, True),
     ("over individual", "gain_over_single_task", tables.points, True),
@@ -40,9 +40,10 @@ _PARTS = ("Experiment.method", "Experiment.stream")
 _PRECISION, _FLOAT32 = "Runtime.precision", "float32"
 
 # Metrics that do not ask what a task had right after it was learned.
-_OF_THE_END: tuple[str, ...]
-_OF_THE_END = ("average_accuracy", "average_top5_accuracy", "micro_average")
-_OF_THE_END += ("model_size_efficiency", "parameter_growth")
+_OF_THE_END = frozenset(
+    "average_accuracy average_top5_accuracy micro_average task_aware_accuracy "
+    "task_agnostic_accuracy model_size_efficiency parameter_growth".split()
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tfcl import files
 from tfcl.reporting import figures, histograms, tables
 from tfcl.reporting.answers import section
+from tfcl.reporting.answers.figures import task_confusion
 from tfcl.reporting.markup import command, table_of_differing
 from tfcl.reporting.markup import details as _details
 from tfcl.reporting.markup import images as _figures
@@ -90,6 +91,8 @@ _CAPTIONS = {
     "accuracy_over_time": "Chance, thin and dashed: the accuracy of answers "
     "drawn at random among the classes of the task, or among all learned ones "
     "where tasks share their answers.",
+    "task_confusion": "Test images that come without their task: a row per "
+    "task that they are of, a column per task whose class is answered.",
 }
 
 
@@ -145,7 +148,7 @@ def run_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
     """Figures of the whole run by name (a file name without its ending)."""
     keys = ("accuracy_matrix", "task_names", "visits")
     matrix = [results[key] for key in keys]
-    return {
+    drawn = {
         "accuracy_matrix": figures.accuracy_matrix(*matrix),
         "accuracy_over_time": figures.accuracy_over_time(
             results["accuracy_matrix"],
@@ -155,6 +158,11 @@ def run_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
         ),
         "footprint": figures.footprint(results["tasks"]),
     }
+    told = results.get("task_agnostic")
+    if told:
+        names = [results["task_names"][index] for index in told["tasks"]]
+        drawn["task_confusion"] = task_confusion(told["believed"], names)
+    return drawn
 
 
 def method_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
@@ -192,6 +200,7 @@ def method_figures(results: Mapping[str, Any]) -> dict[str, Figure]:
 def _header(results: dict) -> str:
     seeds, versions = results["seeds"], results["versions"]
     facts = (
+        ("scenario: ", results.get("scenario") or "not noted"),
         ("seeds: ", ", ".join(f"{k} {v}" for k, v in seeds.items())),
         ("distribution: ", results["distribution"]),
         ("replicas: ", results["replicas"]),

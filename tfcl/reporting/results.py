@@ -52,6 +52,7 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "format": FORMAT,
         "method": facts.method,
         "stream": facts.stream,
+        "scenario": facts.scenario,
         "seeds": _seeds(facts.seed, learned.bindings),
         "command": facts.command,
         "versions": versions(),
@@ -72,6 +73,7 @@ def collect(facts: RunFacts, learned: LearnedSoFar) -> dict:
         "earlier_visits": [
             v for v in visits if newest[v["index"]] != v["visit"]
         ],
+        "task_agnostic": learned.task_agnostic,
         "metrics": _metrics(facts, learned, tasks) if tasks else {},
         "bindings": learned.bindings,
         "lost": list(learned.lost),
@@ -110,7 +112,18 @@ def _vectors(history):
 
 
 def _metrics(facts, learned, tasks):
-    """The metrics; tasks count from their last visit on."""
+    """All metrics."""
+    found = _of_matrix(facts, learned, tasks)
+    if learned.task_agnostic is not None:
+        for how in ("aware", "agnostic"):
+            accuracies = learned.task_agnostic[how]
+            if None not in accuracies:
+                found[f"task_{how}_accuracy"] = float(np.mean(accuracies))
+    return found
+
+
+def _of_matrix(facts, learned, tasks):
+    """The metrics of R; tasks count from their last visit on."""
     matrix, top5 = learned.accuracy_matrix, learned.top5_matrix
     visits = list(facts.order[: len(matrix)])
     matrix, order = accuracy_matrix.at_last_visits(matrix, visits)

@@ -23,6 +23,8 @@ class RunFacts:
         order: Task index of each visit of the whole stream.
         own_classes: Classes that each task brings itself, by task index; ()
             in facts noted before they were.
+        scenario: What is known of a test image, see `tfcl.data.scenario`;
+            "" in facts noted before it was.
     """
 
     method: str
@@ -35,6 +37,7 @@ class RunFacts:
     test_sizes: tuple[int, ...]
     order: tuple[int, ...]
     own_classes: tuple[int, ...] = ()
+    scenario: str = ""
 
     def to_json(self) -> dict[str, typing.Any]:
         """JSON-ready dictionary."""
@@ -69,6 +72,8 @@ class LearnedSoFar:
         answers: `VisitAnswers` of the visits; () if none are known.
         class_names: Names of the classes that the tasks of the visits are
             answered with now; () if they are those of the records.
+        task_agnostic: `TaskAgnostic` of `tfcl.engine` as JSON, of the last
+            visit, None if it was not measured.
     """
 
     visits: list[dict[str, typing.Any]]
@@ -84,6 +89,7 @@ class LearnedSoFar:
     lost: tuple[str, ...] = ()
     answers: tuple[VisitAnswers, ...] = ()
     class_names: tuple[tuple[str, ...], ...] = ()
+    task_agnostic: dict[str, typing.Any] | None = None
 
     def told(self) -> list[tuple[str, tuple[str, ...], VisitAnswers]]:
         """`(task, class names, VisitAnswers)` of each task's newest visit.

@@ -8,8 +8,8 @@ import pytest
 
 from tests.methods.online.online_methods import METHODS
 from tests.testing import toy_run
+from tfcl.data.scenarios.online_stream import online_stream
 from tfcl.data.streams.feature_stream import feature_stream
-from tfcl.data.streams.online_stream import online_stream
 from tfcl.data.streams.point_stream import point_stream
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.outputs import split_points

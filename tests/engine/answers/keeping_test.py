@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from tests.testing import toy_run
 from tfcl.data.absent import AbsentImages, AbsentSplit
 from tfcl.data.pairs import PairSplit
-from tfcl.data.streams.class_incremental_stream import (
+from tfcl.data.scenarios.class_incremental_stream import (
     class_incremental_stream,
 )
 from tfcl.data.synthetic import synthetic_stream
@@ -179,7 +179,8 @@ def test_a_method_that_forgets_nothing_is_asked_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Measurement, "answers", counted)
     with toy_run.no_figures():
         found = toy_run.learn(tmp_path, _lasting(), _STREAM)
-    assert len(asked) == 3
+    # Each when it was learned, and all of them about all at the end.
+    assert len(asked) == 3 + 3 * 3
     ends = [task["answers"]["end"] for task in found.results["tasks"]]
     assert ends == ["learned"] * 3
 
@@ -244,7 +245,11 @@ class _Evaluator:
     def answers(self, task):
         task.test.images[:1]  # A pass needs them.
         count = len(task.test)
-        return Given(np.zeros(count, np.int32), np.ones(count, np.float32))
+        return Given(
+            np.zeros(count, np.int32),
+            np.ones(count, np.float32),
+            np.ones(count, np.float32),
+        )
 
 
 def _stream(change):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.testing import toy_run
-from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.methods.baselines.joint import Joint
 from tfcl.reporting.tables import task_rows
 from tfcl.testing import tiny_stream, tiny_training, undrawn_figures

@@ -5,7 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.methods.baselines.fine_tuning import FineTuning

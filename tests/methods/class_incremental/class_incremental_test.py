@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from tests.methods.online.online_methods import apply, batch_of
 from tests.testing import golden, toy_run
-from tfcl.data.streams.class_incremental_stream import class_incremental_stream
-from tfcl.data.streams.repeated_stream import repeated_stream
+from tfcl.data.scenarios.class_incremental_stream import (
+    class_incremental_stream,
+)
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.data.task import StreamSpec
 from tfcl.engine.serving.export import ServedTask
 from tfcl.errors import UserError

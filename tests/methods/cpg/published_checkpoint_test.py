@@ -209,6 +209,6 @@ def test_the_gin_file_names_the_tasks_of_its_stream():
         method = configuration.build("Experiment.method")
         assert method.published.tasks == tuple(tasks)
         with pytest.raises(UserError, match=f"no file '{path}'"):
-            configuration.refuse_missing()
+            configuration.refuse_missing_files()
     finally:
         gin.clear_config()

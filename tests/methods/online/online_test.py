@@ -13,9 +13,9 @@ import tensorflow as tf
 from tests.methods.online import online_methods
 from tests.methods.online.online_methods import METHODS, MLP, blobs, training
 from tests.testing import toy_run
+from tfcl.data.scenarios.online_stream import online_stream
+from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.data.streams.feature_stream import feature_stream
-from tfcl.data.streams.online_stream import online_stream
-from tfcl.data.streams.repeated_stream import repeated_stream
 from tfcl.engine.experiment import Experiment
 from tfcl.engine.loop import learn_stream
 from tfcl.engine.outputs import split_points

@@ -92,7 +92,7 @@ def feature_stream(
         tasks,
         images.batch_size,
         order,
-        images.task_known,
+        images.scenario,
     )
 
 

@@ -19,6 +19,7 @@ from tfcl.arguments import (
     require,
 )
 from tfcl.data.preprocessing import Preprocessing
+from tfcl.data.scenario import ONLINE
 from tfcl.data.sources import tfds_source
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
@@ -103,7 +104,7 @@ def one_task_of_points(
         preprocessing=Preprocessing((1, 1, 2), (0.0, 0.0), (1.0, 1.0)),
         domains=tuple(int(domains[k]) for k in sorted(domains)),
     )
-    return TaskStream(name, [task], batch_size)
+    return TaskStream(name, [task], batch_size, scenario=ONLINE)
 
 
 def _check_whole_batches(split, size):

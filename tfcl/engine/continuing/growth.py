@@ -12,6 +12,7 @@ from tfcl.data.absent import AbsentImages, is_lost
 from tfcl.data.split import Split
 from tfcl.data.task import Task, TaskStream
 from tfcl.engine.continuing.changes import changes_of, warn_of_changes
+from tfcl.engine.task_agnostic import at_the_end
 from tfcl.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -75,7 +76,7 @@ def grown(
             ", ".join(t.name for t in tasks[len(records) :]) or "nothing",
         )
     return TaskStream(
-        stream.name, tasks, stream.batch_size, task_known=stream.task_known
+        stream.name, tasks, stream.batch_size, scenario=stream.scenario
     )
 
 
@@ -130,6 +131,10 @@ def complete_last_row(
             last.read_digests[place] = evaluator.measured_with(task, visit)
             if task.num_classes > 5:
                 last.top5[place] = found.top5_accuracy
+    told = journal.task_agnostic
+    if told is not None and None in told["aware"] and not all(lost):
+        newest = len(records) - 1
+        journal.task_agnostic = at_the_end(stream, newest, evaluator, journal)
 
 
 def _begins(stream, journal):

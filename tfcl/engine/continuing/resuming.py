@@ -47,7 +47,7 @@ def refuse_other_tasks(
     """Refuses a stream that does not begin with what was learned.
 
     Raises:
-        UserError: With the first task that differs.
+        UserError: With the first task that differs, or the scenario.
     """
     learned = [record.fingerprint for record in journal.visits]
     if journal.position is not None:
@@ -57,6 +57,13 @@ def refuse_other_tasks(
             f"--model_dir {model_dir} has learned {len(learned)} tasks, the "
             f"stream has only {len(stream.visits)}. Give a stream that begins "
             "with the learned tasks, or another --model_dir."
+        )
+    known = (journal.spec or {}).get("scenario", stream.scenario)
+    if learned and known != stream.scenario:
+        raise UserError(
+            f"--model_dir {model_dir} has learned in the scenario '{known}', "
+            f"the stream's is '{stream.scenario}'. Bind Experiment.scenario = "
+            f"'{known}', or give another --model_dir."
         )
     for visit, fingerprint in zip(stream.visits, learned):
         task = visit.task

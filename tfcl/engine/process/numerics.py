@@ -35,6 +35,7 @@ HARMLESS = (
     "MlflowLogger",
     "WandbLogger",
     "EvaluationPolicy.record_peak",
+    "EvaluationPolicy.task_agnostic",
     "Experiment.exports",
     "Experiment.graphs",
     "Experiment.loggers",

@@ -171,7 +171,7 @@ def with_answers_of_today(method: Method, entry: BankedTask) -> BankedTask:
         entry: `BankedTask`, which is changed.
     """
     if not method.needs_task:
-        entry.class_names = tuple(method.spec.class_names[entry.index])
+        entry.class_names = method.answered_classes(entry.index)
     return entry
 
 

@@ -132,6 +132,20 @@ def _numbers_again(folder, journal, found):
     return content, learned
 
 
+def mend(outputs: Outputs, journal: Journal) -> None:
+    """Writes the results of an open run again if they are damaged.
+
+    Args:
+        outputs: `Outputs` of the run.
+        journal: Of the run; one of an older version gets its facts.
+    """
+    found = faults(outputs.model_dir)
+    if found:
+        if journal.facts is None:
+            journal.facts = outputs.facts.to_json()
+        write_again(outputs.model_dir, journal, found)
+
+
 def publish_again(outputs: Outputs) -> None:
     """Writes the results of a run that goes on: a kill, or damage, may have
     left others."""

@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     from tfcl.data.task import Visit
+    from tfcl.engine.storage.journal import Journal
     from tfcl.types import Values
 
 
@@ -157,6 +158,19 @@ class Bank:
             f"{path / 'values.npz'} is damaged: its checksum differs from "
             "task.json. Restore the folder from a copy."
         )
+
+    def recall(self, journal: Journal, index: int) -> Values:
+        """Values of a task after its newest visit.
+
+        Args:
+            journal: Of the run.
+            index: Of the task.
+
+        Raises:
+            RunError: As of `load`.
+        """
+        newest = {record.index: record for record in journal.visits}[index]
+        return self.load(newest.visit, newest.name).values
 
     def history(self, visit: int, name: str) -> dict[str, np.ndarray]:
         """`{name: array}` of training curves.

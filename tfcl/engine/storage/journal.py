@@ -43,6 +43,8 @@ class Journal(JsonRecord):
             None for TFDS's default.
         settings: Bindings of the newest process that may differ from task to
             task, see `tfcl.engine.process.task_settings`.
+        task_agnostic: `TaskAgnostic` after the last visit as JSON, if it was
+            measured.
     """
 
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -62,6 +64,7 @@ class Journal(JsonRecord):
     spec: dict[str, typing.Any] | None = None
     data_dir: str | None = None
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    task_agnostic: dict[str, typing.Any] | None = None
 
     def to_json(self) -> dict[str, typing.Any]:
         visits = [record.to_json() for record in self.visits]
@@ -136,8 +139,13 @@ class Journal(JsonRecord):
             )
             self.position.note_numerics(self.numerics)
 
-    def end_task(self, record: VisitRecord) -> None:
-        """Notes a finished task."""
+    def end_task(
+        self,
+        record: VisitRecord,
+        task_agnostic: dict[str, typing.Any] | None = None,
+    ) -> None:
+        """Notes a finished task, and what is measured at a stream's end."""
+        self.task_agnostic = task_agnostic
         record.settings = dict(self.settings)
         record.command = (self.facts or {}).get("command", "")
         self.visits.append(record)

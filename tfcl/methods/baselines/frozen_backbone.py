@@ -7,8 +7,7 @@ import typing
 import gin
 
 from tfcl.arguments import checked
-from tfcl.methods.base import trainable
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.shared_backbone import SharedBackboneMethod
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -18,19 +17,19 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.tensor_norms import TensorNorms
     from tfcl.methods.work import Phases
-    from tfcl.models.network import TaskNetwork
 
 
 @gin.configurable
-class FrozenBackbone(NetworkMethod):
+class FrozenBackbone(SharedBackboneMethod):
     """A backbone trained on the first task (or pretrained), then frozen.
 
-    Every task trains its own head. The reference for methods that adapt the
-    backbone; forgetting is zero.
+    Every task trains its own head: forgetting is zero. Or all train one, which
+    forgets. The reference for methods that adapt the backbone.
 
     Args:
         training: `TaskTraining`; with `pretrained=True` the backbone is frozen
             from the start (a linear probe).
+        heads: As of `SharedBackboneMethod`.
         tensor_norms: Optional `TensorNorms`: a penalty on the head.
         **options: Arguments of `TaskTraining`, in place of `training`.
     """
@@ -44,14 +43,11 @@ class FrozenBackbone(NetworkMethod):
         self,
         training: TaskTraining | None = None,
         tensor_norms: TensorNorms | None = None,
+        heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, **options)
+        super().__init__(training, heads, **options)
         self.tensor_norms = tensor_norms
-
-    def divide(self, network: TaskNetwork) -> None:
-        self.shared = network.backbone_variables
-        self.slot = network.head_variables
 
     def phases(self, task: Task) -> Phases:
         phase = self.training.phase()
@@ -62,4 +58,4 @@ class FrozenBackbone(NetworkMethod):
 
     def head_step(self, batch: Batch) -> Update:
         """Like `train_step`, but only the head learns."""
-        return self.step_of(trainable(self.slot), batch, training=False)
+        return self.step_of(self.head_weights, batch, training=False)

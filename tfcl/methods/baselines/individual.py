@@ -59,6 +59,7 @@ class Individual(NetworkMethod):
         **options: Arguments of `TaskTraining`, in place of `training`.
     """
 
+    of_the_task = "the network"
     keeps_shared = True  # There is nothing, and no draws in inference.
     begins_plain = True
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfcl.arguments import checked
 from tfcl.data.split import joined
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.methods.tensor_norms import trained_weights
 
 if typing.TYPE_CHECKING:
@@ -28,13 +28,14 @@ if typing.TYPE_CHECKING:
 
 
 @gin.configurable
-class Joint(NetworkMethod):
+class Joint(SharedBackboneMethod):
     """Multi-task learning: task t trains on the data of tasks 1..t.
 
     One backbone and hidden layers for all; the output layer has one column per
     class of every task, and an example's loss looks at its own task's columns
-    only. Gives `J[k]` of intransigence. A phase is validated on the
-    validation data of all tasks that it trains on, each with its own columns.
+    only; or, with one head, at all classes so far. Gives `J[k]` of
+    intransigence. A phase is validated on the validation data of all tasks that
+    it trains on, each with its own columns.
 
     Args:
         training: `TaskTraining`; its epochs count passes over the joined
@@ -46,6 +47,7 @@ class Joint(NetworkMethod):
         every_task: False trains once, when the stream's last task is known.
             The tasks before it are only noted: their rows of R are those of
             the untrained network, and the last row is the result.
+        heads: As of `SharedBackboneMethod`.
         **options: Arguments of `TaskTraining`, in place of `training`.
     """
 
@@ -59,9 +61,10 @@ class Joint(NetworkMethod):
         warm_start: bool = False,
         tensor_norms: TensorNorms | None = None,
         every_task: bool = True,
+        heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, **options)
+        super().__init__(training, heads, **options)
         self.warm_start = warm_start
         self.tensor_norms = tensor_norms
         self.every_task = every_task
@@ -69,19 +72,18 @@ class Joint(NetworkMethod):
         self._offsets = np.zeros(0, np.int64)
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
-        ends = np.cumsum(spec.class_counts)
-        self._offsets = ends - np.asarray(spec.class_counts)
+        self.spec = spec
+        counts = np.asarray(spec.class_counts) * self.needs_task
+        self._offsets = np.cumsum(counts) - counts
         super().setup(spec, seed)
 
     def make_head(self, spec: StreamSpec) -> TaskHead:
+        if not self.needs_task:
+            return super().make_head(spec)
         return self.training.head(spec.max_classes, sum(spec.class_counts))
 
     def divide(self, network: TaskNetwork) -> None:
-        columns = f"{network.head.name}/columns"
-        self.shared = network.backbone_variables + [
-            v for v in network.head_variables if v.name != columns
-        ]
-        self.slot = [v for v in network.head_variables if v.name == columns]
+        self.share_head(network)
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
@@ -90,6 +92,8 @@ class Joint(NetworkMethod):
         self._trained_tasks = known if self.every_task or whole else 0
         if self._trained_tasks and not self.warm_start:
             self.redraw(self.shared, "shared", task.index)
+        if not self.needs_task:
+            return
         first = int(self._offsets[task.index])
         self.head.use_columns(range(first, first + task.num_classes))
 
@@ -134,6 +138,8 @@ class Joint(NetworkMethod):
         self, batch: Batch, features: Tensor, mask: Tensor | None
     ) -> Tensor:
         """All columns, but for those of other tasks than the example's."""
+        if not self.needs_task:
+            return super().training_logits(batch, features, mask)
         counts = self.spec.class_counts
         owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         own = tf.constant(owner)[None] == batch.tasks[:, None]

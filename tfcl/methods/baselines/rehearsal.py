@@ -9,10 +9,10 @@ import gin
 import numpy as np
 
 from tfcl import randomness
-from tfcl.arguments import PositiveInt, checked, within
+from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.split import Split, taken_from
 from tfcl.methods.baselines.fine_tuning import FineTuning
-from tfcl.methods.task_training import training_of
+from tfcl.methods.shared_backbone import GROWING, ONE
 from tfcl.replay.host_reservoir import HostReservoir
 from tfcl.replay.table import Column
 
@@ -34,8 +34,7 @@ class Rehearsal(FineTuning):
     up `share` of it, and shuffled with it: a batch carries that share on
     average. Replayed images are augmented as all others.
 
-    One head serves all tasks. With `class_incremental_stream` it answers with
-    any class seen; with tasks of the same classes it is domain-incremental.
+    One head serves all tasks.
 
     Args:
         training: `TaskTraining`; its epochs count passes over the mixed data.
@@ -43,6 +42,7 @@ class Rehearsal(FineTuning):
         share: Part of the examples of an epoch that come from the reservoir,
             between 0 and 1. If the reservoir has fewer, they are repeated; if
             it has more, a part is drawn for the task.
+        heads: "growing" or "one", see `SharedBackboneMethod`.
         **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
@@ -63,9 +63,10 @@ class Rehearsal(FineTuning):
         training: TaskTraining | None = None,
         capacity: PositiveInt = 200,
         share: Annotated[float, within("(0, 1)")] = 0.5,
+        heads: Annotated[str, one_of(GROWING, ONE)] | None = None,
         **options: Any,
     ):
-        super().__init__(training_of(training, options, type(self)))
+        super().__init__(training, heads, **options)
         self.capacity = capacity
         self.share = share
         self._notes: dict[str, int] = {}

@@ -9,7 +9,8 @@ import gin
 import tensorflow as tf
 
 from tfcl.arguments import checked, one_of, require
-from tfcl.data.streams.class_incremental_stream import (
+from tfcl.data.scenario import CLASS
+from tfcl.data.scenarios.class_incremental_stream import (
     first_classes as classes_of,
 )
 from tfcl.data.streams.increments import task_sizes
@@ -100,7 +101,7 @@ class ClassIncremental(GrowingHeads):
         their task's time. Old heads are frozen in stage 1, with their keys.
     """
 
-    needs_task = False
+    scenarios = frozenset((CLASS,))
     _network: OnlineNetwork
 
     @checked

@@ -80,6 +80,7 @@ class CLR(NetworkMethod, SupportsBundle):
         Learning", ICCV 2023, section 3.
     """
 
+    of_the_task = "the reprogramming layers, norms and head"
     keeps_shared = True
     begins_plain = True
 

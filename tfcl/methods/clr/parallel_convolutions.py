@@ -50,6 +50,7 @@ class ParallelConvolutions(NetworkMethod):
         and `li50`).
     """
 
+    of_the_task = "the parallel convolutions, norms and head"
     keeps_shared = True
     shared_in_training = False
 

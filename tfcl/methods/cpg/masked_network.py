@@ -68,6 +68,7 @@ class MaskedNetwork(NetworkMethod, SupportsGrowth):
         steps: `MaskedSteps`.
     """
 
+    of_the_task = "the masks and the head"
     decays_weights = True
     takes_losses = True
 

@@ -41,6 +41,8 @@ class GrowingNetwork(NetworkMethod, SupportsGrowth):
         old_widths: Widths when `remember` was called.
     """
 
+    of_the_task = "the units and the head"
+
     def setup(self, spec: StreamSpec, seed: int) -> None:
         self.spec, self.seed = spec, seed
         backbone = self.training.backbone(spec)

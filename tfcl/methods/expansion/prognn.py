@@ -59,6 +59,8 @@ class ProgNN(NetworkMethod, SupportsGrowth):
         as in the baselines of Lee, Behpour, Eaton, ICML 2021.
     """
 
+    of_the_task = "the column and the head"
+
     @checked
     def __init__(
         self,

@@ -51,6 +51,8 @@ class SearchingMethod(NetworkMethod):
         choice: `LayerChoice`.
     """
 
+    of_the_task = "the layers of its own and the head"
+
     choice: LayerChoice
 
     def __init__(

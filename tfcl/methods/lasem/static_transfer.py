@@ -53,6 +53,8 @@ class StaticTransfer(NetworkMethod):
         Lee, Behpour, Eaton, ICML 2021, baselines with static configurations.
     """
 
+    of_the_task = "the layers of its own and the head"
+
     @checked
     def __init__(
         self,

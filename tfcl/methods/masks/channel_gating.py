@@ -46,6 +46,8 @@ class ChannelGating(NetworkMethod):
         See `ChannelGate`.
     """
 
+    of_the_task = "the gates and the head"
+
     @checked
     def __init__(
         self,

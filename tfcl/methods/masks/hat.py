@@ -61,6 +61,8 @@ class HAT(NetworkMethod):
         stay within 6, as in its appendix.
     """
 
+    of_the_task = "the attention and the head"
+
     @checked
     def __init__(
         self,

@@ -58,6 +58,7 @@ class SupSup(NetworkMethod):
         "Supermasks in Superposition", NeurIPS 2020, scenario GG.
     """
 
+    of_the_task = "the mask and the head"
     keeps_shared = True
 
     @checked

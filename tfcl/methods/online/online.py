@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import checked
+from tfcl.data.scenario import SCENARIOS
 from tfcl.methods.base import (
     Method,
     Update,
@@ -83,7 +84,7 @@ class OnlineLearning(Method, SupportsPointMaps):
             their number of classes.
     """
 
-    needs_task = False
+    scenarios = frozenset(SCENARIOS)
     _network: OnlineNetwork
 
     @checked

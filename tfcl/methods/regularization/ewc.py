@@ -18,18 +18,20 @@ from tfcl.arguments import (
     within,
 )
 from tfcl.methods.base import cross_entropy, trainable, values_of
-from tfcl.methods.network_method import NetworkMethod, added
+from tfcl.methods.network_method import added
+from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.methods.work import Accumulate
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
     from typing import Any
 
+    import keras
+
     from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
-    from tfcl.models.network import TaskNetwork
     from tfcl.types import Tensor
 
 
@@ -38,13 +40,14 @@ DATA = "data"
 
 
 @gin.configurable
-class EWC(NetworkMethod):
-    """A shared backbone whose weights are held where old tasks need them.
+class EWC(SharedBackboneMethod):
+    """A network whose weights are held where old tasks need them.
 
     The loss of every task after the first is
-    `CE + strength / 2 * sum_i F_i (w_i - w*_i)^2` over the backbone's weights:
-    `w*` are the weights after the last task, `F` the diagonal of the Fisher
-    information, summed over the earlier tasks. Each task has its own head.
+    `CE + strength / 2 * sum_i F_i (w_i - w*_i)^2` over the weights that tasks
+    share: the backbone's, and those of a head that is for all tasks. `w*` are
+    the weights after the last task, `F` the diagonal of the Fisher information,
+    summed over the earlier tasks.
 
     Args:
         training: `TaskTraining`.
@@ -55,6 +58,7 @@ class EWC(NetworkMethod):
         fisher_examples: Training examples that estimate F; None takes all.
         fisher_decay: Factor of the old F when a task is added; 1 is the
             plain sum, less lets old tasks fade (online EWC).
+        heads: As of `SharedBackboneMethod`.
         **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
@@ -71,17 +75,14 @@ class EWC(NetworkMethod):
         fisher_labels: Annotated[str, one_of(MODEL, DATA)] = MODEL,
         fisher_examples: PositiveInt | None = None,
         fisher_decay: Annotated[float, within("[0, 1]")] = 1.0,
+        heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, **options)
+        super().__init__(training, heads, **options)
         self.strength = strength
         self.fisher_labels = fisher_labels
         self.fisher_examples = fisher_examples
         self.fisher_decay = fisher_decay
-
-    def divide(self, network: TaskNetwork) -> None:
-        self.shared = network.backbone_variables
-        self.slot = network.head_variables
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
@@ -92,6 +93,17 @@ class EWC(NetworkMethod):
             for name in ("fisher", "anchor", "fisher_sums")
         )
         self.state += [*self.fisher, *self.anchor, *self._sums]
+
+    @property
+    def widening(self) -> list[keras.Variable]:
+        wide = super().widening
+        places = [
+            place
+            for place, owned in enumerate(self._held)
+            if any(owned.variable is variable for variable in wide)
+        ]
+        kept = (self.fisher, self.anchor, self._sums)
+        return [*wide, *(each[place] for each in kept for place in places)]
 
     def phases(self, task: Task) -> Phases:
         yield self.training.phase()

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import NonNegativeFloat, NonNegativeInt, above, checked
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
@@ -31,18 +31,20 @@ if typing.TYPE_CHECKING:
 
 
 @gin.configurable
-class LwF(NetworkMethod):
+class LwF(SharedBackboneMethod):
     """Learning without Forgetting.
 
-    One network, whose output layer has columns for every task. While a task is
-    learned, a frozen copy of the network as it was before tells what the old
-    columns answered to the new images, and the loss keeps them at it:
+    One network, whose output layer has columns for every task (or, with one
+    head, for all classes). While a task is learned, a frozen copy of the
+    network as it was before tells what the old columns answered to the new
+    images, and the loss keeps them at it:
 
         L = L_new(y_n, y^_n) + lambda_o sum_old L_old(y_o, y^_o),
         L_old = -sum_i y'_i log y^'_i,  y' = softmax(logits / T).
 
-    No old image is needed. Old answers do change: the less, the more the
-    images of the tasks have in common.
+    With one head, all old columns are one softmax, one term of the sum (van de
+    Ven et al. 2022). No old image is needed. Old answers do change: the less,
+    the more the images of the tasks have in common.
 
     Args:
         training: `TaskTraining`. Its epochs train all weights (theta_s,
@@ -51,6 +53,7 @@ class LwF(NetworkMethod):
         temperature: T, above 0.
         warm_up_epochs: Epochs before, in which the output layer alone is
             trained, on the new task. The paper does it until convergence.
+        heads: As of `SharedBackboneMethod`.
         **options: Arguments of `TaskTraining`, in place of `training`.
 
     Reference:
@@ -67,9 +70,10 @@ class LwF(NetworkMethod):
         strength: NonNegativeFloat = 1.0,
         temperature: Annotated[float, above(0)] = 2.0,
         warm_up_epochs: NonNegativeInt = 0,
+        heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, **options)
+        super().__init__(training, heads, **options)
         self.strength = strength
         self.temperature = temperature
         self.warm_up_epochs = warm_up_epochs
@@ -80,7 +84,9 @@ class LwF(NetworkMethod):
         super().setup(spec, seed)
         ends = np.cumsum([0, *spec.class_counts]).tolist()
         self._columns = [range(*pair) for pair in itertools.pairwise(ends)]
-        self._seen = statistic(np.zeros(spec.num_tasks), "tasks_seen")
+        # Which tasks, or which columns of the one head, have answers to keep.
+        places = spec.num_tasks if self.needs_task else self.head.num_outputs
+        self._old = statistic(np.zeros(places), "old")
         self._before = self.training.network(
             self.make_backbone(spec), self.make_head(spec)
         )
@@ -90,16 +96,16 @@ class LwF(NetworkMethod):
         self.state += self.task_state
 
     def make_head(self, spec: StreamSpec) -> TaskHead:
+        if not self.needs_task:
+            return super().make_head(spec)
         return self.training.head(spec.max_classes, sum(spec.class_counts))
 
     def divide(self, network: TaskNetwork) -> None:
-        *weights, columns = network.head_variables
-        self.shared = [*network.backbone_variables, *weights]
-        self.slot = [columns]
+        self.share_head(network)
 
     @property
     def task_state(self) -> list[keras.Variable]:
-        return [self._seen, *_weights(self._before)]
+        return [self._old, *_weights(self._before)]
 
     @property
     def widening(self) -> list[keras.Variable]:
@@ -109,7 +115,8 @@ class LwF(NetworkMethod):
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        self.head.use_columns(self._columns[task.index])
+        if self.needs_task:
+            self.head.use_columns(self._columns[task.index])
         self._remember(task)
 
     def resume_task(self, task: Task, values: Values) -> None:
@@ -119,8 +126,12 @@ class LwF(NetworkMethod):
     def _remember(self, task):
         for old, new in zip(_weights(self._before), _weights(self._network)):
             old.assign(new)
-        earlier = [other.index for other in task.earlier]
-        self._seen.assign(np.isin(range(self.spec.num_tasks), earlier))
+        places = np.arange(self._old.shape[0])
+        if self.needs_task:
+            earlier = [other.index for other in task.earlier]
+            self._old.assign(np.isin(places, earlier))
+        else:
+            self._old.assign(places < self.classes_of(task.earlier))
 
     def phases(self, task: Task) -> Phases:
         phase = self.training.phase()
@@ -160,8 +171,13 @@ class LwF(NetworkMethod):
 
     def _kept(self, before, outputs):
         """sum_old L_old of each image, `(b,)`."""
+        if not self.needs_task:
+            old = self._old > 0.0
+            pair = (tf.where(old, each, -1e9) for each in (before, outputs))
+            any_old = tf.reduce_max(self._old.value)
+            return any_old * distillation(*pair, self.temperature)
         return sum(
-            self._seen[index]
+            self._old[index]
             * distillation(
                 before[:, columns.start : columns.stop],
                 outputs[:, columns.start : columns.stop],

@@ -71,6 +71,8 @@ class SPG(NetworkMethod):
         for Continual Learning", ICML 2023.
     """
 
+    of_the_task = "the head"
+
     @checked
     def __init__(
         self,

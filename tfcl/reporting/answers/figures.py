@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfcl.reporting import drawing
+from tfcl.reporting import drawing, figures
 from tfcl.reporting.answers.answers import class_name, num_classes
 
 if typing.TYPE_CHECKING:
@@ -98,6 +98,30 @@ def confusion_figure(
             text = str(count) if count else ""
             axes.text(*place, text, color=colour, fontsize=8, **drawing.CENTRED)
     return figure
+
+
+def task_confusion(
+    believed: Sequence[Sequence[int] | None], task_names: Sequence[str]
+) -> Figure:
+    """Which task's class is answered to images that come without their task.
+
+    Args:
+        believed: `[tasks, tasks]`, counts of test images by their own task and
+            by the task answered; None of a task whose images nobody has.
+        task_names: By task.
+    """
+    unknown = [np.nan] * len(task_names)
+    counts = np.array([row or unknown for row in believed], float)
+    shares = 100.0 * counts / counts.sum(axis=1, keepdims=True)
+    return figures.heat_map(
+        shares,
+        task_names,
+        task_names,
+        "Task of the answer, by the task of the image",
+        "% of the task's test images",
+        digits=0,
+        scale=(0.0, 100.0),
+    )
 
 
 def rows_and_columns(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,10 @@ if typing.TYPE_CHECKING:
 _METRICS = {
     "average_accuracy": "Mean test accuracy over the learned tasks, final",
     "average_incremental_accuracy": "Mean of the averages after each task",
+    "task_aware_accuracy": "Mean final accuracy where each test image comes "
+    "with its task",
+    "task_agnostic_accuracy": "The same where it comes without, and is given "
+    "the class of the largest logit of all learned tasks",
     "micro_average": "Final accuracy on the examples of all test sets together",
     "average_top5_accuracy": "Mean final share of test images whose class is "
     "among the five best answers, over the tasks of more than five classes",
@@ -55,6 +59,7 @@ _USUAL: tuple[str, ...]
 _USUAL = ("average_accuracy", "average_incremental_accuracy")
 _USUAL += ("learning_accuracy", "backward_transfer", "forgetting")
 _USUAL += ("forward_transfer", "intransigence")
+_USUAL += ("task_aware_accuracy", "task_agnostic_accuracy")
 
 _COMPARED = "tfcl compare RUN --{name}=OTHER, OTHER a run of {method} {more}"
 # How an undefined metric is had, by the begin of the reason.

@@ -8,8 +8,8 @@ import typing
 import gin
 import numpy as np
 
-from tfcl.data.scenario import withhold_task
-from tfcl.data.streams.online_stream import unique_class_names
+from tfcl.data.scenario import CLASS, announce
+from tfcl.data.scenarios.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
 
@@ -39,7 +39,7 @@ def class_incremental_stream(
     Raises:
         ValueError: If a task comes twice.
     """
-    withhold_task("class_incremental_stream")
+    announce(CLASS, "class_incremental_stream")
     parted = stream(data_dir=data_dir)
     if len(parted.visits) > len(parted):
         raise ValueError(
@@ -69,7 +69,7 @@ def class_incremental_stream(
         f"{parted.name}_class_incremental",
         tasks,
         parted.batch_size,
-        task_known=False,
+        scenario=CLASS,
     )
 
 

@@ -42,5 +42,5 @@ def repeated_stream(
         once.tasks,
         once.batch_size,
         order,
-        once.task_known,
+        once.scenario,
     )

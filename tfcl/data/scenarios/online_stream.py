@@ -10,6 +10,7 @@ import gin
 import numpy as np
 
 from tfcl.arguments import PositiveInt, checked, one_of, within
+from tfcl.data.scenario import ONLINE
 from tfcl.data.split import joined
 from tfcl.data.task import TaskStream
 from tfcl.types import Folder
@@ -77,7 +78,7 @@ def online_stream(
         domains=(),  # Groups are now the distributions of the whole.
         **splits,
     )
-    return TaskStream(task.name, [task], batch_size)
+    return TaskStream(task.name, [task], batch_size, scenario=ONLINE)
 
 
 def _joined(tasks, name, offsets, by_class):
