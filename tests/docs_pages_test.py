@@ -10,6 +10,8 @@ import textwrap
 import numpy as np
 import pytest
 
+from tfcl.configuration import parts
+
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGES = sorted((_ROOT / "docs").glob("*.md"))
 _TEXTS = [_ROOT / "README.md", _ROOT / "CONTRIBUTING.md", *_PAGES]
@@ -125,6 +127,29 @@ def test_the_table_of_methods_has_every_method():
     named = re.findall(r"`(\w+)`", " ".join(rows))
     files = [path.stem for path in (_ROOT / "gin/methods").glob("*.gin")]
     assert sorted(named) == sorted(files)
+
+
+def test_the_table_of_methods_tells_their_scenarios():
+    rows = re.findall(
+        r"^\| (`[^|]*`) \|(?:[^|]*\|){2} ([^|]*) \|(?:[^|]*\|){2}$",
+        _read(_ROOT / "docs/methods.md"),
+        re.M,
+    )
+    assert len(rows) > 30
+    for names, told in rows:
+        for name in re.findall(r"`(\w+)`", names):
+            assert {*parts.scenarios_of(name)} <= {*told.split(", ")}, name
+
+
+def test_the_table_of_scenarios_is_that_of_the_classes():
+    path = _ROOT / "docs/site/scenario_table.py"
+    spec = importlib.util.spec_from_file_location("scenario_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = _read(module.PAGE)
+    assert module.table().count("\n") > 25
+    # To mend it: PYTHONPATH=. python docs/site/scenario_table.py
+    assert text == module.written(text)
 
 
 def test_every_page_is_in_the_navigation():

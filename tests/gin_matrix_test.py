@@ -10,6 +10,7 @@ import pytest
 from tests.testing import gin_runs
 from tfcl import configuration
 from tfcl.configuration import listing, parts, reading
+from tfcl.data.scenario import SCENARIOS
 from tfcl.errors import UserError
 from tfcl.learner import runs
 
@@ -134,6 +135,59 @@ def test_every_method_learns(method, tmp_path, monkeypatch):
     assert {*_scenarios(method)} <= made_for, method
 
 
+@pytest.mark.parametrize(
+    ("method", "scenario"),
+    [
+        (method, scenario)
+        for method in _METHODS
+        if parts.scenarios_of(method)[0] == "task"
+        for scenario in parts.scenarios_of(method)[1:]
+        if scenario in parts.SCENARIOS
+    ],
+)
+def test_every_scenario_of_a_method_is_learned(
+    method, scenario, tmp_path, monkeypatch
+):
+    stream = "clr_folders" if method in _PRETRAINED else "digits_5"
+    chosen = [f"Experiment.scenario = '{scenario}'"]
+    learner = _take_two_steps(
+        monkeypatch, tmp_path, stream, method, bindings=chosen
+    )
+    assert learner.spec.scenario == scenario and not learner.needs_task
+
+
+@pytest.mark.parametrize(
+    ("stream", "method", "scenario", "said"),
+    [
+        ("digits_5", "hat", "class", "hat.gin learns tasks that are known"),
+        ("digits_5", "slca", "task", "It can be one: --scenario=class. Meth"),
+        ("ci_digits", "ewc", "task", "cannot be seen in the scenario 'task'"),
+        ("online_digits", "ewc", "class", "cannot be seen in the scenario"),
+        ("digits_5", "ewc", "online", "ewc.gin learns tasks that are known"),
+    ],
+)
+def test_a_scenario_that_makes_no_sense_is_one_line(
+    stream, method, scenario, said
+):
+    with pytest.raises(UserError) as error:
+        configuration.load(
+            parts.files([], stream, method),
+            [f"Experiment.scenario = '{scenario}'"],
+        )
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_scenario_of_a_file_is_said(tmp_path):
+    own = tmp_path / "own.gin"
+    own.write_text('SCENARIOS = ("tasks",)\n')
+    with pytest.raises(UserError, match="own.gin.* names the scenario 'tasks'"):
+        configuration.load([*parts.files([], "digits_5", "ewc"), str(own)], [])
+
+
+def test_the_words_of_scenarios_are_those_of_the_data():
+    assert parts.SCENARIOS == SCENARIOS
+
+
 @pytest.mark.parametrize("stream", _STREAMS)
 def test_every_stream_is_learned(stream, tmp_path, monkeypatch):
     method = {
@@ -145,9 +199,11 @@ def test_every_stream_is_learned(stream, tmp_path, monkeypatch):
     _take_two_steps(monkeypatch, tmp_path, stream, method)
 
 
-def _take_two_steps(monkeypatch, folder, stream, method, traced=False):
+def _take_two_steps(
+    monkeypatch, folder, stream, method, traced=False, bindings=()
+):
     gin_runs.stand_in(monkeypatch)
-    gin_runs.load_pair(monkeypatch, folder, stream, method)
+    gin_runs.load_pair(monkeypatch, folder, stream, method, bindings)
     with runs.explained():
         return gin_runs.run_pair(folder, traced)
 

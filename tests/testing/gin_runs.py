@@ -228,13 +228,14 @@ _MODULES = (
 )
 
 
-def load_pair(monkeypatch, folder, stream, method):
+def load_pair(monkeypatch, folder, stream, method, bindings=()):
     """Loads `--stream --method` on small images and networks.
 
     Args:
         monkeypatch: pytest's.
         folder: Temporary folder.
         stream, method: Names.
+        bindings: Further ones.
     """
     side = {"faces": 16, "ns_mi": 8}
     side |= dict.fromkeys(("ci_im", "ci_ca", "ci_ci"), 32)
@@ -262,9 +263,9 @@ def load_pair(monkeypatch, folder, stream, method):
             else part_of(path)
         ),
     )
-    bindings = []
+    bindings = [*bindings]
     if "folders" in stream:
-        bindings = [f"folder_stream.root = '{own_images(folder)}'"]
+        bindings.append(f"folder_stream.root = '{own_images(folder)}'")
     configuration.load([*parts.files([], stream, method), str(small)], bindings)
 
 

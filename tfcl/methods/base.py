@@ -213,6 +213,8 @@ class Method(abc.ABC):
             return "passes over the examples of a task more than once"
         if scenario == TASK:
             return "learns one set of answers for all tasks"
+        if CLASS in self.scenarios:
+            return "needs classes of its own for each task"
         return (
             f"answers a test image by {self.of_the_task} of the image's own "
             "task, which is not told"
