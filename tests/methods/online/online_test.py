@@ -11,8 +11,17 @@ import pytest
 import tensorflow as tf
 
 from tests.methods.online import online_methods
-from tests.methods.online.online_methods import METHODS, MLP, blobs, training
+from tests.methods.online.online_methods import (
+    METHODS,
+    MLP,
+    apply,
+    batch_of,
+    blobs,
+    training,
+)
 from tests.testing import toy_run
+from tfcl.data.scenario import CLASS, DOMAIN, TASK
+from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.data.scenarios.online_stream import online_stream
 from tfcl.data.scenarios.repeated_stream import repeated_stream
 from tfcl.data.streams.feature_stream import feature_stream
@@ -423,3 +432,21 @@ def test_the_groups_of_a_split_are_measured_one_by_one():
     for group in (0, 1):
         part = task.test.taken(np.flatnonzero(task.test.groups == group))
         assert found[group] == measure(part, 10).accuracy
+
+
+@pytest.mark.parametrize("scenario", [TASK, DOMAIN, CLASS])
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_tasks_are_learned_in_every_scenario(name, scenario):
+    method = METHODS[name]()
+    stream = in_scenario(scenario, toy_run.toy_stream((2, 2)))
+    method.setup(stream.spec(), 0)
+    before = [owned.variable.numpy() for owned in method.shared]
+    for task in stream:
+        method.begin_task(task)
+        images = task.train.images[:4].astype(np.float32) / 255.0
+        update = method.train_step(batch_of(images, task.train.labels[:4]))
+        apply(method, update)
+    logits = method.predict(tf.constant(images))
+    assert logits.shape == (4, 4 if scenario == CLASS else 2)
+    after = [owned.variable.numpy() for owned in method.shared]
+    assert name == "gdumb" or not all(map(np.array_equal, before, after))
