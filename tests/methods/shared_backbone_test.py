@@ -10,7 +10,15 @@ from tests.testing import toy_run
 from tfcl.data.scenario import CLASS, DOMAIN, TASK
 from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.engine.experiment import Experiment
-from tfcl.methods import EWC, FineTuning, FrozenBackbone, Joint, LwF, Rehearsal
+from tfcl.methods import (
+    EWC,
+    SPG,
+    FineTuning,
+    FrozenBackbone,
+    Joint,
+    LwF,
+    Rehearsal,
+)
 from tfcl.methods.shared_backbone import GROWING, ONE, PER_TASK
 from tfcl.testing import tiny_training
 
@@ -22,6 +30,9 @@ _METHODS = {
     "Joint": Joint,
     "LwF": LwF,
     "Rehearsal": functools.partial(Rehearsal, capacity=8),
+    "SPG": lambda _, **options: SPG(
+        tiny_training(1, hidden_units=()), **options
+    ),
 }
 
 
@@ -100,6 +111,24 @@ def test_lwf_keeps_old_columns_of_one_head_as_one_softmax():
     logs = now[0, :4] / 2 - np.log(np.exp(now[0, :4] / 2).sum())
     found = float(method._kept(before, now)[0])
     np.testing.assert_allclose(found, -(soft * logs).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "columns"), [(CLASS, [(0, 2), (2, 4)]), (DOMAIN, [(0, 2)])]
+)
+def test_spg_asks_earlier_columns_of_one_head(scenario, columns):
+    method, stream = _set_up(_METHODS["SPG"], scenario)
+    task = stream.tasks[2]
+    method.begin_task(task)
+    _, passed = list(method.phases(task))
+    assert len(passed.into)
+    kernel = method.head.kernels[0].numpy()
+    wanted = [kernel[:, a:b].sum(axis=1) for a, b in columns]
+    # The own objective comes first.
+    found = method._pass._cotangents.numpy()[1 : 1 + len(wanted)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    head = {id(owned.variable) for owned in method.head_weights}
+    assert not head & {id(owned.variable) for owned in method._masked}
 
 
 @pytest.mark.parametrize("scenario", [DOMAIN, CLASS])

@@ -171,7 +171,7 @@ def test_a_training_comes_without_options():
         # Of a class between the method and `NetworkMethod`.
         (PackNet, "picks", "PackNet: training, pruned"),
         (CPG, "picks_", "Did you mean 'picks'"),
-        (Rehearsal, "heads", "Rehearsal: training, capacity"),
+        (Rehearsal, "heights", "Rehearsal: training, capacity"),
     ],
 )
 def test_an_unknown_option_is_told_with_the_nearest(make, option, said):

@@ -12,8 +12,8 @@ if typing.TYPE_CHECKING:
 
 
 _WITHOUT_TASK = (
-    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, LwF, OnlineLearning, "
-    "MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
+    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, LwF, SPG, "
+    "OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
 MADE_FOR = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 
 import gin
@@ -9,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import PositiveFloat, PositiveInt, checked, require
+from tfcl.data.scenario import CLASS
 from tfcl.methods.base import trainable
-from tfcl.methods.network_method import NetworkMethod
+from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.methods.spg.importance_pass import ImportancePass
 from tfcl.models.variables import statistic
 from tfcl.tapes.importance import mean_over_elements
@@ -23,15 +25,14 @@ if typing.TYPE_CHECKING:
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
-    from tfcl.models.network import TaskNetwork
 
 
 _BINS = 20
 
 
 @gin.configurable
-class SPG(NetworkMethod):
-    """One backbone for all tasks, protected element by element; heads of tasks.
+class SPG(SharedBackboneMethod):
+    """One backbone for all tasks, protected element by element.
 
     After a task every parameter of the backbone gets an importance in [0, 1]:
     `gamma = max over heads t of |tanh(standardised g_t)|`, where g_t is the
@@ -39,7 +40,9 @@ class SPG(NetworkMethod):
     of earlier tasks, of the sum of all their logits. While the next task
     trains, the gradient of each parameter is multiplied by 1 - the largest
     importance that it ever had, and that of the head by the mean of these
-    factors over all elements.
+    factors over all elements. The paper has a head per task. With one head for
+    all tasks, an earlier head is the columns of an earlier task's classes, or
+    the whole head where all tasks have the same classes.
 
     Any backbone will do. Batch norm's statistics are shared and not
     protected: prefer backbones without, or with frozen ones.
@@ -57,6 +60,7 @@ class SPG(NetworkMethod):
             parameters, without those of a dense layer at its end.
         importance_batch_size: Examples per batch of these passes, which
             changes speed and memory only.
+        heads: As of `SharedBackboneMethod`.
         **options: Arguments of `TaskTraining`, in place of `training`;
             `hidden_units` is () unless it is given.
 
@@ -71,8 +75,6 @@ class SPG(NetworkMethod):
         for Continual Learning", ICML 2023.
     """
 
-    of_the_task = "the head"
-
     @checked
     def __init__(
         self,
@@ -83,11 +85,12 @@ class SPG(NetworkMethod):
         head_clip: PositiveFloat | None = 1e4,
         heads_per_pass: PositiveInt = 10,
         importance_batch_size: PositiveInt = 256,
+        heads: str | None = None,
         **options: Any,
     ):
         if training is None:
             options.setdefault("hidden_units", ())
-        super().__init__(training, **options)
+        super().__init__(training, heads, **options)
         require(
             not self.training.hidden_units,
             "TaskTraining.hidden_units",
@@ -102,13 +105,9 @@ class SPG(NetworkMethod):
         self.heads_per_pass = heads_per_pass
         self.importance_batch_size = importance_batch_size
 
-    def divide(self, network: TaskNetwork) -> None:
-        self.shared = network.backbone_variables
-        self.slot = network.head_variables
-
     def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
-        self._masked = trainable(self.shared)
+        self._masked = trainable(self._network.backbone_variables)
         require(
             bool(self._masked),
             "TaskTraining.backbone",
@@ -132,7 +131,7 @@ class SPG(NetworkMethod):
         )
 
     def tape(self, batch: Batch) -> Any:
-        head = [o.variable.value for o in trainable(self.slot)]
+        head = [o.variable.value for o in self.head_weights]
         shared = [o.variable.value for o in self._masked]
         return SoftMaskGradientTape(
             plasticity=list(zip(shared, self.plasticity)),
@@ -145,22 +144,30 @@ class SPG(NetworkMethod):
     def phases(self, task: Task) -> Phases:
         yield self.training.phase()
         # The own objective first, then those of earlier heads.
-        earlier = [other.index for other in task.earlier]
-        objectives = [None, *(earlier if self.cross_head else [])]
+        heads = self._earlier_heads(task) if self.cross_head else []
+        objectives = [None, *heads]
         for first in range(0, len(objectives), self.heads_per_pass):
             chosen = objectives[first : first + self.heads_per_pass]
             yield self._pass.over(
                 task.train,
-                [self._sum_of_logits(t) for t in chosen if t is not None],
-                own=None in chosen,
+                [_sum_of_logits(head) for head in chosen if head is not None],
+                own=chosen[0] is None,
                 weight_batch=task.batch_size or self.spec.batch_size,
                 then=self.protect,
             )
 
-    def _sum_of_logits(self, task_index):
-        """Gradient of the sum of a head's logits at the features."""
-        kernel = self.recall(task_index)[f"{self.head.name}/kernel_0"]
-        return kernel.sum(axis=1)
+    def _earlier_heads(self, task):
+        """Kernels `(features, classes)` of the heads of earlier tasks."""
+        earlier = task.earlier
+        if self.needs_task:
+            name = f"{self.head.name}/kernel_0"
+            return [self.recall(other.index)[name] for other in earlier]
+        kernel = self.head.kernels[0].numpy()
+        if self.spec.scenario != CLASS:
+            return [kernel] if earlier else []
+        counts = range(len(earlier) + 1)
+        ends = [self.classes_of(earlier[:count]) for count in counts]
+        return [kernel[:, a:b] for a, b in itertools.pairwise(ends)]
 
     def protect(self, importance: Any) -> None:
         """Takes importances of all masked variables into the maximum."""
@@ -187,3 +194,8 @@ class SPG(NetworkMethod):
             "mean_importance": mean,
             "importance_histogram": histogram,
         }
+
+
+def _sum_of_logits(kernel):
+    """Gradient of the sum of a head's logits at the features."""
+    return kernel.sum(axis=1)
