@@ -109,6 +109,10 @@ _TOLD = {
 
 
 def test_what_is_answered_without_the_task_stands_beside():
+    domains = dataclasses.replace(_FACTS, scenario="domain")
+    metrics = results.collect(domains, _learned(2))["metrics"]
+    agnostic = metrics["task_agnostic_accuracy"]
+    assert agnostic == metrics["average_accuracy"]
     found = results.collect(_FACTS, _learned(2, task_agnostic=_TOLD))
     assert found["task_agnostic"] == _TOLD
     metrics = found["metrics"]

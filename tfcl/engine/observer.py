@@ -146,7 +146,7 @@ class Observer:
             100 * float(np.nanmean(row)),
         )
         told = results.get("metrics", {})
-        if "task_agnostic_accuracy" in told:
+        if "task_aware_accuracy" in told:
             logging.info(
                 "Test images without their task: %.1f %% are answered right; "
                 "with it %.1f %%.",

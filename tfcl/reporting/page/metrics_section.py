@@ -18,8 +18,8 @@ _METRICS = {
     "average_incremental_accuracy": "Mean of the averages after each task",
     "task_aware_accuracy": "Mean final accuracy where each test image comes "
     "with its task",
-    "task_agnostic_accuracy": "The same where it comes without, and is given "
-    "the class of the largest logit of all learned tasks",
+    "task_agnostic_accuracy": "The same where it comes without; with heads of "
+    "tasks, the class is that of the largest logit of all",
     "micro_average": "Final accuracy on the examples of all test sets together",
     "average_top5_accuracy": "Mean final share of test images whose class is "
     "among the five best answers, over the tasks of more than five classes",
