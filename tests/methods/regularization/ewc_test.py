@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
+from tfcl.methods.regularization.drawn_examples import drawn_examples
 from tfcl.methods.regularization.ewc import DATA, EWC
 from tfcl.optimizers.schedules import Constant
 from tfcl.testing import learned, run_method_test, tiny_training
@@ -45,7 +46,9 @@ def test_fisher_is_the_mean_square_of_each_examples_gradient(
     tmp_path, examples
 ):
     run = _first_task(tmp_path, fisher_labels=DATA, fisher_examples=examples)
-    split = run.method._fisher_data(run.stream.tasks[0])
+    split = drawn_examples(
+        run.stream.tasks[0].train, examples, run.method.seed, "fisher", 0
+    )
     assert len(split) == (examples or 64)
     squares = [
         [g**2 for g in _gradients(run.method, image, label)]

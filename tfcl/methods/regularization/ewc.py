@@ -6,10 +6,8 @@ import typing
 from typing import Annotated
 
 import gin
-import numpy as np
 import tensorflow as tf
 
-from tfcl import randomness
 from tfcl.arguments import (
     NonNegativeFloat,
     PositiveInt,
@@ -19,9 +17,10 @@ from tfcl.arguments import (
 )
 from tfcl.methods.base import cross_entropy, trainable, values_of
 from tfcl.methods.network_method import added
+from tfcl.methods.regularization.drawn_examples import drawn_examples
+from tfcl.methods.regularization.quadratic_penalty import QuadraticPenalty
 from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.methods.work import Accumulate
-from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
     from typing import Any
@@ -86,24 +85,15 @@ class EWC(SharedBackboneMethod):
 
     def setup(self, spec: StreamSpec, seed: int) -> None:
         super().setup(spec, seed)
-        self._held = trainable(self.shared)
-        shapes = [owned.variable.shape for owned in self._held]
-        self.fisher, self.anchor, self._sums = (
-            [statistic(np.zeros(shape), name) for shape in shapes]
-            for name in ("fisher", "anchor", "fisher_sums")
-        )
-        self.state += [*self.fisher, *self.anchor, *self._sums]
+        self.springs = QuadraticPenalty(trainable(self.shared), "fisher")
+        self.fisher = self.springs.importance
+        self._sums = self.springs.zeros("fisher_sums")
+        self.state += [*self.springs.state, *self._sums]
 
     @property
     def widening(self) -> list[keras.Variable]:
         wide = super().widening
-        places = [
-            place
-            for place, owned in enumerate(self._held)
-            if any(owned.variable is variable for variable in wide)
-        ]
-        kept = (self.fisher, self.anchor, self._sums)
-        return [*wide, *(each[place] for each in kept for place in places)]
+        return [*wide, *self.springs.widening(wide, self._sums)]
 
     def phases(self, task: Task) -> Phases:
         yield self.training.phase()
@@ -111,20 +101,17 @@ class EWC(SharedBackboneMethod):
             "fisher",
             self.squared_gradients,
             self._sums,
-            data=self._fisher_data(task),
+            data=drawn_examples(
+                task.train,
+                self.fisher_examples,
+                *(self.seed, "fisher", task.index),
+            ),
             one_by_one=True,
         )
 
-    def _fisher_data(self, task):
-        if self.fisher_examples is None:
-            return task.train
-        order = randomness.generator(self.seed, "fisher", task.index)
-        order = order.permutation(len(task.train))
-        return task.train.taken(np.sort(order[: self.fisher_examples]))
-
     def squared_gradients(self, batch: Batch) -> Any:
         """(d log p(y|x) / dw)^2 of this replica's one example."""
-        held = values_of(self._held)
+        held = values_of(self.springs.weights)
         with tf.GradientTape() as tape:
             logits = self._network(batch.images)
             labels = batch.labels
@@ -134,27 +121,18 @@ class EWC(SharedBackboneMethod):
         return [tf.square(g) for g in tape.gradient(loss, held)]
 
     def penalty(self) -> Tensor | None:
-        terms = [
-            tf.reduce_sum(fisher * tf.square(owned.variable - anchor))
-            for fisher, owned, anchor in zip(
-                self.fisher, self._held, self.anchor
-            )
-        ]
-        return added([super().penalty(), 0.5 * self.strength * sum(terms)])
+        held = 0.5 * self.strength * self.springs()
+        return added([super().penalty(), held])
 
     def end_task(self, task: Task) -> None:
         count = len(task.train)
         examples = min(self.fisher_examples or count, count)
-        for fisher, sums, anchor, owned in zip(
-            self.fisher, self._sums, self.anchor, self._held
-        ):
+        for fisher, sums in zip(self.fisher, self._sums):
             fisher.assign(self.fisher_decay * fisher + sums / examples)
-            anchor.assign(owned.variable)
+        self.springs.move_anchor()
 
     def bank_notes(self) -> dict[str, Any]:
-        total = [float(np.mean(fisher.numpy())) for fisher in self.fisher]
-        names = [owned.name for owned in self._held]
-        return {"mean_fisher": dict(zip(names, total))}
+        return {"mean_fisher": self.springs.means()}
 
 
 def _drawn(logits, seed):
