@@ -89,7 +89,7 @@ def test_the_copy_is_the_network_of_before(tmp_path):
         before.network().backbone.weights, after._before.backbone.weights
     ):
         np.testing.assert_array_equal(old, kept)
-    assert after._seen.numpy().tolist() == [1.0, 0.0]
+    assert after._old.numpy().tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
