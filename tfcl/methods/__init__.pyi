@@ -69,6 +69,8 @@ from .protocols import SupportsGrowth as SupportsGrowth
 from .protocols import SupportsPointMaps as SupportsPointMaps
 from .regularization.ewc import EWC as EWC
 from .regularization.lwf import LwF as LwF
+from .regularization.mas import MAS as MAS
+from .regularization.si import SI as SI
 from .shared_backbone import SharedBackboneMethod as SharedBackboneMethod
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG

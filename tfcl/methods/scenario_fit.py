@@ -12,7 +12,7 @@ if typing.TYPE_CHECKING:
 
 
 _WITHOUT_TASK = (
-    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, LwF, SPG, "
+    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, SI, MAS, LwF, SPG, "
     "OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
