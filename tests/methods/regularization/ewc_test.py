@@ -1,10 +1,13 @@
 """Elastic weight consolidation: Fisher information, springs, behaviour."""
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
+from tfcl import configuration
+from tfcl.configuration import parts
 from tfcl.methods.regularization.drawn_examples import drawn_examples
 from tfcl.methods.regularization.ewc import DATA, EWC
 from tfcl.optimizers.schedules import Constant
@@ -116,6 +119,22 @@ def test_fisher_adds_up_and_may_fade(tmp_path):
     for both, last, newest in zip(*sums, fresh):
         assert (both >= last).all() and both.sum() > last.sum()
         np.testing.assert_allclose(last, newest, rtol=1e-5)
+
+
+def test_online_ewc_fades_by_gamma(tmp_path):
+    """F* <- gamma F* + F of the newest task, by the file's gamma."""
+    configuration.load(parts.files([], "digits_5", "online_ewc"), [])
+    gamma = float(gin.query_parameter("EWC.fisher_decay"))
+    gin.clear_config()
+    assert 0.0 < gamma < 1.0
+    found = []
+    for counts in ((2,), (2, 2)):  # The second run goes on with the first.
+        method = EWC(tiny_training(2), fisher_decay=gamma)
+        learned(tmp_path, method, class_counts=counts)
+        found.append([fisher.numpy() for fisher in method.fisher])
+    newest = [sums.numpy() / 64 for sums in method._sums]
+    for first, both, last in zip(*found, newest):
+        np.testing.assert_allclose(both, gamma * first + last, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
