@@ -115,19 +115,22 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self, inputs: Tensor, dropout_mask: Tensor | None = None
     ) -> Tensor:
         """All output columns, float32: `(batch, num_outputs)`."""
+        *_, hidden = self.layer_inputs(inputs, dropout_mask)
+        outputs = _dense(hidden, self.kernels[-1], self.biases[-1])
+        return keras.ops.cast(outputs, "float32")
+
+    def layer_inputs(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> list[Tensor]:
+        """What each of `kernels` is multiplied by, `(batch, rows)`."""
         hidden = inputs
         if dropout_mask is not None:
             mask = keras.ops.cast(dropout_mask, hidden.dtype)
             hidden = keras.ops.multiply(hidden, mask)
-        last = len(self.kernels) - 1
-        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
-            hidden = keras.ops.matmul(
-                hidden, keras.ops.cast(kernel, hidden.dtype)
-            )
-            hidden = keras.ops.add(hidden, keras.ops.cast(bias, hidden.dtype))
-            if depth < last:
-                hidden = keras.ops.relu(hidden)
-        return keras.ops.cast(hidden, "float32")
+        found = [hidden]
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1]):
+            found.append(keras.ops.relu(_dense(found[-1], kernel, bias)))
+        return found
 
     def use_columns(self, columns: Any) -> None:
         """Makes `columns` (a sequence of column numbers) the active ones."""
@@ -236,6 +239,11 @@ class TaskHead(HasInitializers, keras.layers.Layer):
             "num_outputs": self.num_outputs,
             "hidden_units": self.hidden_units,
         }
+
+
+def _dense(inputs, kernel, bias):
+    product = keras.ops.matmul(inputs, keras.ops.cast(kernel, inputs.dtype))
+    return keras.ops.add(product, keras.ops.cast(bias, product.dtype))
 
 
 def _lowest(logits):

@@ -68,6 +68,7 @@ from .protocols import SupportsEmbedding as SupportsEmbedding
 from .protocols import SupportsGrowth as SupportsGrowth
 from .protocols import SupportsPointMaps as SupportsPointMaps
 from .regularization.ewc import EWC as EWC
+from .regularization.gpm import GPM as GPM
 from .regularization.lwf import LwF as LwF
 from .regularization.mas import MAS as MAS
 from .regularization.si import SI as SI

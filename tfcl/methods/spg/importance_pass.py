@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -13,8 +11,9 @@ from absl import logging
 from tfcl.errors import RunError
 from tfcl.methods.base import cross_entropy, values_of
 from tfcl.methods.work import Accumulate
+from tfcl.models.running_statistics import running_statistics
 from tfcl.models.surgery.top_dense import top_dense
-from tfcl.models.variables import leaf_layers, statistic
+from tfcl.models.variables import statistic
 from tfcl.tapes.importance import are_equal, score
 
 if typing.TYPE_CHECKING:
@@ -251,21 +250,3 @@ def _product(tape, features, sources, cotangent):
 def _sums(shape):
     # Never checkpointed: a pass that was killed begins anew.
     return statistic(np.zeros(shape), "importance_sums")
-
-
-@contextlib.contextmanager
-def running_statistics(model: keras.Model) -> Any:
-    """Batch norm inside uses, and leaves, its running statistics."""
-    layers = [
-        layer
-        for layer in leaf_layers(model)
-        if isinstance(layer, keras.layers.BatchNormalization)
-        and layer.trainable
-    ]
-    for layer in layers:
-        layer.trainable = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.trainable = True
