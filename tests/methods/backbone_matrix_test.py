@@ -37,6 +37,9 @@ from tfcl.methods.masks.channel_gating import ChannelGating
 from tfcl.methods.masks.hat import HAT
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.methods.regularization.ewc import EWC
+from tfcl.methods.regularization.gpm import GPM
+from tfcl.methods.regularization.mas import MAS
+from tfcl.methods.regularization.si import SI
 from tfcl.methods.spg.spg import SPG
 from tfcl.optimizers.schedules import Constant
 from tfcl.testing import tiny_training
@@ -65,15 +68,18 @@ _METHODS = {
     "ewc": EWC,
     "fine_tuning": functools.partial(FineTuning, heads="per_task"),
     "frozen_backbone": FrozenBackbone,
+    "gpm": GPM,
     "hat": HAT,
     "hps": functools.partial(StaticTransfer, configuration="top_1"),
     "individual": Individual,
     "joint": Joint,
     "lasem": LASEM,
+    "mas": MAS,
     "packnet": functools.partial(PackNet, retraining_epochs=0),
     "parallel": ParallelConvolutions,
     "prognn": ProgNN,
     "rehearsal": functools.partial(Rehearsal, capacity=8),
+    "si": SI,
     "spg": SPG,
     "supsup": SupSup,
 }
@@ -82,7 +88,10 @@ _FORGET_NOTHING = (
     *("parallel", "prognn", "supsup"),
 )
 # Methods that take whatever can be exported.
-_TAKE_ALL = ("ewc", "fine_tuning", "individual", "joint", "rehearsal", "spg")
+_TAKE_ALL = (
+    *("ewc", "fine_tuning", "individual", "joint", "mas", "rehearsal", "si"),
+    "spg",
+)
 # A configuration for each of so many layers would be trained.
 _TOO_MANY = ("brute_force", "lasem")
 # What a refusal may give as its reason.
@@ -91,6 +100,7 @@ _REASONS = (
     "has no normalisation",
     "holds the convolution",
     "must have no layers that change what",
+    "must train no matrices for GPM",
     "must have no weights but those of convolutions and dense layers",
     "is no convolution, dense layer",
     "takes more than the output of the layer before it",

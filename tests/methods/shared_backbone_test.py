@@ -12,6 +12,9 @@ from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.engine.experiment import Experiment
 from tfcl.methods import (
     EWC,
+    GPM,
+    MAS,
+    SI,
     SPG,
     FineTuning,
     FrozenBackbone,
@@ -27,9 +30,12 @@ _METHODS = {
     "EWC": EWC,
     "FineTuning": FineTuning,
     "FrozenBackbone": FrozenBackbone,
+    "GPM": GPM,
     "Joint": Joint,
     "LwF": LwF,
+    "MAS": MAS,
     "Rehearsal": functools.partial(Rehearsal, capacity=8),
+    "SI": SI,
     "SPG": lambda _, **options: SPG(
         tiny_training(1, hidden_units=()), **options
     ),
@@ -151,7 +157,7 @@ def test_joint_answers_all_classes_better_than_fine_tuning(tmp_path):
     assert found[Joint] > found[FineTuning] + 0.2
 
 
-@pytest.mark.parametrize("make", [EWC, LwF])
+@pytest.mark.parametrize("make", [EWC, GPM, LwF, MAS, SI])
 def test_a_class_incremental_run_goes_on_with_more_classes(make, tmp_path):
     first, more = toy_run.toy_stream((2, 2)), toy_run.toy_stream((2, 2, 2))
     toy_run.learn(tmp_path, make(tiny_training(1)), first, scenario=CLASS)

@@ -29,6 +29,7 @@ from tfcl.methods.masks.channel_gating import ChannelGating
 from tfcl.methods.masks.hat import HAT
 from tfcl.methods.masks.supsup import SupSup
 from tfcl.methods.regularization.ewc import EWC
+from tfcl.methods.regularization.gpm import GPM
 from tfcl.methods.spg.spg import SPG
 from tfcl.testing import learned, tiny_stream, tiny_training
 
@@ -65,6 +66,7 @@ _METHODS = {
     "frozen": lambda: FrozenBackbone(_training()),
     "joint": lambda: Joint(_training()),
     "ewc": lambda: EWC(_training()),
+    "gpm": lambda: GPM(_training()),
     "clr": lambda: CLR(_training(hidden_units=())),
     "parallel": lambda: ParallelConvolutions(_training()),
     "packnet": lambda: PackNet(_training(), retraining_epochs=0),

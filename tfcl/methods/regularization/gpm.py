@@ -185,7 +185,7 @@ class GPM(SharedBackboneMethod):
         return Update(
             loss=loss,
             metrics={"accuracy": mean_accuracy(batch, logits)},
-            gradients=[("main", away + gradients[len(away) :], variables)],
+            gradients=[("main", [*away, *gradients[len(away) :]], variables)],
             after_apply=stay_away,
         )
 
