@@ -192,6 +192,7 @@ def test_the_words_of_scenarios_are_those_of_the_data():
 def test_every_stream_is_learned(stream, tmp_path, monkeypatch):
     method = {
         "task": "individual",
+        "domain": "fine_tuning",
         "class": "fine_tuning",
         "faces": "individual",
         "online": "experience_replay",

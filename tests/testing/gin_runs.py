@@ -44,6 +44,9 @@ SETS = {
     "mnist": image_sets.MadeUpSet(
         (28, 28, 1), 10, {"train": 700, "test": 1000}
     ),
+    "fashion_mnist": image_sets.MadeUpSet(
+        (28, 28, 1), 10, {"train": 12, "test": 4}
+    ),
     "office_home_product": _OFFICE_HOME,
     "office_home_real_world": _OFFICE_HOME,
     "omniglot": image_sets.MadeUpSet(

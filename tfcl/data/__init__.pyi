@@ -15,7 +15,9 @@ from .scenarios.class_incremental_stream import (
 )
 from .scenarios.in_scenario import in_scenario as in_scenario
 from .scenarios.online_stream import online_stream as online_stream
+from .scenarios.permuted_stream import permuted_stream as permuted_stream
 from .scenarios.repeated_stream import repeated_stream as repeated_stream
+from .scenarios.rotated_stream import rotated_stream as rotated_stream
 from .sources.catalog import DataSource as DataSource
 from .split import Split as Split
 from .streams.binary_stream import binary_stream as binary_stream
