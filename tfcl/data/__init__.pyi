@@ -29,6 +29,7 @@ from .streams.increments import task_sizes as task_sizes
 from .streams.lasem_cifar100 import (
     lasem_cifar100_stream as lasem_cifar100_stream,
 )
+from .streams.long_tail import LongTail as LongTail
 from .streams.office_home import office_home_stream as office_home_stream
 from .streams.omniglot import omniglot_stream as omniglot_stream
 from .streams.point_stream import point_stream as point_stream
