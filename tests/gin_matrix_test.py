@@ -40,6 +40,7 @@ _WAYS_OUT = (
     # gin/cpg_faces_age1.gin and its like name their own.
     "`task_pruning` must name tasks of the stream",
     "every task needs the same number of classes",
+    "Use a method with one head",
 )
 
 

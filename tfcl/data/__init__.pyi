@@ -10,6 +10,7 @@ from .class_pools import ClassPools as ClassPools
 from .lazy_images import MemoryLimits as MemoryLimits
 from .pairs import PairSplit as PairSplit
 from .preprocessing import Preprocessing as Preprocessing
+from .scenarios.blurry_stream import blurry_stream as blurry_stream
 from .scenarios.class_incremental_stream import (
     class_incremental_stream as class_incremental_stream,
 )
