@@ -47,8 +47,19 @@ SETS = {
     "fashion_mnist": image_sets.MadeUpSet(
         (28, 28, 1), 10, {"train": 12, "test": 4}
     ),
-    "office_home_product": _OFFICE_HOME,
-    "office_home_real_world": _OFFICE_HOME,
+    **{
+        f"office_home_{domain}": _OFFICE_HOME
+        for domain in ("art", "clipart", "product", "real_world")
+    },
+    **{
+        f"domainnet_{domain}": image_sets.MadeUpSet(
+            (9, 9, 3), 345, {"train": 4, "test": 1}
+        )
+        for domain in (
+            *("clipart", "infograph", "painting"),
+            *("quickdraw", "real", "sketch"),
+        )
+    },
     "omniglot": image_sets.MadeUpSet(
         (105, 105, 3), _ALPHABETS, {"train": 20, "test": 20}
     ),
@@ -246,7 +257,8 @@ def load_pair(monkeypatch, folder, stream, method, bindings=()):
     text += _SMALL.format(
         side=side.get(stream[:5], 33), folder=folder / "features"
     )
-    if not stream.startswith(("ci_", "ns_", "fine", "skill", "faces")):
+    resized = ("ci_", "ns_", "fine", "skill", "faces")
+    if not stream.startswith((*resized, "office_home_d", "domainnet")):
         # Sizes that the data have by themselves.
         text = re.sub(r"(class_split|dataset)_stream\.\w+ = .*\n", "", text)
     own_size = stream.startswith(("ci_digits", "ci_cifar"))

@@ -80,11 +80,17 @@ _STOCK = {
         label_key="label",  # The 100 fine classes; `coarse_label` has 20.
         terms="No formal licence; citation of Krizhevsky (2009) requested.",
     ),
-    "domainnet_sketch": DataSource(
-        "domainnet/sketch",
-        terms="Fair use notice of the owners: non-commercial research "
-        "(Peng et al., 2019).",
-    ),
+    **{
+        f"domainnet_{domain}": DataSource(
+            f"domainnet/{domain}",
+            terms="Fair use notice of the owners: non-commercial research "
+            "(Peng et al., 2019).",
+        )
+        for domain in (
+            *("clipart", "infograph", "painting"),
+            *("quickdraw", "real", "sketch"),
+        )
+    },
     "dtd": DataSource(
         "dtd",
         # And "validation", a third of the images each.
