@@ -44,6 +44,13 @@ SETS = {
     "mnist": image_sets.MadeUpSet(
         (28, 28, 1), 10, {"train": 700, "test": 1000}
     ),
+    **{
+        f"{name}_{bucket}": image_sets.MadeUpSet(
+            (9, 9, 3), classes, {"train": 4, "test": 1}
+        )
+        for name, classes in (("clear10", 11), ("clear100", 100))
+        for bucket in range(1, 11)
+    },
     "fashion_mnist": image_sets.MadeUpSet(
         (28, 28, 1), 10, {"train": 12, "test": 4}
     ),
@@ -258,7 +265,7 @@ def load_pair(monkeypatch, folder, stream, method, bindings=()):
         side=side.get(stream[:5], 33), folder=folder / "features"
     )
     resized = ("ci_", "ns_", "fine", "skill", "faces")
-    if not stream.startswith((*resized, "office_home_d", "domainnet")):
+    if not stream.startswith((*resized, "office_home_d", "domainnet", "clear")):
         # Sizes that the data have by themselves.
         text = re.sub(r"(class_split|dataset)_stream\.\w+ = .*\n", "", text)
     own_size = stream.startswith(("ci_digits", "ci_cifar"))

@@ -132,13 +132,14 @@ def class_split_stream(
     parts = open_parts(*known, memory=memory)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
     statistics = checked_statistics(statistics, channels)
-    sizes = (num_tasks, classes_per_task, first_classes)
-    sizes += (class_order, order_seed)
+    given = (num_tasks, classes_per_task, first_classes)
+    orders = (class_order, order_seed)
     if task_classes is None:
         present = classes_with_images(parts)
-        groups, places = cut_groups(class_names, present, *sizes)
+        groups, places = cut_groups(class_names, present, *given, *orders)
     else:
-        groups, places = listed_groups(class_names, task_classes, *sizes)
+        listed = (class_names, task_classes)
+        groups, places = listed_groups(*listed, *given, *orders)
     named = list(zip(_names(task_names, places), groups))
     remedies = (
         "Lower class_split_stream.{split}_per_class.",
