@@ -41,6 +41,9 @@ _WAYS_OUT = (
     "`task_pruning` must name tasks of the stream",
     "every task needs the same number of classes",
     "Use a method with one head",
+    # The same, before a stream is looked at as a whole.
+    "`first_classes` must be as in the stream",
+    "Choose a convolutional backbone",
 )
 
 

@@ -28,6 +28,9 @@ from tfcl.data.task_assembly import (
 from tfcl.data.training_crops import TrainingCrop
 from tfcl.types import Folder
 
+_Fraction = Annotated[float, within("(0, 1)")]
+_Selection = Annotated[str, one_of("validation", "test")]
+
 
 @gin.configurable(denylist=["data_dir"])
 @checked
@@ -43,11 +46,9 @@ def class_split_stream(
     resize: Annotated[str, one_of(*RESIZES)] = "stretch",
     train_crop: TrainingCrop | None = None,
     name: str | None = None,
-    validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
-    selection_split: Annotated[
-        str, one_of("validation", "test")
-    ] = "validation",
-    test_fraction: Annotated[float, within("(0, 1)")] | None = None,
+    validation_fraction: _Fraction = 1.0 / 6.0,
+    selection_split: _Selection = "validation",
+    test_fraction: _Fraction | None = None,
     train_per_class: PositiveInt | None = None,
     validation_per_class: PositiveInt | None = None,
     test_per_class: PositiveInt | None = None,
@@ -141,12 +142,7 @@ def class_split_stream(
         listed = (class_names, task_classes)
         groups, places = listed_groups(*listed, *given, *orders)
     named = list(zip(_names(task_names, places), groups))
-    remedies = (
-        "Lower class_split_stream.{split}_per_class.",
-        "Choose classes with more of them, or hold out another part by "
-        "class_split_stream.validation_fraction. Received: "
-        f"validation_fraction={validation_fraction}",
-    )
+    remedies = _remedies(validation_fraction)
     held = None if selection_split == "test" else validation_fraction
     pools = pools_of(parts, held, test_fraction, data_seed, remedies)
     if long_tailed is not None:
@@ -155,6 +151,15 @@ def class_split_stream(
     how = (statistics, resize, memory, train_crop)
     tasks = _assembled(named, pools, wanted, *how)
     return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
+
+
+def _remedies(validation_fraction):
+    return (
+        "Lower class_split_stream.{split}_per_class.",
+        "Choose classes with more of them, or hold out another part by "
+        "class_split_stream.validation_fraction. Received: "
+        f"validation_fraction={validation_fraction}",
+    )
 
 
 def _names(task_names, places):

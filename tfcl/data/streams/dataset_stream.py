@@ -124,8 +124,7 @@ def dataset_stream(
             training part, or leaves a split without images.
         ValueError: If an argument breaks its rule.
     """
-    if scenario != TASK:
-        announce(scenario, "dataset_stream")
+    _say(scenario)
     limits = (train_per_class, validation_per_class, test_per_class)
     given = (task_names, resize, batch_size, train_crop)
     names, resizes, sizes, crops = _per_task(datasets, *given)
@@ -151,15 +150,17 @@ def dataset_stream(
             found = open_pairs(pairs[task_name], data_dir, shape, how, memory)
             task = measured_by_pairs(task, found, drawn_pairs, data_seed)
         tasks.append(dataclasses.replace(task, batch_size=size))
-    _check_domains(scenario, tasks)
-    name = name or f"datasets_{len(tasks)}"
-    return TaskStream(name, tasks, max(sizes), scenario=scenario)
+    return _stream(name, tasks, max(sizes), scenario)
 
 
-def _check_domains(scenario, tasks):
-    if scenario != DOMAIN:
-        return
-    for task in tasks[1:]:
+def _say(scenario):
+    if scenario != TASK:  # What streams are unless they say so.
+        announce(scenario, "dataset_stream")
+
+
+def _stream(name, tasks, batch_size, scenario):
+    """The `TaskStream`, whose domains have the same classes."""
+    for task in tasks if scenario == DOMAIN else ():
         if task.class_names != tasks[0].class_names:
             raise ValueError(
                 "Argument `scenario`='domain' needs data sets of the same "
@@ -167,6 +168,8 @@ def _check_domains(scenario, tasks):
                 f"{tasks[0].num_classes} classes, '{task.name}' with "
                 f"{task.num_classes}, of other names. Leave it 'task'."
             )
+    name = name or f"datasets_{len(tasks)}"
+    return TaskStream(name, tasks, batch_size, scenario=scenario)
 
 
 def _per_task(datasets, task_names, resize, batch_size, train_crop):
