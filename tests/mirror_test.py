@@ -32,6 +32,7 @@ _COVERED = {
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),
     "data/scenario_test": ("methods/scenario_fit"),
+    "data/scenarios/permuted_stream_test": ("data/scenarios/changed_images"),
     "data/streams/class_split_test": ("data/task_assembly"),
     "data/streams/binary_stream_test": ("data/class_pools"),
     "data/streams/dataset_stream_test": ("data/sources/set_parts"),

@@ -44,8 +44,29 @@ SETS = {
     "mnist": image_sets.MadeUpSet(
         (28, 28, 1), 10, {"train": 700, "test": 1000}
     ),
-    "office_home_product": _OFFICE_HOME,
-    "office_home_real_world": _OFFICE_HOME,
+    **{
+        f"{name}_{bucket}": image_sets.MadeUpSet(
+            (9, 9, 3), classes, {"train": 4, "test": 1}
+        )
+        for name, classes in (("clear10", 11), ("clear100", 100))
+        for bucket in range(1, 11)
+    },
+    "fashion_mnist": image_sets.MadeUpSet(
+        (28, 28, 1), 10, {"train": 12, "test": 4}
+    ),
+    **{
+        f"office_home_{domain}": _OFFICE_HOME
+        for domain in ("art", "clipart", "product", "real_world")
+    },
+    **{
+        f"domainnet_{domain}": image_sets.MadeUpSet(
+            (9, 9, 3), 345, {"train": 4, "test": 1}
+        )
+        for domain in (
+            *("clipart", "infograph", "painting"),
+            *("quickdraw", "real", "sketch"),
+        )
+    },
     "omniglot": image_sets.MadeUpSet(
         (105, 105, 3), _ALPHABETS, {"train": 20, "test": 20}
     ),
@@ -243,10 +264,12 @@ def load_pair(monkeypatch, folder, stream, method, bindings=()):
     text += _SMALL.format(
         side=side.get(stream[:5], 33), folder=folder / "features"
     )
-    if not stream.startswith(("ci_", "ns_", "fine", "skill", "faces")):
+    resized = ("ci_", "ns_", "fine", "skill", "faces")
+    if not stream.startswith((*resized, "office_home_d", "domainnet", "clear")):
         # Sizes that the data have by themselves.
         text = re.sub(r"(class_split|dataset)_stream\.\w+ = .*\n", "", text)
-    if stream in ("ci_digits", "ci_cifar100"):
+    own_size = stream.startswith(("ci_digits", "ci_cifar"))
+    if own_size and stream != "ci_cifar100_224":
         text = re.sub(r"class_split_stream\.\w+ = .*\n", "", text)
     if stream == "skill53":
         # DF-CNN of a ResNet-18 takes gigabytes.

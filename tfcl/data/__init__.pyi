@@ -10,12 +10,15 @@ from .class_pools import ClassPools as ClassPools
 from .lazy_images import MemoryLimits as MemoryLimits
 from .pairs import PairSplit as PairSplit
 from .preprocessing import Preprocessing as Preprocessing
+from .scenarios.blurry_stream import blurry_stream as blurry_stream
 from .scenarios.class_incremental_stream import (
     class_incremental_stream as class_incremental_stream,
 )
 from .scenarios.in_scenario import in_scenario as in_scenario
 from .scenarios.online_stream import online_stream as online_stream
+from .scenarios.permuted_stream import permuted_stream as permuted_stream
 from .scenarios.repeated_stream import repeated_stream as repeated_stream
+from .scenarios.rotated_stream import rotated_stream as rotated_stream
 from .sources.catalog import DataSource as DataSource
 from .split import Split as Split
 from .streams.binary_stream import binary_stream as binary_stream
@@ -27,6 +30,7 @@ from .streams.increments import task_sizes as task_sizes
 from .streams.lasem_cifar100 import (
     lasem_cifar100_stream as lasem_cifar100_stream,
 )
+from .streams.long_tail import LongTail as LongTail
 from .streams.office_home import office_home_stream as office_home_stream
 from .streams.omniglot import omniglot_stream as omniglot_stream
 from .streams.point_stream import point_stream as point_stream

@@ -119,6 +119,18 @@ class ClassPools:
     def class_names(self) -> tuple[str, ...]:
         return self.sources[0].class_names
 
+    def with_fewer(self, counts: dict[int, int]) -> ClassPools:
+        """The same, with the first training images of each class alone.
+
+        Args:
+            counts: `{class index: how many}`; others keep all.
+        """
+        pools = {
+            label: (train[: counts.get(label)], *others)
+            for label, (train, *others) in self.pools.items()
+        }
+        return ClassPools(self.sources, pools, self._remedies)
+
     def take(
         self,
         classes: Any,

@@ -6,6 +6,7 @@ from .backbones.applications import keras_application as keras_application
 from .backbones.cifar_resnet import cifar_resnet as cifar_resnet
 from .backbones.cpg_resnet import cpg_resnet as cpg_resnet
 from .backbones.cpg_vgg import cpg_vgg as cpg_vgg
+from .backbones.dense_layers import dense_layers as dense_layers
 from .backbones.given_model import GivenModel as GivenModel
 from .backbones.given_model import given_model as given_model
 from .backbones.keras_file import keras_file as keras_file

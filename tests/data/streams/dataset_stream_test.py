@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.testing import image_sets
 from tfcl.data.augmentation import RandomFlip
 from tfcl.data.lazy_images import LazyImages
+from tfcl.data.scenario import announced_to
 from tfcl.data.sources.labelled_images import LabelledImages
 from tfcl.data.sources.record_files import EncodedInMemory
 from tfcl.data.streams.dataset_stream import dataset_stream
@@ -70,6 +71,29 @@ def test_every_set_is_a_task_with_all_its_classes():
         assert task.train.images.dtype == np.uint8
         assert not _keys(task.train) & _keys(task.validation)
     assert [len(task.earlier) for task in stream] == [0, 1]
+
+
+def test_sets_of_the_same_classes_may_be_domains(monkeypatch):
+    domains = {
+        f"office_home_{name}": image_sets.MadeUpSet(
+            (9, 7, 3), ("mug", "pen"), {"train": count}
+        )
+        for name, count in (("art", 20), ("clipart", 30))
+    }
+    image_sets.replace_open_split(monkeypatch, _SETS | domains)
+    heard = []
+    with announced_to(lambda *told: heard.append(told)):
+        stream = _make(list(domains), scenario="domain", test_fraction=0.2)
+        assert heard == [("domain", "dataset_stream")]
+        known = _make(list(domains), test_fraction=0.2)
+    assert len(heard) == 1 and known.scenario == "task"
+    assert stream.scenario == "domain"
+    assert [task.class_names for task in stream] == [("mug", "pen")] * 2
+    assert [len(task.test) for task in stream] == [8, 12]
+    for task, other in zip(stream, known):
+        assert task.fingerprint() == other.fingerprint()
+    with pytest.raises(ValueError, match="same classes.*Leave it 'task'"):
+        _make(scenario="domain")
 
 
 def test_names_sizes_and_ways_to_resize_can_be_given():

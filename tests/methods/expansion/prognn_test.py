@@ -12,6 +12,7 @@ from tests.testing import golden, toy_run
 from tfcl.data.task import StreamSpec
 from tfcl.methods.expansion.prognn import ProgNN
 from tfcl.methods.task_training import TaskTraining
+from tfcl.models.backbones.dense_layers import dense_layers
 from tfcl.models.backbones.lasem_cnn import lasem_cnn
 from tfcl.optimizers.schedules import Constant
 from tfcl.testing import run_method_test, tiny_stream, tiny_training
@@ -228,6 +229,12 @@ def test_adapters_never_vanish():
         v for v in method.shared if v.name.endswith("lateral_projection")
     ]
     assert kernels and all(v.variable.shape[-1] == 1 for v in kernels)
+
+
+def test_a_network_without_convolutions_is_refused():
+    method = ProgNN(tiny_training(backbone=dense_layers))
+    with pytest.raises(ValueError, match="no layer of type Conv2D.*Choose"):
+        method.setup(tiny_stream()().spec(), 0)
 
 
 def test_kills_change_nothing(tmp_path):

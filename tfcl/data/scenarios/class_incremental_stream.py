@@ -11,6 +11,7 @@ import numpy as np
 from tfcl.data.scenario import CLASS, announce
 from tfcl.data.scenarios.online_stream import unique_class_names
 from tfcl.data.task import TaskStream
+from tfcl.errors import UserError
 from tfcl.types import Folder
 
 if typing.TYPE_CHECKING:
@@ -74,6 +75,18 @@ def class_incremental_stream(
 
 
 def first_classes(task: Task) -> tuple[int, int]:
-    """Smallest label of a task's training split, and how many there are."""
+    """Smallest label of a task's training split, and how many there are.
+
+    Raises:
+        UserError: If it trains on classes of other tasks, too.
+    """
     known = np.unique(task.train.labels)
+    own = task.own_classes
+    if own is not None and len(known) > len(own):
+        raise UserError(
+            f"Task '{task.name}' brings {len(own)} classes and trains on "
+            f"{len(known)}: others come again, as in blurry_stream, and a head "
+            "per task cannot learn them. Use a method with one head, such as "
+            "rehearsal."
+        )
     return int(known[0]), len(known)

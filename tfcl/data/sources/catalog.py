@@ -80,11 +80,17 @@ _STOCK = {
         label_key="label",  # The 100 fine classes; `coarse_label` has 20.
         terms="No formal licence; citation of Krizhevsky (2009) requested.",
     ),
-    "domainnet_sketch": DataSource(
-        "domainnet/sketch",
-        terms="Fair use notice of the owners: non-commercial research "
-        "(Peng et al., 2019).",
-    ),
+    **{
+        f"domainnet_{domain}": DataSource(
+            f"domainnet/{domain}",
+            terms="Fair use notice of the owners: non-commercial research "
+            "(Peng et al., 2019).",
+        )
+        for domain in (
+            *("clipart", "infograph", "painting"),
+            *("quickdraw", "real", "sketch"),
+        )
+    },
     "dtd": DataSource(
         "dtd",
         # And "validation", a third of the images each.
@@ -182,6 +188,15 @@ _BUILT_HERE = {
         test_split="validation",
         terms="On registration with ChaLearn (Escalera et al., 2016).",
     ),
+    **{
+        f"{name}_{bucket}": _ours(
+            f"clear/{name}_{bucket}",
+            terms="Creative Commons licences of the images' owners (Lin et "
+            "al., 2021).",
+        )
+        for name in ("clear10", "clear100")
+        for bucket in range(1, 11)
+    },
     "cub_cropped": _ours("cub_cropped", terms=_CUB_TERMS),
     "digits": _ours("digits", terms="CC BY 4.0 (Alpaydin and Kaynak, 1998)."),
     "fceleba": _ours(

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import gin
-import numpy as np
 
-from tfcl import randomness
 from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.preprocessing import RESIZES
@@ -15,7 +13,12 @@ from tfcl.data.sources.set_parts import (
     open_parts,
     pools_of,
 )
-from tfcl.data.streams.increments import task_sizes
+from tfcl.data.streams.class_groups import (
+    ClassOrder,
+    cut_groups,
+    listed_groups,
+)
+from tfcl.data.streams.long_tail import LongTail
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import (
     Statistics,
@@ -24,6 +27,9 @@ from tfcl.data.task_assembly import (
 )
 from tfcl.data.training_crops import TrainingCrop
 from tfcl.types import Folder
+
+_Fraction = Annotated[float, within("(0, 1)")]
+_Selection = Annotated[str, one_of("validation", "test")]
 
 
 @gin.configurable(denylist=["data_dir"])
@@ -40,15 +46,15 @@ def class_split_stream(
     resize: Annotated[str, one_of(*RESIZES)] = "stretch",
     train_crop: TrainingCrop | None = None,
     name: str | None = None,
-    validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
-    selection_split: Annotated[
-        str, one_of("validation", "test")
-    ] = "validation",
-    test_fraction: Annotated[float, within("(0, 1)")] | None = None,
+    validation_fraction: _Fraction = 1.0 / 6.0,
+    selection_split: _Selection = "validation",
+    test_fraction: _Fraction | None = None,
     train_per_class: PositiveInt | None = None,
     validation_per_class: PositiveInt | None = None,
     test_per_class: PositiveInt | None = None,
+    long_tailed: LongTail | None = None,
     statistics: Statistics = "train",
+    class_order: ClassOrder | None = None,
     order_seed: int | None = None,
     data_seed: int = 0,
     memory: MemoryLimits | None = None,
@@ -93,14 +99,23 @@ def class_split_stream(
         train_per_class: Training images per class; None takes the pool.
         validation_per_class: Validation images per class, likewise.
         test_per_class: Test images per class, likewise.
+        long_tailed: Which of the training images are kept, `LongTail`; None
+            keeps all.
         statistics: "train" standardises every split by the mean and deviation
             of the task's training images; "split" each split by its own
             (the LASEM protocol, which also looks at the test images);
             "none" leaves them between 0 and 1. A pair `(mean, std)`, each a
             number or one per channel, in the unit of pixels / 255, holds for
             all tasks.
+        class_order: In which order the classes come that are cut into tasks:
+            a list of class indices or class names, without those that are to
+            be left out; a seed of NumPy's former generator, by which orders
+            are published: `numpy.random.RandomState(seed).permutation(n)` of
+            the n classes; or "icarl", iCaRL's order of CIFAR-100's, which is
+            that of the seed 1993. None keeps that of the set.
         order_seed: Seed of a random order of `task_classes`, or without them
-            of the classes; None keeps the given one.
+            of the classes, in place of `class_order`; None keeps the given
+            one.
         data_seed: Seed of the shuffling inside a class.
         memory: `MemoryLimits` of decoded images; None for its defaults.
         data_dir: Folder of prepared TFDS data sets.
@@ -118,23 +133,33 @@ def class_split_stream(
     parts = open_parts(*known, memory=memory)
     class_names, channels = parts[0].class_names, parts[0].image_shape[-1]
     statistics = checked_statistics(statistics, channels)
-    sizes = (num_tasks, classes_per_task, first_classes, order_seed)
+    given = (num_tasks, classes_per_task, first_classes)
+    orders = (class_order, order_seed)
     if task_classes is None:
-        groups, places = _cut_groups(parts, *sizes)
+        present = classes_with_images(parts)
+        groups, places = cut_groups(class_names, present, *given, *orders)
     else:
-        groups, places = _listed_groups(class_names, task_classes, *sizes)
+        listed = (class_names, task_classes)
+        groups, places = listed_groups(*listed, *given, *orders)
     named = list(zip(_names(task_names, places), groups))
-    remedies = (
+    remedies = _remedies(validation_fraction)
+    held = None if selection_split == "test" else validation_fraction
+    pools = pools_of(parts, held, test_fraction, data_seed, remedies)
+    if long_tailed is not None:
+        pools = long_tailed.cut(pools, groups, train_per_class)
+        wanted = (None, *wanted[1:])
+    how = (statistics, resize, memory, train_crop)
+    tasks = _assembled(named, pools, wanted, *how)
+    return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
+
+
+def _remedies(validation_fraction):
+    return (
         "Lower class_split_stream.{split}_per_class.",
         "Choose classes with more of them, or hold out another part by "
         "class_split_stream.validation_fraction. Received: "
         f"validation_fraction={validation_fraction}",
     )
-    held = None if selection_split == "test" else validation_fraction
-    pools = pools_of(parts, held, test_fraction, data_seed, remedies)
-    how = (statistics, resize, memory, train_crop)
-    tasks = _assembled(named, pools, wanted, *how)
-    return TaskStream(name or f"{dataset}_{len(tasks)}", tasks, batch_size)
 
 
 def _names(task_names, places):
@@ -161,89 +186,3 @@ def _assembled(named, pools, wanted, statistics, resize, memory, train_crop):
             assemble_task(index, name, names, splits, statistics, tasks, resize)
         )
     return tasks
-
-
-def _cut_groups(parts, num_tasks, classes_per_task, first_classes, order_seed):
-    """Class indices of each task, and each task's place among the names."""
-    classes = classes_with_images(parts)
-    count = len(classes)
-    if order_seed is not None:
-        classes = classes[_order(order_seed, count)]
-    if classes_per_task is not None:
-        if num_tasks is not None:
-            raise ValueError(
-                "Arguments `num_tasks` and `classes_per_task` both say how "
-                f"to cut the classes: give one. Received: {num_tasks} and "
-                f"{classes_per_task}"
-            )
-        sizes = task_sizes(count, classes_per_task, first_classes)
-    elif not num_tasks or num_tasks < 1 or count % num_tasks:
-        raise ValueError(
-            f"Argument `num_tasks` must divide the {count} classes when "
-            "neither `task_classes` nor `classes_per_task` are given. "
-            f"Received: num_tasks={num_tasks}"
-        )
-    elif first_classes is not None:
-        raise ValueError(
-            "Argument `first_classes` needs `classes_per_task`. Received: "
-            f"first_classes={first_classes}"
-        )
-    else:
-        sizes = (count // num_tasks,) * num_tasks
-    groups = np.split(classes, np.cumsum(sizes)[:-1])
-    return [list(map(int, g)) for g in groups], list(range(len(groups)))
-
-
-def _listed_groups(
-    class_names,
-    task_classes,
-    num_tasks,
-    classes_per_task,
-    first_classes,
-    order_seed,
-):
-    """The same, out of `task_classes`."""
-    for argument, value in (
-        ("classes_per_task", classes_per_task),
-        ("first_classes", first_classes),
-    ):
-        if value is not None:
-            raise ValueError(
-                f"Argument `{argument}` must be None where `task_classes` "
-                f"are given. Received: {argument}={value}"
-            )
-    groups = [
-        [_class_index(c, class_names, i) for c in group]
-        for i, group in enumerate(task_classes)
-    ]
-    for task, group in enumerate(groups):
-        if not group:
-            raise ValueError(
-                f"Argument `task_classes`, task {task}: no class. "
-                f"Received: {task_classes!r}"
-            )
-    places = list(range(len(groups)))
-    if order_seed is not None:
-        places = _order(order_seed, len(groups)).tolist()
-    if num_tasks is not None and not 1 <= num_tasks <= len(groups):
-        raise ValueError(
-            f"Argument `num_tasks` must be 1..{len(groups)}, the number of "
-            f"`task_classes`. Received: num_tasks={num_tasks}"
-        )
-    places = places[:num_tasks]
-    return [groups[place] for place in places], places
-
-
-def _order(seed, count):
-    return randomness.generator(seed, "class order").permutation(count)
-
-
-def _class_index(value, class_names, task):
-    if isinstance(value, str) and value in class_names:
-        return class_names.index(value)
-    if not isinstance(value, str) and 0 <= value < len(class_names):
-        return int(value)
-    raise ValueError(
-        f"Argument `task_classes`, task {task}: a class is a name of the data "
-        f"set or an index 0..{len(class_names) - 1}. Received: {value!r}"
-    )

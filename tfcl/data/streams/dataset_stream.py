@@ -10,6 +10,7 @@ from tfcl.arguments import PositiveInt, checked, one_of, within
 from tfcl.data.lazy_images import HeldTasks, MemoryLimits
 from tfcl.data.pairs import measured_by_pairs, open_pairs
 from tfcl.data.preprocessing import RESIZES
+from tfcl.data.scenario import DOMAIN, TASK, announce
 from tfcl.data.sources.set_parts import open_parts, pools_of
 from tfcl.data.task import TaskStream
 from tfcl.data.task_assembly import (
@@ -40,6 +41,7 @@ def dataset_stream(
     resize: _Resize | Sequence[_Resize] = "stretch",
     train_crop: TrainingCrop | Sequence[TrainingCrop | None] | None = None,
     name: str | None = None,
+    scenario: Annotated[str, one_of(TASK, DOMAIN)] = TASK,
     validation_fraction: Annotated[float, within("(0, 1)")] = 1.0 / 6.0,
     selection_split: Annotated[str, one_of(*_SELECTION)] = "validation",
     test_fraction: Annotated[float, within("(0, 1)")] | None = None,
@@ -85,6 +87,8 @@ def dataset_stream(
             task, None for those without. Such images are decoded anew in
             every epoch.
         name: Name of the stream. Defaults to `datasets_<tasks>`.
+        scenario: "task", or "domain" for sets of the same classes in other
+            looks, such as Office-Home's (`tfcl.data.scenario`).
         validation_fraction: Part of a class's training images held out,
             rounded down, between 0 and 1.
         selection_split: "validation" selects epochs, goals and widths on the
@@ -120,6 +124,7 @@ def dataset_stream(
             training part, or leaves a split without images.
         ValueError: If an argument breaks its rule.
     """
+    _say(scenario)
     limits = (train_per_class, validation_per_class, test_per_class)
     given = (task_names, resize, batch_size, train_crop)
     names, resizes, sizes, crops = _per_task(datasets, *given)
@@ -145,7 +150,26 @@ def dataset_stream(
             found = open_pairs(pairs[task_name], data_dir, shape, how, memory)
             task = measured_by_pairs(task, found, drawn_pairs, data_seed)
         tasks.append(dataclasses.replace(task, batch_size=size))
-    return TaskStream(name or f"datasets_{len(tasks)}", tasks, max(sizes))
+    return _stream(name, tasks, max(sizes), scenario)
+
+
+def _say(scenario):
+    if scenario != TASK:  # What streams are unless they say so.
+        announce(scenario, "dataset_stream")
+
+
+def _stream(name, tasks, batch_size, scenario):
+    """The `TaskStream`, whose domains have the same classes."""
+    for task in tasks if scenario == DOMAIN else ():
+        if task.class_names != tasks[0].class_names:
+            raise ValueError(
+                "Argument `scenario`='domain' needs data sets of the same "
+                f"classes. Received: '{tasks[0].name}' with "
+                f"{tasks[0].num_classes} classes, '{task.name}' with "
+                f"{task.num_classes}, of other names. Leave it 'task'."
+            )
+    name = name or f"datasets_{len(tasks)}"
+    return TaskStream(name, tasks, batch_size, scenario=scenario)
 
 
 def _per_task(datasets, task_names, resize, batch_size, train_crop):

@@ -217,15 +217,15 @@ class ClassIncremental(GrowingHeads):
     def check_stream(self, stream: TaskStream) -> None:
         for task in stream:
             self._batch_size(task)
+            classes_of(task)
 
     def begin_task(self, task: Task) -> None:
         found, wanted = classes_of(task), self.heads.classes_of(task.index)
         if found != wanted:
             raise ValueError(
-                "Arguments `classes_per_task` and `first_classes` must give "
-                f"the classes of every task. Received: task '{task.name}' has "
-                f"{found[1]} classes from {found[0]} on, not {wanted[1]} from "
-                f"{wanted[0]} on"
+                "Arguments `classes_per_task` and `first_classes` must be as "
+                f"in the stream. Received: task '{task.name}' has {found[1]} "
+                f"classes from {found[0]} on, not {wanted[1]} from {wanted[0]}"
             )
         if task.index:
             for owned, kept in zip(self._heads, self._unaligned):

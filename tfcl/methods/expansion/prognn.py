@@ -207,19 +207,26 @@ class ProgNN(NetworkMethod, SupportsGrowth):
 
 def _require_plain(backbone):
     """Refuses what could not hear other columns, before the first one."""
-    heard = convolutions(backbone)[1:]
-    found = [
+    found = convolutions(backbone)
+    if not found:
+        raise ValueError(
+            f"Backbone '{backbone.name}' has no layer of type Conv2D, through "
+            "which later columns hear earlier ones. Choose a convolutional "
+            "backbone."
+        )
+    heard = found[1:]
+    wrong = [
         f"{la.name}: groups={la.groups}, data_format={la.data_format}"
         for la in leaf_layers(backbone)
         if la.name in heard
         and (la.groups != 1 or la.data_format != "channels_last")
     ]
     require(
-        not found,
+        not wrong,
         "TaskTraining.backbone",
         "must have convolutions of channels last and without groups, the "
         "first one apart: later columns hear earlier ones through them",
-        found,
+        wrong,
     )
 
 
