@@ -13,7 +13,13 @@ from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.methods.regularization.drawn_examples import drawn_examples
 from tfcl.methods.regularization.gpm import GPM, extended
 from tfcl.models.surgery.kernel_inputs import kernel_rows
-from tfcl.testing import run_method_test, runner_for, tiny_stream, tiny_training
+from tfcl.testing import (
+    run_method_test,
+    runner_for,
+    tiny_stream,
+    tiny_training,
+    two_replicas,
+)
 
 layers = keras.layers
 
@@ -188,6 +194,19 @@ def test_a_step_of_sgd_is_that_of_the_projected_gradient():
             rtol=1e-2,
             atol=1e-7,
         )
+
+
+def test_two_replicas_remember_and_step_like_one():
+    found = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas()):
+        with strategy.scope():
+            method, runner, _, second = _begun(CLASS, "sgd")
+            phase = next(method.phases(second))
+            _steps(method, runner, phase, second, 4)
+        owned = [v.variable for v in method.shared]
+        found.append([v.numpy() for v in (*owned, *method.projections)])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
 
 
 def test_old_answers_stay_where_all_old_inputs_are_held():

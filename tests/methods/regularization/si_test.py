@@ -14,6 +14,7 @@ from tfcl.testing import (
     runner_for,
     tiny_stream,
     tiny_training,
+    two_replicas,
 )
 
 
@@ -97,6 +98,24 @@ def test_the_equations(scenario, optimizer):
                 atol=1e-3,
             )
     assert dict(runner.traces) == {"train_step": 1}
+
+
+def test_two_replicas_add_up_the_same_path():
+    found = []
+    for strategy in (tf.distribute.get_strategy(), two_replicas()):
+        with strategy.scope():
+            method, stream = _set_up(optimizer="sgd")
+            runner = runner_for(method, (8, 8, 3))
+            task = stream.tasks[0]
+            method.begin_task(task)
+            phase = first_training(method.phases(task))
+            method.optimizers["main"].learning_rate.assign(0.05)
+            order = np.tile(np.arange(64), 2)
+            runner.train(phase, task.train, order, 0, 8, 16, [1, 7], False)
+        found.append([v.numpy() for v in method.path_integral])
+    assert any(np.abs(value).max() > 1e-6 for value in found[0])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-2, atol=1e-7)
 
 
 def test_the_penalty_counts_the_whole_strength():

@@ -1,4 +1,4 @@
-"""MAS: weights are held that the network's answers hang on."""
+"""MAS: weights are held that the network's answers depend on."""
 
 from __future__ import annotations
 
