@@ -69,7 +69,10 @@ from .protocols import SupportsGrowth as SupportsGrowth
 from .protocols import SupportsPointMaps as SupportsPointMaps
 from .regularization.ewc import EWC as EWC
 from .regularization.lwf import LwF as LwF
+from .replay.der import DER as DER
+from .replay.der import DERPlusPlus as DERPlusPlus
 from .shared_backbone import SharedBackboneMethod as SharedBackboneMethod
+from .shared_output import SharedOutputMethod as SharedOutputMethod
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG
 from .task_training import TaskTraining as TaskTraining

@@ -12,7 +12,9 @@ if typing.TYPE_CHECKING:
 
 
 _WITHOUT_TASK = (
-    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, LwF, SPG, "
+    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, LwF, SPG, DER, "
+    "DERPlusPlus, OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, "
+    "GDumb, Ensemble"
     "OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
