@@ -58,6 +58,9 @@ _FITTING = {
     "Rehearsal": lambda: methods.Rehearsal(tiny_training(1), capacity=16),
     "ClassIncremental": heads._method,
     "DER": lambda: methods.DER(tiny_training(1), replay_size=4),
+    "ICaRL": lambda: methods.ICaRL(tiny_training(1), capacity=12),
+    "SLDA": lambda: methods.SLDA(tiny_training(1)),
+    "WA": lambda: methods.WA(tiny_training(1), capacity=12),
 }
 
 

@@ -115,19 +115,26 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self, inputs: Tensor, dropout_mask: Tensor | None = None
     ) -> Tensor:
         """All output columns, float32: `(batch, num_outputs)`."""
+        hidden = self.hidden(inputs, dropout_mask)
+        hidden = self._dense(hidden, self.kernels[-1], self.biases[-1])
+        return keras.ops.cast(hidden, "float32")
+
+    def hidden(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
+        """What the output layer gets, `(batch, units)`."""
         hidden = inputs
         if dropout_mask is not None:
             mask = keras.ops.cast(dropout_mask, hidden.dtype)
             hidden = keras.ops.multiply(hidden, mask)
-        last = len(self.kernels) - 1
-        for depth, (kernel, bias) in enumerate(zip(self.kernels, self.biases)):
-            hidden = keras.ops.matmul(
-                hidden, keras.ops.cast(kernel, hidden.dtype)
-            )
-            hidden = keras.ops.add(hidden, keras.ops.cast(bias, hidden.dtype))
-            if depth < last:
-                hidden = keras.ops.relu(hidden)
-        return keras.ops.cast(hidden, "float32")
+        for kernel, bias in zip(self.kernels[:-1], self.biases):
+            hidden = keras.ops.relu(self._dense(hidden, kernel, bias))
+        return hidden
+
+    @staticmethod
+    def _dense(inputs, kernel, bias):
+        product = keras.ops.matmul(inputs, keras.ops.cast(kernel, inputs.dtype))
+        return keras.ops.add(product, keras.ops.cast(bias, product.dtype))
 
     def use_columns(self, columns: Any) -> None:
         """Makes `columns` (a sequence of column numbers) the active ones."""
