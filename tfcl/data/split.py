@@ -120,6 +120,22 @@ class Split:
             groups=self.groups[indices],
         )
 
+    def standardised_at(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` as a network gets them.
+
+        Args:
+            indices: `(k,)` integers.
+
+        Returns:
+            float32, `(k, height, width, channels)`.
+        """
+        assert self.groups is not None
+        groups = self.groups[indices]
+        pixels = np.asarray(self.images[indices], np.float32) * self.scale
+        mean, std = self.mean[groups], self.std[groups]
+        found = (pixels - mean[:, None, None]) / std[:, None, None]
+        return found.astype(np.float32)
+
     def digest(self) -> str:
         """SHA-256 over images and labels, as hexadecimal text."""
         sha = hashlib.sha256()

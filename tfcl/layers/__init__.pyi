@@ -30,6 +30,7 @@ from .memory.memory_update import MemoryState as MemoryState
 from .memory.memory_update import UpdateRule as UpdateRule
 from .memory.seen_classes import SeenClasses as SeenClasses
 from .memory.task_memories import TaskMemories as TaskMemories
+from .nearest_mean_head import NearestMeanHead as NearestMeanHead
 from .pair_conv2d import PairConv2D as PairConv2D
 from .reprogram.banked_layers import BankedDense as BankedDense
 from .reprogram.banked_layers import BankedFilter as BankedFilter

@@ -115,9 +115,15 @@ class TaskHead(HasInitializers, keras.layers.Layer):
         self, inputs: Tensor, dropout_mask: Tensor | None = None
     ) -> Tensor:
         """All output columns, float32: `(batch, num_outputs)`."""
-        *_, hidden = self.layer_inputs(inputs, dropout_mask)
+        hidden = self.hidden(inputs, dropout_mask)
         outputs = _dense(hidden, self.kernels[-1], self.biases[-1])
         return keras.ops.cast(outputs, "float32")
+
+    def hidden(
+        self, inputs: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
+        """What the output layer gets, `(batch, units)`."""
+        return self.layer_inputs(inputs, dropout_mask)[-1]
 
     def layer_inputs(
         self, inputs: Tensor, dropout_mask: Tensor | None = None

@@ -2,11 +2,16 @@
 from .base import Batch as Batch
 from .base import Method as Method
 from .base import Update as Update
+from .baselines.feature_statistics import (
+    FeatureStatistics as FeatureStatistics,
+)
 from .baselines.fine_tuning import FineTuning as FineTuning
 from .baselines.frozen_backbone import FrozenBackbone as FrozenBackbone
 from .baselines.individual import Individual as Individual
 from .baselines.joint import Joint as Joint
+from .baselines.nearest_class_mean import NearestClassMean as NearestClassMean
 from .baselines.rehearsal import Rehearsal as Rehearsal
+from .baselines.slda import SLDA as SLDA
 from .class_incremental.class_incremental import (
     ClassIncremental as ClassIncremental,
 )
@@ -72,7 +77,13 @@ from .regularization.gpm import GPM as GPM
 from .regularization.lwf import LwF as LwF
 from .regularization.mas import MAS as MAS
 from .regularization.si import SI as SI
+from .replay.der import DER as DER
+from .replay.der import DERPlusPlus as DERPlusPlus
+from .replay.exemplar_replay import ExemplarReplay as ExemplarReplay
+from .replay.icarl import ICaRL as ICaRL
+from .replay.wa import WA as WA
 from .shared_backbone import SharedBackboneMethod as SharedBackboneMethod
+from .shared_output import SharedOutputMethod as SharedOutputMethod
 from .spg.importance_pass import ImportancePass as ImportancePass
 from .spg.spg import SPG as SPG
 from .task_training import TaskTraining as TaskTraining

@@ -66,9 +66,4 @@ def warn_of_blind_backbone(backbone: keras.Model, stream: TaskStream) -> None:
 def _some(split: Split) -> np.ndarray:
     """Standardised images, `(at most _IMAGES, height, width, channels)`."""
     rows = np.linspace(0, len(split) - 1, min(len(split), _IMAGES))
-    rows = np.unique(rows.astype(int))
-    assert split.groups is not None
-    groups = split.groups[rows]
-    pixels = np.asarray(split.images[rows], np.float32) * split.scale
-    mean, std = split.mean[groups], split.std[groups]
-    return (pixels - mean[:, None, None]) / std[:, None, None]
+    return split.standardised_at(np.unique(rows.astype(int)))

@@ -12,15 +12,15 @@ if typing.TYPE_CHECKING:
 
 
 _WITHOUT_TASK = (
-    "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, SI, MAS, LwF, GPM, "
-    "SPG, OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, "
-    "Ensemble"
+    "FineTuning, FrozenBackbone, NearestClassMean, SLDA, Rehearsal, Joint, "
+    "EWC, SI, MAS, LwF, GPM, SPG, DER, DERPlusPlus, OnlineLearning, "
+    "MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
 MADE_FOR = {
-    TASK: "all but ClassIncremental",
+    TASK: "all but ClassIncremental, ICaRL, WA",
     DOMAIN: _WITHOUT_TASK,
-    CLASS: f"{_WITHOUT_TASK}, ClassIncremental",
+    CLASS: f"{_WITHOUT_TASK}, ClassIncremental, ICaRL, WA",
     ONLINE: "OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, "
     "Ensemble",
 }

@@ -192,3 +192,13 @@ class ReplayBuffer:
                 variable.assign(value)
 
         return assign
+
+
+def check_replay(capacity: int, argument: str, count: int) -> None:
+    """Raises ValueError unless a buffer can give so many examples."""
+    require(
+        1 <= count <= capacity,
+        argument,
+        f"must lie in 1..{capacity}, the capacity of the buffer",
+        count,
+    )

@@ -8,6 +8,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfcl.data.scenario import TASK
+from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.testing.steps import first_training, runner_for, two_replicas
 from tfcl.testing.tiny import first_task_logits, learned, tiny_stream
@@ -25,6 +27,7 @@ def run_method_test(
     class_counts: Sequence[int] = (2, 3, 2),
     grows: bool = False,
     replicated: bool = True,
+    scenario: str | None = None,
 ) -> None:
     """Holds a method to the contract, on three tiny tasks.
 
@@ -42,22 +45,28 @@ def run_method_test(
         class_counts: Classes of the three tasks.
         grows: Whether the method may be traced anew at each growth.
         replicated: Whether it runs on several replicas; needs `two_cpus`.
+        scenario: In which the tasks come, see `tfcl.data.scenario`; None for
+            tasks that are known at test.
 
     Raises:
         AssertionError: With what the method does not keep.
     """
     folder = pathlib.Path(folder) / "run"
     if forgets:
-        run = learned(folder, make_method(), class_counts=class_counts)
+        run = learned(
+            folder, make_method(), scenario, class_counts=class_counts
+        )
     else:
-        run = _keeps_old_logits(make_method, folder, class_counts, grows)
+        run = _keeps_old_logits(
+            make_method, folder, class_counts, grows, scenario
+        )
     _learns_above_chance(run, class_counts)
     if not grows:
         _keeps_one_trace(run)
     _counts_its_bytes(run)
     _serves_what_it_predicts(run, make_method)
     if replicated:
-        agrees_with_two_replicas(make_method, class_counts)
+        agrees_with_two_replicas(make_method, class_counts, scenario)
 
 
 def _learns_above_chance(run, class_counts):
@@ -74,11 +83,11 @@ def _keeps_one_trace(run):
     assert not traces, traces
 
 
-def _keeps_old_logits(make_method, folder, class_counts, grows):
+def _keeps_old_logits(make_method, folder, class_counts, grows, scenario):
     # Two tasks, then the same folder goes on with the third.
     logits = []
     for counts in (class_counts[:2], class_counts):
-        run = learned(folder, make_method(), class_counts=counts)
+        run = learned(folder, make_method(), scenario, class_counts=counts)
         if not grows:
             _keeps_one_trace(run)
         logits.append(first_task_logits(run))
@@ -122,11 +131,13 @@ def _stored_numbers(path):
 
 
 def agrees_with_two_replicas(
-    make_method: Callable[[], Method], class_counts: Sequence[int]
+    make_method: Callable[[], Method],
+    class_counts: Sequence[int],
+    scenario: str | None = None,
 ) -> None:
     """Holds twenty steps on two replicas to those on one."""
     strategies = (tf.distribute.get_strategy(), two_replicas())
-    stream = tiny_stream(class_counts)()
+    stream = in_scenario(scenario or TASK, tiny_stream(class_counts))
     weights = []
     for strategy in strategies:
         method = make_method()

@@ -71,17 +71,27 @@ def tiny_stream(
 
 
 def learned(
-    folder: str | pathlib.Path, method: Method, **kwargs: Any
+    folder: str | pathlib.Path,
+    method: Method,
+    scenario: str | None = None,
+    **kwargs: Any,
 ) -> Experiment:
     """An `Experiment` that has learned a `tiny_stream`, and is closed.
 
     Args:
         folder: Of the run; one found there goes on.
         method: Not yet set up.
+        scenario: As of `Experiment`.
         kwargs: Of `tiny_stream`.
     """
     stream: Any = tiny_stream(**kwargs)
-    run = Experiment(folder, method=method, stream=stream, exports=False)
+    run = Experiment(
+        folder,
+        method=method,
+        stream=stream,
+        scenario=scenario,
+        exports=False,
+    )
     with contextlib.closing(run), undrawn_figures():
         run.start({})
         learn_stream(run)

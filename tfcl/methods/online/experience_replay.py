@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcl.arguments import checked, require
 from tfcl.methods.online.online import OnlineLearning
-from tfcl.replay.buffer import ReplayBuffer
+from tfcl.replay.buffer import ReplayBuffer, check_replay
 from tfcl.replay.table import Column
 
 if typing.TYPE_CHECKING:
@@ -40,16 +40,6 @@ def sum_of(one: Any, other: Any) -> Any:
             one.dense_shape,
         )
     return sum(tf.convert_to_tensor(g) for g in both)
-
-
-def check_replay(capacity: int, argument: str, count: int) -> None:
-    """Raises ValueError unless a buffer can give so many examples."""
-    require(
-        1 <= count <= capacity,
-        argument,
-        f"must lie in 1..{capacity}, the capacity of the buffer",
-        count,
-    )
 
 
 @gin.configurable

@@ -12,11 +12,10 @@ from tfcl.arguments import PositiveInt, checked
 from tfcl.data.split import taken_from
 from tfcl.errors import UserError
 from tfcl.methods.base import Update
-from tfcl.methods.online.experience_replay import check_replay
 from tfcl.methods.online.online import OnlineLearning, ends_of_distributions
 from tfcl.methods.work import Decision, Phase, Validate
 from tfcl.replay.balanced import Balanced
-from tfcl.replay.buffer import ReplayBuffer
+from tfcl.replay.buffer import ReplayBuffer, check_replay
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
