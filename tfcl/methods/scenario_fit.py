@@ -13,8 +13,8 @@ if typing.TYPE_CHECKING:
 
 _WITHOUT_TASK = (
     "FineTuning, FrozenBackbone, Rehearsal, Joint, EWC, SI, MAS, LwF, GPM, "
-    "SPG, OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, "
-    "Ensemble"
+    "SPG, L2P, DualPrompt, OnlineLearning, MemoryHead, ExperienceReplay, MIR, "
+    "AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
 MADE_FOR = {

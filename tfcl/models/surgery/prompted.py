@@ -37,8 +37,8 @@ def attention_layers(model: keras.Model) -> list[SelfAttention]:
         and bool(of(SelfAttention)),
         "TaskTraining.backbone",
         "must be a vision transformer of tfcl.models.backbones.vit, whose "
-        "tokens prompts are put before; name one: --network=vit_b16, or "
-        "TaskTraining.backbone = @vit",
+        "tokens prompts are put before; name one: --network=vit_b16, "
+        "vit_digits, or TaskTraining.backbone = @vit",
         model.name,
     )
     return of(SelfAttention)
