@@ -44,6 +44,7 @@ _WAYS_OUT = (
     # The same, before a stream is looked at as a whole.
     "`first_classes` must be as in the stream",
     "Choose a convolutional backbone",
+    "must be a vision transformer of tfcl.models.backbones.vit",
 )
 
 

@@ -71,7 +71,8 @@ _COVERED = {
     ),
     "learner/readings_test": "models/model_pixels learner/task_data",
     "layers/attention/transformer_layers_test": (
-        "layers/attention/self_attention layers/attention/token_embedding"
+        "layers/attention/class_token layers/attention/self_attention "
+        "layers/attention/token_embedding"
     ),
     "layers/masked/masked_kernel_test": (
         "layers/masked/masked_conv2d layers/masked/masked_dense"
@@ -80,6 +81,11 @@ _COVERED = {
         "layers/memory/key_projections layers/memory/memory_update"
     ),
     "layers/memory/memory_dense_test": ("layers/memory/memory_options"),
+    "layers/prompts/prompt_layers_test": (
+        "layers/prompts/general_prefix layers/prompts/prompt_keys "
+        "layers/prompts/prompt_pool layers/prompts/task_choice "
+        "layers/prompts/task_prefix"
+    ),
     "layers/reprogram/channel_reprogram_test": (
         "layers/reprogram/gated_reprogram"
     ),

@@ -16,7 +16,7 @@ PAGE = pathlib.Path(__file__).resolve().parents[1] / "scenarios.md"
 _HEAD = "| method | " + " | ".join(SCENARIOS) + " | missing without it |\n"
 # What others are built on.
 _BASES = ("GrowingNetwork", "MaskedNetwork", "SharedBackboneMethod")
-_BASES += ("SharedOutputMethod",)
+_BASES += ("PromptMethod", "SharedOutputMethod")
 
 
 def table() -> str:

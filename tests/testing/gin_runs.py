@@ -237,6 +237,8 @@ vit.width = 8
 vit.depth = 1
 vit.heads = 2
 vit.image_size = 32
+GENERAL_BLOCKS = (0,)
+EXPERT_BLOCKS = (0,)
 """
 _MODULES = (
     *("data.streams.class_split", "data.streams.dataset_stream"),
@@ -289,7 +291,12 @@ def load_pair(monkeypatch, folder, stream, method, bindings=()):
     bindings = [*bindings]
     if "folders" in stream:
         bindings.append(f"folder_stream.root = '{own_images(folder)}'")
-    configuration.load([*parts.files([], stream, method), str(small)], bindings)
+    # What digits do not bring: a transformer for prompts.
+    network = None
+    if method in ("l2p", "dualprompt") and "digits" in stream:
+        network = "vit_digits"
+    files = parts.files([], stream, method, network)
+    configuration.load([*files, str(small)], bindings)
 
 
 def built(folder):

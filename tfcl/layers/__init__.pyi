@@ -1,4 +1,5 @@
 # The public names, read by `__init__.py` and by type checkers.
+from .attention.class_token import ClassToken as ClassToken
 from .attention.self_attention import SelfAttention as SelfAttention
 from .attention.token_embedding import TokenEmbedding as TokenEmbedding
 from .faces.angular_softmax import AngularSoftmax as AngularSoftmax
@@ -32,6 +33,11 @@ from .memory.seen_classes import SeenClasses as SeenClasses
 from .memory.task_memories import TaskMemories as TaskMemories
 from .nearest_mean_head import NearestMeanHead as NearestMeanHead
 from .pair_conv2d import PairConv2D as PairConv2D
+from .prompts.general_prefix import GeneralPrefix as GeneralPrefix
+from .prompts.prompt_keys import PromptKeys as PromptKeys
+from .prompts.prompt_pool import PromptPool as PromptPool
+from .prompts.task_choice import TaskChoice as TaskChoice
+from .prompts.task_prefix import TaskPrefix as TaskPrefix
 from .reprogram.banked_layers import BankedDense as BankedDense
 from .reprogram.banked_layers import BankedFilter as BankedFilter
 from .reprogram.banked_layers import BankedScale as BankedScale

@@ -67,6 +67,9 @@ from .online.gdumb import GDumb as GDumb
 from .online.memory_head import MemoryHead as MemoryHead
 from .online.online import OnlineLearning as OnlineLearning
 from .online.online_training import OnlineTraining as OnlineTraining
+from .prompts.dual_prompt import DualPrompt as DualPrompt
+from .prompts.l2p import L2P as L2P
+from .prompts.prompt_method import PromptMethod as PromptMethod
 from .protocols import PointMap as PointMap
 from .protocols import SupportsBundle as SupportsBundle
 from .protocols import SupportsEmbedding as SupportsEmbedding

@@ -13,8 +13,8 @@ if typing.TYPE_CHECKING:
 
 _WITHOUT_TASK = (
     "FineTuning, FrozenBackbone, NearestClassMean, SLDA, Rehearsal, Joint, "
-    "EWC, SI, MAS, LwF, GPM, SPG, DER, DERPlusPlus, OnlineLearning, "
-    "MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
+    "EWC, SI, MAS, LwF, GPM, SPG, L2P, DualPrompt, DER, DERPlusPlus, "
+    "OnlineLearning, MemoryHead, ExperienceReplay, MIR, AGEM, GDumb, Ensemble"
 )
 # For messages; the classes themselves have the word.
 MADE_FOR = {

@@ -16,7 +16,7 @@ _SHAPE = (12, 8, 3)
 _SIZES = {"patch": 4, "width": 12, "depth": 2, "heads": 3}
 
 
-def _state_dict(patches, patch=4, width=12, depth=2, hidden=48, channels=3):
+def state_dict(patches, patch=4, width=12, depth=2, hidden=48, channels=3):
     """Random arrays with timm's names and order of axes."""
     shapes = {
         "cls_token": (1, 1, width),
@@ -43,8 +43,15 @@ def _state_dict(patches, patch=4, width=12, depth=2, hidden=48, channels=3):
     }
 
 
-def _forward(arrays, images, heads, norm_epsilon=1e-6):
-    """Class token of the transformer, as its paper writes it, in float64."""
+def forward(
+    arrays, images, heads, norm_epsilon=1e-6, prompts=None, prefixes=()
+):
+    """Class token of the transformer, as its paper writes it, in float64.
+
+    With `prompts` `(b, n, width)`, which go before the tokens, the mean of
+    what becomes of them. `prefixes` are `{block: (b, 2, n, width)}`, keys and
+    values of no token.
+    """
     w = {name: array.astype(np.float64) for name, array in arrays.items()}
 
     def norm(x, name, epsilon=1e-6):
@@ -66,8 +73,11 @@ def _forward(arrays, images, heads, norm_epsilon=1e-6):
     x = cut @ kernel.reshape(width, -1).T + w["patch_embed.proj.bias"]
     token = np.broadcast_to(w["cls_token"], (b, 1, width))
     x = np.concatenate([token, x], axis=1) + w["pos_embed"]
+    if prompts is not None:
+        x = np.concatenate([prompts, x], axis=1)
     depth = sum(name.endswith("attn.qkv.bias") for name in w)
-    for block in (f"blocks.{k}" for k in range(depth)):
+    for number in range(depth):
+        block = f"blocks.{number}"
         qkv = dense(norm(x, f"{block}.norm1"), f"{block}.attn.qkv")
         mixed = []
         for head in range(heads):
@@ -76,6 +86,10 @@ def _forward(arrays, images, heads, norm_epsilon=1e-6):
                 qkv[..., start : start + size]
                 for start in range(head * size, 3 * width, width)
             )
+            if number in prefixes:
+                own = prefixes[number][..., head * size : (head + 1) * size]
+                k = np.concatenate([own[:, 0], k], axis=1)
+                v = np.concatenate([own[:, 1], v], axis=1)
             scores = q @ k.transpose(0, 2, 1) / math.sqrt(size)
             scores = np.exp(scores - scores.max(-1, keepdims=True))
             mixed.append(scores / scores.sum(-1, keepdims=True) @ v)
@@ -83,7 +97,8 @@ def _forward(arrays, images, heads, norm_epsilon=1e-6):
         inner = dense(norm(x, f"{block}.norm2"), f"{block}.mlp.fc1")
         inner = inner * 0.5 * (1.0 + erf(inner / math.sqrt(2.0)))
         x = x + dense(inner, f"{block}.mlp.fc2")
-    return norm(x, "norm", norm_epsilon)[:, 0]
+    x = norm(x, "norm", norm_epsilon)
+    return x[:, 0] if prompts is None else x[:, : prompts.shape[1]].mean(1)
 
 
 @pytest.fixture(name="images", scope="module")
@@ -93,7 +108,7 @@ def _images():
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
 def test_features_are_those_of_the_formulas(images, suffix, tmp_path):
-    arrays = _state_dict(patches=6)
+    arrays = state_dict(patches=6)
     path = tmp_path / f"vit{suffix}"
     more = {"head.weight": np.zeros((5, 12)), "pre_logits.fc.bias": images}
     if suffix == ".npz":
@@ -104,19 +119,19 @@ def test_features_are_those_of_the_formulas(images, suffix, tmp_path):
             path, {f"module.{k}": v for k, v in (arrays | more).items()}
         )
     model = vit(_SHAPE, **_SIZES, weights=str(path))
-    wanted = _forward(arrays, images, heads=3)
+    wanted = forward(arrays, images, heads=3)
     for each in (model, lower(model)):
         found = each(tf.constant(images, tf.float32))
         np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
 def test_the_last_norm_may_be_a_fresh_one(images, tmp_path):
-    arrays = _state_dict(patches=6)
+    arrays = state_dict(patches=6)
     path = tmp_path / "vit.npz"
     np.savez(path, **arrays)
     model = vit(_SHAPE, **_SIZES, weights=str(path), final_norm="fresh")
     plain = {"norm.weight": np.ones(12), "norm.bias": np.zeros(12)}
-    wanted = _forward(arrays | plain, images, 3, norm_epsilon=1e-5)
+    wanted = forward(arrays | plain, images, 3, norm_epsilon=1e-5)
     found = model(tf.constant(images, tf.float32))
     np.testing.assert_allclose(found, wanted, atol=2e-5)
     # A file without any fits as well.
@@ -135,7 +150,7 @@ def test_every_name_of_timm_has_a_place():
         for layer in leaf_layers(model)
         for weight in layer.weights
     }
-    arrays = _state_dict(196, patch=16, width=768, depth=3, hidden=3072)
+    arrays = state_dict(196, patch=16, width=768, depth=3, hidden=3072)
     assert {timm_place(name) for name in arrays} == set(owned)
     # All twelve blocks of ViT-B/16 and the rest: 85,798,656 numbers.
     block = sum(
@@ -149,7 +164,7 @@ def test_every_name_of_timm_has_a_place():
 
 def test_positions_fit_images_of_another_size(tmp_path):
     """A smooth map stays what it is: here one that rises to the right."""
-    arrays = _state_dict(patches=16)
+    arrays = state_dict(patches=16)
     rising = np.broadcast_to(np.arange(4.0)[:, None], (4, 4, 12))
     arrays["pos_embed"][0, 1:] = rising.reshape(16, 12)
     path = tmp_path / "vit.npz"
@@ -166,7 +181,7 @@ def test_positions_fit_images_of_another_size(tmp_path):
 
 def test_small_images_are_brought_to_the_size(tmp_path):
     path = tmp_path / "vit.npz"
-    np.savez(path, **_state_dict(patches=16))
+    np.savez(path, **state_dict(patches=16))
     options = {**_SIZES, "weights": str(path)}
     small = vit((8, 8, 3), image_size=16, **options)
     large = vit((16, 16, 3), **options)
@@ -177,7 +192,7 @@ def test_small_images_are_brought_to_the_size(tmp_path):
 
 
 def test_weights_that_do_not_fit_name_their_layer(tmp_path):
-    arrays, path = _state_dict(patches=6), tmp_path / "vit.npz"
+    arrays, path = state_dict(patches=6), tmp_path / "vit.npz"
 
     def refused(match, **more):
         np.savez(path, **{**arrays, **more})

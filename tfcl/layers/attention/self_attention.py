@@ -23,17 +23,22 @@ class SelfAttention(keras.layers.Layer):
     `softmax(q k^T / sqrt(width / h)) v`; the heads stand side by side again in
     the output. The dense layers before and after it are not part of it.
 
+    A call may bring a prefix: further keys and values, of no token, that every
+    token sees, too (prefix tuning).
+
     Args:
         heads: h; must divide the width.
 
-    Input shape: `(batch, tokens, 3 * width)`.
+    Input shape: `(batch, tokens, 3 * width)`; the optional `prefix`
+        `(batch, 2, length, width)`, keys before values.
     Output shape: `(batch, tokens, width)`.
 
     Raises:
         ValueError: If `heads` is not positive, or does not fit the input.
 
     Reference:
-        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, sec. 3.2.
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, sec. 3.2;
+        Li and Liang, "Prefix-Tuning", ACL 2021.
     """
 
     @checked
@@ -50,12 +55,17 @@ class SelfAttention(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, prefix: Tensor | None = None) -> Tensor:
         ops = keras.ops
         tokens, size = inputs.shape[1], inputs.shape[-1] // 3 // self.heads
         parts = ops.reshape(inputs, (-1, tokens, 3, self.heads, size))
         parts = ops.transpose(parts, (2, 0, 3, 1, 4))
         queries, keys, values = parts[0], parts[1], parts[2]
+        if prefix is not None:
+            shape = (-1, 2, prefix.shape[2], self.heads, size)
+            before = ops.transpose(ops.reshape(prefix, shape), (1, 0, 3, 2, 4))
+            keys = ops.concatenate([before[0], keys], axis=2)
+            values = ops.concatenate([before[1], values], axis=2)
         scores = ops.matmul(queries * size**-0.5, ops.swapaxes(keys, -1, -2))
         mixed = ops.matmul(ops.softmax(scores, axis=-1), values)
         mixed = ops.transpose(mixed, (0, 2, 1, 3))

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import PositiveInt, checked, one_of
+from tfcl.layers.attention.class_token import ClassToken
 from tfcl.layers.attention.self_attention import SelfAttention
 from tfcl.layers.attention.token_embedding import TokenEmbedding
 from tfcl.models.weight_files import assign_arrays
@@ -99,10 +100,7 @@ def vit(
     for block in range(depth):
         hidden = _block(hidden, f"block_{block}", width, heads, mlp_ratio)
     # Only the class token goes on; every token is normed by itself.
-    hidden = keras.layers.Cropping1D(
-        (0, hidden.shape[1] - 1), name="class_token"
-    )(hidden)
-    hidden = keras.layers.Flatten(name="features")(hidden)
+    hidden = ClassToken(name="class_token")(hidden)
     fresh = final_norm == "fresh"
     outputs = _norm("norm", _FRESH_EPSILON if fresh else 1e-6)(hidden)
     model = keras.Model(inputs, outputs, name=f"vit{depth}_{patch}")

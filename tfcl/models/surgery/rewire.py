@@ -20,6 +20,7 @@ def rewire(
     model: keras.Model,
     call_function: Callable[..., Any],
     outputs: Any | None = None,
+    inputs: Any | None = None,
 ) -> keras.Model:
     """Runs a model's graph again; `call_function` calls each layer.
 
@@ -34,6 +35,9 @@ def rewire(
         call_function: Function `(layer, *args, **kwargs)` that returns the
             layer's outputs, or what is to stand for them.
         outputs: Optional function from the first output to the new model's.
+        inputs: What the graph is run on, in the structure of `model.input`,
+            which it may be: then one model can have both runs. None makes a
+            new input.
 
     Returns:
         A functional model.
@@ -52,7 +56,10 @@ def rewire(
         )
     named = _named_apart(model, call_function)
     again = keras.models.clone_model(
-        model, clone_function=lambda layer: layer, call_function=named
+        model,
+        input_tensors=inputs,
+        clone_function=lambda layer: layer,
+        call_function=named,
     )
     if outputs is None and max(len(again.inputs), len(again.outputs)) > 1:
         return again
