@@ -6,7 +6,9 @@ import pytest
 from tests.testing import toy_run
 from tfcl.data.scenario import CLASS, DOMAIN, TASK
 from tfcl.data.scenarios.in_scenario import in_scenario
-from tfcl.methods import SLDA, FineTuning, NearestClassMean
+from tfcl.methods.baselines.fine_tuning import FineTuning
+from tfcl.methods.baselines.nearest_class_mean import NearestClassMean
+from tfcl.methods.baselines.slda import SLDA
 from tfcl.testing import (
     learned,
     run_method_test,
