@@ -12,6 +12,7 @@ from tfcl.methods.replay.wa import WA
 from tfcl.testing import (
     learned,
     run_method_test,
+    runner_for,
     tiny_stream,
     tiny_training,
 )
@@ -97,14 +98,27 @@ def test_random_exemplars_depend_on_the_seed_alone():
     assert len(set(kept[0][0])) == 6
 
 
-def test_without_alignment_it_is_distillation_on_exemplars(tmp_path):
-    """The toy has no imbalance that would have to be mended."""
+def test_the_weights_of_the_output_layer_are_positive():
+    for positive in (True, False):
+        method, tasks = _set_up(positive=positive)
+        method.begin_task(tasks[0])
+        method.optimizers["main"].learning_rate.assign(0.01)
+        phase = method.training.phase()
+        runner = runner_for(method, (8, 8, 3))
+        order = np.arange(64)
+        runner.train(phase, tasks[0].train, order, 0, 4, 16, [1, 2], False)
+        hidden, kernel = (k.numpy() for k in method.head.kernels)
+        assert (kernel.min() >= 0) == positive
+        assert hidden.min() < 0
+
+
+def test_it_answers_more_classes_than_fine_tuning(tmp_path):
     found = {}
     for name in ("FineTuning", "WA"):
         training = tiny_training(12, dropout=0.0)
         method = FineTuning(training)
         if name == "WA":
-            method = WA(training, capacity=30, align=False)
+            method = WA(training, capacity=30)
         run = learned(tmp_path / name, method, CLASS, class_counts=(2, 2, 2))
         found[name] = run.results()["metrics"]["task_agnostic_accuracy"]
     assert found["WA"] > found["FineTuning"] + 0.2, found

@@ -12,11 +12,12 @@ import tensorflow as tf
 from tfcl.arguments import PositiveInt, above, checked
 from tfcl.methods.base import cross_entropy
 from tfcl.methods.replay.exemplar_replay import HERDING, ExemplarReplay
+from tfcl.optimizers.proximal import with_proximal_step
 
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    from tfcl.data.task import Task
+    from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.task_training import TaskTraining
     from tfcl.types import Tensor
 
@@ -37,20 +38,21 @@ class WA(ExemplarReplay):
 
         w_new <- gamma * w_new,  gamma = mean |w_old| / mean |w_new|.
 
+    Lengths say which class is favoured only where weights have one sign: the
+    kernel of the output layer is kept from falling below 0 after every step.
+
     Args:
         training: `TaskTraining`.
         capacity: K, exemplars of all classes together.
         temperature: T.
         align: False leaves the columns as they are: KD alone.
+        positive: Whether negative weights of the output layer become 0 (weight
+            clipping).
         selection: "herding" or "random", see `ExemplarReplay`.
         **options: Arguments of `TaskTraining`, in place of `training`.
 
     Raises:
         ValueError, UserError: As of `ExemplarReplay`.
-
-    Note:
-        The paper also keeps the weights of the output layer positive while
-        they are trained; here they are free.
 
     Reference:
         Zhao et al., "Maintaining Discrimination and Fairness in Class
@@ -64,13 +66,27 @@ class WA(ExemplarReplay):
         capacity: PositiveInt = 2000,
         temperature: Annotated[float, above(0)] = 2.0,
         align: bool = True,
+        positive: bool = True,
         selection: str = HERDING,
         **options: Any,
     ):
         super().__init__(training, capacity, selection, **options)
         self.temperature = temperature
         self.align = align
+        self.positive = positive
         self._gamma: float | None = None
+
+    def setup(self, spec: StreamSpec, seed: int) -> None:
+        super().setup(spec, seed)
+        if self.positive:
+            kernel = self.head.kernels[-1]
+            with_proximal_step(
+                self.optimizers["main"],
+                [
+                    _positive if owned.variable is kernel else None
+                    for owned in self._trained
+                ],
+            )
 
     def losses(self, labels: Tensor, outputs: Tensor, before: Tensor) -> Tensor:
         old, seen = self.old_and_seen()
@@ -101,6 +117,11 @@ class WA(ExemplarReplay):
         if self._gamma is not None:
             notes["gamma"] = self._gamma
         return notes
+
+
+def _positive(values, rate):
+    del rate
+    return tf.maximum(values, 0.0)
 
 
 def _count(columns):
