@@ -12,6 +12,7 @@ from tests.testing.running import no_figures
 from tfcl.data.scenario import CLASS, DOMAIN, TASK
 from tfcl.data.scenarios.in_scenario import in_scenario
 from tfcl.engine.experiment import Experiment
+from tfcl.engine.serving.learned import LearnedTasks
 from tfcl.methods import L2P, DualPrompt, FrozenBackbone
 from tfcl.methods.base import Batch
 from tfcl.methods.prompts.prompt_method import PromptMethod
@@ -165,6 +166,19 @@ def test_answers_are_the_same_whichever_task_is_active(name, tmp_path):
         found.append(run.method.predict(images).numpy())
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+    _assert_serves(run, _METHODS[name](tiny_transformer.training(1)))
+
+
+def _assert_serves(run, method):
+    """A SavedModel holds both runs of the transformer, keys included."""
+    served = LearnedTasks(run.model_dir, method)
+    task = run.stream.tasks[0]
+    entry = served.find(task.name)
+    images = tf.constant(task.test.images)
+    wanted = served.probabilities(entry, images)
+    loaded = tf.saved_model.load(str(served.export(entry)))
+    outputs = loaded.signatures["serving_default"](images)
+    np.testing.assert_allclose(outputs["probabilities"], wanted, atol=1e-5)
 
 
 def test_classes_are_kept_better_than_by_a_head_alone(tmp_path):
