@@ -125,6 +125,14 @@ def test_a_task_that_is_served_no_more_is_no_answer():
     assert np.shape(found.believed) == (2, 2)
 
 
+@pytest.mark.parametrize(("trained", "is_asked"), [(7, False), (8, True)])
+def test_a_short_run_is_not_made_long(trained, is_asked):
+    stream = _stream(_LABELS)
+    evaluator = _Evaluator(stream.tasks, _LOGITS)
+    found = measured(stream, 1, evaluator, trained=trained)
+    assert bool(found) == bool(evaluator.passes) == is_asked
+
+
 @pytest.mark.parametrize(("wanted", "is_asked"), [(AUTO, 0), (ALWAYS, 21 * 21)])
 def test_many_heads_are_asked_only_on_demand(wanted, is_asked):
     stream = _stream([[0, 1]] * 21)

@@ -45,8 +45,8 @@ class EvaluationPolicy:
         task_agnostic: Whether accuracies with and without the task are
             measured side by side at the end of the stream
             (`tfcl.engine.task_agnostic`), "always", "never", or "auto": not if
-            more than 20 heads would be asked, or each had to decode all test
-            images anew.
+            more than 20 heads would be asked, each had to decode all test
+            images anew, or that were more images than the run has trained on.
     """
 
     @checked

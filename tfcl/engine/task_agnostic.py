@@ -63,7 +63,8 @@ def at_the_end(
     if visit < len(stream.visits) - 1:
         return None
     gone = {record.visit for record in journal.visits if record.removed}
-    found = measured(stream, visit, evaluator, gone)
+    trained = journal.global_step * stream.batch_size
+    found = measured(stream, visit, evaluator, gone, trained)
     return None if found is None else found.to_json()
 
 
@@ -72,6 +73,7 @@ def measured(
     visit: int,
     evaluator: Evaluator,
     gone: Collection[int] = (),
+    trained: float = math.inf,
 ) -> TaskAgnostic | None:
     """Measures all learned tasks with and without their names.
 
@@ -84,6 +86,7 @@ def measured(
         visit: Number of the visit that has ended last.
         evaluator: `Evaluator`; another task may be active afterwards.
         gone: Numbers of the visits whose tasks are no longer served.
+        trained: Images that the run has trained on, each as often as it was.
 
     Returns:
         None where the policy does not want it, and where the question has no
@@ -103,16 +106,18 @@ def measured(
         return None
     if stream.scenario == CLASS:
         return _of_one_answer(learned, evaluator)
-    if wanted == AUTO and not _is_cheap(learned):
+    if wanted == AUTO and not _is_cheap(learned, trained):
         return None
     return _of_all_heads(learned, evaluator)
 
 
-def _is_cheap(learned):
+def _is_cheap(learned, trained):
     """Whether asking all heads of all images costs little beside training."""
-    return len(learned) <= _MOST_HEADS and all(
-        is_lost(task.test) or isinstance(task.test.images, np.ndarray)
-        for task, _ in learned
+    asked = [task.test for task, _ in learned if not is_lost(task.test)]
+    return (
+        len(learned) <= _MOST_HEADS
+        and len(learned) * sum(map(len, asked)) <= trained
+        and all(isinstance(test.images, np.ndarray) for test in asked)
     )
 
 
