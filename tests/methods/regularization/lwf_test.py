@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.testing import toy_run
-from tfcl.methods.regularization.lwf import LwF, distillation
+from tfcl.methods.former_network import distillation
+from tfcl.methods.regularization.lwf import LwF
 from tfcl.testing import (
     learned,
     run_method_test,
@@ -86,7 +87,8 @@ def test_the_copy_is_the_network_of_before(tmp_path):
         for counts in ((2,), (2, 2))
     )
     for old, kept in zip(
-        before.network().backbone.weights, after._before.backbone.weights
+        before.network().backbone.weights,
+        after._before.network.backbone.weights,
     ):
         np.testing.assert_array_equal(old, kept)
     assert after._old.numpy().tolist() == [1.0, 0.0]

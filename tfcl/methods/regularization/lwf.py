@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcl.arguments import NonNegativeFloat, NonNegativeInt, above, checked
-from tfcl.methods.shared_backbone import SharedBackboneMethod
+from tfcl.methods.former_network import FormerNetwork, distillation
+from tfcl.methods.shared_output import SharedOutputMethod
 from tfcl.models.variables import statistic
 
 if typing.TYPE_CHECKING:
@@ -22,16 +23,14 @@ if typing.TYPE_CHECKING:
     import keras
 
     from tfcl.data.task import StreamSpec, Task
-    from tfcl.layers.task_head import TaskHead
     from tfcl.methods.base import Batch, Update
     from tfcl.methods.task_training import TaskTraining
     from tfcl.methods.work import Phases
-    from tfcl.models.network import TaskNetwork
     from tfcl.types import Tensor, Values
 
 
 @gin.configurable
-class LwF(SharedBackboneMethod):
+class LwF(SharedOutputMethod):
     """Learning without Forgetting.
 
     One network, whose output layer has columns for every task (or, with one
@@ -87,36 +86,21 @@ class LwF(SharedBackboneMethod):
         # Which tasks, or which columns of the one head, have answers to keep.
         places = spec.num_tasks if self.needs_task else self.head.num_outputs
         self._old = statistic(np.zeros(places), "old")
-        self._before = self.training.network(
-            self.make_backbone(spec), self.make_head(spec)
+        self._before = FormerNetwork(
+            self.training.network(
+                self.make_backbone(spec), self.make_head(spec)
+            )
         )
-        # So that no gradient is recorded for it.
-        self._before.backbone.trainable = False
-        self._before.head.trainable = False
         self.state += self.task_state
-
-    def make_head(self, spec: StreamSpec) -> TaskHead:
-        if not self.needs_task:
-            return super().make_head(spec)
-        return self.training.head(spec.max_classes, sum(spec.class_counts))
-
-    def divide(self, network: TaskNetwork) -> None:
-        self.share_head(network)
 
     @property
     def task_state(self) -> list[keras.Variable]:
-        return [self._old, *_weights(self._before)]
-
-    @property
-    def widening(self) -> list[keras.Variable]:
-        return [self.head.kernels[-1], self.head.biases[-1]]
+        return [self._old, *self._before.variables]
 
     # One task after another
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        if self.needs_task:
-            self.head.use_columns(self._columns[task.index])
         self._remember(task)
 
     def resume_task(self, task: Task, values: Values) -> None:
@@ -124,8 +108,7 @@ class LwF(SharedBackboneMethod):
         self._remember(task)
 
     def _remember(self, task):
-        for old, new in zip(_weights(self._before), _weights(self._network)):
-            old.assign(new)
+        self._before.remember(self._network)
         places = np.arange(self._old.shape[0])
         if self.needs_task:
             earlier = [other.index for other in task.earlier]
@@ -162,9 +145,7 @@ class LwF(SharedBackboneMethod):
         loss = self.training.loss(
             batch, logits, self.head, hidden, self.optimizers
         )
-        before = self._before.head.outputs(
-            self._before.backbone(images, training=False)
-        )
+        before = self._before.outputs(images)
         kept = tf.reduce_sum(self._kept(before, outputs))
         count = tf.cast(batch.size, tf.float32)
         return loss + self.strength * kept / count, logits
@@ -185,23 +166,3 @@ class LwF(SharedBackboneMethod):
             )
             for index, columns in enumerate(self._columns)
         )
-
-
-def distillation(before: Tensor, now: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of softened answers, `(b,)` (Li and Hoiem, eq. 2 and 3).
-
-    Args:
-        before: Logits to be kept, `(b, classes)`.
-        now: Logits of the network in training, `(b, classes)`.
-        temperature: T; probabilities to the power of 1 / T, normalised, are
-            the softmax of the logits divided by T.
-    """
-    return tf.nn.softmax_cross_entropy_with_logits(
-        tf.nn.softmax(before / temperature), now / temperature
-    )
-
-
-def _weights(network):
-    """Backbone and head without its columns."""
-    owned = [*network.backbone_variables, *network.head_variables[:-1]]
-    return [each.variable for each in owned]

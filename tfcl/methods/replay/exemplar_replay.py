@@ -15,6 +15,7 @@ from tfcl.arguments import PositiveInt, checked, one_of
 from tfcl.data.scenario import CLASS
 from tfcl.data.split import taken_from
 from tfcl.errors import UserError
+from tfcl.methods.former_network import FormerNetwork
 from tfcl.methods.shared_backbone import SharedBackboneMethod
 from tfcl.methods.work import Decision
 from tfcl.models.variables import statistic
@@ -83,12 +84,11 @@ class ExemplarReplay(SharedBackboneMethod):
         super().setup(spec, seed)
         self.exemplars.build(spec.max_classes)
         self._old = statistic(0, "old_classes", "int32")
-        self._before = self.training.network(
-            self.make_backbone(spec), self.make_head(spec)
+        self._before = FormerNetwork(
+            self.training.network(
+                self.make_backbone(spec), self.make_head(spec)
+            )
         )
-        # So that no gradient is recorded for it.
-        self._before.backbone.trainable = False
-        self._before.head.trainable = False
         self.state = [
             *self.state,
             self.exemplars.numbers,
@@ -104,7 +104,7 @@ class ExemplarReplay(SharedBackboneMethod):
 
     @property
     def task_state(self) -> list[keras.Variable]:
-        return [self._old, *_weights(self._before)]
+        return [self._old, *self._before.variables]
 
     @property
     def widening(self) -> list[keras.Variable]:
@@ -114,8 +114,7 @@ class ExemplarReplay(SharedBackboneMethod):
 
     def begin_task(self, task: Task) -> None:
         super().begin_task(task)
-        for old, new in zip(_weights(self._before), _weights(self._network)):
-            old.assign(new)
+        self._before.remember(self._network)
         self._old.assign(self.classes_of(task.earlier))
 
     def resume_task(self, task: Task, values: Values) -> None:
@@ -199,9 +198,7 @@ class ExemplarReplay(SharedBackboneMethod):
     ) -> tuple[Tensor, Tensor]:
         images, hidden, mask = self.forward(batch, training, features)
         outputs = self.head.outputs(hidden, mask)
-        before = self._before.head.outputs(
-            self._before.backbone(images, training=False)
-        )
+        before = self._before.outputs(images)
         losses = self.losses(batch.labels, outputs, before)
         loss = tf.reduce_sum(losses) / tf.cast(batch.size, tf.float32)
         return loss, self.head.chosen(outputs)
@@ -225,9 +222,3 @@ class ExemplarReplay(SharedBackboneMethod):
         columns = tf.range(self.head.num_outputs)
         last = tf.reduce_max(tf.convert_to_tensor(self.head.columns))
         return columns < tf.convert_to_tensor(self._old), columns <= last
-
-
-def _weights(network):
-    """Backbone and head without its columns."""
-    owned = [*network.backbone_variables, *network.head_variables[:-1]]
-    return [each.variable for each in owned]

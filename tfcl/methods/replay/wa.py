@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfcl.arguments import PositiveInt, above, checked
 from tfcl.methods.base import cross_entropy
+from tfcl.methods.former_network import distillation
 from tfcl.methods.replay.exemplar_replay import HERDING, ExemplarReplay
 from tfcl.optimizers.proximal import with_proximal_step
 
@@ -91,11 +92,8 @@ class WA(ExemplarReplay):
     def losses(self, labels: Tensor, outputs: Tensor, before: Tensor) -> Tensor:
         old, seen = self.old_and_seen()
         new = cross_entropy(labels, tf.where(seen, outputs, -1e9))
-        p, q = (
-            tf.where(old, each / self.temperature, -1e9)
-            for each in (outputs, before)
-        )
-        kept = tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(q), p)
+        q, p = (tf.where(old, each, -1e9) for each in (before, outputs))
+        kept = distillation(q, p, self.temperature)
         share = _count(old) / _count(seen)
         return share * kept + (1.0 - share) * new
 
