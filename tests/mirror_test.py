@@ -32,6 +32,9 @@ _COVERED = {
     ),
     "data/sources/tfds_source_test": ("data/sources/prepared_sets"),
     "data/scenario_test": ("methods/scenario_fit"),
+    "methods/regularization/ewc_test": (
+        "methods/regularization/measured_importance"
+    ),
     "methods/regularization/lwf_test": ("methods/former_network"),
     "data/scenarios/permuted_stream_test": ("data/scenarios/changed_images"),
     "data/streams/class_split_test": ("data/task_assembly"),

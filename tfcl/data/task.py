@@ -68,6 +68,12 @@ class Task:
         return len(self.class_names)
 
     @property
+    def num_own_classes(self) -> int:
+        """Classes that the task itself brings."""
+        own = self.own_classes
+        return self.num_classes if own is None else len(own)
+
+    @property
     def splits(self) -> dict[str, Split]:
         """`{"train", "validation", "test": Split}`."""
         return {

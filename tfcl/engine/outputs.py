@@ -265,11 +265,7 @@ def run_facts(
         task_names=tuple(task.name for task in stream),
         test_sizes=tuple(len(task.test) for task in stream),
         order=tuple(visit.task.index for visit in stream.visits),
-        own_classes=tuple(
-            len(task.class_names if own is None else own)
-            for task in stream
-            for own in [task.own_classes]
-        ),
+        own_classes=tuple(task.num_own_classes for task in stream),
         scenario=stream.scenario,
     )
 

@@ -200,9 +200,8 @@ def _owners(learned) -> np.ndarray:
     owners = np.full(learned[-1][0].num_classes, -1)
     first = 0
     for place, (task, _) in enumerate(learned):
-        count = len(task.own_classes or task.class_names)
-        owners[first : first + count] = place
-        first += count
+        owners[first : first + task.num_own_classes] = place
+        first += task.num_own_classes
     return owners
 
 

@@ -79,6 +79,9 @@ from .regularization.ewc import EWC as EWC
 from .regularization.gpm import GPM as GPM
 from .regularization.lwf import LwF as LwF
 from .regularization.mas import MAS as MAS
+from .regularization.measured_importance import (
+    MeasuredImportance as MeasuredImportance,
+)
 from .regularization.si import SI as SI
 from .replay.der import DER as DER
 from .replay.der import DERPlusPlus as DERPlusPlus

@@ -137,7 +137,7 @@ class SharedBackboneMethod(NetworkMethod):
         """How many columns of the one head so many first tasks have."""
         if self.spec.scenario != CLASS:
             return self.spec.max_classes if tasks else 0
-        return sum(len(t.own_classes or t.class_names) for t in tasks)
+        return sum(task.num_own_classes for task in tasks)
 
     def activate(self, values: Values, task_index: int) -> None:
         super().activate(values, task_index)

@@ -15,22 +15,16 @@ from tfcl.arguments import (
     one_of,
     within,
 )
-from tfcl.methods.base import cross_entropy, trainable, values_of
-from tfcl.methods.network_method import added
-from tfcl.methods.regularization.drawn_examples import drawn_examples
-from tfcl.methods.regularization.quadratic_penalty import QuadraticPenalty
-from tfcl.methods.shared_backbone import SharedBackboneMethod
-from tfcl.methods.work import Accumulate
+from tfcl.methods.base import cross_entropy, values_of
+from tfcl.methods.regularization.measured_importance import MeasuredImportance
 
 if typing.TYPE_CHECKING:
     from typing import Any
 
     import keras
 
-    from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
-    from tfcl.methods.work import Phases
     from tfcl.types import Tensor
 
 
@@ -39,7 +33,7 @@ DATA = "data"
 
 
 @gin.configurable
-class EWC(SharedBackboneMethod):
+class EWC(MeasuredImportance):
     """A network whose weights are held where old tasks need them.
 
     The loss of every task after the first is
@@ -66,6 +60,9 @@ class EWC(SharedBackboneMethod):
         Huszar, PNAS 2018; the decay after Schwarz et al., ICML 2018.
     """
 
+    importance_name = "fisher"
+    springs_share = 0.5
+
     @checked
     def __init__(
         self,
@@ -77,39 +74,16 @@ class EWC(SharedBackboneMethod):
         heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, heads, **options)
-        self.strength = strength
+        held = (strength, fisher_examples, fisher_decay)
+        super().__init__(training, *held, heads, **options)
         self.fisher_labels = fisher_labels
-        self.fisher_examples = fisher_examples
-        self.fisher_decay = fisher_decay
-
-    def setup(self, spec: StreamSpec, seed: int) -> None:
-        super().setup(spec, seed)
-        self.springs = QuadraticPenalty(trainable(self.shared), "fisher")
-        self.fisher = self.springs.importance
-        self._sums = self.springs.zeros("fisher_sums")
-        self.state += [*self.springs.state, *self._sums]
 
     @property
-    def widening(self) -> list[keras.Variable]:
-        wide = super().widening
-        return [*wide, *self.springs.widening(wide, self._sums)]
+    def fisher(self) -> list[keras.Variable]:
+        """F, a variable in the shape of each weight that is held."""
+        return self.springs.importance
 
-    def phases(self, task: Task) -> Phases:
-        yield self.training.phase()
-        yield Accumulate(
-            "fisher",
-            self.squared_gradients,
-            self._sums,
-            data=drawn_examples(
-                task.train,
-                self.fisher_examples,
-                *(self.seed, "fisher", task.index),
-            ),
-            one_by_one=True,
-        )
-
-    def squared_gradients(self, batch: Batch) -> Any:
+    def importance_of(self, batch: Batch) -> list[Tensor]:
         """(d log p(y|x) / dw)^2 of this replica's one example."""
         held = values_of(self.springs.weights)
         with tf.GradientTape() as tape:
@@ -119,20 +93,6 @@ class EWC(SharedBackboneMethod):
                 labels = _drawn(tf.stop_gradient(logits), batch.seed)
             loss = tf.reduce_sum(cross_entropy(labels, logits))
         return [tf.square(g) for g in tape.gradient(loss, held)]
-
-    def penalty(self) -> Tensor | None:
-        held = 0.5 * self.strength * self.springs()
-        return added([super().penalty(), held])
-
-    def end_task(self, task: Task) -> None:
-        count = len(task.train)
-        examples = min(self.fisher_examples or count, count)
-        for fisher, sums in zip(self.fisher, self._sums):
-            fisher.assign(self.fisher_decay * fisher + sums / examples)
-        self.springs.move_anchor()
-
-    def bank_notes(self) -> dict[str, Any]:
-        return {"mean_fisher": self.springs.means()}
 
 
 def _drawn(logits, seed):

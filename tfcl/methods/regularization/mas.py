@@ -8,27 +8,19 @@ import gin
 import tensorflow as tf
 
 from tfcl.arguments import NonNegativeFloat, PositiveInt, checked
-from tfcl.methods.base import trainable, values_of
-from tfcl.methods.network_method import added
-from tfcl.methods.regularization.drawn_examples import drawn_examples
-from tfcl.methods.regularization.quadratic_penalty import QuadraticPenalty
-from tfcl.methods.shared_backbone import SharedBackboneMethod
-from tfcl.methods.work import Accumulate
+from tfcl.methods.base import values_of
+from tfcl.methods.regularization.measured_importance import MeasuredImportance
 
 if typing.TYPE_CHECKING:
     from typing import Any
 
-    import keras
-
-    from tfcl.data.task import StreamSpec, Task
     from tfcl.methods.base import Batch
     from tfcl.methods.task_training import TaskTraining
-    from tfcl.methods.work import Phases
     from tfcl.types import Tensor
 
 
 @gin.configurable
-class MAS(SharedBackboneMethod):
+class MAS(MeasuredImportance):
     """Memory-aware synapses.
 
     A weight is important if the network's answer would change with it,
@@ -64,36 +56,9 @@ class MAS(SharedBackboneMethod):
         heads: str | None = None,
         **options: Any,
     ):
-        super().__init__(training, heads, **options)
-        self.strength = strength
-        self.examples = examples
+        super().__init__(training, strength, examples, heads=heads, **options)
 
-    def setup(self, spec: StreamSpec, seed: int) -> None:
-        super().setup(spec, seed)
-        self.springs = QuadraticPenalty(trainable(self.shared))
-        self._sums = self.springs.zeros("sensitivity_sums")
-        self.state += [*self.springs.state, *self._sums]
-
-    @property
-    def widening(self) -> list[keras.Variable]:
-        wide = super().widening
-        return [*wide, *self.springs.widening(wide, self._sums)]
-
-    def phases(self, task: Task) -> Phases:
-        yield self.training.phase()
-        yield Accumulate(
-            "importance",
-            self.sensitivity,
-            self._sums,
-            data=drawn_examples(
-                task.train,
-                self.examples,
-                *(self.seed, "importance", task.index),
-            ),
-            one_by_one=True,
-        )
-
-    def sensitivity(self, batch: Batch) -> Any:
+    def importance_of(self, batch: Batch) -> list[Tensor]:
         """|d ||F(x)||^2 / dw| of this replica's one image."""
         with tf.GradientTape() as tape:
             logits = self._network(batch.images)
@@ -101,16 +66,3 @@ class MAS(SharedBackboneMethod):
             answer = tf.reduce_sum(tf.square(tf.where(used, logits, 0.0)))
         held = values_of(self.springs.weights)
         return [tf.abs(g) for g in tape.gradient(answer, held)]
-
-    def penalty(self) -> Tensor | None:
-        return added([super().penalty(), self.strength * self.springs()])
-
-    def end_task(self, task: Task) -> None:
-        count = len(task.train)
-        examples = min(self.examples or count, count)
-        for importance, sums in zip(self.springs.importance, self._sums):
-            importance.assign_add(sums.value / examples)
-        self.springs.move_anchor()
-
-    def bank_notes(self) -> dict[str, Any]:
-        return {"mean_importance": self.springs.means()}
