@@ -13,6 +13,7 @@ from tests.testing import toy_run
 from tfcl import configuration
 from tfcl.configuration.binding import winning
 from tfcl.configuration.gin_internals import configurables
+from tfcl.data.scenario import CLASS, TASK
 from tfcl.data.scenarios.class_incremental_stream import (
     class_incremental_stream,
 )
@@ -26,11 +27,12 @@ from tfcl.methods import (
     Method,
     NetworkMethod,
     PackNet,
+    PromptMethod,
     Rehearsal,
     TaskTraining,
 )
 from tfcl.methods.task_training import training_of
-from tfcl.models import mlp_network
+from tfcl.models import mlp_network, vit
 from tfcl.optimizers.schedules import Clock
 from tfcl.testing import learned
 
@@ -81,9 +83,15 @@ def _model():
     )
 
 
+@functools.cache
+def _transformer():
+    return vit((8, 8, 3), patch=4, width=8, depth=5, heads=2)
+
+
 def _run(folder, method):
     counts = {"class_counts": (2, 2), "train_size": 32, "test_size": 16}
-    run = learned(folder, method, **counts)
+    scenario = None if TASK in method.scenarios else CLASS
+    run = learned(folder, method, scenario, **counts)
     matrix = run.journal.accuracy_matrix(2)
     assert np.isfinite(matrix[np.tril_indices(2)]).all()
     return run
@@ -98,11 +106,12 @@ def test_all_methods_are_tried():
 
 @pytest.mark.parametrize("make", _TAKE_A_TRAINING)
 def test_a_method_learns_on_a_live_model(make, tmp_path):
-    before = _model().get_weights()
-    method = make(backbone=_model(), epochs=1, **_SHORT.get(make, {}))
+    model = _transformer() if issubclass(make, PromptMethod) else _model()
+    before = model.get_weights()
+    method = make(backbone=model, epochs=1, **_SHORT.get(make, {}))
     assert method.training.epochs == 1
     _run(tmp_path, method)
-    for old, new in zip(before, _model().get_weights()):
+    for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
 
 
