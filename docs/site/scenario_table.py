@@ -9,14 +9,12 @@ import inspect
 import pathlib
 
 from tfcl import methods
+from tfcl.configuration.gin_internals import configurables
 from tfcl.data.scenario import SCENARIOS
 from tfcl.methods.base import Method
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "scenarios.md"
 _HEAD = "| method | " + " | ".join(SCENARIOS) + " | missing without it |\n"
-# What others are built on.
-_BASES = ("GrowingNetwork", "MaskedNetwork", "SharedBackboneMethod")
-_BASES += ("PromptMethod", "SharedOutputMethod")
 
 
 def table() -> str:
@@ -37,8 +35,7 @@ def _methods():
         for each in every
         if inspect.isclass(each)
         and issubclass(each, Method)
-        and not inspect.isabstract(each)
-        and each.__name__ not in _BASES
+        and configurables(each.__name__)  # Others are bases.
     ]
     return sorted(found, key=lambda m: (-len(m.scenarios), m.__name__))
 

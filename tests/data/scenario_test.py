@@ -1,7 +1,6 @@
 """Streams that withhold the task at test: who is refused, and when."""
 
 import functools
-import inspect
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tests.methods.class_incremental import class_incremental_test as heads
 from tests.testing import toy_run
 from tfcl import methods
+from tfcl.configuration.gin_internals import configurables
 from tfcl.data.scenario import (
     CLASS,
     SCENARIOS,
@@ -47,8 +47,6 @@ _NEEDING = {
     "ProgNN": lambda: methods.ProgNN(tiny_training()),
     "StaticTransfer": lambda: methods.StaticTransfer(tiny_training(), "01"),
 }
-# What others are built on: they learn nothing by themselves.
-_BASES = ("PromptMethod", "SharedBackboneMethod", "SharedOutputMethod")
 _FITTING = {
     "FineTuning": lambda: methods.FineTuning(tiny_training(1)),
     "one head": lambda: methods.FineTuning(tiny_training(1), "one"),
@@ -129,9 +127,12 @@ def test_no_one_listens_outside():
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_message_names_every_method_that_fits(scenario):
     public = [getattr(methods, name) for name in dir(methods)]
-    every = [m for m in public if isinstance(m, type) and issubclass(m, Method)]
     every = [
-        m for m in every if not (inspect.isabstract(m) or m.__name__ in _BASES)
+        m
+        for m in public
+        if isinstance(m, type)
+        and issubclass(m, Method)
+        and configurables(m.__name__)  # Others are bases.
     ]
     fitting = {m.__name__ for m in every if scenario in m.scenarios}
     told = MADE_FOR[scenario]
